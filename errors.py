@@ -1,0 +1,68 @@
+"""Every way in which Foolscope says no, under one root.
+
+    FoolscopeError              one sentence for a person: what was expected, what came
+    ├── BadSetting              a parameter outside its range, or of the wrong type
+    ├── UnknownName             no attack, model, class, sample or run of that name
+    ├── BadTarget               a target that cannot be aimed at (the current class, say)
+    ├── BadImage                bytes that are not an image this server will decode
+    ├── WeightsError            weights that cannot be used
+    │   ├── MissingWeights      not in any folder and not to be downloaded
+    │   └── WrongHash           a file whose sha256 is not the one on its card
+    ├── ModelFailed             the network answered with something that is not a number
+    └── EngineClosed            the engine was shut down while a run was waiting
+
+The message is the whole report: pages, routes and the command line print it as it is.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class FoolscopeError(Exception):
+    """Root of every refusal. ``str(error)`` is one sentence fit for a page."""
+
+
+class BadSetting(FoolscopeError):
+    """A parameter outside its declared range, or of the wrong type."""
+
+
+class UnknownName(FoolscopeError):
+    """A name that nothing is registered under."""
+
+    @classmethod
+    def of(cls, kind: str, name: str, known: Iterable[str]) -> UnknownName:
+        """Return the error for ``name``, with the nearest known names as a hint."""
+        names = list(known)
+        near = difflib.get_close_matches(name.lower(), [n.lower() for n in names], n=3, cutoff=0.5)
+        hint = ", ".join(n for n in names if n.lower() in near) or ", ".join(names[:8])
+        return cls(f"There is no {kind} called “{name[:80]}”; did you mean: {hint}?")
+
+
+class BadTarget(FoolscopeError):
+    """A target class that the attack cannot be aimed at."""
+
+
+class BadImage(FoolscopeError):
+    """Bytes that are not an image, or not one that is safe to decode."""
+
+
+class WeightsError(FoolscopeError):
+    """Weights that cannot be used."""
+
+
+class MissingWeights(WeightsError):
+    """Weights that are in no folder and that could not be downloaded."""
+
+
+class WrongHash(WeightsError):
+    """A weights file whose sha256 differs from the one on its card."""
+
+
+class ModelFailed(FoolscopeError):
+    """The network's answer is not a number, or has an unexpected shape."""
+
+
+class EngineClosed(FoolscopeError):
+    """The engine was shut down while a run was waiting."""
