@@ -1,0 +1,364 @@
+"""Pictures from anywhere: uploads that nobody vouches for, files, and the samples that ship.
+
+`decode` is the only door for bytes. What leaves it is always an 8-bit RGB picture of at most
+`MAX_SIDE` pixels a side, upright, in sRGB, without alpha and without metadata (a phone writes
+the place where a picture was taken into the file; it must not travel on).
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import math
+import re
+import secrets
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageCms, ImageFile
+from PIL.AvifImagePlugin import AvifImageFile
+from PIL.BmpImagePlugin import BmpImageFile
+from PIL.GifImagePlugin import GifImageFile
+from PIL.JpegImagePlugin import JpegImageFile
+from PIL.PngImagePlugin import PngImageFile
+from PIL.TiffImagePlugin import TiffImageFile
+from PIL.WebPImagePlugin import WebPImageFile
+from pillow_heif import HeifImageFile
+
+from errors import BadImage, FoolscopeError, UnknownName
+
+MAX_BYTES = 20 * 2**20
+MAX_PIXELS = 50_000_000
+MAX_SIDE = 2048
+FORMATS = "JPEG, PNG, WebP, GIF, BMP, TIFF, HEIC or AVIF"
+SAMPLES = Path(__file__).parents[1] / "assets" / "samples"
+UPLOAD = "upload:"
+
+_ORIENTATION = 0x0112
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+# The decoders are called by class: Image.open would try every plugin that any import has
+# registered, and would warn about large pictures before we can refuse them in a sentence.
+_DECODERS: tuple[tuple[re.Pattern[bytes], str, type[ImageFile.ImageFile]], ...] = (
+    (re.compile(rb"\xff\xd8\xff"), "JPEG", JpegImageFile),
+    (re.compile(rb"\x89PNG\r\n\x1a\n"), "PNG", PngImageFile),
+    (re.compile(rb"RIFF....WEBP", re.DOTALL), "WebP", WebPImageFile),
+    (re.compile(rb"GIF8[79]a"), "GIF", GifImageFile),
+    (re.compile(rb"BM"), "BMP", BmpImageFile),
+    (re.compile(rb"II[*+]\x00|MM\x00[*+]"), "TIFF", TiffImageFile),
+    (re.compile(rb"....ftyp(?:.{4})*?avi[fs]", re.DOTALL), "AVIF", AvifImageFile),
+    (re.compile(rb"....ftyp(?:.{4})*?(?:he[iv][cxms]|mif1|msf1)", re.DOTALL), "HEIC", HeifImageFile),
+)
+_OTHERS: tuple[tuple[re.Pattern[bytes], str], ...] = (
+    (re.compile(rb"%PDF"), "a PDF document, which is pages and not pixels; save the page as PNG"),
+    (re.compile(rb"%!PS|\xc5\xd0\xd3\xc6"), "a PostScript drawing; save it as PNG"),
+    (re.compile(rb"(?is)\s*<(svg|(\?xml|!--|!doctype svg).*<svg)"), "an SVG drawing; save it as PNG"),
+    (re.compile(rb"(?is)\s*(<!doctype html|<html)"), "a web page; save the picture itself"),
+    (re.compile(rb"PK\x03\x04"), "a ZIP archive; unpack it and choose one picture"),
+    (re.compile(rb"8BPS"), "a Photoshop document; save it as PNG"),
+    (re.compile(rb"\x00\x00\x01\x00"), "a Windows icon; save it as PNG"),
+    (re.compile(rb"\x00\x00\x00\x0cjP  |\xff\x4f\xff\x51"), "JPEG 2000; save it as PNG"),
+    (re.compile(rb"\x00\x00\x00\x0cJXL |\xff\x0a"), "JPEG XL; save it as PNG"),
+    (re.compile(rb"....ftyp|\x1a\x45\xdf\xa3|RIFF....AVI ", re.DOTALL), "a video; save one frame as PNG"),
+)
+# A picture at the pixel limit takes some 400 MB while it is decoded.
+_SLOTS = threading.BoundedSemaphore(2)
+
+
+def decode(data: bytes, name: str = "") -> Image.Image:
+    """Return the picture in ``data``: RGB, 8 bits, at most `MAX_SIDE` pixels on the long side.
+
+    Of several frames or pages the first is taken. The EXIF orientation is applied, an embedded
+    colour profile is converted to sRGB, and transparency is laid on white, which is what a
+    browser's page shows behind it. Deeper pixels are scaled to 8 bits: 16-bit levels by 1/257,
+    floats in [0, 1] by 255, any other range from its least to its greatest value. ``name`` is the
+    file's name, and serves only the wording of a refusal.
+
+    Raises `errors.BadImage` for anything else: no bytes, more than `MAX_BYTES` or (read from the
+    header, before decoding) `MAX_PIXELS`, another kind of file, or a damaged one.
+    """
+    if not data:
+        raise BadImage("Expected a picture, got an empty file (0 bytes).")
+    _check_bytes(len(data))
+    title, decoder = _recognise(data, name)
+    try:
+        with _SLOTS:
+            return _decode(decoder, data)
+    except FoolscopeError:
+        raise
+    except Exception as error:  # on crafted bytes the decoders raise a dozen types, SyntaxError among them
+        raise BadImage(
+            f"Expected a whole {title} picture, got one that is cut off, damaged or of a rare kind: "
+            "save it again or choose another."
+        ) from error
+
+
+def _recognise(data: bytes, name: str) -> tuple[str, type[ImageFile.ImageFile]]:
+    """Return the format's title and its decoder, judged by the first bytes alone."""
+    head = data[:1024]
+    brands = head[: int.from_bytes(head[:4])] if head[4:8] == b"ftyp" else head
+    for pattern, title, decoder in _DECODERS:
+        if pattern.match(brands):
+            return title, decoder
+    for pattern, what in _OTHERS:
+        if pattern.match(head.removeprefix(b"\xef\xbb\xbf")):
+            raise BadImage(f"Expected a {FORMATS} picture, got {what}.")
+    suffix = re.search(r"\.\w{1,8}$", name, re.ASCII)
+    called = f" and is called *{suffix[0].lower()}" if suffix else ""
+    raise BadImage(f"Expected a {FORMATS} picture, got a file that begins with {_first(head)}{called}.")
+
+
+def _first(head: bytes) -> str:
+    """Return the first bytes in words: quoted when they read as text, else in hexadecimal."""
+    if re.fullmatch(rb"[\w\s.,:;+-]+", head[:24]):
+        return "the text “" + " ".join(head[:24].decode("ascii").split()) + "”"
+    return "the bytes " + head[:8].hex(" ")
+
+
+def _check_bytes(count: int) -> None:
+    """Raise `errors.BadImage` for a file above `MAX_BYTES`."""
+    if count > MAX_BYTES:
+        # Rounded up, so that one byte too many does not read as the limit itself.
+        got = f"{math.ceil(count / 2**20 * 10) / 10:.1f}"
+        raise BadImage(
+            f"Expected a picture of at most {MAX_BYTES // 2**20} MB, got {got} MB: save it smaller."
+        )
+
+
+def _decode(decoder: type[ImageFile.ImageFile], data: bytes) -> Image.Image:
+    """Decode, refusing by the header's size before any pixel is made."""
+    picture = decoder(io.BytesIO(data), "")
+    width, height = picture.size
+    if width * height > MAX_PIXELS:
+        raise BadImage(
+            f"Expected a picture of at most {MAX_PIXELS / 1e6:.0f} megapixels, got {width} x {height} "
+            f"({width * height / 1e6:.1f} megapixels): make it smaller and try again."
+        )
+    if isinstance(picture, JpegImageFile):
+        picture.draft(None, _fit(picture.size))
+    picture.load()
+    profile, turn = picture.info.get("icc_profile"), _turn(picture)
+    small = _shrink(_plain(picture))
+    if small.mode == "RGBA":
+        white = Image.new("RGB", small.size, "white")
+        white.paste(small, mask=small)
+        small = white
+    result = _to_srgb(small, profile).convert("RGB")
+    result = result.transpose(turn) if turn is not None else result
+    result.info = {}
+    return result
+
+
+def _turn(picture: ImageFile.ImageFile) -> Image.Transpose | None:
+    """Return what brings the picture upright (a TIFF or HEIC is upright after loading)."""
+    try:
+        return _TURNS.get(picture.getexif().get(_ORIENTATION, 1))
+    except Exception:  # whatever a damaged EXIF block raises, it costs the rotation and not the picture
+        return None
+
+
+def _plain(picture: Image.Image) -> Image.Image:
+    """Return the picture in one of the modes L, RGB, RGBA and CMYK."""
+    if picture.mode == "F" or picture.mode.startswith("I"):
+        return Image.fromarray(_eight_bits(np.asarray(picture)))
+    if picture.has_transparency_data:
+        return picture.convert("RGBA")
+    if picture.mode in ("L", "RGB", "CMYK"):
+        return picture
+    return picture.convert("L" if picture.mode == "1" else "RGB")
+
+
+def _eight_bits(levels: np.ndarray) -> np.ndarray:
+    """Scale grey levels ``(h, w)``, integers or floats, to 0..255; see `decode` for the scales."""
+    if levels.dtype.kind == "f" and not np.isfinite(levels).all():
+        raise BadImage("Expected a picture of numbers, got pixels that are not finite (NaN or infinity).")
+    low, high = float(levels.min()), float(levels.max())
+    if levels.dtype.kind != "f" and low >= 0 and high <= 65535:
+        return np.take(((np.arange(65536) + 128) // 257).astype(np.uint8), levels)
+    if levels.dtype.kind == "f" and low >= 0 and high <= 1:
+        low, high = 0.0, 1.0
+    span = high - low or 1.0
+    return np.rint((levels.astype(np.float64) - low) * (255 / span)).astype(np.uint8)
+
+
+def _fit(size: tuple[int, int]) -> tuple[int, int]:
+    """Return ``size`` scaled down, where needed, to `MAX_SIDE` on the long side."""
+    scale = min(1.0, MAX_SIDE / max(size))
+    return max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
+
+
+def _shrink(picture: Image.Image) -> Image.Image:
+    """Return the picture at `_fit` size."""
+    size = _fit(picture.size)
+    if size == picture.size:
+        return picture
+    return picture.resize(size, Image.Resampling.LANCZOS, reducing_gap=3.0)
+
+
+def _to_srgb(picture: Image.Image, profile: bytes | None) -> Image.Image:
+    """Return an L, RGB or CMYK picture with its colour profile, if it is a usable one, made sRGB."""
+    if not profile:
+        return picture
+    try:
+        source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+        if "sRGB" in ImageCms.getProfileDescription(source):
+            return picture
+        target = ImageCms.createProfile("sRGB")
+        return ImageCms.profileToProfile(picture, source, target, outputMode="RGB") or picture
+    except (
+        ImageCms.PyCMSError,
+        OSError,
+    ):  # damaged, or made for another mode: it is left aside, as viewers do
+        return picture
+
+
+def read_file(path: str | Path) -> Image.Image:
+    """Return the picture in a file, as `decode` does.
+
+    Raises `errors.BadImage` when the file is missing, is a folder, cannot be read, or fails `decode`.
+    """
+    path = Path(path)
+    try:
+        if path.is_dir():
+            raise BadImage(f"Expected a picture file, got the folder {path}.")
+        if not path.is_file():
+            raise BadImage(f"Expected a picture file, but there is no file {path}.")
+        _check_bytes(path.stat().st_size)
+        return decode(path.read_bytes(), path.name)
+    except OSError as error:
+        raise BadImage(f"Expected a file that can be read, got {path}: {error.strerror}.") from error
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A picture that ships: either ``file`` in the samples folder, or a computed ``kind``.
+
+    ``kind`` is "black", "grey" or "noise". ``label`` is the caption, ``alt`` the text for those
+    who cannot see the picture; author, licence and source are as the picture's publisher states them.
+    """
+
+    name: str
+    label: str
+    alt: str
+    author: str
+    licence: str
+    source: str
+    file: str | None = None
+    kind: str | None = None
+
+
+@cache
+def _index(folder: Path) -> tuple[Sample, ...]:
+    return tuple(Sample(**entry) for entry in json.loads((folder / "index.json").read_text(encoding="utf-8")))
+
+
+def samples(folder: Path = SAMPLES) -> dict[str, Sample]:
+    """Return the samples by name, in the order in which they are shown."""
+    return {sample.name: sample for sample in _index(folder)}
+
+
+def open_sample(name: str, folder: Path = SAMPLES) -> Image.Image:
+    """Return a sample as RGB; the computed ones are 480 x 480. Raises `errors.UnknownName`."""
+    known = samples(folder)
+    if name not in known:
+        raise UnknownName.of("sample picture", name, known)
+    sample = known[name]
+    return read_file(folder / sample.file) if sample.file else _computed(sample.kind)
+
+
+def _computed(kind: str | None, side: int = 480) -> Image.Image:
+    """Return a black, mid-grey or uniformly random picture."""
+    if kind == "noise":
+        # RandomState's stream is frozen for good, so the picture is the same on every machine.
+        return Image.fromarray(np.random.RandomState(0).randint(0, 256, (side, side, 3), dtype=np.uint8))
+    levels = {"black": 0, "grey": 128}
+    if kind not in levels:
+        raise UnknownName.of("computed picture", str(kind), [*levels, "noise"])
+    return Image.new("RGB", (side, side), (levels[kind],) * 3)
+
+
+class _Kept:
+    """An upload at rest: PNG bytes, and when they were last asked for."""
+
+    def __init__(self, png: bytes, used: float) -> None:
+        self.png, self.used = png, used
+
+
+class Uploads:
+    """The pictures that visitors sent, in memory alone, each under a name that cannot be guessed.
+
+    Safe to share between threads. There is no way to list it. The pictures least recently used
+    leave when together they exceed ``max_bytes`` (the newest one stays in any case), and every
+    picture leaves when nobody asked for it during ``max_age`` seconds of ``clock``.
+    """
+
+    def __init__(
+        self, max_bytes: int = 2**30, max_age: float = 86_400.0, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        """Start empty; ``max_bytes`` counts the pictures as kept, compressed without loss."""
+        self.max_bytes, self.max_age, self._clock = max_bytes, max_age, clock
+        self._kept: OrderedDict[str, _Kept] = OrderedDict()
+        self._bytes = 0
+        self._lock = threading.Lock()
+
+    def add(self, data: bytes, name: str = "") -> str:
+        """Keep a picture, and return its name, "upload:" and 128 random bits.
+
+        Raises `errors.BadImage` as `decode` does.
+        """
+        png = io.BytesIO()
+        decode(data, name).save(png, "PNG", compress_level=1)
+        token = UPLOAD + secrets.token_urlsafe(16)
+        with self._lock:
+            self._kept[token] = _Kept(png.getvalue(), self._clock())
+            self._bytes += len(self._kept[token].png)
+            self._forget()
+        return token
+
+    def get(self, token: str) -> Image.Image:
+        """Return a fresh copy of the picture, the very pixels that `decode` made.
+
+        Raises `errors.UnknownName` when it was never here, or is no longer.
+        """
+        with self._lock:
+            self._forget()
+            kept = self._kept.get(token)
+            if kept is None:
+                raise UnknownName("This server no longer has that upload; drop the picture in again.")
+            kept.used = self._clock()
+            self._kept.move_to_end(token)
+        return PngImageFile(io.BytesIO(kept.png), "").convert("RGB")
+
+    def _forget(self) -> None:
+        """Drop what is too old or too much; the caller holds the lock."""
+        oldest_allowed = self._clock() - self.max_age
+        while self._kept:
+            token, kept = next(iter(self._kept.items()))
+            crowded = self._bytes > self.max_bytes and len(self._kept) > 1
+            if kept.used >= oldest_allowed and not crowded:
+                return
+            del self._kept[token]
+            self._bytes -= len(kept.png)
+
+
+def open_image(ref: str, uploads: Uploads | None = None, folder: Path = SAMPLES) -> Image.Image:
+    """Return the picture that a recipe names: an upload ("upload:...") or a sample.
+
+    Raises `errors.UnknownName`; without a store of ``uploads`` every upload is unknown.
+    """
+    if ref.startswith(UPLOAD):
+        return (uploads or Uploads()).get(ref)
+    return open_sample(ref, folder)
