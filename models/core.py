@@ -6,7 +6,8 @@ Normalisation lives inside the classifier; nobody else knows about means and dev
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -15,7 +16,9 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from errors import BadSetting
+from errors import BadSetting, UnknownName
+
+FILTERS = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
 
 
 class Crop(NamedTuple):
@@ -32,18 +35,34 @@ class Crop(NamedTuple):
 
 @dataclass(frozen=True)
 class WeightsFile:
-    """Where weights come from: a file name, its sha256 (a prefix is allowed where the
-    publisher gives only a prefix), and a URL, or None when it can only be put there by hand."""
+    """A file of weights: its name, its sha256, and where it can be had.
+
+    ``sha256``: the whole digest in hex; a prefix where the publisher gives only a prefix; "" for a
+    file put there by hand whose digest nobody published: then ``<file>.sha256`` beside it says it.
+    ``url``: None when the file can only be put there by hand.
+    ``bytes``: the size of the download, to within the publisher's rounding.
+    ``also``: other files that hold weights for the same network.
+    ``ignore``: prefixes of tensors that the file holds and the network does not use.
+    """
 
     file: str
     sha256: str
     url: str | None = None
     bytes: int | None = None
+    also: tuple[WeightsFile, ...] = ()
+    ignore: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Card:
-    """Facts of a model. Sizes are in pixels, accuracies in percent."""
+    """Facts of a model.
+
+    ``size``: side of the square input in pixels. ``resize``: the short side that the model's own
+    evaluation scales to before it crops ``size`` from the middle; None when it crops nothing.
+    ``labels``: one for each class, no two alike (`distinct`). ``mean`` and ``std``: per channel, for
+    input in [0, 1]. ``accuracy``: percent, by measure. ``parameters``: how many numbers were learnt.
+    ``recipe``: address of the training recipe. ``offline``: the weights come with the product.
+    """
 
     name: str
     title: str
@@ -56,11 +75,21 @@ class Card:
     resize: int | None = None
     interpolation: str = "bilinear"
     training_set: str = ""
-    accuracy: Mapping[str, float] = field(default_factory=dict)
+    accuracy: Mapping[str, float] = field(default_factory=dict, hash=False)
     parameters: int | None = None
     licence: str = ""
     paper: str = ""
+    recipe: str = ""
     offline: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse a card whose facts contradict each other."""
+        if len(self.mean) not in (1, 3) or len(self.std) != len(self.mean) or min(self.std) <= 0:
+            raise ValueError(f"{self.name}: expected mean and std of 1 or 3 channels, std above 0")
+        if self.interpolation not in FILTERS:
+            raise ValueError(f"{self.name}: expected interpolation in {sorted(FILTERS)}")
+        if len({label.casefold() for label in self.labels}) != len(self.labels):
+            raise ValueError(f"{self.name}: two classes have the same label")
 
     @property
     def channels(self) -> int:
@@ -71,6 +100,19 @@ class Card:
         """Return the central crop of the model's own evaluation transform."""
         return Crop(0.5, 0.5, self.size / (self.resize or self.size))
 
+    def label_index(self, text: str) -> int:
+        """Return the class that ``text`` names: a label in any case, or an index.
+
+        Raises `errors.UnknownName`, with near labels as a hint.
+        """
+        wanted = text.strip().casefold()
+        for index, label in enumerate(self.labels):
+            if label.casefold() == wanted:
+                return index
+        if wanted.isdecimal() and int(wanted) < len(self.labels):
+            return int(wanted)
+        raise UnknownName.of("class", text.strip(), self.labels)
+
     def see(self, picture: Image.Image, crop: Crop | None = None) -> Tensor:
         """Return what the network sees of ``picture``: ``(channels, size, size)`` in [0, 1].
 
@@ -78,15 +120,25 @@ class Card:
         """
         box = _box(picture.size, crop or self.default_crop())
         mode = "RGB" if self.channels == 3 else "L"
-        filters = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
-        small = picture.convert(mode).resize((self.size, self.size), filters[self.interpolation], box=box)
+        small = picture.convert(mode).resize((self.size, self.size), FILTERS[self.interpolation], box=box)
         levels = np.asarray(small, dtype=np.float32) / 255
         return torch.from_numpy(levels.reshape(self.size, self.size, self.channels).transpose(2, 0, 1).copy())
 
 
+def distinct(labels: Iterable[str]) -> tuple[str, ...]:
+    """Return ``labels`` with the index behind each one that, in any case, occurs more than once."""
+    names = list(labels)
+    times = Counter(name.casefold() for name in names)
+    return tuple(f"{n} ({i})" if times[n.casefold()] > 1 else n for i, n in enumerate(names))
+
+
 def _box(size: tuple[int, int], crop: Crop) -> tuple[float, float, float, float]:
     """Return (left, top, right, bottom) in pixels, moved inside the picture where it sticks out."""
-    if not all(map(math.isfinite, crop)) or not 0 < crop.size <= 1 or not (0 <= crop.x <= 1 and 0 <= crop.y <= 1):
+    if (
+        not all(map(math.isfinite, crop))
+        or not 0 < crop.size <= 1
+        or not (0 <= crop.x <= 1 and 0 <= crop.y <= 1)
+    ):
         raise BadSetting(f"Expected a crop with centre in [0, 1] and size in (0, 1], got {tuple(crop)}.")
     side = max(1.0, crop.size * min(size))
     left = min(max(crop.x * size[0] - side / 2, 0), size[0] - side)
@@ -126,6 +178,6 @@ _REGISTRY: dict[str, Entry] = {}
 
 def register(card: Card, build: Callable[[], nn.Module]) -> None:
     """Make a model known under ``card.name``; called at import by each file of this folder."""
-    if card.name in _REGISTRY:
+    if card.name in _REGISTRY and _REGISTRY[card.name].card != card:
         raise ImportError(f"two models are called {card.name!r}")
     _REGISTRY[card.name] = Entry(card, build)

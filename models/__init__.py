@@ -1,0 +1,78 @@
+"""Image classifiers: frozen networks that take pictures in [0, 1], each with a card of facts.
+
+Every file in this folder may `models.core.register` networks; adding a model is adding a file. Importing
+this package imports none of them: `registry` does, because torchvision takes seconds.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from functools import cache
+
+import torch
+from torch import nn
+
+from errors import UnknownName, WeightsError
+from models import weights
+from models.core import _REGISTRY, Card, Classifier, Entry
+from models.fusion import fold, suits_channels_last
+
+
+@cache
+def registry() -> dict[str, Entry]:
+    """Return every model by name: those that need no download first."""
+    for info in pkgutil.iter_modules(__path__):
+        if info.name != "__main__":
+            importlib.import_module(f"{__name__}.{info.name}")
+    return dict(sorted(_REGISTRY.items(), key=lambda item: not item[1].card.offline))
+
+
+def cards() -> list[Card]:
+    """Return the cards of all models, those that need no download first."""
+    return [entry.card for entry in registry().values()]
+
+
+def card(name: str) -> Card:
+    """Return the card of the model called ``name``, or raise `errors.UnknownName`."""
+    return _entry(name).card
+
+
+def load(name: str, *, progress: weights.Progress | None = None) -> Classifier:
+    """Return the model called ``name``: float32 on the CPU, frozen, batch norm folded.
+
+    ``progress`` is called with bytes done and bytes in all while weights are downloaded.
+    Raises `errors.UnknownName` and `errors.WeightsError` (missing, wrong hash, or of another network).
+    """
+    entry = _entry(name)
+    return assemble(entry, weights.fetch(entry.card, progress))
+
+
+def assemble(entry: Entry, found: weights.Found) -> Classifier:
+    """Return the classifier of ``entry`` with the weights of a verified file.
+
+    Raises `errors.WeightsError` when the tensors are not those of the network, one for one.
+    """
+    tensors = weights.read(found)
+    with torch.random.fork_rng(devices=[]):  # building draws initial weights, which nobody shall notice
+        network = entry.build()
+    try:
+        network.load_state_dict(tensors, strict=True)
+    except RuntimeError as error:
+        reason = " ".join(str(error).split())[:300]
+        raise WeightsError(
+            f"{found.path} does not hold the weights of {entry.card.title}: {reason}"
+        ) from error
+    return Classifier(entry.card, prepared(network))
+
+
+def prepared(network: nn.Module) -> nn.Module:
+    """Return the same function, frozen and in the shape that a CPU runs fastest."""
+    network = fold(network.eval().requires_grad_(False))
+    return network.to(memory_format=torch.channels_last) if suits_channels_last(network) else network  # type: ignore[call-overload,no-any-return]
+
+
+def _entry(name: str) -> Entry:
+    if name not in registry():
+        raise UnknownName.of("model", name, registry())
+    return registry()[name]

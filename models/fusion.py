@@ -1,0 +1,63 @@
+"""Batch norm folded into the convolution before it, for networks that are never trained again.
+
+A frozen batch norm is one scale and one shift per channel, so the convolution can carry both
+(Jacob et al. 2018, arXiv:1712.05877, section 3.2). On a CPU that saves a pass over every map.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import torch
+from torch import fx, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+
+def fold(network: nn.Module) -> nn.Module:
+    """Return a network with the same logits (to about 1e-5) and fewer layers.
+
+    Expects evaluation mode. A network without batch norm, or one whose forward pass depends on its
+    input so that it cannot be traced, is returned as it is.
+    """
+    if not any(isinstance(module, nn.BatchNorm2d) for module in network.modules()):
+        return network
+    try:
+        traced = fx.symbolic_trace(network)
+    except (fx.proxy.TraceError, TypeError):
+        return network
+    modules = dict(traced.named_modules())
+    calls = Counter(node.target for node in traced.graph.nodes if node.op == "call_module")
+    for node in list(traced.graph.nodes):
+        if node.op == "call_module" and _follows_convolution(node, modules, calls):
+            _fold_into(node.args[0], node, traced, modules)
+    traced.recompile()
+    traced.delete_all_unused_submodules()
+    return traced
+
+
+def suits_channels_last(network: nn.Module) -> bool:
+    """Tell whether a network is convolutions throughout: attention and layer norm gain nothing."""
+    kinds = {type(module) for module in network.modules()}
+    return nn.Conv2d in kinds and not any(issubclass(kind, nn.LayerNorm) for kind in kinds)
+
+
+def _follows_convolution(node: fx.Node, modules: dict[str, nn.Module], calls: Counter[object]) -> bool:
+    """Tell whether ``node`` is a batch norm and the sole reader of a convolution."""
+    before = node.args[0] if node.args else None
+    return (
+        isinstance(modules[str(node.target)], nn.BatchNorm2d)
+        and isinstance(before, fx.Node)
+        and before.op == "call_module"
+        and type(modules[str(before.target)]) is nn.Conv2d
+        and len(before.users) == 1
+        and calls[node.target] == calls[before.target] == 1
+    )
+
+
+def _fold_into(before: fx.Node, node: fx.Node, traced: fx.GraphModule, modules: dict[str, nn.Module]) -> None:
+    """Put the batch norm of ``node`` into the convolution of ``before`` and drop ``node``."""
+    with torch.no_grad():
+        fused = fuse_conv_bn_eval(modules[str(before.target)], modules[str(node.target)])  # type: ignore[type-var]
+    traced.set_submodule(str(before.target), fused)
+    node.replace_all_uses_with(before)
+    traced.graph.erase_node(node)
