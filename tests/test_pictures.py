@@ -55,7 +55,7 @@ def test_levels_that_are_not_finite_are_refused(bad: float) -> None:
 
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
 def test_signed_view_is_mid_grey_plus_the_amplified_change(dtype: type) -> None:
-    delta = np.zeros((3, 1, 4), dtype=dtype)
+    delta: np.ndarray = np.zeros((3, 1, 4), dtype=dtype)
     delta[0, 0] = 0, 0.25 / 32, -0.25 / 32, 1
     shown = levels(pictures.perturbation(delta, 32, "signed"))
     assert shown[0, :, 0].tolist() == [128, 191, 64, 255]
