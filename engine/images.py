@@ -74,7 +74,7 @@ _OTHERS: tuple[tuple[re.Pattern[bytes], str], ...] = (
     (re.compile(rb"\x00\x00\x00\x0cJXL |\xff\x0a"), "JPEG XL; save it as PNG"),
     (re.compile(rb"....ftyp|\x1a\x45\xdf\xa3|RIFF....AVI ", re.DOTALL), "a video; save one frame as PNG"),
 )
-# A picture at the pixel limit takes some 400 MB while it is decoded.
+# A picture at the pixel limit takes some 500 MB while it is decoded.
 _SLOTS = threading.BoundedSemaphore(2)
 
 
@@ -174,24 +174,25 @@ def _plain(picture: Image.Image) -> Image.Image:
     """Return the picture in one of the modes L, RGB, RGBA and CMYK."""
     if picture.mode == "F" or picture.mode.startswith("I"):
         return Image.fromarray(_eight_bits(np.asarray(picture)))
-    if picture.has_transparency_data:
-        return picture.convert("RGBA")
-    if picture.mode in ("L", "RGB", "CMYK"):
-        return picture
-    return picture.convert("L" if picture.mode == "1" else "RGB")
+    plain = {"1": "L", "L": "L", "CMYK": "CMYK"}.get(picture.mode, "RGB")
+    mode = "RGBA" if picture.has_transparency_data else plain
+    return picture if picture.mode == mode else picture.convert(mode)
 
 
 def _eight_bits(levels: np.ndarray) -> np.ndarray:
     """Scale grey levels ``(h, w)``, integers or floats, to 0..255; see `decode` for the scales."""
-    if levels.dtype.kind == "f" and not np.isfinite(levels).all():
+    low, high = float(levels.min()), float(levels.max())  # either is NaN as soon as one level is
+    if not math.isfinite(low) or not math.isfinite(high):
         raise BadImage("Expected a picture of numbers, got pixels that are not finite (NaN or infinity).")
-    low, high = float(levels.min()), float(levels.max())
-    if levels.dtype.kind != "f" and low >= 0 and high <= 65535:
-        return np.take(((np.arange(65536) + 128) // 257).astype(np.uint8), levels)
-    if levels.dtype.kind == "f" and low >= 0 and high <= 1:
-        low, high = 0.0, 1.0
-    span = high - low or 1.0
-    return np.rint((levels.astype(np.float64) - low) * (255 / span)).astype(np.uint8)
+    full = 1.0 if levels.dtype.kind == "f" else 65535.0
+    if low >= 0 and high <= full:
+        low, high = 0.0, full
+    scale = 255 / (high - low or 1.0)
+    octets = np.empty(levels.shape, dtype=np.uint8)
+    for top in range(0, len(levels), 256):  # by strips: the whole as float64 would be 400 MB
+        strip = levels[top : top + 256].astype(np.float64)
+        octets[top : top + 256] = np.rint((strip - low) * scale)
+    return octets
 
 
 def _fit(size: tuple[int, int]) -> tuple[int, int]:
