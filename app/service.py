@@ -1,0 +1,45 @@
+"""The one engine of this process, shared by pages and routes."""
+
+from __future__ import annotations
+
+import gc
+import logging
+from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING, Any
+
+import anyio
+import streamlit as st
+
+if TYPE_CHECKING:
+    from engine.engine import Engine
+
+log = logging.getLogger("foolscope")
+FIRST_MODEL = "photos"
+
+
+@st.cache_resource(show_spinner=False)
+def engine() -> Engine:
+    """Return the engine; the first call imports torch, which takes seconds."""
+    from engine.engine import Engine
+
+    return Engine()
+
+
+def warm() -> None:
+    """Import torch, start the engine and load the first network, so that no visitor waits for it."""
+    first = engine()
+    first.classify(FIRST_MODEL, "cat")
+    gc.collect()
+    gc.freeze()  # what is loaded stays: later collections need not walk it
+    log.info("ready on %s", first.device)
+
+
+@asynccontextmanager
+async def lifespan(_: Any) -> AsyncIterator[None]:
+    """Warm up beside the server, which answers meanwhile; close the engine at the end."""
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(anyio.to_thread.run_sync, warm)
+        yield
+        tasks.cancel_scope.cancel()
+    await anyio.to_thread.run_sync(engine().close)

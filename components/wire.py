@@ -1,0 +1,156 @@
+"""A run as frames for the browser: small, in order, and resumable from a cursor.
+
+Binary frames are little-endian. Kind 1, rows: u8 1, u8 scalars, u16 classes, u32 start, u32 count,
+then float32 rows of scalars and natural-log probabilities. Kind 2, the past of a class that has
+just been announced: u8 2, u8 0, u16 position, u32 count, float32 values. Kind 3, a picture:
+u8 3, u8 which, u16 0, u32 step, then JPEG bytes.
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+from typing import Any
+
+import numpy as np
+
+import attacks
+import models
+from components.pictures import encode, perturbation, to_image
+from engine.run import SCALARS, Run
+
+WHICH = ("original", "perturbation", "adversarial")
+VIEWS = ("signed", "size")
+MAX_GAIN = 1000.0
+
+
+class Feed:
+    """What one reader of ``run`` has not seen yet. ``start``: rows that the reader already has."""
+
+    def __init__(self, run: Run, start: int = 0) -> None:
+        self.run = run
+        self.cursor = min(max(start, 0), len(run))
+        self.classes = 0
+        self.status: tuple[str, int] | None = None
+
+    def frames(self) -> list[str | bytes]:
+        """Return the frames to send now: announced classes, new rows, a changed status."""
+        self.run.touch()
+        over = self.run.over  # read before the rows: what follows "over" would otherwise be lost
+        out = [*self._announce(), *self._rows()]
+        status = (self.run.status, len(self.run) if over else 0)
+        if status != self.status and (not self.run.over or over):
+            self.status = status
+            out.append(json.dumps(status_message(self.run)))
+        return out
+
+    @property
+    def ended(self) -> bool:
+        """Say whether the end has been sent."""
+        return self.status is not None and self.status[0] in ("finished", "cancelled", "failed")
+
+    def _announce(self) -> list[str | bytes]:
+        out: list[str | bytes] = []
+        for position in range(self.classes, len(self.run.classes)):
+            index = self.run.classes[position]
+            past = np.ascontiguousarray(self.run.log_p(0, self.cursor, [index])[:, 0], "<f4")
+            out.append(json.dumps(_class_message(self.run, position)))
+            out.append(struct.pack("<BBHI", 2, 0, position, len(past)) + past.tobytes())
+        self.classes = len(self.run.classes)
+        return out
+
+    def _rows(self) -> list[str | bytes]:
+        stop = min(len(self.run), self.cursor + 2000)
+        if stop <= self.cursor or not self.classes:
+            return []
+        classes = self.run.classes[: self.classes]
+        head = struct.pack("<BBHII", 1, len(SCALARS), len(classes), self.cursor, stop - self.cursor)
+        rows = np.hstack([self.run.scalars(self.cursor, stop), self.run.log_p(self.cursor, stop, classes)])
+        self.cursor = stop
+        return [head + rows.astype("<f4").tobytes()]
+
+
+def run_message(run: Run) -> dict[str, Any]:
+    """Return the facts of a run that never change."""
+    card, bound = models.card(run.recipe.model), run.recipe.build().bound()
+    aim = run.recipe.target
+    return {
+        "type": "run",
+        "id": run.id,
+        "total": run.total,
+        "model": {"name": card.name, "title": card.title, "size": card.size, "channels": card.channels},
+        "attack": {"name": run.recipe.attack, "title": attacks.get(run.recipe.attack).card.title},
+        "targeted": aim is not None,
+        "original": {"index": run.original, "label": run.labels[run.original]},
+        "target": None if aim is None else {"index": aim, "label": run.labels[aim]},
+        "stop": {"rule": run.recipe.stop.rule, "at": run.recipe.stop.at},
+        "image": run.recipe.image,
+        "norm": bound[0] if bound else None,
+        "epsilon": bound[1] if bound else None,
+        "scalars": list(SCALARS),
+    }
+
+
+def status_message(run: Run) -> dict[str, Any]:
+    """Return where the run stands, in words as well."""
+    return {
+        "type": "status",
+        "status": run.status,
+        "reason": run.reason,
+        "sentence": run.sentence(),
+        "count": len(run),
+        "end": run.over,
+    }
+
+
+def step_message(run: Run, step: int) -> dict[str, Any]:
+    """Return one step's five most probable classes and figures; raises IndexError outside the run."""
+    return {
+        "index": step,
+        "top": [outcome._asdict() for outcome in run.top(step)],
+        "figures": run.figures(step),
+        "picture": run.picture_step(step),
+    }
+
+
+def rows_message(run: Run, start: int) -> dict[str, Any]:
+    """Return everything from ``start`` on as plain data, for readers without a WebSocket."""
+    run.touch()
+    count, classes = len(run), list(run.classes)
+    rows = np.hstack([run.scalars(start, count), run.log_p(start, count, classes)]).astype(float)
+    return {
+        "start": start,
+        "classes": [_class_message(run, p) for p in range(len(classes))],
+        "past": run.log_p(0, start, classes).astype(float).tolist(),
+        "rows": [[v if np.isfinite(v) else None for v in row] for row in rows.tolist()],
+        "status": status_message(run),
+    }
+
+
+def picture(run: Run, step: int, which: str, ext: str, gain: float, view: str) -> bytes:
+    """Return one picture of one step, encoded; raises IndexError outside the run."""
+    if which == "original":
+        return encode(to_image(run.start.cpu().numpy()), ext)
+    if which == "adversarial":
+        return encode(to_image(run.picture(step)), ext)
+    return encode(perturbation(run.delta(step), gain, view), ext)
+
+
+def picture_frames(run: Run, step: int, gain: float, view: str) -> list[bytes]:
+    """Return the moving pictures of one step: perturbation and adversarial, as JPEG."""
+    return [
+        struct.pack("<BBHI", 3, WHICH.index(which), 0, step) + picture(run, step, which, "jpg", gain, view)
+        for which in ("perturbation", "adversarial")
+    ]
+
+
+def _class_message(run: Run, position: int) -> dict[str, Any]:
+    index = run.classes[position]
+    roles = {run.original: "original", run.recipe.target: "target"}
+    return {
+        "type": "class",
+        "position": position,
+        "index": index,
+        "label": run.labels[index],
+        "role": roles.get(index, "other"),
+    }

@@ -1,0 +1,372 @@
+"""The engine: one thread owns the device and answers the questions of all runs.
+
+    submit(recipe) -> Run       what a page, a route and a script call
+    stream(run, start)          the steps as they come
+    pause, resume, step, cancel at the next step boundary, at once for the reader
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import math
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+
+import torch
+from PIL import Image
+from torch import Tensor
+
+import models
+from attacks.core import Criterion, Evaluation, Query, Search
+from attacks.probes import look
+from engine.batch import check, evaluate
+from engine.images import Uploads, open_image
+from engine.recipe import Recipe
+from engine.run import Outcome, Run
+from engine.scheduler import Scheduler
+from engine.store import Store
+from errors import BadTarget, EngineClosed, FoolscopeError
+from models.core import Card, Classifier, Crop
+
+log = logging.getLogger("foolscope")
+Load = Callable[[str, Callable[[int, int], None] | None], Classifier]
+ABANDONED_AFTER = 60.0
+
+
+@dataclass
+class Job:
+    """One search on one model. ``receive`` gets each answered query and returns a reason to
+    stop, or None; ``done`` gets the reason or the error, once."""
+
+    id: str
+    model: Classifier
+    search: Search
+    receive: Callable[[Query, Evaluation], str | None]
+    done: Callable[[str | None, Exception | None], None]
+    allowance: float = math.inf
+    query: Query | None = None
+    closed: bool = field(default=False)
+
+
+def _load(name: str, progress: Callable[[int, int], None] | None) -> Classifier:
+    return models.load(name, progress=progress)
+
+
+def pick_device() -> torch.device:
+    """Return ``FOOLSCOPE_DEVICE``, else CUDA, else MPS, else the CPU."""
+    named = os.environ.get("FOOLSCOPE_DEVICE")
+    if named:
+        return torch.device(named)
+    if torch.cuda.is_available():
+        return torch.device("cuda")
+    return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+
+
+class Engine:
+    """Owns the device, the loaded models, the runs and the uploads of one process."""
+
+    def __init__(
+        self,
+        device: torch.device | None = None,
+        load: Load = _load,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.device = device or pick_device()
+        self.uploads = Uploads()
+        self.store = Store()
+        self._load, self._clock = load, clock
+        self._models: dict[str, Classifier] = {}
+        self._loading: dict[str, threading.Lock] = {}
+        self._seen: dict[tuple[str, str, Crop | None], list[Outcome]] = {}
+        self._jobs: dict[str, Job] = {}
+        self._retired: list[Job] = []
+        self._scheduler = Scheduler()
+        self._wake = threading.Condition()
+        self._closed = False
+        self._thread = threading.Thread(target=self._loop, name="foolscope-engine", daemon=True)
+        self._thread.start()
+
+    def model(self, name: str, progress: Callable[[int, int], None] | None = None) -> Classifier:
+        """Return the model on the device, loading (and downloading) it at first use.
+
+        Raises `errors.UnknownName` or `errors.WeightsError`.
+        """
+        with self._wake:
+            lock = self._loading.setdefault(name, threading.Lock())
+        with lock:
+            if name not in self._models:
+                self._models[name] = self._load(name, progress).to(self.device)
+            return self._models[name]
+
+    def loaded(self, name: str) -> bool:
+        """Say whether the model is in memory already."""
+        return name in self._models
+
+    def picture(self, image: str) -> Image.Image:
+        """Return the upload or sample called ``image`` (8-bit RGB)."""
+        return open_image(image, self.uploads)
+
+    def see(self, recipe: Recipe) -> Tensor:
+        """Return what the recipe's model sees of its image: ``(c, size, size)`` in [0, 1]."""
+        return models.card(recipe.model).see(self.picture(recipe.image), recipe.crop)
+
+    def classify(self, model: str, image: str, crop: Crop | None = None) -> list[Outcome]:
+        """Return every class of the model with its probability, the most probable first."""
+        key = (model, image, crop)
+        if key not in self._seen:
+            card = models.card(model)
+            x = card.see(self.picture(image), crop)
+            logits = self._ask(self.model(model), x[None].to(self.device))[0]
+            if len(self._seen) > 512:
+                self._seen.clear()
+            self._seen[key] = _ranking(logits, card)
+        return self._seen[key]
+
+    def submit(self, recipe: Recipe, paused: bool = False) -> Run:
+        """Start a run and return it at once.
+
+        Raises `errors.FoolscopeError` (a subclass that says which) when the recipe cannot be run:
+        an unknown name, a setting out of range, missing weights, a target that is the current class.
+        """
+        recipe.check()
+        attack, card = recipe.build(), models.card(recipe.model)
+        original = self.classify(recipe.model, recipe.image, recipe.crop)[0]
+        if recipe.target == original.index:
+            raise BadTarget(
+                f"The network already says {original.label} ({original.probability:.0%}); "
+                "expected a target that is another class."
+            )
+        model, x = self.model(recipe.model), self.see(recipe)[None].to(self.device)
+        aim = original.index if recipe.target is None else recipe.target
+        criterion = Criterion(torch.tensor([aim], device=self.device), recipe.target is not None)
+        run = Run(recipe, card.labels, x[0], original.index, attack.updates(), criterion, self._clock)
+        rng = torch.Generator().manual_seed(recipe.seed)
+        job = Job(run.id, model, attack.search(x, criterion, rng), *_recorder(run))
+        job.allowance = 0 if paused else math.inf
+        self.store.add(run)
+        self._start(job)
+        run.turn("paused" if paused else "running")
+        return run
+
+    def run(self, key: str) -> Run:
+        """Return the run with this id, or raise `errors.UnknownName`."""
+        return self.store.get(key)
+
+    def stream(self, run: Run, start: int = 0) -> Iterator[int]:
+        """Yield the index of each recorded step from ``start`` on, as they come, until the run is over."""
+        seen = start
+        while True:
+            run.touch()
+            run.wait(seen, timeout=5.0)
+            while seen < len(run):
+                yield seen
+                seen += 1
+            if run.over and seen >= len(run):
+                return
+
+    def pause(self, run: Run) -> None:
+        """Stop answering: the run keeps its place and takes no device time."""
+        self._allow(run, 0.0, "paused")
+
+    def resume(self, run: Run) -> None:
+        """Go on where the run was paused."""
+        self._allow(run, math.inf, "running")
+
+    def step(self, run: Run) -> None:
+        """Take exactly one more step, then pause."""
+        self._allow(run, 1.0, "running")
+
+    def cancel(self, run: Run, reason: str = "cancelled") -> None:
+        """End the run now; an answer that is under way is thrown away."""
+        run.turn("cancelled", reason)
+        self._retire(run.id)
+
+    def close(self) -> None:
+        """Cancel everything and end the engine's thread."""
+        with self._wake:
+            self._closed = True
+            self._wake.notify_all()
+        self._thread.join()
+        for job in list(self._jobs.values()):
+            self._finish(job, None, EngineClosed("The server is shutting down."))
+        self._close_searches()
+
+    def _ask(self, model: Classifier, x: Tensor) -> Tensor:
+        answer: Future[Tensor] = Future()
+
+        def receive(_: Query, evaluation: Evaluation) -> None:
+            answer.set_result(evaluation.logits.float().cpu())
+
+        def done(_: str | None, error: Exception | None) -> None:
+            if error:
+                answer.set_exception(error)
+
+        self._start(Job(f"look-{id(answer)}", model, look(x), receive, done))
+        return answer.result()
+
+    def _start(self, job: Job) -> None:
+        with self._wake:
+            if self._closed:
+                raise EngineClosed("The server is shutting down.")
+            self._jobs[job.id] = job
+            if job.allowance > 0:
+                self._scheduler.add(job.id, job.model.card.name)
+            self._wake.notify_all()
+
+    def _allow(self, run: Run, steps: float, status: str) -> None:
+        with self._wake:
+            job = self._jobs.get(run.id)
+            if job is None or run.over:
+                return
+            job.allowance = steps
+            if steps > 0:
+                self._scheduler.add(job.id, job.model.card.name)
+            else:
+                self._scheduler.remove(job.id)
+            run.turn(status)
+            self._wake.notify_all()
+
+    def _retire(self, key: str) -> None:
+        with self._wake:
+            self._scheduler.remove(key)
+            job = self._jobs.pop(key, None)
+            if job:
+                job.closed = True
+                self._retired.append(job)
+            self._wake.notify_all()
+
+    def _loop(self) -> None:
+        swept = self._clock()
+        while True:
+            with self._wake:
+                self._wake.wait_for(lambda: self._closed or self._retired or len(self._scheduler), timeout=1.0)
+                if self._closed:
+                    return
+                jobs = [self._jobs[key] for key in self._scheduler.tick()]
+            self._close_searches()
+            if jobs:
+                self._tick(jobs)
+            if self._clock() - swept > 1.0:
+                swept = self._clock()
+                self._sweep()
+
+    def _tick(self, jobs: list[Job]) -> None:
+        asking = [job for job in jobs if self._ready(job)]
+        if not asking:
+            return
+        try:
+            answers = evaluate(asking[0].model, [job.query for job in asking if job.query])
+        except torch.OutOfMemoryError as error:
+            self._out_of_memory(asking, error)
+        except Exception as error:  # noqa: BLE001 - a model may raise anything; it becomes the run's own error
+            self._apart(asking, error)
+        else:
+            for job, answer in zip(asking, answers, strict=True):
+                self._deliver(job, answer)
+
+    def _ready(self, job: Job) -> bool:
+        """Make sure the job's next question is known; the first one is asked here."""
+        if job.query is None:
+            try:
+                job.query = next(job.search)
+            except Exception as error:  # noqa: BLE001 - an attack may raise anything; it ends this job only
+                self._finish(job, None, error)
+        return job.query is not None
+
+    def _apart(self, jobs: list[Job], error: Exception) -> None:
+        """A batch raised: find whose question it was by asking one by one."""
+        if len(jobs) == 1:
+            self._finish(jobs[0], None, error)
+            return
+        for job in jobs:
+            self._tick([job])
+
+    def _out_of_memory(self, jobs: list[Job], error: Exception) -> None:
+        with self._wake:
+            budget = self._scheduler.halve()
+        torch.cuda.empty_cache()
+        log.warning("out of memory with %d runs in a batch: going on with at most %d rows", len(jobs), budget)
+        if len(jobs) == 1:
+            self._finish(jobs[0], None, error)
+            return
+        half = len(jobs) // 2
+        self._tick(jobs[:half])
+        self._tick(jobs[half:])
+
+    def _deliver(self, job: Job, answer: Evaluation) -> None:
+        if job.closed or job.query is None:
+            return
+        try:
+            check(answer)
+            reason = job.receive(job.query, answer)
+            if reason is None:
+                job.query = job.search.send(answer)
+        except StopIteration:
+            self._finish(job, "steps", None)
+        except Exception as error:  # noqa: BLE001 - whatever an attack raises ends this job only
+            self._finish(job, None, error)
+        else:
+            if reason is not None:
+                self._finish(job, reason, None)
+            self._spend(job)
+
+    def _spend(self, job: Job) -> None:
+        with self._wake:
+            if job.allowance == 0 or job.id not in self._jobs:
+                return
+            job.allowance -= 1
+            if job.allowance == 0:
+                self._scheduler.remove(job.id)
+                with contextlib.suppress(FoolscopeError):
+                    self.store.get(job.id).turn("paused")
+
+    def _finish(self, job: Job, reason: str | None, error: Exception | None) -> None:
+        if job.closed:
+            return
+        if error and not isinstance(error, FoolscopeError):
+            log.error("run %s failed", job.id[:6], exc_info=error)
+        self._retire(job.id)
+        job.done(reason, error)
+
+    def _close_searches(self) -> None:
+        with self._wake:
+            retired, self._retired = self._retired, []
+        for job in retired:
+            job.search.close()
+
+    def _sweep(self) -> None:
+        for run in self.store.all():
+            if not run.over and self._clock() - run.read_at > ABANDONED_AFTER:
+                self.cancel(run, "abandoned")
+
+
+def _recorder(
+    run: Run,
+) -> tuple[Callable[[Query, Evaluation], str | None], Callable[[str | None, Exception | None], None]]:
+    """Return what a run's job does with each answer and at its end."""
+
+    def receive(query: Query, answer: Evaluation) -> str | None:
+        if run.over:
+            return "cancelled"
+        run.append(query.x, answer)
+        stop = run.recipe.stop
+        return stop.rule if len(run) > 1 and stop.reached(run.criterion, answer.logits) else None
+
+    def done(reason: str | None, error: Exception | None) -> None:
+        if error:
+            known = isinstance(error, FoolscopeError)
+            run.turn("failed", "failed", str(error) if known else f"The run failed: {type(error).__name__}: {error}")
+        else:
+            run.turn("finished", reason)
+
+    return receive, done
+
+
+def _ranking(logits: Tensor, card: Card) -> list[Outcome]:
+    p = torch.softmax(logits, 0)
+    return [Outcome(i, card.labels[i], float(p[i])) for i in p.argsort(descending=True, stable=True).tolist()]

@@ -1,0 +1,236 @@
+"""A run: one recipe being carried out, with everything that it has seen so far.
+
+A run belongs to the server, not to a page. Its trajectory only grows: what a reader
+has read stays true. Step 0 is the untouched picture.
+"""
+
+from __future__ import annotations
+
+import secrets
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from attacks.core import Criterion, Evaluation
+from engine.recipe import Recipe
+
+Floats = npt.NDArray[np.float32]
+
+SCALARS = ("margin", "linf", "l2", "rms", "grad_norm")
+OVER = ("finished", "cancelled", "failed")
+PICTURES = 200
+"""Pictures kept per run; beyond that every other one is dropped, again and again."""
+
+
+class Outcome(NamedTuple):
+    """A class and how sure the network is of it, in [0, 1]."""
+
+    index: int
+    label: str
+    probability: float
+
+
+@dataclass
+class Run:
+    """``start`` ``(c, h, w)`` in [0, 1]; ``original`` is the class of ``start``; ``total`` the
+    declared number of updates, so a run that is not stopped early has ``total + 1`` steps."""
+
+    recipe: Recipe
+    labels: tuple[str, ...]
+    start: Tensor
+    original: int
+    total: int
+    criterion: Criterion
+    clock: Callable[[], float] = time.monotonic
+    id: str = field(default_factory=lambda: secrets.token_urlsafe(16))
+    status: str = "waiting"
+    reason: str | None = None
+    error: str | None = None
+    gradient_evaluations: int = 0
+    classes: list[int] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self._scalars = np.empty((min(self.total, 512) + 1, len(SCALARS)), np.float32)
+        self._log_p = np.empty((len(self._scalars), len(self.labels)), np.float32)
+        self._pictures: dict[int, npt.NDArray[np.float16]] = {}
+        self._every = 1
+        self._latest = self.start
+        self._count = 0
+        self._active, self._resumed = 0.0, None
+        self._changed = threading.Condition()
+        self.read_at = self.clock()
+        self._track([self.original] + ([self.recipe.target] if self.recipe.target is not None else []))
+
+    def append(self, x: Tensor, evaluation: Evaluation) -> None:
+        """Record the next step; only the engine's thread calls this. Batches of one row."""
+        log_p = torch.log_softmax(evaluation.logits[0].float(), 0).cpu().numpy()
+        delta = x[0].detach().to(self.start.device) - self.start
+        with self._changed:
+            if self.over:
+                return
+            self._grow()
+            self._latest = x[0].detach()
+            self._log_p[self._count] = log_p
+            self._scalars[self._count] = _scalars(delta, evaluation, self.criterion)
+            self._keep_picture(delta)
+            self.gradient_evaluations += evaluation.grad is not None
+            self._track(np.argpartition(-log_p, min(5, len(log_p) - 1))[:5].tolist())
+            self._count += 1
+            self._changed.notify_all()
+
+    def turn(self, status: str, reason: str | None = None, error: str | None = None) -> None:
+        """Change the status; a run that is over stays as it is."""
+        with self._changed:
+            if self.over or status == self.status:
+                return
+            now = self.clock()
+            if self._resumed is not None:
+                self._active, self._resumed = self._active + now - self._resumed, None
+            if status == "running":
+                self._resumed = now
+            self.reason, self.error, self.status = reason, error, status
+            self._changed.notify_all()
+
+    @property
+    def over(self) -> bool:
+        """Say whether nothing more will come."""
+        return self.status in OVER
+
+    @property
+    def seconds(self) -> float:
+        """Return how long the run has been running, pauses not counted."""
+        return self._active + (self.clock() - self._resumed if self._resumed is not None else 0.0)
+
+    def touch(self) -> None:
+        """Note that somebody reads this run."""
+        self.read_at = self.clock()
+
+    def __len__(self) -> int:
+        """Return how many steps are recorded."""
+        return self._count
+
+    def scalars(self, start: int, stop: int) -> Floats:
+        """Return the figures named by `SCALARS` of steps ``start`` to ``stop - 1``, one row each."""
+        return self._scalars[start : min(stop, self._count)]
+
+    def log_p(self, start: int, stop: int, classes: list[int] | None = None) -> Floats:
+        """Return natural-log probabilities, one row a step, of all classes or of those named."""
+        rows = self._log_p[start : min(stop, self._count)]
+        return rows if classes is None else rows[:, classes]
+
+    def top(self, step: int, k: int = 5) -> list[Outcome]:
+        """Return the ``k`` most probable classes at ``step``, the most probable first."""
+        row = self._log_p[self._at(step)]
+        best = np.argsort(-row, kind="stable")[:k]
+        return [Outcome(int(i), self.labels[i], float(np.exp(row[i]))) for i in best]
+
+    def outcome(self, step: int, index: int) -> Outcome:
+        """Return how probable class ``index`` is at ``step``."""
+        return Outcome(index, self.labels[index], float(np.exp(self._log_p[self._at(step), index])))
+
+    def figures(self, step: int) -> dict[str, float | None]:
+        """Return the figures of one step by name; None where no gradient was asked for."""
+        row = self._scalars[self._at(step)]
+        return {n: float(v) if np.isfinite(v) else None for n, v in zip(SCALARS, row, strict=True)}
+
+    def met(self, step: int) -> bool:
+        """Say whether the network is fooled as asked at ``step``."""
+        return bool(self._scalars[self._at(step), 0] > 0)
+
+    def picture_step(self, step: int) -> int:
+        """Return the step whose stored picture stands for ``step``: itself, or one shortly before."""
+        with self._changed:
+            step = self._at(step)
+            return max(k for k in self._pictures if k <= step)
+
+    def delta(self, step: int) -> Floats:
+        """Return the perturbation ``(c, h, w)`` of the stored picture that stands for ``step``."""
+        with self._changed:
+            return self._pictures[max(k for k in self._pictures if k <= self._at(step))].astype(np.float32)
+
+    def picture(self, step: int) -> Floats:
+        """Return the picture ``(c, h, w)`` that stands for ``step``: the newest exactly, an earlier
+        one to within float16 of its perturbation."""
+        if step == self._count - 1:
+            return self._latest.float().cpu().numpy()
+        base: Floats = self.start.cpu().numpy()
+        return np.clip(base + self.delta(step), 0, 1) if step else base
+
+    @property
+    def bytes(self) -> int:
+        """Return roughly how much memory the run holds."""
+        with self._changed:
+            pictures = sum(p.nbytes for p in self._pictures.values())
+        return pictures + self._log_p.nbytes + self._scalars.nbytes
+
+    def wait(self, seen: int, timeout: float | None = None) -> bool:
+        """Block until there are more than ``seen`` steps or the run is over; False on time-out."""
+        with self._changed:
+            return self._changed.wait_for(lambda: self._count > seen or self.over, timeout)
+
+    def sentence(self) -> str:
+        """Return in words why the run stopped, or what it is doing."""
+        return _sentence(self)
+
+    def _at(self, step: int) -> int:
+        if not 0 <= step < self._count:
+            raise IndexError(f"Expected a step from 0 to {self._count - 1}, got {step}.")
+        return step
+
+    def _grow(self) -> None:
+        if self._count == len(self._scalars):
+            room = min(self._count, self.total + 2 - self._count) or 1
+            self._scalars = np.concatenate([self._scalars, np.empty((room, len(SCALARS)), np.float32)])
+            self._log_p = np.concatenate([self._log_p, np.empty((room, len(self.labels)), np.float32)])
+
+    def _keep_picture(self, delta: Tensor) -> None:
+        last = self._count - 1
+        if last in self._pictures and last % self._every:
+            del self._pictures[last]
+        if len(self._pictures) >= PICTURES:
+            self._every *= 2
+            self._pictures = {k: v for k, v in self._pictures.items() if k % self._every == 0}
+        self._pictures[self._count] = delta.half().cpu().numpy()
+
+    def _track(self, indices: list[int]) -> None:
+        for index in sorted(indices, key=indices.index):
+            if index not in self.classes:
+                self.classes.append(index)
+
+
+def _scalars(delta: Tensor, evaluation: Evaluation, criterion: Criterion) -> Any:
+    squared = delta.square().sum()
+    grad = evaluation.grad
+    values = [
+        criterion.margin(evaluation.logits)[0].float(),
+        delta.abs().amax(),
+        squared.sqrt(),
+        (squared / delta.numel()).sqrt(),
+        delta.new_tensor(float("nan")) if grad is None else grad[0].norm().float(),
+    ]
+    return torch.stack([v.to(delta.device) for v in values]).cpu().numpy()
+
+
+def _sentence(run: Run) -> str:
+    goal = run.labels[run.recipe.target] if run.recipe.target is not None else None
+    steps, at = max(len(run) - 1, 0), f"{run.recipe.stop.at:.0%}".replace("%", " %")
+    aim = f"the network says {goal}" if goal else f"the network no longer says {run.labels[run.original]}"
+    end = {
+        "steps": f"All {steps} steps are done" + ("." if not len(run) or run.met(steps) else "; the network was not fooled."),
+        "success": f"Stopped at step {steps}: {aim}.",
+        "probability": f"Stopped at step {steps}: "
+        + (f"{goal} passed {at}." if goal else f"{run.labels[run.original]} fell below what leaves {at} to the others."),
+        "cancelled": f"Stopped by hand at step {steps}.",
+        "abandoned": f"Stopped at step {steps}: nobody was watching for a minute.",
+        "gradient": f"Stopped at step {steps}: the gradient is zero, so there is no direction to go.",
+        "failed": run.error or "The run failed.",
+    }
+    doing = {"waiting": "Waiting for the network.", "running": "Running.", "paused": f"Paused at step {steps}."}
+    return doing.get(run.status) or end.get(run.reason or "", "The run is over.")
