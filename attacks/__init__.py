@@ -10,6 +10,7 @@ import importlib
 import inspect
 import pkgutil
 from functools import cache
+from types import ModuleType
 
 from attacks.core import Attack
 from errors import UnknownName
@@ -20,13 +21,20 @@ def registry() -> dict[str, type[Attack]]:
     """Return every attack by its card's name, in order of publication."""
     found: dict[str, type[Attack]] = {}
     for info in pkgutil.iter_modules(__path__):
-        module = importlib.import_module(f"{__name__}.{info.name}") if info.name != "__main__" else None
-        for _, value in inspect.getmembers(module, inspect.isclass):
-            if issubclass(value, Attack) and "card" in vars(value) and value.__module__ == module.__name__:
-                if value.card.name in found:
-                    raise ImportError(f"two attacks are called {value.card.name!r}")
-                found[value.card.name] = value
+        if info.name == "__main__":
+            continue
+        for kind in _published(importlib.import_module(f"{__name__}.{info.name}")):
+            if kind.card.name in found:
+                raise ImportError(f"two attacks are called {kind.card.name!r}")
+            found[kind.card.name] = kind
     return dict(sorted(found.items(), key=lambda item: (item[1].card.year, item[0])))
+
+
+def _published(module: ModuleType) -> list[type[Attack]]:
+    """Return the attacks that ``module`` itself defines and gives a card."""
+    classes = [value for _, value in inspect.getmembers(module, inspect.isclass)]
+    own = [kind for kind in classes if kind.__module__ == module.__name__ and issubclass(kind, Attack)]
+    return [kind for kind in own if "card" in vars(kind)]
 
 
 def get(name: str) -> type[Attack]:

@@ -14,7 +14,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, NamedTuple, cast
 
@@ -42,17 +42,25 @@ class Query(NamedTuple):
 
 class Evaluation(NamedTuple):
     """The network's answer: logits ``(n, classes)``, and, when an objective was given,
-    its values ``(n,)`` and its gradient, of the shape of ``x``."""
+    its values ``(n,)`` and its gradient, of the shape of ``x``.
+    """
 
     logits: Tensor
     loss: Tensor | None
     grad: Tensor | None
 
+    @property
+    def gradient(self) -> Tensor:
+        """The gradient, which was asked for; raises RuntimeError when the query had no objective."""
+        if self.grad is None:
+            raise RuntimeError("Expected a gradient, got an answer to a query without an objective.")
+        return self.grad
+
 
 class Step(NamedTuple):
     """One point of a trajectory: step 0 is the untouched picture. Never changed or reused."""
 
-    index: int
+    index: int  # type: ignore[assignment]  # hides tuple.index, which nobody wants of a step
     x: Tensor
     evaluation: Evaluation
 
@@ -72,7 +80,8 @@ class Criterion:
 
     def loss(self, logits: Tensor) -> Tensor:
         """Return ``(n,)`` values that the attack *minimises*: cross-entropy towards the
-        target, or the log-probability of the class to leave (Goodfellow et al. 2014)."""
+        target, or the log-probability of the class to leave (Goodfellow et al. 2014).
+        """
         log_p = self._own(torch.log_softmax(logits, 1))
         return -log_p if self.targeted else log_p
 
@@ -122,12 +131,29 @@ class Stop:
         return False
 
 
+class Range(NamedTuple):
+    """The numbers a field takes: ``low`` to ``high`` are legal, a slider runs from ``low`` to
+    ``soft_high`` (None: to ``high``) by ``step`` (None: a whole number moves by 1, any other freely).
+    """
+
+    default: float
+    low: float
+    high: float
+    soft_high: float | None = None
+    step: float | None = None
+    unit: str = ""
+
+
 @dataclass(frozen=True)
 class Setting:
     """One field of an attack: what a slider, a URL, a table and a test need to know.
 
-    ``unit`` "level": a distance on the [0, 1] pixel scale, shown as k/255 and %.
-    ``label`` is a person's word, ``name`` the field's term. ``main``: shown at first sight.
+    ``label`` is a person's word, ``name`` the field's term. ``type``: "float", "int", "bool"
+    or "str". ``main``: shown at first sight. ``low``, ``high``, ``soft_high``, ``step``: see `Range`.
+    ``unit``: "level" is a distance on the [0, 1] pixel scale, shown as k/255 and %; "distance" is
+    a Euclidean length over all values of the picture, on the same scale; "" is a bare number.
+    ``by``: the field's `Range` for each value of the field ``norm``, where it depends on that;
+    `Attack.settings` has then already put the right one in place.
     """
 
     name: str
@@ -137,34 +163,83 @@ class Setting:
     help: str
     low: float | None = None
     high: float | None = None
+    soft_high: float | None = None
+    step: float | None = None
     choices: tuple[str, ...] = ()
     unit: str = ""
     main: bool = False
+    by: Mapping[str, Range] = dataclasses.field(default_factory=dict, hash=False)
+
+    def under(self, norm: str) -> Setting:
+        """Return this field as it is when the attack's norm is ``norm``."""
+        return dataclasses.replace(self, **self.by[norm]._asdict()) if self.by else self
 
     def check(self, value: Any) -> Any:
         """Return ``value`` as this field's type, or raise `errors.BadSetting`."""
+        right = self._right(value)
+        if not right:
+            raise self._wrong(value)
+        return value if self.choices or self.type == "bool" else self._number(value)
+
+    def parse(self, text: str) -> Any:
+        """Return the value that ``text`` writes, or raise `errors.BadSetting`.
+
+        Numbers may be fractions ("8/255") unless whole ones are asked for; true and false may
+        also be written 1 and 0. Ranges are checked as in `check`.
+        """
+        plain = text.strip()
         if self.choices:
-            if value not in self.choices:
-                raise BadSetting(f"Expected {self.name} to be one of {', '.join(self.choices)}, got “{value}”.")
-            return value
+            return self.check(plain)
         if self.type == "bool":
-            if not isinstance(value, bool):
-                raise BadSetting(f"Expected {self.name} to be true or false, got “{value}”.")
-            return value
-        return self._number(value)
+            return self.check(WORDS.get(plain.lower(), plain))
+        above, slash, below = plain.partition("/")
+        if slash and self.type == "int":
+            raise self._wrong(plain)
+        try:
+            return self.check(float(above) / float(below if slash else 1))
+        except (ValueError, ZeroDivisionError):
+            raise self._wrong(plain) from None
+
+    def format(self, value: Any) -> str:
+        """Return the shortest text that `parse` reads as exactly ``value``."""
+        if isinstance(value, bool):
+            return str(value).lower()
+        levels = f"{value * 255:.6g}/255" if self.unit == "level" else ""
+        return levels if levels and value and self.parse(levels) == value else str(value)
+
+    def _right(self, value: Any) -> bool:
+        if self.choices:
+            return value in self.choices
+        if self.type == "bool":
+            return isinstance(value, bool)
+        if not isinstance(value, int | float) or isinstance(value, bool):
+            return False
+        low, high = cast(float, self.low), cast(float, self.high)
+        return low <= value <= high and (self.type != "int" or value == int(value))
 
     def _number(self, value: Any) -> int | float:
-        whole = self.type == "int"
-        right = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-        low, high = cast(float, self.low), cast(float, self.high)
-        if not right or not low <= value <= high or (whole and value != int(value)):
-            kind = "a whole number" if whole else "a number"
-            raise BadSetting(f"Expected {self.name} to be {kind} from {low:,g} to {high:,g}, got {value}.")
-        return int(value) if whole else float(value)
+        return int(value) if self.type == "int" else float(value)
+
+    def _wrong(self, value: Any) -> BadSetting:
+        if self.choices:
+            wanted = f"one of {', '.join(self.choices)}"
+        elif self.type == "bool":
+            wanted = "true or false"
+        else:
+            kind = "a whole number" if self.type == "int" else "a number"
+            wanted = f"{kind} from {self.low:,g} to {self.high:,g}"
+            wanted += " (such as 8/255)" if self.unit == "level" else ""
+        return BadSetting(f"Expected {self.name} to be {wanted}, got “{str(value)[:40]}”.")
+
+
+WORDS = {"true": True, "1": True, "false": False, "0": False}
 
 
 def setting(default: Any, label: str, help: str, **facts: Any) -> Any:
-    """Declare a field of an attack; ``facts`` are those of `Setting` (low, high, choices, unit, main)."""
+    """Declare a field of an attack; ``facts`` are those of `Setting` (low, high, choices, unit, main...).
+
+    Of a field whose range goes ``by`` the norm the default is None: that range's own.
+    """
     return dataclasses.field(default=default, metadata={"label": label, "help": help, **facts})
 
 
@@ -192,16 +267,38 @@ class Attack(ABC):
     card: ClassVar[AttackCard]
 
     def __post_init__(self) -> None:
-        for each in self.settings():
-            object.__setattr__(self, each.name, each.check(getattr(self, each.name)))
+        for each in self.settings(getattr(self, "norm", None)):
+            value = getattr(self, each.name)
+            value = each.default if value is None and each.by else value
+            object.__setattr__(self, each.name, each.check(value))
 
     @classmethod
-    def settings(cls) -> list[Setting]:
-        """Return the fields in the order in which they were declared."""
-        return [
+    def settings(cls, norm: str | None = None) -> list[Setting]:
+        """Return the fields in the order in which they were declared, with the ranges and defaults
+        that hold under ``norm`` (None, or no norm of this attack: under its default norm).
+        """
+        every = [
             Setting(name=f.name, type=str(f.type), default=f.default, **f.metadata)
             for f in dataclasses.fields(cls)
         ]
+        for each in every:
+            if each.name == "norm":
+                norm = norm if norm in each.choices else each.default
+        return [each.under(norm or "") for each in every]
+
+    @classmethod
+    def parse(cls, texts: Mapping[str, str]) -> dict[str, Any]:
+        """Return the values that ``texts`` (from a URL or a command line) write, by field.
+
+        Raises `errors.BadSetting` for a text out of range or a field that is not there.
+        """
+        known = {each.name: each for each in cls.settings(texts.get("norm", "").strip())}
+        for name in texts:
+            if name not in known:
+                raise BadSetting(
+                    f"{cls.card.title} has no setting “{name[:40]}”; it has: {', '.join(known)}."
+                )
+        return {name: known[name].parse(text) for name, text in texts.items()}
 
     @abstractmethod
     def search(self, x: Tensor, criterion: Criterion, rng: torch.Generator) -> Search:
@@ -218,6 +315,10 @@ class Attack(ABC):
     def bound(self) -> tuple[str, float] | None:
         """Return (norm, epsilon) when the attack promises to stay within a budget, else None."""
         return None
+
+    def boxed(self) -> bool:
+        """Say whether every picture asked about is promised to stay in [0, 1]."""
+        return True
 
 
 def answer(model: Callable[[Tensor], Tensor], query: Query) -> Evaluation:

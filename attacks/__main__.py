@@ -1,0 +1,60 @@
+"""``python -m attacks [--json]``: every attack with its settings."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+from typing import Any
+
+from attacks import registry
+from attacks.core import Attack, Setting
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Print the table of attacks, as JSON on request; returns the exit status."""
+    parser = argparse.ArgumentParser(
+        prog="python -m attacks", description="List the attacks and their settings."
+    )
+    parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
+    if parser.parse_args(arguments).json:
+        print(json.dumps([describe(kind) for kind in registry().values()], indent=2, ensure_ascii=False))
+    else:
+        print("\n\n".join(table(kind) for kind in registry().values()))
+    return 0
+
+
+def describe(kind: type[Attack]) -> dict[str, Any]:
+    """Return an attack's card and settings as plain data.
+
+    A setting whose range depends on the norm has its ``by``: that range for each norm.
+    """
+    settings = [dataclasses.asdict(each) for each in kind.settings()]
+    for each in settings:
+        each["by"] = {norm: numbers._asdict() for norm, numbers in each["by"].items()}
+    return {**dataclasses.asdict(kind.card), "settings": settings}
+
+
+def table(kind: type[Attack]) -> str:
+    """Return an attack as a few lines of text."""
+    card = kind.card
+    head = (
+        f"{card.name}: {card.title} ({card.year}, {card.access}, {card.kind})\n  {card.summary}\n  {card.url}"
+    )
+    norms = next((each.choices for each in kind.settings() if each.name == "norm"), ())
+    return "\n".join([head, *(f"    {each.name:<14}{_values(each, norms)}" for each in kind.settings())])
+
+
+def _values(each: Setting, norms: tuple[str, ...]) -> str:
+    if each.by:
+        return "; ".join(
+            f"{norm}: {_values(dataclasses.replace(each.under(norm), by={}), ())}" for norm in norms
+        )
+    default = each.format(each.default)
+    if each.choices:
+        return f"{default} ({', '.join(each.choices)})"
+    return default if each.type == "bool" else f"{default} ({each.low:,g} to {each.high:,g})"
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

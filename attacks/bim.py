@@ -1,0 +1,84 @@
+"""Kurakin, Goodfellow, Bengio: Adversarial Examples in the Physical World. https://arxiv.org/abs/1607.02533."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from attacks import norms
+from attacks.core import Attack, AttackCard, Criterion, Query, Range, Search, setting
+
+
+@dataclass(frozen=True)
+class BIM(Attack):
+    """Many small steps along the sign of the gradient, each followed by a clip (equation 2).
+
+    Also known as I-FGSM. Under "l2" the step goes along the gradient itself, at unit length.
+    The default number of steps is the paper's min(epsilon + 4, 1.25 epsilon) at 8 levels.
+    After a step the picture is clamped to [0, 1] and then projected into the ball.
+    """
+
+    card: ClassVar[AttackCard] = AttackCard(
+        name="bim",
+        title="BIM (I-FGSM)",
+        summary="FGSM in many small steps, so that it follows the network's curves.",
+        paper="Adversarial Examples in the Physical World",
+        url="https://arxiv.org/abs/1607.02533",
+        year=2016,
+        access="white-box",
+        kind="budget",
+    )
+
+    epsilon: float = setting(
+        None,
+        "Largest change",
+        "How far the picture may move in all: any single value (linf), or all of them together (l2).",
+        by={
+            "linf": Range(8 / 255, 0, 1, 64 / 255, 0.25 / 255, "level"),
+            "l2": Range(3, 0, 1000, 20, 0.05, "distance"),
+        },
+        main=True,
+    )
+    step_size: float = setting(
+        None,
+        "Step size",
+        "How far one step moves, measured like the largest change.",
+        by={
+            "linf": Range(1 / 255, 0, 1, 16 / 255, 0.05 / 255, "level"),
+            "l2": Range(0.2, 0, 1000, 5, 0.01, "distance"),
+        },
+        main=True,
+    )
+    steps: int = setting(
+        10, "Steps", "How often the gradient is followed.", low=0, high=10_000, soft_high=300, main=True
+    )
+    norm: str = setting(
+        "linf",
+        "Distance",
+        "What counts as far: the largest change (linf) or its length (l2).",
+        choices=("linf", "l2"),
+    )
+
+    def search(self, x: Tensor, criterion: Criterion, rng: torch.Generator) -> Search:
+        """Yield ``x`` and one picture a step; see `Attack.search`."""
+        yield from self.descend(x, x, criterion)
+
+    def descend(self, x: Tensor, adv: Tensor, criterion: Criterion) -> Search:
+        """Follow the gradient from ``adv`` within the budget around ``x``."""
+        norm = norms.get(self.norm)
+        answer = yield Query(adv, criterion.loss if self.steps else None)
+        for left in reversed(range(self.steps)):
+            adv = adv - self.step_size * norm.steepest(answer.gradient)
+            adv = norm.project(x, adv.clamp(0, 1), self.epsilon)
+            answer = yield Query(adv, criterion.loss if left else None)
+
+    def updates(self) -> int:
+        """Return the number of steps."""
+        return self.steps
+
+    def bound(self) -> tuple[str, float]:
+        """Return (norm, epsilon)."""
+        return self.norm, self.epsilon

@@ -1,0 +1,55 @@
+"""Madry et al.: Towards Deep Learning Models Resistant to Adversarial Attacks. https://arxiv.org/abs/1706.06083."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from attacks import norms
+from attacks.bim import BIM
+from attacks.core import AttackCard, Criterion, Query, Search, setting
+
+
+@dataclass(frozen=True)
+class PGD(BIM):
+    """Projected gradient descent on the loss, from a random point of the ball (section 2.1).
+
+    Without the random start it is BIM. With no steps it stays at the untouched picture.
+    """
+
+    card: ClassVar[AttackCard] = AttackCard(
+        name="pgd",
+        title="PGD",
+        summary="BIM from a random point near the picture: the standard test of robustness.",
+        paper="Towards Deep Learning Models Resistant to Adversarial Attacks",
+        url="https://arxiv.org/abs/1706.06083",
+        year=2017,
+        access="white-box",
+        kind="budget",
+    )
+
+    steps: int = setting(
+        40, "Steps", "How often the gradient is followed.", low=0, high=10_000, soft_high=300, main=True
+    )
+    random_start: bool = setting(
+        True, "Random start", "Begin at a random picture within the largest change; the seed decides which."
+    )
+
+    def search(self, x: Tensor, criterion: Criterion, rng: torch.Generator) -> Search:
+        """Yield ``x``, the random start if one is wanted, and one picture a step; see `Attack.search`."""
+        start = x
+        if self._jumps():
+            yield Query(x, None)
+            norm = norms.get(self.norm)
+            start = norm.project(x, norm.sample(x, self.epsilon, rng).clamp(0, 1), self.epsilon)
+        yield from self.descend(x, start, criterion)
+
+    def updates(self) -> int:
+        """Return the number of steps, the jump to the random start included."""
+        return self.steps + self._jumps()
+
+    def _jumps(self) -> bool:
+        return self.random_start and self.steps > 0
