@@ -1,0 +1,28 @@
+/**
+ * Give every label a height of its own: `labels` carry {y, weight}, the heavier are kept
+ * when there is no room for all. Returns the kept ones with their `place`, top to bottom.
+ */
+export function spread(labels, gap, top, bottom) {
+  const room = Math.max(1, Math.floor((bottom - top) / gap) + 1);
+  const kept = [...labels].sort((a, b) => b.weight - a.weight).slice(0, room);
+  kept.sort((a, b) => a.y - b.y);
+  let lowest = top;
+  for (const label of kept) {
+    label.place = Math.max(label.y, lowest);
+    lowest = label.place + gap;
+  }
+  let highest = bottom;
+  for (const label of kept.reverse()) {
+    label.place = Math.min(label.place, highest);
+    highest = label.place - gap;
+  }
+  return kept.reverse();
+}
+
+/** The longest beginning of `text` that fits `width`, with an ellipsis where it is cut. */
+export function fit(context, text, width) {
+  if (context.measureText(text).width <= width) return text;
+  let length = text.length;
+  while (length > 1 && context.measureText(`${text.slice(0, length).trimEnd()}…`).width > width) length--;
+  return `${text.slice(0, length).trimEnd()}…`;
+}

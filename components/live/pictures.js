@@ -1,0 +1,199 @@
+import { element, mark, write } from "./element.js";
+import { Segmented } from "./segmented.js";
+
+const GAINS = [1, 2, 5, 10, 20, 40, 50, 100, 200];
+const USUAL_GAIN = 40;
+const SMALL = 96;
+
+/** One square picture. While one is on its way only the newest request is remembered. */
+class Panel {
+  constructor(which, title) {
+    this.image = element("img", { alt: "", draggable: "false", decoding: "async" });
+    this.frame = element("div", { class: "frame" }, this.image);
+    this.title = element("span", { class: "title" }, title);
+    this.kind = element("span", { class: "kind" });
+    const caption = element("figcaption", {}, this.title, this.kind);
+    this.root = element("figure", { class: `panel ${which}`, "data-test": `picture-${which}`, "data-empty": true }, caption, this.frame);
+    this.wanted = null;
+    this.busy = false;
+    this.shown = null;
+    this.era = 0;
+  }
+
+  /** Show what is at `url`; `kind` says what it is (lossless, live preview). */
+  async request(url, kind, step) {
+    if (this.wanted?.url === url) return;
+    this.wanted = { url, kind, step };
+    if (this.busy) return;
+    this.busy = true;
+    while (this.wanted && this.wanted.url !== this.shown) await this.#load(this.wanted);
+    this.busy = false;
+  }
+
+  /** Show the bytes of a JPEG. */
+  async take(jpeg, kind, step) {
+    this.wanted = null;
+    await this.#put(new Blob([jpeg], { type: "image/jpeg" }), { url: null, kind, step });
+  }
+
+  /** Keep what is seen but grey it out until the next picture is there. */
+  forget() {
+    this.era += 1;
+    this.wanted = null;
+    this.shown = null;
+    mark(this.root, "data-stale", true);
+    write(this.kind, "");
+  }
+
+  describe(text) {
+    if (this.image.alt !== text) this.image.alt = text;
+  }
+
+  async #load(request) {
+    const { era } = this;
+    try {
+      const answer = await fetch(request.url);
+      if (!answer.ok) throw new Error(String(answer.status));
+      const blob = await answer.blob();
+      if (this.wanted !== null && this.era === era) await this.#put(blob, request);
+    } catch {
+      if (this.wanted === request) write(this.kind, "could not be loaded");
+    }
+    if (this.wanted === request) this.shown = request.url;
+  }
+
+  async #put(blob, { url, kind, step }) {
+    const address = URL.createObjectURL(blob);
+    const next = new Image();
+    next.src = address;
+    try {
+      await next.decode();
+    } catch {
+      URL.revokeObjectURL(address);
+      return;
+    }
+    const old = this.address;
+    this.address = address;
+    this.image.src = address;
+    this.shown = url;
+    if (old) URL.revokeObjectURL(old);
+    mark(this.root, "data-empty", null);
+    mark(this.root, "data-stale", null);
+    mark(this.root, "data-step", step);
+    write(this.kind, kind);
+  }
+}
+
+/** Original + perturbation = what the network sees. `changed()` when the gain or the view does. */
+export class Pictures {
+  constructor({ changed }) {
+    this.changed = changed;
+    this.original = new Panel("original", "original");
+    this.perturbation = new Panel("perturbation", "perturbation");
+    this.adversarial = new Panel("adversarial", "what the network sees");
+    this.gainSet = false;
+    this.#amplifier();
+    this.#comparison();
+    const sign = (text) => element("span", { class: "sign", "aria-hidden": "true" }, text);
+    this.size = element("p", { class: "under size" });
+    this.original.root.append(this.size);
+    this.root = element("section", { class: "pictures", "aria-label": "Pictures" },
+      this.original.root, sign("+"), this.perturbation.root, sign("="), this.adversarial.root);
+  }
+
+  get gain() {
+    return GAINS[Number(this.slider.value)];
+  }
+
+  get view() {
+    return this.views.value;
+  }
+
+  get query() {
+    return `?gain=${this.gain}&view=${this.view}`;
+  }
+
+  /** The network's input: its side in pixels decides how a picture is enlarged. */
+  fitTo(model, epsilon) {
+    mark(this.root, "data-pixelated", Boolean(model?.size && model.size < SMALL));
+    write(this.size, model?.size ? `${model.size} × ${model.size} pixels` : "");
+    if (this.gainSet) return;
+    const fits = epsilon ? GAINS.findLastIndex((gain) => gain * epsilon <= 0.6) : GAINS.indexOf(USUAL_GAIN);
+    this.slider.value = Math.max(0, fits);
+    this.#label();
+  }
+
+  /** A new run: what is seen no longer belongs to it. */
+  forget() {
+    for (const panel of [this.original, this.perturbation, this.adversarial]) panel.forget();
+  }
+
+  /** Before a run: the picture itself, and nothing added to it. */
+  showIdle(url, model, sentence) {
+    this.fitTo(model);
+    this.perturbation.forget();
+    mark(this.perturbation.root, "data-empty", true);
+    mark(this.perturbation.root, "data-stale", null);
+    mark(this.perturbation.root, "data-step", null);
+    this.perturbation.describe("no perturbation yet");
+    if (!url) return;
+    this.original.request(url, "", null);
+    this.adversarial.request(url, "", null);
+    this.original.describe("the original picture");
+    this.adversarial.describe(sentence);
+  }
+
+  /** Hold the original over what the network sees, or let it go. */
+  hold(held) {
+    mark(this.root, "data-held", held && !this.comparing);
+    write(this.adversarial.title, held && !this.comparing ? "original" : "what the network sees");
+  }
+
+  get comparing() {
+    return this.compare.getAttribute("aria-pressed") === "true";
+  }
+
+  #amplifier() {
+    this.slider = element("input", { type: "range", min: 0, max: GAINS.length - 1, step: 1, "aria-label": "Amplify the perturbation", "data-test": "gain" });
+    this.slider.value = GAINS.indexOf(USUAL_GAIN);
+    this.slider.oninput = () => {
+      this.gainSet = true;
+      this.#label();
+      this.changed();
+    };
+    this.views = new Segmented("What the perturbation shows", [
+      { value: "signed", text: "signed", title: "Mid-grey is no change, lighter is more, darker is less" },
+      { value: "size", text: "size", title: "Blue where the picture got darker, red where it got lighter" },
+    ], () => this.changed());
+    const label = element("label", { class: "amplify" }, element("span", {}, "amplify"), this.slider);
+    this.perturbation.root.append(element("div", { class: "under" }, label, this.views.root));
+    this.#label();
+  }
+
+  #label() {
+    write(this.perturbation.title, `perturbation × ${this.gain}`);
+    mark(this.slider, "aria-valuetext", `times ${this.gain}`);
+  }
+
+  #comparison() {
+    const { frame, root, image } = this.adversarial;
+    this.before = element("img", { class: "before", alt: "", draggable: "false" });
+    this.divider = element("input", { class: "divider", type: "range", min: 0, max: 100, value: 50, step: 1, "aria-label": "Between the original (left) and what the network sees (right)", "data-test": "divider" });
+    const tags = element("div", { class: "tags", "aria-hidden": "true" }, element("span", {}, "original"), element("span", {}, "now"));
+    frame.append(this.before, element("div", { class: "edge" }), tags, this.divider);
+    this.divider.oninput = () => frame.style.setProperty("--edge", `${this.divider.value}%`);
+    this.compare = element("button", { type: "button", class: "toggle", "aria-pressed": "false", "data-test": "compare", title: "Drag between the original and what the network sees" }, "compare");
+    this.compare.onclick = () => {
+      mark(this.compare, "aria-pressed", String(!this.comparing));
+      mark(this.root, "data-compare", this.comparing);
+      write(this.hint, this.comparing ? "drag across the picture" : "hold the picture to see the original");
+    };
+    this.hint = element("span", { class: "hint" }, "hold the picture to see the original");
+    root.append(element("div", { class: "under" }, this.hint, this.compare));
+    new MutationObserver(() => (this.before.src = this.original.image.src))
+      .observe(this.original.image, { attributeFilter: ["src"] });
+    image.onpointerdown = this.before.onpointerdown = (event) => event.button || this.hold(true);
+    frame.onpointerup = frame.onpointercancel = frame.onpointerleave = () => this.hold(false);
+    frame.oncontextmenu = (event) => event.pointerType !== "mouse" && event.preventDefault();
+  }
+}

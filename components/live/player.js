@@ -1,0 +1,346 @@
+import { Chart } from "./chart.js";
+import { Details } from "./details.js";
+import { element, mark } from "./element.js";
+import { Figures } from "./figures.js";
+import { Keys } from "./keys.js";
+import { percent } from "./numbers.js";
+import { Pictures } from "./pictures.js";
+import { Ranking } from "./ranking.js";
+import { Replay } from "./replay.js";
+import { Trajectory } from "./trajectory.js";
+import { Transport } from "./transport.js";
+import { Verdict } from "./verdict.js";
+import { Wire } from "./wire.js";
+
+const NARROW = 640;
+const SETTLED = 160;
+const IDLE_TOTAL = 200;
+const players = new WeakMap();
+
+/** Show, or go on showing, the run named in the component's data. */
+export function show({ parentElement, data, setTriggerValue }) {
+  let player = players.get(parentElement);
+  if (!player?.root.isConnected) {
+    player?.destroy();
+    player = new Player(parentElement, data);
+    players.set(parentElement, player);
+  }
+  player.update(data, setTriggerValue);
+}
+
+/** Called by Streamlit on unmounting, and also while the component stays: only a real end counts. */
+export function leave(parentElement) {
+  const gone = () => !(parentElement.host ?? parentElement).isConnected;
+  const end = () => {
+    if (!gone()) return;
+    players.get(parentElement)?.destroy();
+    players.delete(parentElement);
+  };
+  if (gone()) end();
+  else setTimeout(end, 1000);
+}
+
+class Player {
+  constructor(parent, data) {
+    this.trajectory = new Trajectory();
+    this.verdict = new Verdict();
+    this.pictures = new Pictures({ changed: () => this.#look(true) });
+    this.figures = new Figures();
+    this.ranking = new Ranking();
+    this.chart = new Chart({ scrubbed: (step) => this.#scrub(step) });
+    this.transport = new Transport({ pressed: (name) => this.#press(name) });
+    this.replay = new Replay({ moved: (step) => this.#go(step), done: () => this.#settle() });
+    this.details = new Details({ arrived: () => this.#later() });
+    const curve = element("div", { class: "curve" }, this.chart.root, this.ranking.root);
+    this.root = element("div", { class: "foolscope", "data-test": "player" },
+      this.verdict.root, this.pictures.root, this.figures.root, curve, this.transport.root);
+    this.keys = new Keys(this.root, (name, amount) => this.#key(name, amount));
+    this.#place(parent, data);
+  }
+
+  /** New data or a new theme; a run that is already followed goes on untouched. */
+  update(data, trigger) {
+    this.trigger = trigger;
+    mark(this.root, "data-present", Boolean(data.present));
+    const idle = JSON.stringify(data.idle ?? null);
+    const changed = data.run !== this.run || this.base !== data.base;
+    this.base = data.base;
+    this.idle = data.idle;
+    if (changed) this.#follow(data.run ?? null);
+    else if (!this.run && idle !== this.idleText) this.#rest();
+    this.idleText = idle;
+    requestAnimationFrame(() => this.chart.readTheme());
+    this.#later();
+  }
+
+  destroy() {
+    this.wire?.close();
+    this.replay.stop();
+    this.keys.destroy();
+    this.chart.destroy();
+    this.observer.disconnect();
+    clearTimeout(this.timer);
+    cancelAnimationFrame(this.frame);
+    this.root.remove();
+  }
+
+  #place(parent, { base, v }) {
+    const href = new URL(`${base}/static/player.css?v=${v}`, document.baseURI).href;
+    const style = element("link", { rel: "stylesheet", href });
+    this.root.style.visibility = "hidden";
+    style.onload = style.onerror = () => {
+      this.root.style.visibility = "";
+      this.chart.readTheme();
+    };
+    const place = parent.querySelector(".foolscope-place") ?? parent;
+    place.replaceChildren(style, this.root);
+    this.observer = new ResizeObserver(([entry]) => mark(this.root, "data-narrow", entry.contentRect.width < NARROW));
+    this.observer.observe(this.root);
+    mark(this.root, "data-narrow", this.root.clientWidth < NARROW);
+  }
+
+  // ---- the run -------------------------------------------------------------------------
+
+  #follow(run) {
+    this.wire?.close();
+    this.wire = null;
+    this.replay.stop();
+    clearTimeout(this.timer);
+    this.run = run;
+    this.trajectory = new Trajectory();
+    this.status = { status: run ? "waiting" : "idle", sentence: "", count: 0 };
+    Object.assign(this, { cursor: null, moving: false, credit: false, seenLive: false, error: null, linkState: "open" });
+    this.address = run && `${this.base}/runs/${run}`;
+    this.details.reset(this.address);
+    this.figures.clear();
+    if (!run) return this.#rest();
+    this.pictures.forget();
+    this.verdict.wait();
+    // The page's Run button keeps the focus otherwise, and the space bar would press it again.
+    if (document.activeElement?.tagName === "BUTTON") this.transport.buttons.play.focus({ preventScroll: true });
+    this.wire = new Wire({
+      address: this.address,
+      cursor: () => this.trajectory.count,
+      heard: (message) => this.#hear(message),
+      link: (state) => this.#linked(state),
+    });
+  }
+
+  #rest() {
+    const { idle } = this;
+    if (!idle) return;
+    const [best] = idle.top ?? [];
+    this.verdict.showIdle(idle);
+    this.pictures.showIdle(idle.image_url, idle.model, best ? `the network says ${best.label}, ${percent(best.probability)}` : "the picture");
+    this.#later();
+  }
+
+  #linked(state) {
+    this.linkState = state;
+    if (state === "open") this.credit = false;
+    this.#later();
+  }
+
+  #hear(message) {
+    const { trajectory } = this;
+    if (message.type === "run") {
+      trajectory.begin(message);
+      this.pictures.fitTo(message.model, message.epsilon);
+      this.pictures.original.request(`${this.address}/steps/0/original.png`, "", 0);
+      this.pictures.original.describe(`the original picture`);
+    } else if (message.type === "class") trajectory.announce(message);
+    else if (message.type === "backfill") trajectory.backfill(message.position, message.values);
+    else if (message.type === "rows" && !trajectory.append(message)) this.wire.reconnect();
+    else if (message.type === "picture") this.#picture(message);
+    else if (message.type === "status") this.#state(message);
+    else if (message.type === "error") this.error = message.sentence;
+    this.#look(false);
+    this.#later();
+  }
+
+  #state(message) {
+    this.status = message;
+    if (!message.end) this.seenLive = true;
+    else if (this.seenLive) {
+      this.seenLive = false;
+      this.trigger("ended", this.run);
+    }
+  }
+
+  get #live() {
+    return Boolean(this.run) && !this.error && !this.status.end;
+  }
+
+  get #step() {
+    return Math.max(0, Math.min(this.cursor ?? this.trajectory.last, this.trajectory.last));
+  }
+
+  get #total() {
+    if (!this.trajectory.run) return IDLE_TOTAL;
+    return this.#live ? Math.max(this.trajectory.run.total, this.trajectory.last) : Math.max(1, this.trajectory.last);
+  }
+
+  /** Moving pictures come over the socket only while the newest step is followed. */
+  get #streaming() {
+    return this.#live && this.cursor == null && this.status.status === "running";
+  }
+
+  #look(changed) {
+    if (this.#streaming && this.linkState === "open" && (changed || !this.credit)) {
+      const { gain, view } = this.pictures;
+      this.credit = this.wire.send({ do: "look", gain, view });
+    }
+    if (changed) this.#later();
+  }
+
+  async #picture({ which, step, jpeg }) {
+    const last = which === "adversarial";
+    if (this.#streaming) await this.pictures[which].take(jpeg, last ? "live preview" : "", step);
+    if (!last) return;
+    this.credit = false;
+    this.#look(false);
+    this.#later();
+  }
+
+  // ---- what the person does ------------------------------------------------------------
+
+  #press(name) {
+    if (name === "first") this.#scrub(0);
+    else if (name === "live") this.#catchUp();
+    else if (name === "stop") this.replay.running ? this.#halt() : this.wire?.command("cancel");
+    else if (name === "step") this.#advance();
+    else this.#play();
+  }
+
+  #key(name, amount) {
+    if (name === "hold") this.pictures.hold(amount);
+    else if (name === "start") this.trigger("start", Date.now());
+    else if (name === "play") this.#play();
+    else if (this.trajectory.count) this.#scrub(this.#step + amount);
+  }
+
+  #play() {
+    if (!this.run || this.error || (this.status.end && this.trajectory.count < 2)) this.trigger("start", Date.now());
+    else if (this.replay.running) this.#halt();
+    else if (!this.#live) this.replay.start(this.#step < this.trajectory.last ? this.#step : 0, this.trajectory.last);
+    else this.wire.command(this.status.status === "paused" ? "resume" : "pause");
+    if (this.#live && this.status.status === "paused") this.#catchUp();
+    this.#later();
+  }
+
+  #advance() {
+    const behind = this.cursor != null && this.cursor < this.trajectory.last;
+    if (behind || !this.#live) return this.#scrub(this.#step + 1);
+    if (this.status.status === "running") this.wire.command("pause");
+    this.wire.command("step");
+  }
+
+  #halt() {
+    this.replay.stop();
+    this.#settle();
+  }
+
+  #catchUp() {
+    this.cursor = null;
+    this.#settle();
+    this.#look(false);
+  }
+
+  #scrub(step) {
+    this.replay.stop();
+    this.#go(step);
+  }
+
+  #go(step) {
+    const last = this.trajectory.last;
+    const bounded = Math.max(0, Math.min(last, step));
+    this.cursor = !this.#live && bounded === last ? null : bounded;
+    this.moving = true;
+    clearTimeout(this.timer);
+    this.timer = setTimeout(() => this.#settle(), SETTLED);
+    this.#later();
+  }
+
+  #settle() {
+    clearTimeout(this.timer);
+    this.moving = false;
+    this.#later();
+  }
+
+  // ---- drawing, once per animation frame -----------------------------------------------
+
+  #later() {
+    this.frame ||= requestAnimationFrame(() => {
+      this.frame = 0;
+      this.#draw();
+    });
+  }
+
+  #draw() {
+    const { trajectory } = this;
+    const step = this.#step;
+    mark(this.root, "data-status", this.error ? "error" : this.status.status);
+    mark(this.root, "data-count", trajectory.count);
+    mark(this.root, "data-step", trajectory.count ? step : null);
+    mark(this.root, "data-link", this.linkState);
+    mark(this.root, "data-run", this.run);
+    mark(this.root, "data-replay", this.replay.running);
+    this.chart.show(trajectory, step, this.#total);
+    if (trajectory.count && trajectory.classes.length) this.#drawStep(step);
+    else if (!this.run) this.#drawIdle();
+    if (this.error) this.verdict.fail(this.error);
+    this.transport.show(this.#controls(step));
+  }
+
+  #drawIdle() {
+    const top = this.idle?.top ?? [];
+    this.ranking.show(top, { title: "what it says", original: top[0]?.label, target: this.idle?.target?.label });
+  }
+
+  #drawStep(step) {
+    const { trajectory, pictures } = this;
+    const flowing = this.#streaming || this.moving || this.replay.running;
+    const detail = flowing ? undefined : this.details.of(step);
+    this.verdict.show(trajectory, step, this.#total, flowing);
+    this.figures.show(trajectory, step);
+    const [original, target] = ["original", "target"].map((role) => trajectory.classes.find((c) => c?.role === role)?.label);
+    this.ranking.show(detail?.top ?? trajectory.top(step, 5), { title: `what it says at step ${step}`, original, target });
+    const now = trajectory.top(step, 1)[0];
+    pictures.adversarial.describe(`what the network sees at step ${step}: ${now?.label}, ${percent(now?.probability)}`);
+    pictures.perturbation.describe(`what was added to the original by step ${step}, enlarged ${pictures.gain} times`);
+    if (!this.#streaming || this.linkState === "polling") this.#fetchPictures(step, flowing, detail);
+  }
+
+  #fetchPictures(step, flowing, detail) {
+    const ext = flowing ? "jpg" : "png";
+    const stored = detail && detail.picture !== step ? `, step ${detail.picture}` : "";
+    const kind = (flowing ? "live preview" : "lossless") + stored;
+    for (const which of ["perturbation", "adversarial"]) {
+      const query = which === "perturbation" ? this.pictures.query : "";
+      this.pictures[which].request(`${this.address}/steps/${step}/${which}.${ext}${query}`, which === "adversarial" ? kind : "", step);
+    }
+  }
+
+  #controls(step) {
+    const { trajectory, status, error } = this;
+    const live = this.#live;
+    const some = trajectory.count > 1;
+    const running = (live && status.status !== "paused") || this.replay.running;
+    let play = "Run";
+    if (running) play = "Pause";
+    else if (live) play = "Resume";
+    else if (this.run && some) play = "Play it again";
+    const can = { first: some && step > 0, play: true, step: live || step < trajectory.last, stop: live || this.replay.running };
+    return { play, can, live, following: this.cursor == null, sentence: error ?? this.#sentence(step), alarm: Boolean(error) || status.status === "failed" };
+  }
+
+  #sentence(step) {
+    const { status, linkState } = this;
+    if (!this.run) return "";
+    if (this.replay.running) return `Replay, step ${step} of ${this.trajectory.last}`;
+    if (linkState === "lost" && this.#live) return "The connection was lost; trying again …";
+    if (status.end) return status.sentence || "It has ended.";
+    const behind = this.cursor != null ? `; you are looking at step ${step}` : "";
+    return { waiting: "Waiting for its turn …", running: `Running${behind}`, paused: `Paused${behind}` }[status.status] ?? status.sentence ?? "";
+  }
+}
