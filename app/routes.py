@@ -102,6 +102,28 @@ async def picture(request: Request) -> Response:
     return Response(data, media_type=kind, headers=headers)
 
 
+async def seen(request: Request) -> Response:
+    """GET what a model sees of a picture: ``?model=&image=&crop=``, lossless."""
+    from components.share import read
+    from components.wire import seen as render
+
+    link = read(dict(request.query_params))
+    if link.problems:
+        raise UnknownName(link.problems[0])
+    data = await anyio.to_thread.run_sync(lambda: render(engine(), link.recipe))
+    return Response(data, media_type="image/png", headers=FOREVER)
+
+
+async def sample(request: Request) -> Response:
+    """GET a sample as a small picture."""
+    from components.pictures import encode, thumbnail
+    from engine.images import open_sample
+
+    name = request.path_params["name"]
+    data = await anyio.to_thread.run_sync(lambda: encode(thumbnail(open_sample(name), 112), "jpg"))
+    return Response(data, media_type="image/jpeg", headers=FOREVER)
+
+
 async def act(request: Request) -> Response:
     """POST pause, resume, step or cancel."""
     from components.wire import status_message
@@ -182,6 +204,8 @@ def routes() -> list[BaseRoute]:
     at = f"{base()}/runs/{{id}}"
     return [
         Mount(f"{base()}/static", StaticFiles(directory=LIVE)),
+        Route(f"{base()}/samples/{{name}}.jpg", refusing(sample)),
+        Route(f"{base()}/seen.png", refusing(seen)),
         Route(at, refusing(show)),
         Route(f"{at}/rows", refusing(rows)),
         Route(f"{at}/steps/{{step:int}}", refusing(step)),

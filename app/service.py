@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gc
 import logging
+import sys
+import threading
 from contextlib import asynccontextmanager
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Any
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("foolscope")
 FIRST_MODEL = "photos"
+_up = threading.Event()
 
 
 @st.cache_resource(show_spinner=False)
@@ -23,7 +26,14 @@ def engine() -> Engine:
     """Return the engine; the first call imports torch, which takes seconds."""
     from engine.engine import Engine
 
-    return Engine()
+    made = Engine()
+    _up.set()
+    return made
+
+
+def ready() -> bool:
+    """Say whether the engine is up, without waiting for it."""
+    return "engine.engine" in sys.modules and _up.is_set()
 
 
 def warm() -> None:

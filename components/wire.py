@@ -17,6 +17,8 @@ import numpy as np
 import attacks
 import models
 from components.pictures import encode, perturbation, to_image
+from engine.engine import Engine
+from engine.recipe import Recipe
 from engine.run import SCALARS, Run
 
 WHICH = ("original", "perturbation", "adversarial")
@@ -134,6 +136,11 @@ def picture(run: Run, step: int, which: str, ext: str, gain: float, view: str) -
     if which == "adversarial":
         return encode(to_image(run.picture(step)), ext)
     return encode(perturbation(run.delta(step), gain, view), ext)
+
+
+def seen(engine: Engine, recipe: Recipe) -> bytes:
+    """Return what the recipe's model sees of its image, as PNG."""
+    return encode(to_image(engine.see(recipe).numpy()), "png")
 
 
 def picture_frames(run: Run, step: int, gain: float, view: str) -> list[bytes]:

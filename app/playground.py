@@ -1,0 +1,85 @@
+"""The playground: a picture, a network, a target, and what happens on the way."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import urlencode
+
+import streamlit as st
+
+from app import service
+from app.routes import base
+from errors import FoolscopeError
+
+
+def render() -> None:
+    """Draw the page and carry out what was pressed."""
+    if not service.ready():
+        _skeleton()
+    service.engine()  # the first visitor waits here for torch, with the frame already on the screen
+    from app.session import Session
+    from components import controls
+    from components.player import player
+
+    session = Session.current(service.engine())
+    with st.sidebar:
+        _image(session)
+        session.model(controls.model_picker(session.recipe.model))
+        session.look()
+        card, ranking = session.card, session.ranking
+        session.change(target=controls.target_picker(card, ranking, session.target()))
+        session.attack(controls.attack_picker(session.recipe.attack))
+        params = controls.settings(session.recipe.attack, session.params, main=True)
+        with st.expander("More"):
+            params |= controls.settings(session.recipe.attack, session.params, main=False)
+            session.change(
+                params=params,
+                stop=controls.stop_picker(session.recipe.stop),
+                seed=controls.seed_picker(session.recipe.seed),
+            )
+        with st.container(key="run"):
+            pressed = st.button("Run", type="primary", width="stretch", key="start")
+    if pressed:
+        session.start()
+    for problem in session.told():
+        st.error(problem)
+    shown = player(base=base(), run=session.run, idle=_idle(session), key="player", present=session.present)
+    st.query_params.from_dict(session.query())
+    if shown["start"]:
+        session.start()
+        st.rerun()
+
+
+def _image(session: Any) -> None:
+    from components import controls
+    from components.gallery import gallery
+    from engine.images import samples
+
+    items = [{"name": s.name, "label": s.label, "url": f"{base()}/samples/{s.name}.jpg"} for s in samples().values()]
+    picked = gallery(items, session.recipe.image, key="gallery")
+    if picked and picked != session.recipe.image:
+        session.image(picked)
+        st.rerun()
+    file = st.file_uploader("Drop a photo", type=None, key="upload", label_visibility="collapsed", max_upload_size=20)
+    session.upload(file, "file")
+    with st.expander("Camera and crop"):
+        session.upload(st.camera_input("Take a picture", key="camera", label_visibility="collapsed"), "shot")
+        session.change(crop=controls.crop_picker(session.card, session.recipe.crop))
+
+
+def _idle(session: Any) -> dict[str, Any]:
+    recipe, card = session.recipe, session.card
+    query = {"model": recipe.model, "image": recipe.image}
+    query |= {"crop": ",".join(map(str, recipe.crop))} if recipe.crop else {}
+    goal = None if recipe.target is None else {"label": card.labels[recipe.target]}
+    return {
+        "model": {"title": card.title, "size": card.size, "channels": card.channels},
+        "image_url": f"{base()}/seen.png?{urlencode(query)}",
+        "top": [{"label": o.label, "probability": round(o.probability, 5)} for o in session.ranking[:5]],
+        "target": goal,
+        "hint": "Press Run and watch it change its mind.",
+    }
+
+
+def _skeleton() -> None:
+    st.html('<div class="foolscope-skeleton" role="status">Waking the network…</div>')

@@ -1,0 +1,172 @@
+"""What one visitor has chosen, between reruns of the page."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import streamlit as st
+
+import models
+from components import share
+from components.controls import default_target
+from engine.engine import Engine
+from engine.recipe import Recipe
+from engine.run import Outcome
+from errors import BadImage, FoolscopeError, UnknownName, WeightsError
+from models.core import Card
+
+CROP_KEYS = ("crop.x", "crop.y", "crop.size")
+
+
+class Session:
+    """The recipe being composed, the run being shown, and what went wrong on the way."""
+
+    def __init__(self, engine: Engine, link: share.Link) -> None:
+        self.engine, self.recipe, self.run = engine, link.recipe, link.run
+        self.wanted, self.present = link.target, link.present
+        self.problems: list[str] = link.problems
+        self.ranking: list[Outcome] = []
+        self._own: str | None = None
+        self._seen_files: dict[str, str] = {}
+        self._forget: tuple[str, ...] = ()
+
+    @classmethod
+    def current(cls, engine: Engine) -> Session:
+        """Return this visitor's session: kept from the last rerun, or read from the address."""
+        if "session" not in st.session_state:
+            session = cls(engine, share.read(st.query_params.to_dict()))
+            st.session_state["session"] = session
+            st.session_state["target_chosen"] = session.wanted is not None
+            session._attach()
+            return session
+        session = st.session_state["session"]
+        session.engine = engine
+        for key in session._forget:
+            st.session_state.pop(key, None)
+        session._forget = ()
+        return session
+
+    @property
+    def card(self) -> Card:
+        """Return the chosen network's card."""
+        return models.card(self.recipe.model)
+
+    @property
+    def params(self) -> dict[str, Any]:
+        """Return the attack's settings as chosen so far."""
+        return dict(self.recipe.params)
+
+    def told(self) -> list[str]:
+        """Return what there is to tell the person, once."""
+        problems, self.problems = self.problems, []
+        return problems
+
+    def image(self, name: str) -> None:
+        """Take another picture; the run shown before belongs to the old one."""
+        self.recipe = replace(self.recipe, image=name, crop=None)
+        self.run, self._forget = None, CROP_KEYS
+
+    def upload(self, file: Any, kind: str) -> None:
+        """Take a picture that was just dropped or taken; a bad one changes nothing but says why."""
+        if file is None or self._seen_files.get(kind) == file.file_id:
+            return
+        self._seen_files[kind] = file.file_id
+        try:
+            self.image(self.engine.uploads.add(file.getvalue(), file.name))
+        except BadImage as error:
+            self.problems.append(str(error))
+        else:
+            st.rerun()
+
+    def model(self, name: str) -> None:
+        """Take another network; the target goes along when the new one knows it."""
+        if name == self.recipe.model:
+            return
+        if self.recipe.target is not None:
+            self.wanted = self.card.labels[self.recipe.target]
+        self.recipe = replace(self.recipe, model=name, crop=None, target=None)
+        self.run, self._forget = None, CROP_KEYS
+        st.rerun()
+
+    def look(self) -> None:
+        """Classify the picture; without weights or picture the page goes on with what is in the box."""
+        recipe = self.recipe
+        try:
+            self._load(recipe.model)
+            self.ranking = self.engine.classify(recipe.model, recipe.image, recipe.crop)
+            return
+        except WeightsError as error:
+            self.problems.append(f"{error} The page goes on with the network that needs no download.")
+            self.recipe = replace(recipe, model=share.DEFAULT.model, crop=None, target=None)
+            self._forget = ("model", *CROP_KEYS)
+        except (UnknownName, BadImage) as error:
+            self.problems.append(str(error))
+            self.image(share.DEFAULT.image)
+        self.run = None
+        st.rerun()
+
+    def target(self) -> int | None:
+        """Return the class to offer as target: the one that was chosen, or a startling one."""
+        if self.recipe.target is not None and st.session_state["target_chosen"]:
+            return self.recipe.target
+        return default_target(self.card, self.ranking, self.wanted)
+
+    def attack(self, name: str) -> None:
+        """Take another attack, at its defaults."""
+        if name != self.recipe.attack:
+            self.recipe = replace(self.recipe, attack=name, params={})
+
+    def change(self, **parts: Any) -> None:
+        """Change parts of the recipe; another crop is another picture."""
+        if parts.get("crop", self.recipe.crop) != self.recipe.crop:
+            self.run = None
+        self.recipe = replace(self.recipe, **parts)
+
+    def start(self) -> None:
+        """Start the recipe as a run; the one that this visitor had going gives way."""
+        if self._own:
+            self._end(self._own)
+        try:
+            self.run = self._own = self.engine.submit(self.recipe).id
+        except FoolscopeError as error:
+            self.problems.append(str(error))
+
+    def query(self) -> dict[str, str]:
+        """Return the address of what is shown."""
+        query = share.write(self.recipe, self.run)
+        return query | ({"present": "1"} if self.present else {})
+
+    def _attach(self) -> None:
+        """Find the run that the address names, and take its recipe."""
+        if self.run is None:
+            return
+        try:
+            found: Recipe = self.engine.run(self.run).recipe
+        except UnknownName as error:
+            self.problems.append(str(error))
+            self.run = None
+        else:
+            self.recipe = found
+            st.session_state["target_chosen"] = True
+            labels = models.card(found.model).labels
+            self.wanted = share.ANYTHING if found.target is None else labels[found.target]
+
+    def _end(self, key: str) -> None:
+        try:
+            self.engine.cancel(self.engine.run(key))
+        except UnknownName:
+            self._own = None
+
+    def _load(self, name: str) -> None:
+        if self.engine.loaded(name):
+            return
+        with st.spinner(f"Loading {self.card.title}…"):
+            bar = st.empty()
+
+            def show(done: int, total: int) -> None:
+                if total:
+                    bar.progress(min(done / total, 1.0), f"{done / 1e6:.0f} of {total / 1e6:.0f} MB")
+
+            self.engine.model(name, show)
+            bar.empty()

@@ -1,0 +1,172 @@
+"""Widgets made from what a model and an attack say of themselves."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from typing import Any
+
+import streamlit as st
+
+import attacks
+import models
+from attacks.core import Setting, Stop
+from components.share import ANYTHING
+from engine.run import Outcome
+from models import weights
+from models.core import Card, Crop
+
+LEVELS = (0, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 0.9, 1, 1.5, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 255)
+UNTARGETED = -1
+
+
+def model_picker(chosen: str) -> str:
+    """Let the person choose a network; each says whether its weights are here."""
+    cards = {card.name: card for card in models.cards()}
+    _remember("model", chosen)
+    return str(st.selectbox("Network", list(cards), format_func=lambda n: _title(cards[n]), key="model"))
+
+
+def target_picker(card: Card, ranking: Sequence[Outcome], wanted: int | None) -> int | None:
+    """Let the person choose the class to reach, or None for "anything else"."""
+    key = f"target.{card.name}"
+    _remember(key, UNTARGETED if wanted is None else wanted)
+    names = {UNTARGETED: f"anything but {ranking[0].label}"}
+    options = [UNTARGETED, *sorted(range(len(card.labels)), key=lambda i: card.labels[i].lower())]
+    help = "Type to search. The attack pushes the picture until the network says this."
+    chosen = st.selectbox(
+        "Make it say", options, format_func=lambda i: names.get(i, card.labels[i]), key=key, help=help,
+        on_change=_chosen,
+    )  # fmt: skip
+    quick = {
+        "second": ("2nd likely", ranking[1 if len(ranking) > 1 else 0].index),
+        "least": ("least likely", ranking[-1].index),
+        "random": ("random", random.choice([o.index for o in ranking[1:]])),
+    }
+    with st.container(horizontal=True, key="quick", gap="small"):
+        for name, (label, index) in quick.items():
+            st.button(label, key=f"quick.{name}", on_click=_pick, args=(key, index), type="tertiary")
+    return None if chosen == UNTARGETED else int(chosen)
+
+
+def attack_picker(chosen: str) -> str:
+    """Let the person choose an attack."""
+    cards = {name: kind.card for name, kind in attacks.registry().items()}
+    _remember("attack", chosen)
+    current = cards[st.session_state["attack"]] if st.session_state["attack"] in cards else cards[chosen]
+    picked = st.selectbox(
+        "Attack", list(cards), format_func=lambda n: cards[n].title, key="attack", help=current.summary
+    )
+    return str(picked)
+
+
+def settings(attack: str, params: dict[str, Any], main: bool) -> dict[str, Any]:
+    """Show the attack's ``main`` fields, or its others, and return their values by name."""
+    kind = attacks.get(attack)
+    norm = str(st.session_state.get(f"{attack}.norm", params.get("norm", "")))
+    return {
+        each.name: _widget(each, f"{attack}.{norm if each.by else ''}{each.name}", params.get(each.name))
+        for each in kind.settings(norm)
+        if each.main is main
+    }
+
+
+def stop_picker(stop: Stop) -> Stop:
+    """Let the person choose when to stop early."""
+    rules = {"probability": "sure enough", "success": "just fooled", "steps": "all steps done"}
+    _remember("stop", stop.rule)
+    rule = st.selectbox("Stop when", list(rules), format_func=lambda r: rules[r], key="stop")
+    if rule != "probability":
+        return Stop(str(rule), stop.at)
+    _remember("stop_at", stop.at)
+    help = "The run ends as soon as the network is this sure of the target."
+    options = sorted({0.5, 0.75, 0.9, 0.95, 0.99, 0.999, stop.at})
+    at = st.select_slider("Sure enough", options, format_func=lambda p: f"{100 * p:g} %", key="stop_at", help=help)
+    return Stop("probability", float(at))
+
+
+def seed_picker(seed: int) -> int:
+    """Let the person choose the seed of everything random."""
+    _remember("seed", seed)
+    help = "The same seed gives the same run again."
+    return int(st.number_input("Seed", 0, 2**32 - 1, step=1, key="seed", help=help))
+
+
+def crop_picker(card: Card, crop: Crop | None) -> Crop | None:
+    """Let the person choose the square that the network sees; None is the model's own."""
+    own = card.default_crop()
+    now = crop or own
+    for key, value in zip(("crop.x", "crop.y", "crop.size"), now, strict=True):
+        _remember(key, round(float(value), 3))
+    size = st.slider("Zoom: part of the short side", 0.1, 1.0, step=0.005, key="crop.size")
+    x = st.slider("Left to right", 0.0, 1.0, step=0.01, key="crop.x")
+    y = st.slider("Top to bottom", 0.0, 1.0, step=0.01, key="crop.y")
+    chosen = Crop(x, y, size)
+    near = all(abs(a - b) < 0.0051 for a, b in zip(chosen, own, strict=True))
+    return None if near else chosen
+
+
+def default_target(card: Card, ranking: Sequence[Outcome], wanted: str | None) -> int | None:
+    """Return the class called ``wanted`` when the model has one, else a startling one that is not the current."""
+    if wanted == ANYTHING:
+        return None
+    for label in [wanted, "vulture", "pizza", "flamingo", "3"]:
+        if label in card.labels and card.labels.index(label) != ranking[0].index:
+            return card.labels.index(label)
+    return ranking[1].index if len(ranking) > 1 else None
+
+
+def _widget(each: Setting, key: str, value: Any) -> Any:
+    value = each.default if value is None else value
+    _remember(key, value)
+    label = each.label[:1].upper() + each.label[1:]
+    help = f"{each.help} ({each.name})"
+    if each.choices:
+        return st.selectbox(label, list(each.choices), key=key, help=help)
+    if each.type == "bool":
+        return st.toggle(label, key=key, help=help)
+    if each.unit == "level":
+        high = each.soft_high or each.high or 1
+        options = sorted({k / 255 for k in LEVELS if (each.low or 0) <= k / 255 <= high} | {float(value), _held(key)})
+        return st.select_slider(label, options, format_func=_level, key=key, help=help)
+    return _number(each, label, help, key)
+
+
+def _number(each: Setting, label: str, help: str, key: str) -> Any:
+    kind = int if each.type == "int" else float
+    low, soft = kind(each.low or 0), kind(each.soft_high or each.high or 1)
+    high = max(soft, kind(st.session_state[key]))
+    step = kind(each.step or (1 if kind is int else (soft - low) / 100))
+    st.session_state[key] = kind(st.session_state[key])
+    return st.slider(label, low, high, step=step, key=key, help=help)
+
+
+def _held(key: str) -> float:
+    return float(st.session_state[key])
+
+
+def _level(value: float) -> str:
+    percent = f"{100 * value:.2g}" if value < 0.1 else f"{100 * value:.3g}"
+    return f"{value * 255:.4g}/255 · {percent} %"
+
+
+def _title(card: Card) -> str:
+    if card.offline or weights.locate(card):
+        return card.title
+    size = f" · {card.weights.bytes / 1e6:.0f} MB to fetch" if card.weights.bytes else ""
+    return f"{card.title}{size}" if card.weights.url else f"{card.title} · needs its file"
+
+
+def _remember(key: str, value: Any) -> None:
+    """Give a widget its first value; later ones are the person's."""
+    if key not in st.session_state:
+        st.session_state[key] = value
+
+
+def _pick(key: str, index: int) -> None:
+    st.session_state[key] = index
+    _chosen()
+
+
+def _chosen() -> None:
+    st.session_state["target_chosen"] = True

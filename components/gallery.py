@@ -1,0 +1,53 @@
+"""A row of small pictures to choose from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import streamlit as st
+
+_CSS = """
+.row { display: grid; grid-template-columns: repeat(5, 1fr); gap: 6px; }
+button { padding: 0; border: 2px solid transparent; border-radius: 6px; background: none; cursor: pointer;
+  aspect-ratio: 1; overflow: hidden; }
+button img { width: 100%; height: 100%; object-fit: cover; display: block; border-radius: 4px; }
+button[aria-checked="true"] { border-color: var(--st-primary-color); }
+button:focus-visible { outline: 2px solid var(--st-primary-color); outline-offset: 2px; }
+"""
+
+_JS = """
+export default function ({ data, parentElement, setTriggerValue }) {
+  let row = parentElement.querySelector(".row");
+  if (!row) {
+    row = document.createElement("div");
+    row.className = "row";
+    row.setAttribute("role", "radiogroup");
+    row.setAttribute("aria-label", "Sample pictures");
+    parentElement.appendChild(row);
+    for (const item of data.items) {
+      const button = document.createElement("button");
+      button.type = "button";
+      button.title = item.label;
+      button.dataset.name = item.name;
+      button.setAttribute("role", "radio");
+      const image = document.createElement("img");
+      image.src = item.url;
+      image.alt = item.label;
+      button.appendChild(image);
+      row.appendChild(button);
+    }
+  }
+  for (const button of row.children) {
+    button.setAttribute("aria-checked", String(button.dataset.name === data.chosen));
+    button.onclick = () => setTriggerValue("picked", button.dataset.name);
+  }
+}
+"""
+
+_component = st.components.v2.component("foolscope_gallery", css=_CSS, js=_JS)
+
+
+def gallery(items: Sequence[dict[str, str]], chosen: str | None, key: str) -> str | None:
+    """Show ``items`` (each with name, label, url) and return the name just picked, else None."""
+    result = _component(key=key, data={"items": list(items), "chosen": chosen}, on_picked_change=lambda: None)
+    return str(result.picked) if result.picked else None

@@ -1,0 +1,114 @@
+"""A recipe as the query of a link, and back: the state of a page fits in its address."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import attacks
+import models
+from attacks.core import Stop
+from engine.recipe import Recipe
+from errors import BadSetting, FoolscopeError
+from models.core import Crop
+
+ANYTHING = "any"
+RESERVED = ("model", "image", "attack", "target", "seed", "stop", "crop", "run", "present")
+DEFAULT = Recipe("photos", "cat", "pgd", stop=Stop("probability", 0.95))
+
+
+@dataclass
+class Link:
+    """What an address says. ``target`` is None when it says nothing about one, `ANYTHING` for
+    untargeted. ``problems``: one sentence for each part that could not be used."""
+
+    recipe: Recipe = DEFAULT
+    target: str | None = None
+    run: str | None = None
+    present: bool = False
+    problems: list[str] = field(default_factory=list)
+
+    def read(self, part: Callable[[], Any], otherwise: Any) -> Any:
+        """Return ``part()``; note its refusal and return ``otherwise`` when it refuses."""
+        try:
+            return part()
+        except FoolscopeError as error:
+            self.problems.append(str(error))
+            return otherwise
+
+
+def read(query: Mapping[str, str]) -> Link:
+    """Return what ``query`` says; what it says wrongly becomes a sentence and falls back to the default."""
+    link = Link(run=query.get("run"), present=query.get("present") == "1")
+    model = link.read(lambda: models.card(query.get("model", DEFAULT.model)).name, DEFAULT.model)
+    attack = link.read(lambda: attacks.get(query.get("attack", DEFAULT.attack)).card.name, DEFAULT.attack)
+    params = {}
+    given = {name: text for name, text in query.items() if name not in RESERVED}
+    norm = {"norm": given["norm"]} if "norm" in given else {}
+    for name, text in given.items():
+        params |= link.read(lambda n=name, t=text: {n: attacks.get(attack).parse({**norm, n: t})[n]}, {})
+    link.recipe = Recipe(
+        model,
+        query.get("image", DEFAULT.image),
+        attack,
+        params,
+        link.read(lambda: _target(query.get("target"), model), None),
+        link.read(lambda: _seed(query.get("seed", "0")), 0),
+        link.read(lambda: _stop(query["stop"]), DEFAULT.stop) if "stop" in query else DEFAULT.stop,
+        link.read(lambda: _crop(query["crop"]), None) if "crop" in query else None,
+    )
+    known = not any("class" in problem for problem in link.problems)
+    link.target = query.get("target") if known else None
+    return link
+
+
+def write(recipe: Recipe, run: str | None = None) -> dict[str, str]:
+    """Return the query that `read` turns back into ``recipe``; what is at its default is left out."""
+    fields = {each.name: each for each in attacks.get(recipe.attack).settings(str(recipe.params.get("norm", "")))}
+    query = {"model": recipe.model, "image": recipe.image, "attack": recipe.attack}
+    labels = models.card(recipe.model).labels
+    query["target"] = ANYTHING if recipe.target is None else labels[recipe.target]
+    query |= {n: fields[n].format(v) for n, v in recipe.params.items() if v != fields[n].default}
+    if recipe.seed:
+        query["seed"] = str(recipe.seed)
+    if recipe.stop != DEFAULT.stop:
+        query["stop"] = f"{recipe.stop.at:g}" if recipe.stop.rule == "probability" else recipe.stop.rule
+    if recipe.crop:
+        query["crop"] = ",".join(f"{value:.4g}" for value in recipe.crop)
+    return query | ({"run": run} if run else {})
+
+
+def stop_of(text: str) -> Stop:
+    """Return the stop rule that ``text`` writes: "steps", "success" or a probability such as 0.95."""
+    return _stop(text)
+
+
+def _target(text: str | None, model: str) -> int | None:
+    return None if text in (None, ANYTHING) else models.card(model).label_index(text or "")
+
+
+def _seed(text: str) -> int:
+    if not text.isdecimal() or int(text) >= 2**32:
+        raise BadSetting(f"Expected seed to be a whole number from 0 to 4,294,967,295, got “{text[:40]}”.")
+    return int(text)
+
+
+def _stop(text: str) -> Stop:
+    if text in ("steps", "success"):
+        return Stop(text)
+    try:
+        return Stop("probability", float(text))
+    except ValueError:
+        raise BadSetting(f"Expected stop to be steps, success or a probability, got “{text[:40]}”.") from None
+
+
+def _crop(text: str) -> Crop:
+    try:
+        x, y, size = map(float, text.split(","))
+    except ValueError:
+        raise BadSetting(f"Expected crop as x,y,size (each in 0 to 1), got “{text[:40]}”.") from None
+    crop = Crop(x, y, size)
+    if not (0 <= x <= 1 and 0 <= y <= 1 and 0 < size <= 1):
+        raise BadSetting(f"Expected crop as x,y,size (each in 0 to 1), got “{text[:40]}”.")
+    return crop
