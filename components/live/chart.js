@@ -7,6 +7,7 @@ import { Segmented } from "./segmented.js";
 // Okabe and Ito's colours, without those that vanish on the page or sit beside the accent.
 const ON_LIGHT = ["#0072b2", "#009e73", "#cc79a7", "#e69f00", "#56b4e9"];
 const ON_DARK = ["#56b4e9", "#009e73", "#cc79a7", "#e69f00", "#f0e442"];
+const THUMB = 14;
 const LABELLED_PEAK = 0.03;
 const QUIET = 0.64;
 const GRID = 0.13;
@@ -116,7 +117,7 @@ export class Chart {
       top: 0.8 * this.size, bottom: height - 1.9 * this.size,
     };
     const { left, bottom } = this.box;
-    Object.assign(this.range.style, { left: `${left}px`, width: `${this.box.right - left}px`, top: `${bottom}px` });
+    Object.assign(this.range.style, { left: `${left}px`, width: `${this.box.right - left + THUMB}px`, top: `${bottom}px` });
   }
 
   #x(step) {

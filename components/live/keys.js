@@ -11,7 +11,7 @@ function taken(event) {
   if (!(target instanceof Element)) return false;
   if (target.matches(".scrub")) return false;
   if (target.closest(OWN_KEYS) || target.isContentEditable || target.closest(OWN_ARROWS)) return true;
-  return event.key === " " && target.closest(PRESSED_BY_SPACE) !== null;
+  return event.key === " " && !event.shiftKey && target.closest(PRESSED_BY_SPACE) !== null;
 }
 
 /** Keys for the player last shown or touched: `act(name, amount)` for each. */

@@ -186,9 +186,9 @@ export class Pictures {
     this.compare.onclick = () => {
       mark(this.compare, "aria-pressed", String(!this.comparing));
       mark(this.root, "data-compare", this.comparing);
-      write(this.hint, this.comparing ? "drag across the picture" : "hold the picture to see the original");
+      write(this.hint, this.comparing ? "drag across the picture" : "hold it to see the original");
     };
-    this.hint = element("span", { class: "hint" }, "hold the picture to see the original");
+    this.hint = element("span", { class: "hint" }, "hold it to see the original");
     root.append(element("div", { class: "under" }, this.hint, this.compare));
     new MutationObserver(() => (this.before.src = this.original.image.src))
       .observe(this.original.image, { attributeFilter: ["src"] });
