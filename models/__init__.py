@@ -69,7 +69,7 @@ def assemble(entry: Entry, found: weights.Found) -> Classifier:
 def prepared(network: nn.Module) -> nn.Module:
     """Return the same function, frozen and in the shape that a CPU runs fastest."""
     network = fold(network.eval().requires_grad_(False))
-    return network.to(memory_format=torch.channels_last) if suits_channels_last(network) else network  # type: ignore[call-overload,no-any-return]
+    return network.to(memory_format=torch.channels_last) if suits_channels_last(network) else network
 
 
 def _entry(name: str) -> Entry:

@@ -26,9 +26,11 @@ def table() -> str:
     rows = [f"{'name':24}{'input':>9}{'classes':>9}{'top-1':>7}  {'here':6}weights"]
     for card in models.cards():
         top1 = next((f"{value:.1f}" for key, value in card.accuracy.items() if "top-1" in key), "")
-        here = "yes" if weights.locate(card) else "no"
+        found = weights.locate(card)
+        file = (found.source if found else card.weights).file
         shape = f"{card.channels}x{card.size}"
-        rows.append(f"{card.name:24}{shape:>9}{len(card.labels):>9}{top1:>7}  {here:6}{card.weights.file}")
+        here = "yes" if found else "no"
+        rows.append(f"{card.name:24}{shape:>9}{len(card.labels):>9}{top1:>7}  {here:6}{file}")
     return "\n".join(rows)
 
 

@@ -72,7 +72,8 @@ class Inception(nn.Module):
         three = self.relu(self.b3x3_reduce(x))
         five = self.relu(self.b5x5_reduce(x))
         branches = (self.b1x1(x), self.b3x3(three), self.b5x5(five), self.pool_proj(self.pool(x)))
-        return self.relu(torch.cat(branches, 1))
+        joined: Tensor = self.relu(torch.cat(branches, 1))
+        return joined
 
 
 class BVLCGoogLeNet(nn.Module):
@@ -102,7 +103,8 @@ class BVLCGoogLeNet(nn.Module):
             x = self.get_submodule(f"inception_{name}")(x)
             if name in ("3b", "4e"):
                 x = self.pool(x)
-        return self.loss3_classifier(x.mean((2, 3)))  # type: ignore[no-any-return]
+        logits: Tensor = self.loss3_classifier(x.mean((2, 3)))
+        return logits
 
 
 def _card(name: str, title: str, summary: str, mean: tuple[float, ...], accuracy: dict[str, float]) -> Card:

@@ -147,7 +147,7 @@ def _box(size: tuple[int, int], crop: Crop) -> tuple[float, float, float, float]
 
 
 class Classifier(nn.Module):
-    """A frozen network with its normalisation: ``(n, c, size, size)`` in [0, 1] -> logits ``(n, classes)``."""
+    """A frozen network and its normalisation: ``(n, c, size, size)`` in [0, 1] to logits ``(n, classes)``."""
 
     mean: Tensor
     std: Tensor
@@ -162,7 +162,8 @@ class Classifier(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return logits ``(n, classes)`` for pictures ``(n, c, size, size)`` in [0, 1]."""
-        return self.network((x - self.mean) / self.std)
+        logits: Tensor = self.network((x - self.mean) / self.std)
+        return logits
 
 
 @dataclass(frozen=True)

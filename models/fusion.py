@@ -56,8 +56,10 @@ def _follows_convolution(node: fx.Node, modules: dict[str, nn.Module], calls: Co
 
 def _fold_into(before: fx.Node, node: fx.Node, traced: fx.GraphModule, modules: dict[str, nn.Module]) -> None:
     """Put the batch norm of ``node`` into the convolution of ``before`` and drop ``node``."""
+    convolution, norm = modules[str(before.target)], modules[str(node.target)]
+    assert isinstance(convolution, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d)
     with torch.no_grad():
-        fused = fuse_conv_bn_eval(modules[str(before.target)], modules[str(node.target)])  # type: ignore[type-var]
+        fused = fuse_conv_bn_eval(convolution, norm)
     traced.set_submodule(str(before.target), fused)
     node.replace_all_uses_with(before)
     traced.graph.erase_node(node)

@@ -32,7 +32,6 @@ Progress = Callable[[int, int], None]
 ASSETS = Path(__file__).parents[1] / "assets" / "weights"
 TIMEOUT = httpx.Timeout(20, connect=5)
 ATTEMPTS = 4
-BLOCK = 1 << 18
 
 log = logging.getLogger(__name__)
 
@@ -203,7 +202,7 @@ def _transfer(url: str, part: Path, expected: int, progress: Progress) -> None:
         total = have + left if left else expected
         with part.open("ab" if resumed else "wb") as file:
             progress(have, total)
-            for block in response.iter_bytes(BLOCK):
+            for block in response.iter_bytes():
                 file.write(block)
                 have += len(block)
                 progress(have, total)
