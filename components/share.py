@@ -15,7 +15,7 @@ from models.core import Crop
 
 ANYTHING = "any"
 RESERVED = ("model", "image", "attack", "target", "seed", "stop", "crop", "run", "present")
-DEFAULT = Recipe("photos", "cat", "pgd", stop=Stop("probability", 0.95))
+DEFAULT = Recipe("photos", "cat", "bim", stop=Stop("probability", 0.95))
 
 
 @dataclass

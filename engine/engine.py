@@ -8,6 +8,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import logging
 import math
 import os
@@ -84,6 +85,7 @@ class Engine:
         self._loading: dict[str, threading.Lock] = {}
         self._seen: dict[tuple[str, str, Crop | None], list[Outcome]] = {}
         self._jobs: dict[str, Job] = {}
+        self._numbers = itertools.count()
         self._retired: list[Job] = []
         self._scheduler = Scheduler()
         self._wake = threading.Condition()
@@ -121,11 +123,26 @@ class Engine:
         if key not in self._seen:
             card = models.card(model)
             x = card.see(self.picture(image), crop)
-            logits = self._ask(self.model(model), x[None].to(self.device))[0]
+            logits = self.ask(model, x[None])[0]
             if len(self._seen) > 512:
                 self._seen.clear()
             self._seen[key] = _ranking(logits, card)
         return self._seen[key]
+
+    def ask(self, model: str, x: Tensor) -> Tensor:
+        """Return the logits ``(n, classes)`` of pictures ``(n, c, h, w)`` in [0, 1], on the CPU."""
+        answer: Future[Tensor] = Future()
+
+        def receive(_: Query, evaluation: Evaluation) -> None:
+            answer.set_result(evaluation.logits.float().cpu())
+
+        def done(_: str | None, error: Exception | None) -> None:
+            if error:
+                answer.set_exception(error)
+
+        key = f"look-{next(self._numbers)}"
+        self._start(Job(key, self.model(model), look(x.to(self.device)), receive, done))
+        return answer.result()
 
     def submit(self, recipe: Recipe, paused: bool = False) -> Run:
         """Start a run and return it at once.
@@ -195,19 +212,6 @@ class Engine:
         for job in list(self._jobs.values()):
             self._finish(job, None, EngineClosed("The server is shutting down."))
         self._close_searches()
-
-    def _ask(self, model: Classifier, x: Tensor) -> Tensor:
-        answer: Future[Tensor] = Future()
-
-        def receive(_: Query, evaluation: Evaluation) -> None:
-            answer.set_result(evaluation.logits.float().cpu())
-
-        def done(_: str | None, error: Exception | None) -> None:
-            if error:
-                answer.set_exception(error)
-
-        self._start(Job(f"look-{id(answer)}", model, look(x), receive, done))
-        return answer.result()
 
     def _start(self, job: Job) -> None:
         with self._wake:

@@ -226,21 +226,26 @@ def _to_srgb(picture: Image.Image, profile: bytes | None) -> Image.Image:
         return picture
 
 
-def read_file(path: str | Path) -> Image.Image:
-    """Return the picture in a file, as `decode` does.
+def read_bytes(path: str | Path) -> bytes:
+    """Return what is in a picture file, not decoded yet.
 
-    Raises `errors.BadImage` when the file is missing, is a folder, cannot be read, or fails `decode`.
+    Raises `errors.BadImage` when the file is missing, is a folder, is too large or cannot be read.
     """
     path = Path(path)
     try:
         if path.is_dir():
             raise BadImage(f"Expected a picture file, got the folder {path}.")
         if not path.is_file():
-            raise BadImage(f"Expected a picture file, but there is no file {path}.")
+            raise BadImage(f"Expected a picture file or a sample's name, but there is no file {path}.")
         _check_bytes(path.stat().st_size)
-        return decode(path.read_bytes(), path.name)
+        return path.read_bytes()
     except OSError as error:
         raise BadImage(f"Expected a file that can be read, got {path}: {error.strerror}.") from error
+
+
+def read_file(path: str | Path) -> Image.Image:
+    """Return the picture in a file, as `decode` does; raises `errors.BadImage`."""
+    return decode(read_bytes(path), Path(path).name)
 
 
 @dataclass(frozen=True)
