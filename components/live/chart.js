@@ -113,7 +113,7 @@ export class Chart {
     const right = Math.min(11 * this.size, Math.max(6.5 * this.size, 0.22 * width));
     this.box = {
       width, height,
-      left: 3.9 * this.size, right: width - right,
+      left: 4.6 * this.size, right: width - right,
       top: 0.8 * this.size, bottom: height - 1.9 * this.size,
     };
     const { left, bottom } = this.box;
@@ -263,13 +263,14 @@ export class Chart {
       .map((line) => ({
         ...line,
         y: this.#y(trajectory.logProbability(line.position, trajectory.last)),
+        must: line.rank > 1,
         weight: 10 * line.rank + (line === near ? 100 : 0) + line.peak,
       }))
       .filter(({ y }) => Number.isFinite(y));
     const gap = 1.2 * this.size;
     c.textAlign = "left";
     c.textBaseline = "middle";
-    for (const label of spread(labels, gap, box.top + 0.3 * this.size, box.bottom - 0.3 * this.size)) {
+    for (const label of spread(labels, gap, box.top + 0.3 * this.size, box.bottom - 0.7 * this.size)) {
       const start = x + 1.3 * this.size;
       c.strokeStyle = label.color;
       c.lineWidth = Math.min(2, label.width);

@@ -35,7 +35,7 @@ export class Figures {
     this.#set("probability", exactPercent(trajectory.probability(target.position, step)), "", target.label);
     this.#set("margin", signed(scalar("margin")), "logits");
     const linf = scalar("linf");
-    this.#set("linf", `${levels(linf)}/255`, `l∞ ${linf < 0.0005 ? "0 %" : `${two(100 * linf)} %`}`);
+    this.#set("linf", `${levels(linf)}/255`, `l∞ ${two(100 * linf)} %`);
     this.#set("l2", two(scalar("l2")), "l2");
     this.#set("rms", two(scalar("rms")), "rms");
     this.#set("grad_norm", two(scalar("grad_norm")), "");

@@ -1,11 +1,21 @@
+const FARTHEST = 1.6;
+
 /**
- * Give every label a height of its own: `labels` carry {y, weight}, the heavier are kept
- * when there is no room for all. Returns the kept ones with their `place`, top to bottom.
+ * Give every label a height of its own: `labels` carry {y, weight, must}. The lighter ones go
+ * until none stands too far from its line. Returns the rest with their `place`, top to bottom.
  */
 export function spread(labels, gap, top, bottom) {
-  const room = Math.max(1, Math.floor((bottom - top) / gap) + 1);
-  const kept = [...labels].sort((a, b) => b.weight - a.weight).slice(0, room);
-  kept.sort((a, b) => a.y - b.y);
+  const kept = [...labels].sort((a, b) => b.weight - a.weight);
+  let placed = settle(kept, gap, top, bottom);
+  while (kept.length > 1 && !kept.at(-1).must && placed.some(({ y, place }) => Math.abs(y - place) > FARTHEST * gap)) {
+    kept.pop();
+    placed = settle(kept, gap, top, bottom);
+  }
+  return placed;
+}
+
+function settle(labels, gap, top, bottom) {
+  const kept = [...labels].sort((a, b) => a.y - b.y);
   let lowest = top;
   for (const label of kept) {
     label.place = Math.max(label.y, lowest);

@@ -94,9 +94,16 @@ class Player {
     };
     const place = parent.querySelector(".foolscope-place") ?? parent;
     place.replaceChildren(style, this.root);
-    this.observer = new ResizeObserver(([entry]) => mark(this.root, "data-narrow", entry.contentRect.width < NARROW));
-    this.observer.observe(this.root);
-    mark(this.root, "data-narrow", this.root.clientWidth < NARROW);
+    this.observer = new ResizeObserver(() => this.#fit());
+    this.observer.observe(place);
+    this.#fit();
+  }
+
+  // Sizes follow the component's own width: a sidebar takes its share of the window.
+  #fit() {
+    const { clientWidth } = this.root;
+    this.root.style.setProperty("--width", `${clientWidth}px`);
+    mark(this.root, "data-narrow", clientWidth < NARROW);
   }
 
   // ---- the run -------------------------------------------------------------------------
@@ -116,6 +123,7 @@ class Player {
     if (!run) return this.#rest();
     this.pictures.forget();
     this.verdict.wait();
+    this.ranking.show([], { title: "what it says" });
     // The page's Run button keeps the focus otherwise, and the space bar would press it again.
     if (document.activeElement?.tagName === "BUTTON") this.transport.buttons.play.focus({ preventScroll: true });
     this.wire = new Wire({
@@ -288,8 +296,13 @@ class Player {
     this.chart.show(trajectory, step, this.#total);
     if (trajectory.count && trajectory.classes.length) this.#drawStep(step);
     else if (!this.run) this.#drawIdle();
-    if (this.error) this.verdict.fail(this.error);
+    if (this.error) this.#fail();
     this.transport.show(this.#controls(step));
+  }
+
+  #fail() {
+    if (this.trajectory.count) this.figures.clear();
+    this.verdict.fail(this.error);
   }
 
   #drawIdle() {
@@ -331,12 +344,12 @@ class Player {
     else if (live) play = "Resume";
     else if (this.run && some) play = "Play it again";
     const can = { first: some && step > 0, play: true, step: live || step < trajectory.last, stop: live || this.replay.running };
-    return { play, can, live, following: this.cursor == null, sentence: error ?? this.#sentence(step), alarm: Boolean(error) || status.status === "failed" };
+    return { play, can, live, following: this.cursor == null, sentence: this.#sentence(step), alarm: status.status === "failed" };
   }
 
   #sentence(step) {
     const { status, linkState } = this;
-    if (!this.run) return "";
+    if (!this.run || this.error) return "";
     if (this.replay.running) return `Replay, step ${step} of ${this.trajectory.last}`;
     if (linkState === "lost" && this.#live) return "The connection was lost; trying again …";
     if (status.end) return status.sentence || "It has ended.";

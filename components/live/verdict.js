@@ -20,16 +20,15 @@ export class Verdict {
     const line = element("p", { class: "line" }, this.was.root, this.arrow, this.now.root, this.counter);
     this.root = element("header", { class: "verdict", "data-test": "verdict" }, line, this.note, this.spoken);
     this.said = 0;
+    this.atRest = false;
   }
 
   /** Before any run: what the network makes of the picture. */
   showIdle({ top, target, hint }) {
     const [best] = top ?? [];
     this.#answer(this.was, best ? `The network says “${best.label}”,` : "", best && percent(best.probability));
-    this.#answer(this.now, "", "");
-    mark(this.arrow, "hidden", true);
-    mark(this.root, "data-fooled", null);
-    write(this.counter, "");
+    this.#only(null);
+    this.atRest = true;
     write(this.note, hint ?? (target ? `Press Run to make it say “${target.label}”.` : "Press Run to change its mind."));
     this.#speak(best ? `The network says ${best.label}, ${percent(best.probability)}.` : "", true);
   }
@@ -44,6 +43,8 @@ export class Verdict {
     const probability = trajectory.probability(now.position, step);
     this.#answer(this.was, `“${first.label}”`, percent(trajectory.probability(first.position, 0)));
     this.#answer(this.now, `“${now.label}”`, percent(probability));
+    this.atRest = false;
+    mark(this.root, "data-alarm", null);
     mark(this.arrow, "hidden", null);
     mark(this.root, "data-fooled", fooled);
     write(this.counter, `step ${step}/${total}`);
@@ -56,14 +57,27 @@ export class Verdict {
 
   /** A run that has not said anything yet. */
   wait() {
-    write(this.counter, "");
+    this.#only(this.atRest ? null : "");
     write(this.note, "Getting ready …");
   }
 
   /** What is wrong, in one sentence. */
   fail(sentence) {
-    write(this.note, sentence);
+    this.#only(sentence);
+    mark(this.root, "data-alarm", true);
+    this.atRest = false;
+    write(this.note, "");
     this.#speak(sentence, true);
+  }
+
+  // One text on the line, or with null what is there already.
+  #only(text) {
+    mark(this.root, "data-alarm", null);
+    if (text !== null) this.#answer(this.was, text, "");
+    this.#answer(this.now, "", "");
+    mark(this.arrow, "hidden", true);
+    mark(this.root, "data-fooled", null);
+    write(this.counter, "");
   }
 
   #answer({ name, number }, label, value) {
