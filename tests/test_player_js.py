@@ -49,7 +49,7 @@ def _rows(start: int, rows: Sequence[Sequence[float]], scalars: int) -> bytes:
     return head + block.tobytes()
 
 
-def _backfill(position: int, values: Sequence[float]) -> bytes:
+def _backfill(position: int, values: Any) -> bytes:
     return struct.pack("<BBHI", 2, 0, position, len(values)) + np.asarray(values, "<f4").tobytes()
 
 
