@@ -6,12 +6,14 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 
 ROOT = Path(__file__).parents[1]
+Report = TypeVar("Report", pytest.TestReport, pytest.CollectReport)
 sys.path.insert(0, str(ROOT))
 
 _HOME = tempfile.mkdtemp(prefix="foolscope-tests-")
@@ -25,6 +27,26 @@ for _setting, _folder in (("FOOLSCOPE_WEIGHTS", "weights"), ("FOOLSCOPE_DATA", "
 def pytest_unconfigure() -> None:
     """Remove the session's cache."""
     shutil.rmtree(_HOME, ignore_errors=True)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Count a test that lacks something as failed in continuous integration."""
+    return _strict((yield))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    """Count a file that lacks something as failed in continuous integration."""
+    return _strict((yield))
+
+
+def _strict(report: Report) -> Report:
+    reason = report.longrepr[2].removeprefix("Skipped: ") if isinstance(report.longrepr, tuple) else ""
+    if os.environ.get("CI") and report.skipped and reason.startswith(("needs ", "could not import ")):
+        report.outcome = "failed"
+        report.longrepr = f"skipped, which continuous integration does not allow: {reason}"
+    return report
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,27 @@
+# docker build -t foolscope .                                             with CUDA (also runs without a GPU)
+# docker build -t foolscope --build-arg TORCH_INDEX=<PyTorch's CPU index> .   several GB smaller
+# docker run -p 127.0.0.1:8501:8501 -v foolscope:/data foolscope          with a GPU: add --gpus all
+FROM python:3.12-slim
+
+ARG TORCH_INDEX=""
+ENV PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 PIP_NO_CACHE_DIR=1 PIP_ROOT_USER_ACTION=ignore
+
+WORKDIR /srv/foolscope
+COPY requirements.txt ./
+RUN if [ -n "$TORCH_INDEX" ]; then pip install --index-url "$TORCH_INDEX" $(grep '^torch' requirements.txt); fi \
+    && pip install -r requirements.txt
+
+COPY . ./
+RUN useradd --create-home foolscope && install -d -o foolscope /data
+USER foolscope
+
+# Downloaded weights outlive the container here. Put weights of your own into /data/weights.
+ENV FOOLSCOPE_HOME=/data
+VOLUME /data
+
+EXPOSE 8501
+HEALTHCHECK --interval=30s --timeout=5s --start-period=30s \
+    CMD ["python", "-c", "import urllib.request; urllib.request.urlopen('http://127.0.0.1:8501/_stcore/health', timeout=4)"]
+
+# One process: the runs live in its memory.
+CMD ["streamlit", "run", "app/main.py", "--server.address=0.0.0.0"]
