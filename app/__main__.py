@@ -24,10 +24,14 @@ def parser() -> argparse.ArgumentParser:
         each.add_argument("--json", action="store_true", help="print the result as JSON")
     attack.add_argument("--attack", default="pgd", help="as listed by python -m attacks")
     attack.add_argument("--target", help="class to reach (label or index); default: anything else")
-    attack.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="one of the attack's settings")
+    attack.add_argument(
+        "--set", action="append", default=[], metavar="NAME=VALUE", help="one of the attack's settings"
+    )
     attack.add_argument("--stop", default="steps", help="steps, success, or a probability such as 0.95")
     attack.add_argument("--seed", default="0", help="of everything random")
-    attack.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for pictures, curve and result")
+    attack.add_argument(
+        "--out", type=Path, required=True, metavar="DIR", help="folder for pictures, curve and result"
+    )
     return top
 
 
@@ -67,7 +71,11 @@ def _carry_out(options: argparse.Namespace) -> dict[str, Any]:
             raise FoolscopeError(link.problems[0])
         image = _image(engine, options.image)
         recipe = share.read(query(options, image)).recipe
-        return _classify(engine, recipe, options) if options.command == "classify" else _attack(engine, recipe, options)
+        return (
+            _classify(engine, recipe, options)
+            if options.command == "classify"
+            else _attack(engine, recipe, options)
+        )
     finally:
         engine.close()
 

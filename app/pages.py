@@ -6,7 +6,7 @@ from pathlib import Path
 
 import streamlit as st
 
-STYLE = Path(__file__).parents[1] / "assets" / "style.css"
+ASSETS = Path(__file__).parents[1] / "assets"
 
 
 def playground() -> None:
@@ -16,6 +16,18 @@ def playground() -> None:
     render()
 
 
-st.set_page_config(page_title="Foolscope", layout="wide", initial_sidebar_state="auto")
-st.html(STYLE)
-st.navigation([st.Page(playground, title="Playground", url_path="playground", default=True)], position="top").run()
+def catalogue() -> None:
+    """Show what there is."""
+    from app.catalogue import render
+
+    render()
+
+
+st.set_page_config(page_title="Foolscope", page_icon=ASSETS / "icon.svg", layout="wide")
+st.html(ASSETS / "style.css")
+st.logo(ASSETS / "logo.svg", size="large")
+pages = [
+    st.Page(playground, title="Playground", url_path="playground", default=True),
+    st.Page(catalogue, title="Attacks and networks", url_path="catalogue"),
+]
+st.navigation(pages, position="top").run()

@@ -8,8 +8,7 @@ from urllib.parse import urlencode
 import streamlit as st
 
 from app import service
-from app.routes import base
-from errors import FoolscopeError
+from app.access import base
 
 
 def render() -> None:
@@ -17,9 +16,9 @@ def render() -> None:
     if not service.ready():
         _skeleton()
     service.engine()  # the first visitor waits here for torch, with the frame already on the screen
-    from app.session import Session
     from components import controls
     from components.player import player
+    from components.session import Session
 
     session = Session.current(service.engine())
     with st.sidebar:
@@ -55,12 +54,17 @@ def _image(session: Any) -> None:
     from components.gallery import gallery
     from engine.images import samples
 
-    items = [{"name": s.name, "label": s.label, "url": f"{base()}/samples/{s.name}.jpg"} for s in samples().values()]
+    items = [
+        {"name": s.name, "label": s.label, "url": f"{base()}/samples/{s.name}.jpg"}
+        for s in samples().values()
+    ]
     picked = gallery(items, session.recipe.image, key="gallery")
     if picked and picked != session.recipe.image:
         session.image(picked)
         st.rerun()
-    file = st.file_uploader("Drop a photo", type=None, key="upload", label_visibility="collapsed", max_upload_size=20)
+    file = st.file_uploader(
+        "Drop a photo", type=None, key="upload", label_visibility="collapsed", max_upload_size=20
+    )
     session.upload(file, "file")
     with st.expander("Camera and crop"):
         session.upload(st.camera_input("Take a picture", key="camera", label_visibility="collapsed"), "shot")

@@ -16,7 +16,32 @@ from engine.run import Outcome
 from models import weights
 from models.core import Card, Crop
 
-LEVELS = (0, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 0.9, 1, 1.5, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 255)
+LEVELS = (
+    0,
+    0.01,
+    0.02,
+    0.05,
+    0.1,
+    0.2,
+    0.5,
+    0.9,
+    1,
+    1.5,
+    2,
+    3,
+    4,
+    6,
+    8,
+    12,
+    16,
+    24,
+    32,
+    48,
+    64,
+    96,
+    128,
+    255,
+)
 UNTARGETED = -1
 
 
@@ -81,7 +106,9 @@ def stop_picker(stop: Stop) -> Stop:
     _remember("stop_at", stop.at)
     help = "The run ends as soon as the network is this sure of the target."
     options = sorted({0.5, 0.75, 0.9, 0.95, 0.99, 0.999, stop.at})
-    at = st.select_slider("Sure enough", options, format_func=lambda p: f"{100 * p:g} %", key="stop_at", help=help)
+    at = st.select_slider(
+        "Sure enough", options, format_func=lambda p: f"{100 * p:g} %", key="stop_at", help=help
+    )
     return Stop("probability", float(at))
 
 
@@ -127,7 +154,9 @@ def _widget(each: Setting, key: str, value: Any) -> Any:
         return st.toggle(label, key=key, help=help)
     if each.unit == "level":
         high = each.soft_high or each.high or 1
-        options = sorted({k / 255 for k in LEVELS if (each.low or 0) <= k / 255 <= high} | {float(value), _held(key)})
+        options = sorted(
+            {k / 255 for k in LEVELS if (each.low or 0) <= k / 255 <= high} | {float(value), _held(key)}
+        )
         return st.select_slider(label, options, format_func=_level, key=key, help=help)
     return _number(each, label, help, key)
 

@@ -8,14 +8,14 @@ from typing import Any
 import streamlit as st
 
 LIVE = Path(__file__).parent / "live"
-"""The browser's files; the server hands them out at ``{base}/static``."""
+"""The browser's files; the server hands them out at ``{base}/static/{version}``."""
 
 _PLACE = '<div class="foolscope-place" style="min-height: 640px"></div>'
 
 # Streamlit sends this text again with every message, so it only fetches the real modules.
 _LOADER = """
 export default function ({ data, parentElement, setTriggerValue }) {
-  const address = new URL(`${data.base}/static/player.js?v=${data.v}`, document.baseURI).href;
+  const address = new URL(`${data.base}/static/${data.v}/player.js`, document.baseURI).href;
   const player = import(address);
   player.then(({ show }) => show({ data, parentElement, setTriggerValue })).catch((error) => {
     console.error(error);

@@ -32,7 +32,10 @@ def write(engine: Engine, run: Run, folder: Path, image: str) -> dict[str, Any]:
         "adversarial.png": to_image(run.picture(last)),
         "perturbation.png": perturbation(delta, gain),
     }
-    found = result(run, image) | {"perturbation_gain": gain, "saved": _saved(engine, run, pictures["adversarial.png"])}
+    found = result(run, image) | {
+        "perturbation_gain": gain,
+        "saved": _saved(engine, run, pictures["adversarial.png"]),
+    }
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for name, picture in pictures.items():
@@ -71,7 +74,12 @@ def trajectory(run: Run) -> list[list[Any]]:
     header = ["step", *SCALARS, "top_class", *(f"p({run.labels[index]})" for index in classes)]
     scalars, p = run.scalars(0, count), np.exp(run.log_p(0, count, classes))
     rows = [
-        [step, *(f"{v:.7g}" for v in scalars[step]), run.top(step, 1)[0].label, *(f"{v:.6g}" for v in p[step])]
+        [
+            step,
+            *(f"{v:.7g}" for v in scalars[step]),
+            run.top(step, 1)[0].label,
+            *(f"{v:.6g}" for v in p[step]),
+        ]
         for step in range(count)
     ]
     return [header, *rows]
@@ -83,7 +91,11 @@ def _saved(engine: Engine, run: Run, picture: Any) -> dict[str, Any]:
     logits = engine.ask(run.recipe.model, x[None])
     best = int(logits[0].argmax())
     met = run.criterion.met(logits.to(run.criterion.label.device))
-    return {"label": run.labels[best], "probability": float(logits[0].softmax(0)[best]), "success": bool(met[0])}
+    return {
+        "label": run.labels[best],
+        "probability": float(logits[0].softmax(0)[best]),
+        "success": bool(met[0]),
+    }
 
 
 def _outcome(outcome: Outcome) -> dict[str, Any]:

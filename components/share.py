@@ -15,7 +15,9 @@ from models.core import Crop
 
 ANYTHING = "any"
 RESERVED = ("model", "image", "attack", "target", "seed", "stop", "crop", "run", "present")
-DEFAULT = Recipe("photos", "cat", "bim", stop=Stop("probability", 0.95))
+DEFAULT = Recipe(
+    "photos", "cat", "bim", {"steps": 60, "step_size": 0.2 / 255}, stop=Stop("probability", 0.95)
+)
 
 
 @dataclass
@@ -43,7 +45,7 @@ def read(query: Mapping[str, str]) -> Link:
     link = Link(run=query.get("run"), present=query.get("present") == "1")
     model = link.read(lambda: models.card(query.get("model", DEFAULT.model)).name, DEFAULT.model)
     attack = link.read(lambda: attacks.get(query.get("attack", DEFAULT.attack)).card.name, DEFAULT.attack)
-    params = {}
+    params = dict(DEFAULT.params) if "attack" not in query else {}
     given = {name: text for name, text in query.items() if name not in RESERVED}
     norm = {"norm": given["norm"]} if "norm" in given else {}
     for name, text in given.items():
@@ -65,7 +67,9 @@ def read(query: Mapping[str, str]) -> Link:
 
 def write(recipe: Recipe, run: str | None = None) -> dict[str, str]:
     """Return the query that `read` turns back into ``recipe``; what is at its default is left out."""
-    fields = {each.name: each for each in attacks.get(recipe.attack).settings(str(recipe.params.get("norm", "")))}
+    fields = {
+        each.name: each for each in attacks.get(recipe.attack).settings(str(recipe.params.get("norm", "")))
+    }
     query = {"model": recipe.model, "image": recipe.image, "attack": recipe.attack}
     labels = models.card(recipe.model).labels
     query["target"] = ANYTHING if recipe.target is None else labels[recipe.target]

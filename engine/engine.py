@@ -1,8 +1,8 @@
 """The engine: one thread owns the device and answers the questions of all runs.
 
-    submit(recipe) -> Run       what a page, a route and a script call
-    stream(run, start)          the steps as they come
-    pause, resume, step, cancel at the next step boundary, at once for the reader
+submit(recipe) -> Run       what a page, a route and a script call
+stream(run, start)          the steps as they come
+pause, resume, step, cancel at the next step boundary, at once for the reader
 """
 
 from __future__ import annotations
@@ -248,7 +248,9 @@ class Engine:
         swept = self._clock()
         while True:
             with self._wake:
-                self._wake.wait_for(lambda: self._closed or self._retired or len(self._scheduler), timeout=1.0)
+                self._wake.wait_for(
+                    lambda: self._closed or self._retired or len(self._scheduler), timeout=1.0
+                )
                 if self._closed:
                     return
                 jobs = [self._jobs[key] for key in self._scheduler.tick()]
@@ -267,7 +269,7 @@ class Engine:
             answers = evaluate(asking[0].model, [job.query for job in asking if job.query])
         except torch.OutOfMemoryError as error:
             self._out_of_memory(asking, error)
-        except Exception as error:  # noqa: BLE001 - a model may raise anything; it becomes the run's own error
+        except Exception as error:
             self._apart(asking, error)
         else:
             for job, answer in zip(asking, answers, strict=True):
@@ -278,7 +280,7 @@ class Engine:
         if job.query is None:
             try:
                 job.query = next(job.search)
-            except Exception as error:  # noqa: BLE001 - an attack may raise anything; it ends this job only
+            except Exception as error:
                 self._finish(job, None, error)
         return job.query is not None
 
@@ -312,7 +314,7 @@ class Engine:
                 job.query = job.search.send(answer)
         except StopIteration:
             self._finish(job, "steps", None)
-        except Exception as error:  # noqa: BLE001 - whatever an attack raises ends this job only
+        except Exception as error:
             self._finish(job, None, error)
         else:
             if reason is not None:
@@ -364,7 +366,11 @@ def _recorder(
     def done(reason: str | None, error: Exception | None) -> None:
         if error:
             known = isinstance(error, FoolscopeError)
-            run.turn("failed", "failed", str(error) if known else f"The run failed: {type(error).__name__}: {error}")
+            run.turn(
+                "failed",
+                "failed",
+                str(error) if known else f"The run failed: {type(error).__name__}: {error}",
+            )
         else:
             run.turn("finished", reason)
 

@@ -79,7 +79,9 @@ class Recipe:
             plain = {k: data[k] for k in ("model", "image", "attack", "params", "target", "seed")}
             return cls(**plain, stop=stop, crop=Crop(*crop) if crop else None)
         except (KeyError, TypeError) as error:
-            raise BadSetting(f"Expected a recipe with model, image, attack and params, got {error}.") from error
+            raise BadSetting(
+                f"Expected a recipe with model, image, attack and params, got {error}."
+            ) from error
 
     def key(self) -> str:
         """Return a digest that two recipes share exactly when they are equal."""

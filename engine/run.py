@@ -223,14 +223,23 @@ def _sentence(run: Run) -> str:
     steps, at = max(len(run) - 1, 0), f"{run.recipe.stop.at:.0%}".replace("%", " %")
     aim = f"the network says {goal}" if goal else f"the network no longer says {run.labels[run.original]}"
     end = {
-        "steps": f"All {steps} steps are done" + ("." if not len(run) or run.met(steps) else "; the network was not fooled."),
+        "steps": f"All {steps} steps are done"
+        + ("." if not len(run) or run.met(steps) else "; the network was not fooled."),
         "success": f"Stopped at step {steps}: {aim}.",
         "probability": f"Stopped at step {steps}: "
-        + (f"{goal} passed {at}." if goal else f"{run.labels[run.original]} fell below what leaves {at} to the others."),
+        + (
+            f"{goal} passed {at}."
+            if goal
+            else f"{run.labels[run.original]} fell below what leaves {at} to the others."
+        ),
         "cancelled": f"Stopped by hand at step {steps}.",
         "abandoned": f"Stopped at step {steps}: nobody was watching for a minute.",
         "gradient": f"Stopped at step {steps}: the gradient is zero, so there is no direction to go.",
         "failed": run.error or "The run failed.",
     }
-    doing = {"waiting": "Waiting for the network.", "running": "Running.", "paused": f"Paused at step {steps}."}
+    doing = {
+        "waiting": "Waiting for the network.",
+        "running": "Running.",
+        "paused": f"Paused at step {steps}.",
+    }
     return doing.get(run.status) or end.get(run.reason or "", "The run is over.")

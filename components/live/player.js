@@ -85,7 +85,7 @@ class Player {
   }
 
   #place(parent, { base, v }) {
-    const href = new URL(`${base}/static/player.css?v=${v}`, document.baseURI).href;
+    const href = new URL(`${base}/static/${v}/player.css`, document.baseURI).href;
     const style = element("link", { rel: "stylesheet", href });
     this.root.style.visibility = "hidden";
     style.onload = style.onerror = () => {

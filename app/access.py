@@ -1,0 +1,69 @@
+"""Who may ask for what: where our routes live, whose requests they take, and how they refuse."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+import anyio
+import streamlit as st
+from starlette.requests import HTTPConnection, Request
+from starlette.responses import JSONResponse, Response
+
+from app.service import engine
+from errors import FoolscopeError, UnknownName
+
+if TYPE_CHECKING:
+    from engine.run import Run
+
+Handler = Callable[[Request], Awaitable[Response]]
+
+
+def base() -> str:
+    """Return the path under which our routes live, the server's own prefix included."""
+    prefix = str(st.get_option("server.baseUrlPath") or "").strip("/")
+    return f"/{prefix}/foolscope" if prefix else "/foolscope"
+
+
+def same_origin(connection: HTTPConnection) -> bool:
+    """Say whether a request comes from our own page (or from no page at all, as a script's does)."""
+    origin = connection.headers.get("origin")
+    return origin is None or urlsplit(origin).netloc == connection.headers.get("host")
+
+
+def refusing(handler: Handler) -> Handler:
+    """Turn refusals into one JSON sentence with a fitting status code."""
+
+    async def guarded(request: Request) -> Response:
+        if request.method != "GET" and not same_origin(request):
+            return JSONResponse({"error": "Expected a request from this page's own origin."}, 403)
+        try:
+            return await handler(request)
+        except UnknownName as error:
+            return JSONResponse({"error": str(error)}, 404)
+        except IndexError as error:
+            return JSONResponse({"error": str(error)}, 404)
+        except (FoolscopeError, ValueError) as error:
+            return JSONResponse({"error": str(error)}, 400)
+
+    return guarded
+
+
+async def find(connection: HTTPConnection) -> Run:
+    """Return the run that the address names, or raise `errors.UnknownName`."""
+    owner = await anyio.to_thread.run_sync(engine)
+    return owner.run(connection.path_params["id"])
+
+
+def do(run: Run, action: str) -> None:
+    """Carry out pause, resume, step or cancel; raises `errors.UnknownName` for anything else."""
+    actions = {
+        "pause": engine().pause,
+        "resume": engine().resume,
+        "step": engine().step,
+        "cancel": engine().cancel,
+    }
+    if action not in actions:
+        raise UnknownName.of("action", action, actions)
+    actions[action](run)

@@ -1,0 +1,81 @@
+"""The socket over which a browser follows a run: it translates, and decides nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import TYPE_CHECKING, Any
+
+import anyio
+from starlette.websockets import WebSocket, WebSocketDisconnect
+
+from app.access import do, find, same_origin
+from errors import FoolscopeError, UnknownName
+
+if TYPE_CHECKING:
+    from engine.run import Run
+
+FRAME = 1 / 30
+
+
+async def live(socket: WebSocket) -> None:
+    """Send a run to one reader as it grows, and do what the reader asks."""
+    await socket.accept()
+    try:
+        if not same_origin(socket):
+            raise UnknownName("Expected a connection from this page's own origin.")
+        run = await find(socket)
+        start = int(socket.query_params.get("start", 0))
+    except (FoolscopeError, ValueError) as error:
+        await socket.send_text(json.dumps({"type": "error", "sentence": str(error)}))
+        await socket.close(4404)
+        return
+    wanted: dict[str, Any] = {}
+    listener = asyncio.create_task(_listen(socket, run, wanted))
+    try:
+        await _talk(socket, run, start, wanted, listener)
+    except (WebSocketDisconnect, RuntimeError):
+        return  # the reader left in the middle of a frame
+    finally:
+        listener.cancel()
+
+
+async def _talk(
+    socket: WebSocket, run: Run, start: int, wanted: dict[str, Any], listener: asyncio.Task[None]
+) -> None:
+    from components.wire import Feed, picture_frames, run_message
+
+    await socket.send_text(json.dumps(run_message(run)))
+    feed, shown = Feed(run, start), (-1, 0.0, "")
+    while not listener.done():
+        for frame in feed.frames():
+            await (socket.send_text(frame) if isinstance(frame, str) else socket.send_bytes(frame))
+        if wanted and len(run):
+            newest = (run.picture_step(len(run) - 1), wanted["gain"], wanted["view"])
+            if newest != shown:
+                wanted.clear()
+                shown = newest
+                for data in await anyio.to_thread.run_sync(picture_frames, run, *newest):
+                    await socket.send_bytes(data)
+        if feed.ended:
+            await socket.close(1000)
+            return
+        await asyncio.sleep(FRAME)
+
+
+async def _listen(socket: WebSocket, run: Run, wanted: dict[str, Any]) -> None:
+    while True:
+        message = await socket.receive()
+        if message["type"] == "websocket.disconnect":
+            return
+        try:
+            asked = json.loads(message.get("text") or "{}")
+            if asked.get("do") == "look":
+                gain, view = float(asked.get("gain", 10)), str(asked.get("view", "signed"))
+                wanted.update(
+                    gain=min(max(gain, 1.0), 1000.0), view=view if view in ("signed", "size") else "signed"
+                )
+            else:
+                do(run, str(asked.get("do")))
+        except (ValueError, FoolscopeError) as error:
+            await socket.send_text(json.dumps({"type": "error", "sentence": str(error)}))
