@@ -1,0 +1,275 @@
+"""What every attack promises, as plain functions: each takes an attack class and asserts.
+
+`test_attacks_contract.py` calls them for whatever `attacks.registry` finds; it also calls
+them for attacks that break a promise, to see that they are caught.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from attacks import norms
+from attacks.core import Attack, Criterion, Evaluation, Query, Step, answer, walk
+
+Check = Callable[[type[Attack]], None]
+
+SHAPES = [(1, 3, 8, 8), (4, 3, 8, 8), (1, 1, 6, 6), (4, 1, 6, 6)]
+STEPS = 12
+
+
+class Case(NamedTuple):
+    """A network, pictures for it, and what to make of them."""
+
+    net: nn.Module
+    x: Tensor
+    criterion: Criterion
+
+    def clean(self) -> Tensor:
+        """Return the logits of the untouched pictures."""
+        return answer(self.net, Query(self.x, None)).logits
+
+
+def smooth_net(channels: int, side: int, classes: int = 5, seed: int = 0) -> nn.Module:
+    """Return a frozen two-layer tanh network for pictures ``(channels, side, side)``."""
+    torch.manual_seed(seed)
+    layers = [nn.Conv2d(channels, 8, 3, padding=1), nn.Tanh(), nn.Conv2d(8, 8, 3, 2), nn.Tanh()]
+    body = nn.Sequential(*layers, nn.Flatten(), nn.LazyLinear(classes))
+    body(torch.zeros(1, channels, side, side))
+    return body.eval().requires_grad_(False)
+
+
+def pictures(shape: tuple[int, ...], seed: int = 1) -> Tensor:
+    """Return pictures in [0, 1], a quarter of whose values are exactly 0 or 1."""
+    rng = torch.Generator().manual_seed(seed)
+    return (torch.rand(shape, generator=rng) * 1.34 - 0.17).clamp(0, 1)
+
+
+def case(shape: tuple[int, ...], targeted: bool, classes: int = 5) -> Case:
+    """Return a case whose label is the network's own answer, or its least likely class to aim at."""
+    net, x = smooth_net(shape[1], shape[2], classes), pictures(shape)
+    logits = answer(net, Query(x, None)).logits
+    return Case(net, x, Criterion(logits.argmin(1) if targeted else logits.argmax(1), targeted))
+
+
+def variants(kind: type[Attack], **fixed: Any) -> Iterator[Attack]:
+    """Yield the attack with few steps as it comes, and with each choice and switch turned."""
+    names = {each.name for each in kind.settings()}
+    fixed = {name: value for name, value in {"steps": STEPS, **fixed}.items() if name in names}
+    yield kind(**fixed)
+    for each in kind.settings():
+        if each.name in fixed:
+            continue
+        others = each.choices if each.choices else (True, False) if each.type == "bool" else ()
+        for value in others:
+            if value != each.default:
+                yield kind(**fixed, **{each.name: value})
+
+
+def trajectory(attack: Attack, at: Case, seed: int = 0) -> list[Step]:
+    """Return every step of the attack run to its end."""
+    search = attack.search(at.x, at.criterion, torch.Generator().manual_seed(seed))
+    return list(walk(search, at.net, at.criterion))
+
+
+def box(kind: type[Attack]) -> None:
+    """Every picture asked about lies in [0, 1], unless the attack says that it may not."""
+    for at in _cases():
+        for attack in variants(kind):
+            steps = trajectory(attack, at)
+            assert all(torch.isfinite(step.x).all() for step in steps)
+            if attack.boxed():
+                assert all(step.x.min() >= 0 and step.x.max() <= 1 for step in steps), "left the box"
+
+
+def budget(kind: type[Attack]) -> None:
+    """A promised budget holds at every step, to 1e-6."""
+    for at in _cases():
+        for attack in variants(kind):
+            promise = attack.bound()
+            assert (promise is not None) == (kind.card.kind == "budget"), "card and bound disagree"
+            for step in trajectory(attack, at) if promise else ():
+                size = norms.SIZES[promise[0]](step.x.double() - at.x.double())
+                assert size.max() <= promise[1] + 1e-6, f"{size.max():.8f} exceeds {promise[1]:.8f}"
+
+
+def leaves_input_alone(kind: type[Attack]) -> None:
+    """Neither the picture, the label, the network nor torch's own dice are touched."""
+    for at in _cases():
+        x, label = at.x.clone(), at.criterion.label.clone()
+        weights = [p.clone() for p in at.net.parameters()]
+        for attack in variants(kind):
+            dice = torch.get_rng_state()
+            trajectory(attack, at)
+            assert torch.equal(torch.get_rng_state(), dice), "used torch's global generator"
+            assert torch.equal(at.x, x) and not at.x.requires_grad, "the input was changed"
+            assert torch.equal(at.criterion.label, label)
+            pairs = zip(at.net.parameters(), weights, strict=True)
+            assert all(torch.equal(p, w) and p.grad is None for p, w in pairs)
+
+
+def first_and_last(kind: type[Attack]) -> None:
+    """The first question is the untouched picture, the last one asks for no gradient, and the
+    declared number of questions lies between; what was asked about never changes afterwards."""
+    for at in _cases():
+        for attack in variants(kind):
+            queries, copies = _queries(attack, at)
+            assert torch.equal(queries[0].x, at.x), "did not begin at the picture"
+            assert queries[-1].objective is None, "asked for a gradient that it cannot use"
+            assert len(queries) == attack.updates() + 1, f"{len(queries)} queries, {attack.updates()} updates"
+            assert sum(q.objective is not None for q in queries) <= attack.updates()
+            assert all(torch.equal(q.x, c) for q, c in zip(queries, copies, strict=True)), "a step was reused"
+
+
+def last_is_evaluated(kind: type[Attack]) -> None:
+    """The last step's logits are those of the last step's picture, and the picture moved."""
+    for at in _cases():
+        for attack in variants(kind):
+            last = trajectory(attack, at)[-1]
+            torch.testing.assert_close(answer(at.net, Query(last.x, None)).logits, last.evaluation.logits)
+            assert (last.x - at.x).abs().amax((1, 2, 3)).min() > 0, "a picture was returned as it came"
+
+
+def raises_margin(kind: type[Attack]) -> None:
+    """Targeted and untargeted, for many classes and for two, every row ends closer to what was asked."""
+    if kind.card.access == "control":
+        return
+    for at in _cases(both=True) + _cases(classes=2):
+        for attack in variants(kind):
+            last = trajectory(attack, at)[-1]
+            gain = at.criterion.margin(last.evaluation.logits) - at.criterion.margin(at.clean())
+            assert gain.min() > 1e-4, f"the margin grew by {gain.min():.2g}"
+
+
+def zero_epsilon(kind: type[Attack]) -> None:
+    """With no budget every picture asked about is the input, exactly."""
+    if "epsilon" in {each.name for each in kind.settings()}:
+        for at in _cases():
+            for attack in variants(kind, epsilon=0.0):
+                assert all(torch.equal(step.x, at.x) for step in trajectory(attack, at)), "moved"
+
+
+def few_steps(kind: type[Attack]) -> None:
+    """No steps: the input, evaluated once. One step: it moves."""
+    if "steps" not in {each.name for each in kind.settings()}:
+        return
+    for at in _cases():
+        for attack in variants(kind, steps=0):
+            steps = trajectory(attack, at)
+            assert len(steps) == 1 and torch.equal(steps[0].x, at.x), "no steps should leave the picture"
+            assert attack.updates() == 0
+        for attack in variants(kind, steps=1):
+            assert not torch.equal(trajectory(attack, at)[-1].x, at.x)
+
+
+def rows_are_independent(kind: type[Attack]) -> None:
+    """A batch gives what its pictures give one by one (in float64, without random starts)."""
+    for targeted in (False, True):
+        at = case((4, 3, 8, 8), targeted)
+        net, x = at.net.double(), at.x.double()
+        for attack in variants(kind, random_start=False):
+            together = trajectory(attack, Case(net, x, at.criterion))[-1].x
+            for row in range(4):
+                alone = Case(net, x[row : row + 1], Criterion(at.criterion.label[row : row + 1], targeted))
+                torch.testing.assert_close(
+                    trajectory(attack, alone)[-1].x[0], together[row], atol=1e-9, rtol=0, msg="rows mix"
+                )
+
+
+def seeds(kind: type[Attack]) -> None:
+    """A seed fixes the trajectory; where chance is asked for, another seed gives another one."""
+    at = case((4, 3, 8, 8), False)
+    for attack in variants(kind):
+        first, again, other = (trajectory(attack, at, seed)[1:] for seed in (3, 3, 4))
+        assert all(torch.equal(a.x, b.x) for a, b in zip(first, again, strict=True)), "not reproducible"
+        if getattr(attack, "random_start", False):
+            assert not torch.equal(first[0].x, other[0].x), "the seed makes no difference"
+
+
+def flat_network(kind: type[Attack]) -> None:
+    """Where the gradient is zero nothing moves, and nothing becomes NaN."""
+    for shape in SHAPES:
+        x = pictures(shape)
+        at = Case(_Flat(), x, Criterion(torch.zeros(len(x), dtype=torch.long), False))
+        for attack in variants(kind, random_start=False):
+            assert all(torch.equal(step.x, x) for step in trajectory(attack, at)), "moved without a gradient"
+
+
+def closes_anywhere(kind: type[Attack]) -> None:
+    """Closed after any question, a search ends there, leaves no thread, and the next one is unharmed."""
+    at, threads = case((1, 3, 8, 8), False), threading.active_count()
+    attack = next(variants(kind))
+    whole = trajectory(attack, at)
+    for stop in range(len(whole)):
+        search = attack.search(at.x, at.criterion, torch.Generator().manual_seed(0))
+        steps = walk(search, at.net, at.criterion)
+        for _ in range(stop):
+            next(steps)
+        steps.close()
+        search.close()
+        assert next(search, None) is None and threading.active_count() == threads
+    assert all(torch.equal(a.x, b.x) for a, b in zip(trajectory(attack, at), whole, strict=True))
+
+
+def describes_itself(kind: type[Attack]) -> None:
+    """Defaults are legal under every norm, numbers have ranges, and the class is frozen data."""
+    for norm in next((each.choices for each in kind.settings() if each.name == "norm"), (None,)):
+        for each in kind.settings(norm):
+            assert each.check(each.default) == each.default and each.label and each.help
+            if each.type in ("int", "float"):
+                assert each.low is not None and each.high is not None
+                assert each.low <= each.default <= (each.soft_high or each.high) <= each.high
+    attack = kind()
+    assert dataclasses.replace(attack) == attack and hash(attack) == hash(kind())
+    assert kind.card.url.startswith("https://") and math.isfinite(kind.card.year)
+
+
+CHECKS: list[Check] = [
+    box,
+    budget,
+    leaves_input_alone,
+    first_and_last,
+    last_is_evaluated,
+    raises_margin,
+    zero_epsilon,
+    few_steps,
+    rows_are_independent,
+    seeds,
+    flat_network,
+    closes_anywhere,
+    describes_itself,
+]
+
+
+class _Flat(nn.Module):
+    """A network that does not look: its logits are constants."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.flatten(1).sum(1, keepdim=True) * 0 + torch.tensor([1.0, 0.0, -1.0])
+
+
+def _cases(classes: int = 5, both: bool = False) -> list[Case]:
+    """Return a case of every shape, each targeted and untargeted if ``both``, or else in turn."""
+    turns = [(shape, targeted) for shape in SHAPES for targeted in (False, True)]
+    chosen = turns if both else [turns[0], turns[3], turns[5], turns[6]]
+    return [case(shape, targeted, classes) for shape, targeted in chosen]
+
+
+def _queries(attack: Attack, at: Case) -> tuple[list[Query], list[Tensor]]:
+    """Drive the attack by hand; return its questions, and copies of their pictures made at once."""
+    search = attack.search(at.x, at.criterion, torch.Generator().manual_seed(0))
+    queries, copies, reply = [], [], None
+    while True:
+        try:
+            query: Query = next(search) if reply is None else search.send(reply)
+        except StopIteration:
+            return queries, copies
+        queries.append(query)
+        copies.append(query.x.clone())
+        reply: Evaluation | None = answer(at.net, query)
