@@ -66,9 +66,12 @@ def _image(session: Any) -> None:
         "Drop a photo", type=None, key="upload", label_visibility="collapsed", max_upload_size=20
     )
     session.upload(file, "file")
-    with st.expander("Camera and crop"):
-        session.upload(st.camera_input("Take a picture", key="camera", label_visibility="collapsed"), "shot")
+    with st.expander("Crop and camera"):
         session.change(crop=controls.crop_picker(session.card, session.recipe.crop))
+        st.image(session.framed(), caption="The network sees what is in the frame.")
+        if st.toggle("Use the camera", key="use_camera"):
+            shot = st.camera_input("Take a picture", key="camera", label_visibility="collapsed")
+            session.upload(shot, "shot")
 
 
 def _idle(session: Any) -> dict[str, Any]:

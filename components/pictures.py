@@ -11,9 +11,10 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import Image, ImageDraw, ImageOps
 
 from errors import BadImage, BadSetting
+from models.core import Crop
 
 GAINS = (1, 2, 5, 10, 20, 40, 50, 100, 200)
 VIEWS = ("signed", "size")
@@ -93,6 +94,16 @@ def encode(picture: Image.Image, ext: str) -> bytes:
 def thumbnail(picture: Image.Image, size: int) -> Image.Image:
     """Return the picture's central square, ``size`` x ``size`` pixels."""
     return ImageOps.fit(picture, (size, size), Image.Resampling.LANCZOS)
+
+
+def framed(picture: Image.Image, crop: Crop, side: int = 320) -> Image.Image:
+    """Return ``picture`` at most ``side`` pixels long, dimmed outside the square that ``crop`` cuts out."""
+    small = ImageOps.contain(picture.convert("RGB"), (side, side))
+    left, top, right, bottom = (round(edge) for edge in crop.box(small.size))
+    shown = small.point(lambda level: level // 3)
+    shown.paste(small.crop((left, top, right, bottom)), (left, top))
+    ImageDraw.Draw(shown).rectangle((left, top, right - 1, bottom - 1), outline="white", width=2)
+    return shown
 
 
 def _checked(x: Array) -> NDArray[np.float32]:

@@ -6,10 +6,12 @@ from dataclasses import replace
 from typing import Any
 
 import streamlit as st
+from PIL import Image
 
 import models
 from components import share
 from components.controls import default_target
+from components.pictures import framed
 from engine.engine import Engine
 from engine.recipe import Recipe
 from engine.run import Outcome
@@ -56,6 +58,11 @@ class Session:
     def params(self) -> dict[str, Any]:
         """Return the attack's settings as chosen so far."""
         return dict(self.recipe.params)
+
+    def framed(self) -> Image.Image:
+        """Return the whole picture with a frame around what the network sees of it."""
+        crop = self.recipe.crop or self.card.default_crop()
+        return framed(self.engine.picture(self.recipe.image), crop)
 
     def told(self) -> list[str]:
         """Return what there is to tell the person, once."""

@@ -31,7 +31,7 @@ from engine.recipe import Recipe
 from engine.run import Outcome, Run
 from engine.scheduler import Scheduler
 from engine.store import Store
-from errors import BadTarget, EngineClosed, FoolscopeError
+from errors import BadSetting, BadTarget, EngineClosed, FoolscopeError
 from models.core import Card, Classifier, Crop
 
 log = logging.getLogger("foolscope")
@@ -59,10 +59,18 @@ def _load(name: str, progress: Callable[[int, int], None] | None) -> Classifier:
 
 
 def pick_device() -> torch.device:
-    """Return ``FOOLSCOPE_DEVICE``, else CUDA, else MPS, else the CPU."""
+    """Return ``FOOLSCOPE_DEVICE``, else CUDA, else MPS, else the CPU.
+
+    Raises `errors.BadSetting` when the one that is named is not there.
+    """
     named = os.environ.get("FOOLSCOPE_DEVICE")
     if named:
-        return torch.device(named)
+        try:
+            return torch.empty(0, device=named).device
+        except (RuntimeError, AssertionError) as error:
+            raise BadSetting(
+                f"Expected FOOLSCOPE_DEVICE to be a device of this machine (cpu, cuda, cuda:1, mps), got “{named}”."
+            ) from error
     if torch.cuda.is_available():
         return torch.device("cuda")
     return torch.device("mps" if torch.backends.mps.is_available() else "cpu")

@@ -32,6 +32,20 @@ class Crop(NamedTuple):
     y: float
     size: float
 
+    def box(self, picture: tuple[int, int]) -> tuple[float, float, float, float]:
+        """Return (left, top, right, bottom) in pixels, moved inside a picture of that width and height.
+
+        Raises `errors.BadSetting` when a part is out of its range.
+        """
+        if not all(map(math.isfinite, self)) or not (
+            0 < self.size <= 1 and 0 <= self.x <= 1 and 0 <= self.y <= 1
+        ):
+            raise BadSetting(f"Expected a crop with centre in [0, 1] and size in (0, 1], got {tuple(self)}.")
+        side = max(1.0, self.size * min(picture))
+        left = min(max(self.x * picture[0] - side / 2, 0), picture[0] - side)
+        top = min(max(self.y * picture[1] - side / 2, 0), picture[1] - side)
+        return left, top, left + side, top + side
+
 
 @dataclass(frozen=True)
 class WeightsFile:
@@ -118,7 +132,7 @@ class Card:
 
         Raises `errors.BadSetting` when the crop is not a square inside the picture.
         """
-        box = _box(picture.size, crop or self.default_crop())
+        box = (crop or self.default_crop()).box(picture.size)
         mode = "RGB" if self.channels == 3 else "L"
         small = picture.convert(mode).resize((self.size, self.size), FILTERS[self.interpolation], box=box)
         levels = np.asarray(small, dtype=np.float32) / 255
@@ -130,20 +144,6 @@ def distinct(labels: Iterable[str]) -> tuple[str, ...]:
     names = list(labels)
     times = Counter(name.casefold() for name in names)
     return tuple(f"{n} ({i})" if times[n.casefold()] > 1 else n for i, n in enumerate(names))
-
-
-def _box(size: tuple[int, int], crop: Crop) -> tuple[float, float, float, float]:
-    """Return (left, top, right, bottom) in pixels, moved inside the picture where it sticks out."""
-    if (
-        not all(map(math.isfinite, crop))
-        or not 0 < crop.size <= 1
-        or not (0 <= crop.x <= 1 and 0 <= crop.y <= 1)
-    ):
-        raise BadSetting(f"Expected a crop with centre in [0, 1] and size in (0, 1], got {tuple(crop)}.")
-    side = max(1.0, crop.size * min(size))
-    left = min(max(crop.x * size[0] - side / 2, 0), size[0] - side)
-    top = min(max(crop.y * size[1] - side / 2, 0), size[1] - side)
-    return left, top, left + side, top + side
 
 
 class Classifier(nn.Module):
