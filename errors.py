@@ -8,6 +8,7 @@
     ├── WeightsError            weights that cannot be used
     │   ├── MissingWeights      not in any folder and not to be downloaded
     │   └── WrongHash           a file whose sha256 is not the one on its card
+    ├── MissingData             a data set that is not where FOOLSCOPE_DATA says
     ├── ModelFailed             the network answered with something that is not a number
     └── EngineClosed            the engine was shut down while a run was waiting
 
@@ -58,6 +59,10 @@ class MissingWeights(WeightsError):
 
 class WrongHash(WeightsError):
     """A weights file whose sha256 differs from the one on its card."""
+
+
+class MissingData(FoolscopeError):
+    """A data set that is not in the folder which ``FOOLSCOPE_DATA`` names."""
 
 
 class ModelFailed(FoolscopeError):

@@ -1,0 +1,134 @@
+"""Train again what the project ships: ``python -m models.train photos`` or ``... digits``.
+
+Reads ``FOOLSCOPE_DATA`` (and for the photos' teacher ``FOOLSCOPE_WEIGHTS``); writes weights and their
+record into ``--out``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from errors import FoolscopeError
+from models.data import PhotoSet, data_root, load_photos, read_classes, read_mnist
+from models.digit_training import RECIPES, digit_record, train_digits
+from models.lenet import NETWORKS
+from models.photo_report import elsewhere, photo_record
+from models.records import FOLDER, write_network
+from models.resnet import SmallResNet
+from models.teacher import Teacher, find_teacher, fit_probe
+from models.training import Report, Settings, Student, normalise, train
+
+TEACHER_SIZE = 112
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command line and return its exit status."""
+    options = _parser().parse_args(arguments)
+    try:
+        options.run(options)
+    except FoolscopeError as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m models.train", description=__doc__)
+    nets = parser.add_subparsers(required=True)
+    photos = nets.add_parser("photos", help="the offline photo classifier (over an hour on two cores)")
+    photos.add_argument("--epochs", type=int, default=Settings.epochs)
+    photos.add_argument("--minutes", type=float, help="end after so long, with the schedule shortened to fit")
+    photos.add_argument("--limit", type=int, help="use so many photos in all, for a quick try")
+    photos.add_argument("--checkpoint", type=Path, help="file to write after each epoch, and to go on from")
+    photos.set_defaults(run=train_photos)
+    digits = nets.add_parser("digits", help="LeNet and FC100 on MNIST (minutes)")
+    digits.add_argument("--only", choices=sorted(NETWORKS))
+    digits.add_argument("--epochs", type=int, help="in place of each network's own number")
+    digits.add_argument("--limit", type=int, help="use so many digits, for a quick try")
+    digits.set_defaults(run=train_digit_nets)
+    for net in (photos, digits):
+        net.add_argument("--seed", type=int, default=0)
+        net.add_argument("--out", type=Path, default=FOLDER, help="folder for weights and record")
+    return parser
+
+
+def train_photos(options: argparse.Namespace) -> None:
+    """Train, calibrate, judge and write the photo classifier."""
+    settings = Settings(epochs=options.epochs, minutes=options.minutes, seed=options.seed)
+    path, root = find_teacher(), data_root()
+    classes = read_classes(FOLDER / "photos_classes.json")
+    photos = load_photos(root, classes, limit=options.limit and max(4, options.limit // len(classes)))
+    known, unseen = photos.split(settings.held_out, settings.seed)
+    torch.manual_seed(settings.seed)
+    teacher = Teacher(path, len(classes), TEACHER_SIZE)
+    chance = torch.Generator().manual_seed(settings.seed + 2)
+    fit_probe(teacher, known, normalise, chance, follow=_teaching)
+    torch.manual_seed(settings.seed)
+    student = Student.fresh(SmallResNet(len(classes)), settings)
+    _train_photos(student, teacher, known, settings, options.checkpoint)
+    record = photo_record(student, teacher, known, unseen, settings, classes)
+    record["elsewhere"] = elsewhere(student.average, settings.size, classes, root)
+    print(f"{write_network('photos', student.average, record, options.out)}: {record['accuracy']}")
+
+
+def _train_photos(
+    student: Student, teacher: Teacher, known: PhotoSet, settings: Settings, checkpoint: Path | None
+) -> None:
+    """Train with a bar, from the checkpoint if there is one, writing it after each epoch."""
+    if checkpoint and checkpoint.exists():
+        student.restore(checkpoint)
+    with tqdm(total=1000, desc="photos", unit="‰") as bar:
+
+        def on_epoch(report: Report) -> None:
+            bar.write(
+                f"epoch {report.epoch}: loss {report.loss:.3f} at {report.size} px, {report.seconds:.0f} s"
+            )
+            if checkpoint:
+                student.save(checkpoint)
+
+        train(student, known, teacher, settings, on_step=_show(bar), on_epoch=on_epoch)
+
+
+def train_digit_nets(options: argparse.Namespace) -> None:
+    """Train, judge and write LeNet and FC100."""
+    pictures, labels = read_mnist(data_root(), train=True)
+    tests = read_mnist(data_root(), train=False)
+    for name in [options.only] if options.only else NETWORKS:
+        settings = replace(RECIPES[name], seed=options.seed)
+        settings = replace(settings, epochs=options.epochs or settings.epochs)
+        torch.manual_seed(settings.seed)
+        network, started = NETWORKS[name](), time.monotonic()
+        with tqdm(total=1000, desc=name, unit="‰") as bar:
+            rows = slice(0, options.limit)
+            losses = train_digits(network, pictures[rows], labels[rows], settings, _show(bar))
+        network.half().float()  # what is shipped is float16, so that is what is judged
+        record = digit_record(network, tests, settings, losses, time.monotonic() - started)
+        print(f"{write_network(name, network, record, options.out)}: test error {record['test_error']} %")
+
+
+def _show(bar: Any) -> Callable[[float, float], None]:
+    """Return what moves a bar of a thousand steps to the progress it is told."""
+
+    def move(progress: float, loss: float) -> None:
+        bar.set_postfix(loss=f"{loss:.3f}", refresh=False)
+        bar.update(round(progress * 1000) - bar.n)
+
+    return move
+
+
+def _teaching(parts: Iterable[Tensor]) -> Iterable[Tensor]:
+    return tqdm(list(parts), desc="teacher", unit="batch")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
