@@ -1,0 +1,65 @@
+"""The stories that the page tells, told again on real networks and real pictures."""
+
+from __future__ import annotations
+
+import pytest
+
+import models
+from attacks.core import Stop
+from engine.engine import Engine
+from engine.images import samples
+from engine.recipe import Recipe
+
+PHOTOS = [name for name, sample in samples().items() if sample.file]
+
+
+@pytest.fixture(scope="module")
+def engine():
+    made = Engine()
+    yield made
+    made.close()
+
+
+def follow(engine, recipe):
+    run = engine.submit(recipe)
+    assert list(engine.stream(run)) and run.status == "finished", run.sentence()
+    return run
+
+
+def test_black_is_velvet_as_the_article_printed(engine, shared):
+    shared("weights/bvlc_googlenet.safetensors")
+    top = engine.classify("bvlc_googlenet_article", "black")[:5]
+    assert [outcome.label for outcome in top] == ["velvet", "shower curtain", "wool", "paper towel", "window screen"]
+    assert [100 * o.probability for o in top] == pytest.approx([27.38, 6.40, 6.19, 4.67, 4.39], abs=0.01)
+
+
+def test_the_panda_becomes_a_vulture_within_two_grey_levels(engine, shared):
+    shared("weights/bvlc_googlenet.safetensors")
+    panda = engine.uploads.add(shared("photos/panda-hero.webp").read_bytes(), "panda-hero.webp")
+    settings = {"steps": 200, "step_size": 0.01 / 255, "norm": "linf", "ascend": "log-probability"}
+    vulture = models.card("bvlc_googlenet").label_index("vulture")
+    run = follow(engine, Recipe("bvlc_googlenet", panda, "towards", settings, vulture, stop=Stop("success")))
+    last = len(run) - 1
+    assert run.top(0, 1)[0].label == "giant panda" and run.top(0, 1)[0].probability > 0.95
+    assert run.top(last, 1)[0].label == "vulture" and last <= 200
+    assert run.figures(last)["linf"] <= 2.001 / 255
+
+
+@pytest.mark.parametrize("photo", PHOTOS)
+def test_the_offline_network_is_fooled_on_each_bundled_photo(engine, photo):
+    least = engine.classify("photos", photo)[-1].index
+    params = {"steps": 200, "step_size": 0.5 / 255, "epsilon": 8 / 255}
+    run = follow(engine, Recipe("photos", photo, "bim", params, least, stop=Stop("success")))
+    last = len(run) - 1
+    assert run.top(last, 1)[0].index == least and run.top(0, 1)[0].index != least
+    assert run.figures(last)["linf"] <= 8 / 255 + 1e-6
+
+
+@pytest.mark.parametrize("name", ["lenet", "fc100"])
+def test_the_digit_networks_are_fooled_into_every_digit(engine, name):
+    card = models.card(name)
+    now = engine.classify(name, "noise")[0].index
+    for target in set(range(len(card.labels))) - {now}:
+        params = {"steps": 100, "step_size": 2 / 255, "epsilon": 128 / 255}
+        run = follow(engine, Recipe(name, "noise", "bim", params, target, stop=Stop("success")))
+        assert run.top(len(run) - 1, 1)[0].index == target
