@@ -1,0 +1,54 @@
+"""The shape of the code: who may import whom, and where streamlit, threads and the device may appear."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+MAY_IMPORT = {
+    "app": {"app", "components", "experiments", "engine", "attacks", "models"},
+    "components": {"components", "experiments", "engine", "attacks", "models"},
+    "experiments": {"experiments", "engine", "attacks", "models"},
+    "engine": {"engine", "attacks", "models"},
+    "attacks": {"attacks"},
+    "models": {"models"},
+}
+BROWSER, DEVICE = {"streamlit", "plotly"}, {"cuda", "device", "mps"}
+THREADS = {"Thread", "Timer", "Process", "ThreadPoolExecutor", "ProcessPoolExecutor"}
+FILES = sorted(path.relative_to(ROOT) for layer in MAY_IMPORT for path in (ROOT / layer).rglob("*.py"))
+
+
+def imported(tree: ast.AST) -> Iterator[str]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name.split(".")[0] for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "relative imports hide their layer"
+            yield (node.module or "").split(".")[0]
+
+
+@pytest.mark.parametrize("file", FILES, ids=str)
+def test_a_file_keeps_to_its_layer(file: Path) -> None:
+    layer, text = file.parts[0], (ROOT / file).read_text(encoding="utf-8")
+    tree = ast.parse(text)
+    names = set(imported(tree))
+    assert not names & (MAY_IMPORT.keys() - MAY_IMPORT[layer]), f"{layer} imports to the left"
+    assert layer in ("app", "components") or not names & BROWSER
+    spoken = {getattr(node, "attr", None) or getattr(node, "id", None) for node in ast.walk(tree)}
+    torch = {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute) and is_torch(node.value)}
+    assert layer == "engine" or not (spoken & THREADS or torch & DEVICE), "only the engine owns these"
+    assert file.stem not in ("utils", "common", "helpers", "misc")
+    assert layer != "app" or text.count("\n") <= 150, "a page is at most 150 lines"
+
+
+def is_torch(node: ast.expr) -> bool:
+    return isinstance(node, ast.Name) and node.id == "torch"
+
+
+def test_functions_are_short() -> None:
+    trees = [ast.parse((ROOT / file).read_text(encoding="utf-8")) for file in FILES]
+    functions = [n for tree in trees for n in ast.walk(tree) if isinstance(n, ast.FunctionDef)]
+    lengths = sorted((n.end_lineno or n.lineno) - n.lineno + 1 for n in functions)
+    assert lengths[len(lengths) * 9 // 10] <= 25

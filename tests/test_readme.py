@@ -1,0 +1,62 @@
+"""The README says of attacks, networks and samples what the code says, and names what is there."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from app.readme import TABLES, fill
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def test_the_tables_are_those_of_the_code() -> None:
+    # In a process of its own: other tests register networks in this one.
+    command = [sys.executable, "-m", "app.readme", "--check"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=240)
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_stale_table_is_replaced_and_the_rest_is_kept() -> None:
+    stale = README.replace("`fgsm`", "`fgms`").replace("# Foolscope", "# Foolscope!", 1)
+    assert "`fgms`" in stale
+    assert "`fgms`" not in fill(stale) and fill(stale).startswith("# Foolscope!")
+    assert fill(fill(stale)) == fill(stale)
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_a_table_without_a_place_is_refused(name: str) -> None:
+    with pytest.raises(ValueError, match=f"<!-- {name} -->"):
+        fill(README.replace(f"<!-- {name} -->", ""))
+
+
+def test_the_files_that_the_readme_names_are_there() -> None:
+    linked = re.findall(r"\]\((?!https?:|#)([^)]+)\)", README)
+    assert linked and not [name for name in linked if not (ROOT / name).exists()]
+
+
+def test_the_make_targets_that_the_readme_names_are_there() -> None:
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    named = set(
+        re.findall(r"make ([a-z]+)", " ".join(re.findall(r"`[^`]*`|^    .*$|```.*?```", README, re.M | re.S)))
+    )
+    assert {"run", "test", "check"} <= named
+    assert not [name for name in named if not re.search(rf"^{name}:", makefile, re.M)]
+
+
+def test_the_python_example_runs() -> None:
+    (example,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    done = subprocess.run(
+        [sys.executable, "-"],
+        input=example,
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=240,
+    )
+    assert done.returncode == 0, done.stderr
+    assert [line.split()[0] for line in done.stdout.splitlines()] == [str(step) for step in range(12)]
