@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import streamlit as st
 
 _CSS = """
-.row { display: grid; grid-template-columns: repeat(5, 1fr); gap: 6px; }
+.row { display: grid; grid-template-columns: repeat(6, 1fr); gap: 5px; }
 button { padding: 0; border: 2px solid transparent; border-radius: 6px; background: none; cursor: pointer;
   aspect-ratio: 1; overflow: hidden; }
 button img { width: 100%; height: 100%; object-fit: cover; display: block; border-radius: 4px; }

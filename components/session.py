@@ -13,6 +13,7 @@ from components import share
 from components.controls import default_target
 from components.pictures import framed
 from engine.engine import Engine
+from engine.images import samples
 from engine.recipe import Recipe
 from engine.run import Outcome
 from errors import BadImage, FoolscopeError, UnknownName, WeightsError
@@ -92,7 +93,7 @@ class Session:
             return
         if self.recipe.target is not None:
             self.wanted = self.card.labels[self.recipe.target]
-        self.recipe = replace(self.recipe, model=name, crop=None, target=None)
+        self.recipe = replace(self.recipe, model=name, crop=None, target=None, image=self._fitting(name))
         self.run, self._forget = None, CROP_KEYS
         st.rerun()
 
@@ -143,6 +144,14 @@ class Session:
         """Return the address of what is shown."""
         query = share.write(self.recipe, self.run)
         return query | ({"present": "1"} if self.present else {})
+
+    def _fitting(self, model: str) -> str:
+        """Return the picture to go on with: a digit for a digit network, a photo for the others."""
+        known, channels = samples(), models.card(model).channels
+        image = self.recipe.image
+        if image not in known or known[image].channels == channels or known[image].kind:
+            return image
+        return next(name for name, sample in known.items() if sample.channels == channels)
 
     def _attach(self) -> None:
         """Find the run that the address names, and take its recipe."""

@@ -252,6 +252,8 @@ def read_file(path: str | Path) -> Image.Image:
 class Sample:
     """A picture that ships: either ``file`` in the samples folder, or a computed ``kind``.
 
+    ``channels``: of the networks that it is meant for; 1 for a drawn digit.
+
     ``kind`` is "black", "grey" or "noise". ``label`` is the caption, ``alt`` the text for those
     who cannot see the picture; author, licence and source are as the picture's publisher states them.
     """
@@ -264,6 +266,7 @@ class Sample:
     source: str
     file: str | None = None
     kind: str | None = None
+    channels: int = 3
 
 
 @cache
