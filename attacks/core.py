@@ -14,7 +14,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, NamedTuple, cast
 
@@ -202,10 +202,10 @@ class Setting:
 
     def format(self, value: Any) -> str:
         """Return the shortest text that `parse` reads as exactly ``value``."""
-        if isinstance(value, bool):
-            return str(value).lower()
-        levels = f"{value * 255:.6g}/255" if self.unit == "level" else ""
-        return levels if levels and value and self.parse(levels) == value else str(value)
+        if self.choices or self.type == "bool":
+            return str(value).lower() if self.type == "bool" else str(value)
+        texts = [f"{value * 255:.6g}/255"] if self.unit == "level" and value else []
+        return next((t for t in (*texts, f"{value:.6g}") if self.parse(t) == value), repr(value))
 
     def _right(self, value: Any) -> bool:
         if self.choices:
@@ -335,7 +335,7 @@ def answer(model: Callable[[Tensor], Tensor], query: Query) -> Evaluation:
 
 def walk(
     search: Search, model: Callable[[Tensor], Tensor], criterion: Criterion, stop: Stop | None = None
-) -> Iterator[Step]:
+) -> Generator[Step]:
     """Drive ``search`` on ``model`` and yield its steps: an attack in a script, with no engine."""
     rule, index = stop or Stop(), 0
     try:

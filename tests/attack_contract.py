@@ -12,7 +12,10 @@ import threading
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
+import hypothesis
+import pytest
 import torch
+from hypothesis import HealthCheck
 from torch import Tensor, nn
 
 from attacks import norms
@@ -22,6 +25,24 @@ Check = Callable[[type[Attack]], None]
 
 SHAPES = [(1, 3, 8, 8), (4, 3, 8, 8), (1, 1, 6, 6), (4, 1, 6, 6)]
 STEPS = 12
+
+
+briefly = hypothesis.settings(
+    deadline=None,
+    derandomize=True,
+    max_examples=60,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+)
+"""The same examples on every machine, however busy it is."""
+
+
+@pytest.fixture
+def one_thread() -> Iterator[None]:
+    """Networks this small lose by being shared among threads, twentyfold on a busy machine."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
 
 
 class Case(NamedTuple):
@@ -94,7 +115,9 @@ def budget(kind: type[Attack]) -> None:
         for attack in variants(kind):
             promise = attack.bound()
             assert (promise is not None) == (kind.card.kind == "budget"), "card and bound disagree"
-            for step in trajectory(attack, at) if promise else ():
+            if promise is None:
+                return
+            for step in trajectory(attack, at):
                 size = norms.SIZES[promise[0]](step.x.double() - at.x.double())
                 assert size.max() <= promise[1] + 1e-6, f"{size.max():.8f} exceeds {promise[1]:.8f}"
 
@@ -264,12 +287,14 @@ def _cases(classes: int = 5, both: bool = False) -> list[Case]:
 def _queries(attack: Attack, at: Case) -> tuple[list[Query], list[Tensor]]:
     """Drive the attack by hand; return its questions, and copies of their pictures made at once."""
     search = attack.search(at.x, at.criterion, torch.Generator().manual_seed(0))
-    queries, copies, reply = [], [], None
+    queries: list[Query] = []
+    copies: list[Tensor] = []
+    reply: Evaluation | None = None
     while True:
         try:
-            query: Query = next(search) if reply is None else search.send(reply)
+            query = next(search) if reply is None else search.send(reply)
         except StopIteration:
             return queries, copies
         queries.append(query)
         copies.append(query.x.clone())
-        reply: Evaluation | None = answer(at.net, query)
+        reply = answer(at.net, query)

@@ -18,27 +18,15 @@ from attacks.fgsm import FGSM
 from attacks.pgd import PGD
 from errors import UnknownName
 from tests import attack_contract as contract
+from tests.attack_contract import one_thread as one_thread
 
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    """Networks this small lose by being shared among threads, a hundredfold on a busy machine."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.mark.parametrize("check", contract.CHECKS, ids=lambda check: check.__name__)
 @pytest.mark.parametrize("name", attacks.registry())
 def test_keeps_the_contract(name: str, check: contract.Check) -> None:
     check(attacks.get(name))
-
-
-def _card(kind: str = "budget") -> AttackCard:
-    return AttackCard(
-        "broken", "Broken", "Breaks a promise.", "none", "https://example.org", 2000, "white-box", kind
-    )
 
 
 @dataclass(frozen=True)
