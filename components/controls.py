@@ -134,7 +134,7 @@ def crop_picker(card: Card, crop: Crop | None) -> Crop | None:
 
 
 def default_target(card: Card, ranking: Sequence[Outcome], wanted: str | None) -> int | None:
-    """Return the class called ``wanted`` when the model has one, else a startling one that is not the current."""
+    """Return the class called ``wanted`` if there is one, else a startling one that is not the current."""
     if wanted == ANYTHING:
         return None
     for label in [wanted, "vulture", "pizza", "flamingo", "3"]:

@@ -38,12 +38,12 @@ class Session:
     def current(cls, engine: Engine) -> Session:
         """Return this visitor's session: kept from the last rerun, or read from the address."""
         if "session" not in st.session_state:
-            session = cls(engine, share.read(st.query_params.to_dict()))
-            st.session_state["session"] = session
-            st.session_state["target_chosen"] = session.wanted is not None
-            session._attach()
-            return session
-        session = st.session_state["session"]
+            fresh = cls(engine, share.read(st.query_params.to_dict()))
+            st.session_state["session"] = fresh
+            st.session_state["target_chosen"] = fresh.wanted is not None
+            fresh._attach()
+            return fresh
+        session: Session = st.session_state["session"]
         session.engine = engine
         for key in session._forget:
             st.session_state.pop(key, None)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import attacks
@@ -49,7 +50,7 @@ def read(query: Mapping[str, str]) -> Link:
     given = {name: text for name, text in query.items() if name not in RESERVED}
     norm = {"norm": given["norm"]} if "norm" in given else {}
     for name, text in given.items():
-        params |= link.read(lambda n=name, t=text: {n: attacks.get(attack).parse({**norm, n: t})[n]}, {})
+        params |= link.read(partial(_setting, attack, name, {**norm, name: text}), {})
     link.recipe = Recipe(
         model,
         query.get("image", DEFAULT.image),
@@ -86,6 +87,10 @@ def write(recipe: Recipe, run: str | None = None) -> dict[str, str]:
 def stop_of(text: str) -> Stop:
     """Return the stop rule that ``text`` writes: "steps", "success" or a probability such as 0.95."""
     return _stop(text)
+
+
+def _setting(attack: str, name: str, texts: Mapping[str, str]) -> dict[str, Any]:
+    return {name: attacks.get(attack).parse(texts)[name]}
 
 
 def _target(text: str | None, model: str) -> int | None:

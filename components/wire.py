@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import struct
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -109,7 +110,7 @@ def step_message(run: Run, step: int) -> dict[str, Any]:
     """Return one step's five most probable classes and figures; raises IndexError outside the run."""
     return {
         "index": step,
-        "top": [outcome._asdict() for outcome in run.top(step)],
+        "top": [asdict(outcome) for outcome in run.top(step)],
         "figures": run.figures(step),
         "picture": run.picture_step(step),
     }

@@ -69,7 +69,7 @@ def pick_device() -> torch.device:
             return torch.empty(0, device=named).device
         except (RuntimeError, AssertionError) as error:
             raise BadSetting(
-                f"Expected FOOLSCOPE_DEVICE to be a device of this machine (cpu, cuda, cuda:1, mps), got “{named}”."
+                f"Expected FOOLSCOPE_DEVICE to name a device of this machine (cpu, cuda, mps), got “{named}”."
             ) from error
     if torch.cuda.is_available():
         return torch.device("cuda")

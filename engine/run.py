@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -29,7 +29,8 @@ PICTURES = 200
 """Pictures kept per run; beyond that every other one is dropped, again and again."""
 
 
-class Outcome(NamedTuple):
+@dataclass(frozen=True)
+class Outcome:
     """A class and how sure the network is of it, in [0, 1]."""
 
     index: int
@@ -63,7 +64,8 @@ class Run:
         self._every = 1
         self._latest = self.start
         self._count = 0
-        self._active, self._resumed = 0.0, None
+        self._active = 0.0
+        self._resumed: float | None = None
         self._changed = threading.Condition()
         self.read_at = self.clock()
         self._track([self.original] + ([self.recipe.target] if self.recipe.target is not None else []))

@@ -50,7 +50,9 @@ def test_a_run_is_the_attack_walked_alone(engine):
     assert finish(engine, run) == list(range(13)) and run.status == "finished" and run.reason == "steps"
     x, model = engine.see(RECIPE)[None], engine.model("small")
     criterion = Criterion(torch.tensor([run.original]), targeted=False)
-    steps = list(walk(RECIPE.build().search(x, criterion, torch.Generator().manual_seed(0)), model, criterion))
+    steps = list(
+        walk(RECIPE.build().search(x, criterion, torch.Generator().manual_seed(0)), model, criterion)
+    )
     assert len(steps) == len(run) == 13
     for step in steps:
         expected = torch.log_softmax(step.evaluation.logits[0], 0).numpy()

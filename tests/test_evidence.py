@@ -29,7 +29,13 @@ def follow(engine, recipe):
 def test_black_is_velvet_as_the_article_printed(engine, shared):
     shared("weights/bvlc_googlenet.safetensors")
     top = engine.classify("bvlc_googlenet_article", "black")[:5]
-    assert [outcome.label for outcome in top] == ["velvet", "shower curtain", "wool", "paper towel", "window screen"]
+    assert [outcome.label for outcome in top] == [
+        "velvet",
+        "shower curtain",
+        "wool",
+        "paper towel",
+        "window screen",
+    ]
     assert [100 * o.probability for o in top] == pytest.approx([27.38, 6.40, 6.19, 4.67, 4.39], abs=0.01)
 
 

@@ -22,7 +22,9 @@ from tests import small
 def finished():
     with small.engine(small.Gate()) as engine:
         second = engine.classify("small", "coffee")[1].index
-        recipe = Recipe("small", "coffee", "bim", {"steps": 20, "epsilon": 16 / 255}, second, stop=Stop("success"))
+        recipe = Recipe(
+            "small", "coffee", "bim", {"steps": 20, "epsilon": 16 / 255}, second, stop=Stop("success")
+        )
         run = engine.submit(recipe)
         list(engine.stream(run))
         yield engine, run

@@ -46,7 +46,10 @@ def test_removed_runs_do_not_come_back_and_removing_twice_is_harmless():
     assert scheduler.tick() == [] and len(scheduler) == 0 and "a" not in scheduler
 
 
-@given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 2), st.integers(1, 5)), min_size=1), st.integers(1, 8))
+@given(
+    st.lists(st.tuples(st.integers(0, 5), st.integers(0, 2), st.integers(1, 5)), min_size=1),
+    st.integers(1, 8),
+)
 def test_every_tick_is_one_model_within_budget_without_repeats(entries, budget):
     scheduler, home, size = Scheduler(budget), {}, {}
     for run, model, rows in entries:

@@ -31,7 +31,9 @@ def recipes(draw):
                 params[each.name] = value
     params = {n: v for n, v in params.items() if v != {s.name: s.default for s in kind.settings()}[n]}
     crop = draw(st.none() | st.builds(Crop, *[st.sampled_from([0.25, 0.5, 0.75])] * 3))
-    stop = draw(st.sampled_from([Stop("steps"), Stop("success"), Stop("probability", 0.9), share.DEFAULT.stop]))
+    stop = draw(
+        st.sampled_from([Stop("steps"), Stop("success"), Stop("probability", 0.9), share.DEFAULT.stop])
+    )
     target = draw(st.none() | st.integers(0, len(card.labels) - 1))
     return Recipe(card.name, "coffee", kind.card.name, params, target, draw(st.integers(0, 99)), stop, crop)
 
