@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
 import streamlit as st
@@ -10,34 +10,21 @@ import streamlit as st
 from app import service
 from app.access import base
 
+if TYPE_CHECKING:
+    from components.session import Session
+
 
 def render() -> None:
     """Draw the page and carry out what was pressed."""
     if not service.ready():
         _skeleton()
     service.engine()  # the first visitor waits here for torch, with the frame already on the screen
-    from components import controls
     from components.player import player
     from components.session import Session
 
     session = Session.current(service.engine())
     with st.sidebar:
-        _image(session)
-        session.model(controls.model_picker(session.recipe.model))
-        session.look()
-        card, ranking = session.card, session.ranking
-        session.change(target=controls.target_picker(card, ranking, session.target()))
-        session.attack(controls.attack_picker(session.recipe.attack))
-        params = controls.settings(session.recipe.attack, session.params, main=True)
-        with st.expander("More"):
-            params |= controls.settings(session.recipe.attack, session.params, main=False)
-            session.change(
-                params=params,
-                stop=controls.stop_picker(session.recipe.stop),
-                seed=controls.seed_picker(session.recipe.seed),
-            )
-        with st.container(key="run"):
-            pressed = st.button("Run", type="primary", width="stretch", key="start")
+        pressed = _compose(session)
     if pressed:
         session.start()
     for problem in session.told():
@@ -49,7 +36,25 @@ def render() -> None:
         st.rerun()
 
 
-def _image(session: Any) -> None:
+def _compose(session: Session) -> bool:
+    """Let the person compose a recipe; return whether Run was pressed."""
+    from components import controls
+
+    _image(session)
+    session.model(controls.model_picker(session.recipe.model))
+    session.look()
+    session.change(target=controls.target_picker(session.card, session.ranking, session.target()))
+    session.attack(controls.attack_picker(session.recipe.attack))
+    params = controls.settings(session.recipe.attack, session.params, main=True)
+    with st.expander("More"):
+        params |= controls.settings(session.recipe.attack, session.params, main=False)
+        stop = controls.stop_picker(session.recipe.stop)
+        session.change(params=params, stop=stop, seed=controls.seed_picker(session.recipe.seed))
+    with st.container(key="run"):
+        return st.button("Run", type="primary", width="stretch", key="start")
+
+
+def _image(session: Session) -> None:
     from components import controls
     from components.gallery import gallery
     from engine.images import samples
@@ -74,7 +79,7 @@ def _image(session: Any) -> None:
             session.upload(shot, "shot")
 
 
-def _idle(session: Any) -> dict[str, Any]:
+def _idle(session: Session) -> dict[str, Any]:
     recipe, card = session.recipe, session.card
     query = {"model": recipe.model, "image": recipe.image}
     query |= {"crop": ",".join(map(str, recipe.crop))} if recipe.crop else {}
