@@ -49,9 +49,8 @@ $(VENV)/.run: requirements.txt | $(BIN)/python
 	$(PIP) install -r requirements.txt
 	@touch $@
 
-$(VENV)/.test: requirements-dev.txt requirements-peers.txt $(VENV)/.run
+$(VENV)/.test: requirements-dev.txt $(VENV)/.run
 	$(PIP) install -r requirements-dev.txt
-	$(PIP) install --no-deps -r requirements-peers.txt
 	@touch $@
 
 # The system's Chromium will do; only without one is Playwright asked to download its own.
