@@ -1,6 +1,6 @@
 """The README's tables, from the cards: ``python -m app.readme`` writes them, ``--check`` only looks.
 
-A table stands between ``<!-- name -->`` and ``<!-- /name -->``, where name is one of `components.tables.TABLES`.
+A table stands between ``<!-- name -->`` and ``<!-- /name -->``, name being one of `tables.TABLES`.
 """
 
 from __future__ import annotations
