@@ -23,6 +23,8 @@ def render() -> None:
     from components.session import Session
 
     session = Session.current(service.engine())
+    if session.present:  # on a projector: the run alone, and keys
+        st.html("<style>[data-testid=stSidebar], [data-testid=stHeader] { display: none; }</style>")
     with st.sidebar:
         pressed = _compose(session)
     if pressed:

@@ -236,7 +236,6 @@ def _sentence(run: Run) -> str:
         ),
         "cancelled": f"Stopped by hand at step {steps}.",
         "abandoned": f"Stopped at step {steps}: nobody was watching for a minute.",
-        "gradient": f"Stopped at step {steps}: the gradient is zero, so there is no direction to go.",
         "failed": run.error or "The run failed.",
     }
     doing = {
