@@ -202,9 +202,7 @@ class Run:
         self._pictures[self._count] = delta.half().cpu().numpy()
 
     def _track(self, indices: list[int]) -> None:
-        for index in sorted(indices, key=indices.index):
-            if index not in self.classes:
-                self.classes.append(index)
+        self.classes += [index for index in indices if index not in self.classes]
 
 
 def _scalars(delta: Tensor, evaluation: Evaluation, criterion: Criterion) -> Any:
@@ -221,26 +219,21 @@ def _scalars(delta: Tensor, evaluation: Evaluation, criterion: Criterion) -> Any
 
 
 def _sentence(run: Run) -> str:
-    goal = run.labels[run.recipe.target] if run.recipe.target is not None else None
-    steps, at = max(len(run) - 1, 0), f"{run.recipe.stop.at:.0%}".replace("%", " %")
-    aim = f"the network says {goal}" if goal else f"the network no longer says {run.labels[run.original]}"
-    end = {
-        "steps": f"All {steps} steps are done"
-        + ("." if not len(run) or run.met(steps) else "; the network was not fooled."),
-        "success": f"Stopped at step {steps}: {aim}.",
-        "probability": f"Stopped at step {steps}: "
-        + (
-            f"{goal} passed {at}."
-            if goal
-            else f"{run.labels[run.original]} fell below what leaves {at} to the others."
-        ),
+    original, steps = run.labels[run.original], max(len(run) - 1, 0)
+    goal = None if run.recipe.target is None else run.labels[run.recipe.target]
+    at = run.recipe.stop.at
+    fooled = f"the network says {goal}" if goal else f"the network no longer says {original}"
+    sure = f"{goal} passed {100 * at:.4g} %" if goal else f"{original} fell to {100 * (1 - at):.4g} %"
+    unmet = "" if steps and run.met(steps) else "; the network was not fooled"
+    sentences = {
+        "waiting": "Waiting for the network.",
+        "running": "Running.",
+        "paused": f"Paused at step {steps}.",
+        "steps": f"All {steps} steps are done{unmet}.",
+        "success": f"Stopped at step {steps}: {fooled}.",
+        "probability": f"Stopped at step {steps}: {sure}.",
         "cancelled": f"Stopped by hand at step {steps}.",
         "abandoned": f"Stopped at step {steps}: nobody was watching for a minute.",
         "failed": run.error or "The run failed.",
     }
-    doing = {
-        "waiting": "Waiting for the network.",
-        "running": "Running.",
-        "paused": f"Paused at step {steps}.",
-    }
-    return doing.get(run.status) or end.get(run.reason or "", "The run is over.")
+    return sentences[run.reason or run.status]
