@@ -17,13 +17,14 @@ from attacks.core import AttackCard, Criterion, Query, Search, setting
 class PGD(BIM):
     """Projected gradient descent on the loss, from a random point of the ball (section 2.1).
 
-    Without the random start it is BIM. With no steps it stays at the untouched picture.
+    The random start is off unless asked for, so that a run begins at the person's own picture; without
+    it this is BIM. With no steps it stays at the untouched picture.
     """
 
     card: ClassVar[AttackCard] = AttackCard(
         name="pgd",
         title="PGD",
-        summary="BIM from a random point near the picture: the standard test of robustness.",
+        summary="BIM with more steps, and from a random point near the picture if wanted: the standard test of robustness.",
         paper="Towards Deep Learning Models Resistant to Adversarial Attacks",
         url="https://arxiv.org/abs/1706.06083",
         year=2017,
@@ -35,7 +36,7 @@ class PGD(BIM):
         40, "Steps", "How often the gradient is followed.", low=0, high=10_000, soft_high=300, main=True
     )
     random_start: bool = setting(
-        True, "Random start", "Begin at a random picture within the largest change; the seed decides which."
+        False, "Random start", "Begin at a random picture within the largest change; the seed decides which."
     )
 
     def search(self, x: Tensor, criterion: Criterion, rng: torch.Generator) -> Search:
