@@ -24,7 +24,7 @@ class PGD(BIM):
     card: ClassVar[AttackCard] = AttackCard(
         name="pgd",
         title="PGD",
-        summary="BIM with more steps, and from a random point near the picture if wanted: the standard test of robustness.",
+        summary="BIM with more steps, from a random start if wanted: the standard test of robustness.",
         paper="Towards Deep Learning Models Resistant to Adversarial Attacks",
         url="https://arxiv.org/abs/1706.06083",
         year=2017,

@@ -215,4 +215,4 @@ def test_the_table_as_json() -> None:
 def test_the_table_as_text() -> None:
     text = table(PGD)
     assert text.startswith("pgd: PGD (2017, white-box, budget)")
-    assert "linf: 8/255 (0 to 1); l2: 3 (0 to 1,000)" in text and "random_start  true" in text
+    assert "linf: 8/255 (0 to 1); l2: 3 (0 to 1,000)" in text and "random_start  false" in text
