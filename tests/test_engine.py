@@ -278,8 +278,8 @@ def test_readers_and_writers_do_not_disturb_each_other(engine):
 
 
 def test_uploads_need_their_id(engine):
-    from engine.images import open_sample
     from components.pictures import encode
+    from engine.images import open_sample
 
     first = engine.uploads.add(encode(open_sample("coffee"), "png"), "a.png")
     assert len(first) > 20 and engine.picture(first).size

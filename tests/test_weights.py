@@ -46,7 +46,7 @@ def _handler(server: Server) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
-        def do_GET(self) -> None:  # noqa: N802
+        def do_GET(self) -> None:
             asked = self.headers["Range"]
             server.asked.append(asked)
             start = int(asked[6:-1]) if asked and server.ranges else 0
