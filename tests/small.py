@@ -33,7 +33,8 @@ class SmallNet(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         if self.before:
             self.before(x)
-        return 4 * self.head(self.body(x))
+        logits: Tensor = self.head(self.body(x))
+        return 4 * logits
 
 
 class Gate:

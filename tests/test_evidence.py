@@ -8,7 +8,7 @@ import models
 from attacks.core import Stop
 from engine.engine import Engine
 from engine.images import samples
-from engine.recipe import Recipe
+from engine.recipe import Recipe, Value
 
 PHOTOS = [name for name, sample in samples().items() if sample.file and sample.channels == 3]
 
@@ -42,7 +42,12 @@ def test_black_is_velvet_as_the_article_printed(engine, shared):
 def test_the_panda_becomes_a_vulture_within_two_grey_levels(engine, shared):
     shared("weights/bvlc_googlenet.safetensors")
     panda = engine.uploads.add(shared("photos/panda-hero.webp").read_bytes(), "panda-hero.webp")
-    settings = {"steps": 200, "step_size": 0.01 / 255, "norm": "linf", "ascend": "log-probability"}
+    settings: dict[str, Value] = {
+        "steps": 200,
+        "step_size": 0.01 / 255,
+        "norm": "linf",
+        "ascend": "log-probability",
+    }
     vulture = models.card("bvlc_googlenet").label_index("vulture")
     run = follow(engine, Recipe("bvlc_googlenet", panda, "towards", settings, vulture, stop=Stop("success")))
     last = len(run) - 1

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from app.readme import TABLES, fill
+from app.readme import fill
+from components.tables import TABLES
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")

@@ -51,7 +51,9 @@ def test_removed_runs_do_not_come_back_and_removing_twice_is_harmless():
     st.integers(1, 8),
 )
 def test_every_tick_is_one_model_within_budget_without_repeats(entries, budget):
-    scheduler, home, size = Scheduler(budget), {}, {}
+    scheduler = Scheduler(budget)
+    home: dict[str, str] = {}
+    size: dict[str, int] = {}
     for run, model, rows in entries:
         scheduler.add(f"r{run}", f"m{model}", rows)
         home.setdefault(f"r{run}", f"m{model}")

@@ -26,9 +26,9 @@ def recipes(draw):
             elif each.type == "bool":
                 params[each.name] = draw(st.booleans())
             else:
-                numbers = st.integers if each.type == "int" else st.floats
-                value = draw(numbers(each.low, each.high))
-                params[each.name] = value
+                low, high = each.low or 0, each.high or 0
+                whole = each.type == "int"
+                params[each.name] = draw(st.integers(int(low), int(high)) if whole else st.floats(low, high))
     params = {n: v for n, v in params.items() if v != {s.name: s.default for s in kind.settings()}[n]}
     crop = draw(st.none() | st.builds(Crop, *[st.sampled_from([0.25, 0.5, 0.75])] * 3))
     stop = draw(
