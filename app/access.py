@@ -12,7 +12,7 @@ from starlette.requests import HTTPConnection, Request
 from starlette.responses import JSONResponse, Response
 
 from app.service import engine
-from errors import FoolscopeError, UnknownName
+from errors import BadSetting, FoolscopeError, UnknownName
 
 if TYPE_CHECKING:
     from engine.run import Run
@@ -44,7 +44,7 @@ def refusing(handler: Handler) -> Handler:
             return JSONResponse({"error": str(error)}, 404)
         except IndexError as error:
             return JSONResponse({"error": str(error)}, 404)
-        except (FoolscopeError, ValueError) as error:
+        except FoolscopeError as error:
             return JSONResponse({"error": str(error)}, 400)
 
     return guarded
@@ -54,6 +54,14 @@ async def find(connection: HTTPConnection) -> Run:
     """Return the run that the address names, or raise `errors.UnknownName`."""
     owner = await anyio.to_thread.run_sync(engine)
     return owner.run(connection.path_params["id"])
+
+
+def cursor(connection: HTTPConnection) -> int:
+    """Return how many rows the reader says it has; raises `errors.BadSetting` when that is no number."""
+    text = connection.query_params.get("start", "0")
+    if not text.isdecimal() or len(text) > 12:
+        raise BadSetting(f"Expected start to be a whole number from 0 on, got “{text[:40]}”.")
+    return int(text)
 
 
 def do(run: Run, action: str) -> None:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import anyio
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from app.access import do, find, same_origin
-from errors import FoolscopeError, UnknownName
+from app.access import cursor, do, find, same_origin
+from errors import BadSetting, FoolscopeError, UnknownName
 
 if TYPE_CHECKING:
     from engine.run import Run
@@ -25,8 +25,8 @@ async def live(socket: WebSocket) -> None:
         if not same_origin(socket):
             raise UnknownName("Expected a connection from this page's own origin.")
         run = await find(socket)
-        start = int(socket.query_params.get("start", 0))
-    except (FoolscopeError, ValueError) as error:
+        start = cursor(socket)
+    except FoolscopeError as error:
         await socket.send_text(json.dumps({"type": "error", "sentence": str(error)}))
         await socket.close(4404)
         return
@@ -69,13 +69,22 @@ async def _listen(socket: WebSocket, run: Run, wanted: dict[str, Any]) -> None:
         if message["type"] == "websocket.disconnect":
             return
         try:
-            asked = json.loads(message.get("text") or "{}")
-            if asked.get("do") == "look":
-                gain, view = float(asked.get("gain", 10)), str(asked.get("view", "signed"))
-                wanted.update(
-                    gain=min(max(gain, 1.0), 1000.0), view=view if view in ("signed", "size") else "signed"
-                )
-            else:
-                do(run, str(asked.get("do")))
-        except (ValueError, FoolscopeError) as error:
+            _obey(run, message.get("text") or "", wanted)
+        except FoolscopeError as error:
             await socket.send_text(json.dumps({"type": "error", "sentence": str(error)}))
+
+
+def _obey(run: Run, text: str, wanted: dict[str, Any]) -> None:
+    from components.wire import enlarged
+
+    try:
+        asked = json.loads(text)
+    except (ValueError, RecursionError):
+        asked = None
+    if not isinstance(asked, dict):
+        raise BadSetting('Expected a message such as {"do": "pause"}.')
+    if asked.get("do") == "look":
+        gain, view = enlarged(asked.get("gain", 10), asked.get("view", "signed"))
+        wanted.update(gain=gain, view=view)
+    else:
+        do(run, str(asked.get("do")))

@@ -11,7 +11,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Mount, Route, WebSocketRoute
 from starlette.staticfiles import StaticFiles
 
-from app.access import base, do, find, refusing
+from app.access import base, cursor, do, find, refusing
 from app.live import live
 from app.service import engine
 from errors import UnknownName
@@ -42,7 +42,7 @@ async def rows(request: Request) -> Response:
     """GET the rows from ``?start=`` on, for browsers that get no WebSocket."""
     from components.wire import rows_message
 
-    return JSONResponse(rows_message(await find(request), int(request.query_params.get("start", 0))))
+    return JSONResponse(rows_message(await find(request), cursor(request)))
 
 
 async def step(request: Request) -> Response:
@@ -57,12 +57,9 @@ async def picture(request: Request) -> Response:
     from components import wire
 
     run, path, query = await find(request), request.path_params, request.query_params
-    gain, view = float(query.get("gain", 1)), query.get("view", "signed")
-    right = path["which"] in wire.WHICH and path["ext"] in ("png", "jpg") and view in wire.VIEWS
-    if not right or not 0 < gain <= wire.MAX_GAIN:
-        raise UnknownName(
-            f"Expected one of {', '.join(wire.WHICH)} as png or jpg, and a gain up to {wire.MAX_GAIN:g}."
-        )
+    gain, view = wire.enlarged(query.get("gain", 1), query.get("view", "signed"))
+    if path["which"] not in wire.WHICH or path["ext"] not in ("png", "jpg"):
+        raise UnknownName(f"Expected one of {', '.join(wire.WHICH)} as png or jpg.")
     data = await anyio.to_thread.run_sync(
         wire.picture, run, path["step"], path["which"], path["ext"], gain, view
     )

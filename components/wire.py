@@ -21,10 +21,13 @@ from components.pictures import encode, perturbation, to_image
 from engine.engine import Engine
 from engine.recipe import Recipe
 from engine.run import SCALARS, Run
+from errors import BadSetting
 
 WHICH = ("original", "perturbation", "adversarial")
 VIEWS = ("signed", "size")
 MAX_GAIN = 1000.0
+ROWS = 2000
+"""Rows in one frame at most."""
 
 
 class Feed:
@@ -41,8 +44,9 @@ class Feed:
         self.run.touch()
         over = self.run.over  # read before the rows: what follows "over" would otherwise be lost
         out = [*self._announce(), *self._rows()]
-        status = (self.run.status, len(self.run) if over else 0)
-        if status != self.status and (not self.run.over or over):
+        told = over and self.cursor == len(self.run)
+        status = (self.run.status, len(self.run) if told else 0)
+        if status != self.status and (told or not self.run.over):
             self.status = status
             out.append(json.dumps(status_message(self.run)))
         return out
@@ -63,7 +67,7 @@ class Feed:
         return out
 
     def _rows(self) -> list[str | bytes]:
-        stop = min(len(self.run), self.cursor + 2000)
+        stop = min(len(self.run), self.cursor + ROWS)
         if stop <= self.cursor or not self.classes:
             return []
         classes = self.run.classes[: self.classes]
@@ -71,6 +75,20 @@ class Feed:
         rows = np.hstack([self.run.scalars(self.cursor, stop), self.run.log_p(self.cursor, stop, classes)])
         self.cursor = stop
         return [head + rows.astype("<f4").tobytes()]
+
+
+def enlarged(gain: Any = 1, view: Any = "signed") -> tuple[float, str]:
+    """Return how a perturbation is asked to be shown; raises `errors.BadSetting` for anything else."""
+    try:
+        number = float(gain)
+    except (TypeError, ValueError):
+        number = 0.0
+    if 0 < number <= MAX_GAIN and view in VIEWS:
+        return number, str(view)
+    raise BadSetting(
+        f"Expected a gain above 0 and up to {MAX_GAIN:g} and a view of {' or '.join(VIEWS)}, "
+        f"got “{str(gain)[:40]}” and “{str(view)[:40]}”."
+    )
 
 
 def run_message(run: Run) -> dict[str, Any]:
@@ -120,6 +138,7 @@ def rows_message(run: Run, start: int) -> dict[str, Any]:
     """Return everything from ``start`` on as plain data, for readers without a WebSocket."""
     run.touch()
     count, classes = len(run), list(run.classes)
+    start = min(start, count)
     rows = np.hstack([run.scalars(start, count), run.log_p(start, count, classes)]).astype(float)
     return {
         "start": start,
