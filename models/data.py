@@ -191,4 +191,4 @@ def photo_names(root: Path) -> dict[int, str]:
     """Return the label of each ImageNet class, as the files of that archive are named."""
     with tarfile.open(_require(root, ARCHIVES["imagenet"])) as archive:
         files = [Path(name).stem for name in archive.getnames() if name.endswith(".jpg")]
-    return {int(file[:3]): file.split("_", 2)[2] for file in files}
+    return {int(file[:3]): file.split("_", 2)[2].replace("_", " ") for file in files}

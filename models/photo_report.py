@@ -153,6 +153,7 @@ def elsewhere(network: nn.Module, size: int, classes: Classes, root: Path) -> di
     samples = [
         _answer(network, card, SAMPLES / sample["file"], sample["label"], SAMPLE_CLASSES.get(sample["name"]))
         for sample in index
+        if "file" in sample and sample.get("channels", 3) == 3
     ]
     scores = {"photos": _score(photos), "samples": _score(samples)}
     return {"of_our_classes": scores, "photos": photos, "samples": samples}
