@@ -15,7 +15,7 @@ run: $(VENV)/.run
 	$(BIN)/streamlit run app/main.py $(ARGS)
 
 test: $(VENV)/.test $(VENV)/.browser
-	$(BIN)/python -m pytest $(ARGS)
+	FOOLSCOPE_CHROMIUM="$${FOOLSCOPE_CHROMIUM:-$$(cat $(VENV)/.browser 2>/dev/null)}" $(BIN)/python -m pytest $(ARGS)
 
 # What continuous integration runs.
 check: lint types test
@@ -53,9 +53,10 @@ $(VENV)/.test: requirements-dev.txt $(VENV)/.run
 	$(PIP) install -r requirements-dev.txt
 	@touch $@
 
-# The system's Chromium will do; only without one is Playwright asked to download its own.
+# Where the browser is: the system's Chromium, and only without one Playwright's own download.
+OWN_CHROMIUM := from playwright.sync_api import sync_playwright as p; print(p().start().chromium.executable_path)
 $(VENV)/.browser: $(VENV)/.test
-	@if [ -n "$$FOOLSCOPE_CHROMIUM" ] || command -v chromium || command -v chromium-browser; \
-	then touch $@; \
-	else $(BIN)/playwright install chromium && touch $@ || \
-	echo "Without Chromium the browser's tests are skipped; on Debian: apt-get install chromium"; fi
+	@found=$$(command -v chromium || command -v chromium-browser || command -v google-chrome); \
+	if [ -z "$$found" ] && $(BIN)/playwright install chromium; then found=$$($(BIN)/python -c '$(OWN_CHROMIUM)'); fi; \
+	if [ -n "$$found" ]; then echo "$$found" > $@; \
+	else echo "Without Chromium the browser's tests are skipped; on Debian: apt-get install chromium"; fi

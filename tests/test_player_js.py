@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import playwright
 import pytest
 
 LIVE = Path(__file__).parent.parent / "components" / "live"
 
-pytestmark = pytest.mark.skipif(
-    shutil.which("node") is None, reason="needs node to run the browser's modules"
-)
+# Playwright brings a node of its own, so that none has to be installed.
+NODE = shutil.which("node") or str(Path(playwright.__file__).parent / "driver" / "node")
 
 
 def _node(script: str, *frames: bytes) -> Any:
@@ -32,7 +32,7 @@ def _node(script: str, *frames: bytes) -> Any:
     console.log(JSON.stringify(answer));
     """
     done = subprocess.run(
-        ["node", "--input-type=module", "-"],
+        [NODE, "--input-type=module", "-"],
         input=program,
         capture_output=True,
         text=True,

@@ -39,7 +39,7 @@ def test_files_hold_what_the_run_saw(finished, tmp_path):
     assert result["final"]["label"] == result["target"] != result["original"]["label"]
     assert result["linf"] <= 16 / 255 + 1e-6 and result["recipe"]["image"] == "my photo.jpg"
     assert result["gradient_evaluations"] == last + 1 or result["gradient_evaluations"] == last
-    rows = list(csv.DictReader((folder / "trajectory.csv").open()))
+    rows = list(csv.DictReader((folder / "trajectory.csv").read_text().splitlines()))
     assert [int(row["step"]) for row in rows] == list(range(last + 1))
     for row in rows:
         outcome = run.outcome(int(row["step"]), run.recipe.target)
