@@ -57,7 +57,7 @@ def card(name: str = "small") -> Card:
     """Return the card of the tiny model."""
     return Card(
         name=name,
-        title="Small",
+        title=name.title(),
         summary="for tests",
         size=SIZE,
         labels=tuple(f"class {i}" for i in range(CLASSES)),

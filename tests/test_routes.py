@@ -15,7 +15,6 @@ from PIL import Image
 from starlette.applications import Starlette
 from starlette.websockets import WebSocketDisconnect
 
-from app import access
 from app.routes import routes
 from attacks.core import Stop
 from components import wire
@@ -327,7 +326,7 @@ def test_the_live_view_s_files_are_served_and_no_others(client):
 
 
 def test_everything_lives_under_the_server_s_own_prefix(engine, done, monkeypatch):
-    monkeypatch.setattr(access.st, "get_option", lambda _: "/tools/lab/")
+    monkeypatch.setattr("streamlit.get_option", lambda _: "/tools/lab/")
     with TestClient(Starlette(routes=routes())) as client:
         assert client.get(f"/tools/lab{RUNS}/{done.id}").json()["count"] == 13
         assert client.get(f"{RUNS}/{done.id}").status_code == 404

@@ -1,0 +1,1 @@
+"""Measurements of the promises that the README makes: run with ``python -m bench``."""

@@ -1,0 +1,99 @@
+"""A real server on a free port, and a real browser to look at it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Playwright
+
+ROOT = Path(__file__).parents[1]
+QUIET = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+
+
+@dataclass(frozen=True)
+class Site:
+    """A running server: its address without a slash at the end, its process, and what it printed."""
+
+    url: str
+    process: subprocess.Popen[bytes]
+    log: Path
+
+    def healthy(self) -> bool:
+        """Say whether the server answers."""
+        with contextlib.suppress(OSError):
+            return bool(urllib.request.urlopen(f"{self.url}/_stcore/health", timeout=10).read() == b"ok")
+        return False
+
+
+def free_port() -> int:
+    """Return a port that nobody listens on right now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@contextlib.contextmanager
+def serve(patience: float = 120.0) -> Iterator[Site]:
+    """Start the server as a person would, and stop it at the end.
+
+    Raises RuntimeError with the end of the server's output when it is not healthy within
+    ``patience`` seconds.
+    """
+    port = free_port()
+    command = [sys.executable, "-m", "streamlit", "run", "app/main.py", "--server.port", str(port)]
+    with tempfile.TemporaryDirectory() as folder:
+        log = Path(folder) / "server.log"
+        with log.open("wb") as output:
+            process = subprocess.Popen(command, cwd=ROOT, stdout=output, stderr=subprocess.STDOUT)
+        try:
+            site = Site(f"http://127.0.0.1:{port}", process, log)
+            _await_health(site, patience)
+            yield site
+        finally:
+            process.terminate()
+            try:
+                process.wait(20)
+            except subprocess.TimeoutExpired:
+                process.kill()
+
+
+def chromium() -> str | None:
+    """Return where Chromium is: ``FOOLSCOPE_CHROMIUM``, or what the system calls so."""
+    named = os.environ.get("FOOLSCOPE_CHROMIUM")
+    names = ("chromium", "chromium-browser", "google-chrome")
+    return named or next(filter(None, map(shutil.which, names)), None)
+
+
+def launch(playwright: Playwright) -> Browser:
+    """Start Chromium without a window."""
+    return playwright.chromium.launch(executable_path=chromium(), args=list(QUIET))
+
+
+def _await_health(site: Site, patience: float) -> None:
+    deadline = time.monotonic() + patience
+    while not site.healthy():
+        if site.process.poll() is not None or time.monotonic() > deadline:
+            said = site.log.read_text(errors="replace")[-2000:]
+            raise RuntimeError(f"The server did not start:\n{said}")
+        time.sleep(0.05)

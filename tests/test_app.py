@@ -1,0 +1,331 @@
+"""The page's controls, without a browser: widgets made from what attacks and networks say of themselves."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+from dataclasses import replace
+
+import pytest
+from PIL import Image
+from streamlit.testing.v1 import AppTest
+
+import attacks
+from attacks.core import Stop
+from components import share
+from engine.recipe import Recipe
+from tests import small
+
+ATTACKS = sorted(attacks.registry())
+
+
+def page():
+    from app.playground import render
+
+    render()
+
+
+@pytest.fixture
+def engine(monkeypatch):
+    with small.engine(small.Gate()) as made:
+        monkeypatch.setattr("app.service.engine", lambda: made)
+        monkeypatch.setattr("app.service.ready", lambda: True)
+        monkeypatch.setattr(share, "DEFAULT", replace(share.DEFAULT, model="small"))
+        yield made
+
+
+@pytest.fixture
+def open_page(engine):
+    """Return a function that visits the page at an address; ``small`` is its network."""
+
+    def visit(**query):
+        app = AppTest.from_function(page, default_timeout=120)
+        for name, value in {"model": "small", **query}.items():
+            app.query_params[name] = value
+        return quiet(app.run())
+
+    return visit
+
+
+def quiet(app):
+    assert not app.exception, app.exception[0].value
+    return app
+
+
+def widget(app, key):
+    """Return the control with this key, whatever its kind."""
+    kinds = (app.selectbox, app.slider, app.select_slider, app.toggle, app.number_input, app.button)
+    found = [each for kind in kinds for each in kind if each.key == key]
+    assert len(found) == 1, f"{len(found)} controls are called {key}"
+    return found[0]
+
+
+def control(app, attack, field):
+    """Return the control of an attack's field, under whatever distance."""
+    kinds = (app.selectbox, app.slider, app.select_slider, app.toggle)
+    found = [
+        w for kind in kinds for w in kind if re.fullmatch(rf"{attack}\.(linf|l2|)\.?{field}", w.key or "")
+    ]
+    assert len(found) == 1, f"{len(found)} controls for {field}"
+    return found[0]
+
+
+def address(app):
+    """Return what the page's address says, by name."""
+    return {name: text[0] if isinstance(text, list) else text for name, text in app.query_params.items()}
+
+
+def change(app, key, value):
+    return quiet(widget(app, key).set_value(value).run())
+
+
+def press(app, key):
+    return quiet(widget(app, key).click().run())
+
+
+def errors(app):
+    return [each.value for each in app.error]
+
+
+def live_view(app):
+    """Return what the page tells the live view."""
+    return next(d for d in map(data, app.get("bidi_component")) if "run" in d)
+
+
+def data(component):
+    return json.loads(component.proto.json)
+
+
+def ranking(engine):
+    return engine.classify("small", "cat")
+
+
+def other(engine):
+    """Return the label of a class that the network does not see in the picture."""
+    return ranking(engine)[2].label
+
+
+# ---- controls from the attacks' fields -----------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ATTACKS)
+def test_every_field_of_an_attack_has_a_control_at_its_default(open_page, name):
+    app = open_page(attack=name)
+    kind = attacks.get(name)
+    for each in kind.settings():
+        made = control(app, name, each.name)
+        assert made.value == each.default
+        assert made.label.casefold() == each.label.casefold() and each.name in made.help
+        if each.choices:
+            assert list(made.options) == list(each.choices)
+    assert not errors(app)
+    assert set(address(app)) == {"model", "image", "attack", "target"}
+
+
+@pytest.mark.parametrize(
+    ("name", "field"),
+    [(n, s.name) for n in ATTACKS for s in attacks.get(n).settings() if s.type in ("int", "float")],
+)
+def test_the_first_touch_of_every_slider_counts(open_page, name, field):
+    each = next(s for s in attacks.get(name).settings() if s.name == field)
+    top = each.soft_high or each.high
+    app = open_page(attack=name)
+    app = change(app, control(app, name, field).key, top)
+    assert control(app, name, field).value == pytest.approx(top)
+    assert each.parse(address(app)[field]) == pytest.approx(top)
+
+
+def test_another_attack_brings_its_own_controls(open_page):
+    app = open_page(attack="bim")
+    before = {each.label for each in [*app.slider, *app.select_slider, *app.toggle]}
+    app = change(app, "attack", "towards")
+    after = {each.label for each in [*app.slider, *app.select_slider, *app.toggle]}
+    fields = {
+        name: {s.label for s in attacks.get(name).settings() if not s.choices} for name in ("bim", "towards")
+    }
+    assert fields["bim"] <= before and fields["towards"] <= after
+    assert not (fields["bim"] - fields["towards"]) & after
+    assert address(app)["attack"] == "towards"
+
+
+@pytest.mark.parametrize("name", [n for n in ATTACKS if any(s.by for s in attacks.get(n).settings())])
+def test_another_distance_brings_its_own_ranges_and_defaults(open_page, name):
+    app = change(open_page(attack=name), f"{name}.norm", "l2")
+    for each in attacks.get(name).settings("l2"):
+        if each.by:
+            assert control(app, name, each.name).value == pytest.approx(each.default)
+    assert address(app)["norm"] == "l2"
+    assert not {each.name for each in attacks.get(name).settings("l2") if each.by} & set(address(app))
+    app = change(app, f"{name}.norm", "linf")
+    assert "norm" not in address(app) and "step_size" not in address(app)
+
+
+# ---- the address ---------------------------------------------------------------------------------
+
+
+def test_the_address_sets_the_controls(open_page, engine):
+    app = open_page(
+        attack="pgd",
+        target=other(engine),
+        epsilon="4/255",
+        steps="17",
+        random_start="0",
+        seed="5",
+        stop="success",
+    )
+    assert widget(app, "attack").value == "pgd"
+    assert control(app, "pgd", "epsilon").value == pytest.approx(4 / 255)
+    assert control(app, "pgd", "steps").value == 17
+    assert control(app, "pgd", "random_start").value is False
+    assert widget(app, "seed").value == 5 and widget(app, "stop").value == "success"
+    assert widget(app, "target.small").value == ranking(engine)[2].index
+    assert not errors(app)
+
+
+def test_the_controls_set_the_address_and_defaults_drop_out(open_page):
+    app = open_page(attack="bim", steps="17")
+    assert address(app)["steps"] == "17"
+    app = change(app, "bim.steps", 23)
+    app = change(app, "seed", 9)
+    app = change(app, "stop", "steps")
+    assert {"steps": "23", "seed": "9", "stop": "steps"}.items() <= address(app).items()
+    app = change(app, "bim.steps", 10)
+    app = change(app, "seed", 0)
+    assert not {"steps", "seed"} & set(address(app))
+
+
+@pytest.mark.parametrize(
+    ("query", "sentence"),
+    [
+        ({"model": "nonsense"}, "There is no model called “nonsense”"),
+        ({"attack": "nonsense"}, "There is no attack called “nonsense”"),
+        ({"target": "unicorn"}, "There is no class called “unicorn”"),
+        ({"attack": "bim", "step_size": "-1"}, "Expected step_size to be a number from 0 to 1"),
+        ({"attack": "bim", "steps": "1000000000"}, "Expected steps to be a whole number from 0 to 10,000"),
+        ({"attack": "bim", "colour": "red"}, "has no setting “colour”"),
+        ({"seed": "-1"}, "Expected seed to be a whole number"),
+        ({"stop": "7"}, "Expected a stopping probability between 0 and 1"),
+        ({"crop": "9"}, "Expected crop as x,y,size"),
+        ({"image": "nobody"}, "nobody"),
+        ({"run": "unknown"}, "does not know that run"),
+    ],
+    ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
+)
+def test_nonsense_in_the_address_is_told_once_and_the_page_goes_on(open_page, query, sentence):
+    app = open_page(**query)
+    assert len(errors(app)) == 1 and sentence in errors(app)[0]
+    assert not query.items() <= address(app).items()
+    assert not errors(quiet(app.run()))
+    assert live_view(app)["idle"]["top"]
+
+
+# ---- targets -------------------------------------------------------------------------------------
+
+
+def test_a_target_is_offered_that_is_not_the_current_class(open_page, engine):
+    app = open_page()
+    assert widget(app, "target.small").value != ranking(engine)[0].index
+    assert address(app)["target"] == f"class {widget(app, 'target.small').value}"
+
+
+def test_quick_picks_take_the_second_the_last_or_any_other_class(open_page, engine):
+    ranks = [outcome.index for outcome in ranking(engine)]
+    app = press(open_page(), "quick.second")
+    assert widget(app, "target.small").value == ranks[1]
+    app = press(app, "quick.least")
+    assert widget(app, "target.small").value == ranks[-1]
+    assert address(app)["target"] == f"class {ranks[-1]}"
+    for _ in range(5):
+        app = press(app, "quick.random")
+        assert widget(app, "target.small").value in ranks[1:]
+
+
+def test_anything_else_is_a_target_too(open_page, engine):
+    app = open_page(target="any")
+    assert address(app)["target"] == "any" and live_view(app)["idle"]["target"] is None
+    app = press(app, "start")
+    assert engine.run(live_view(app)["run"]).recipe.target is None
+
+
+def test_the_current_class_is_refused_with_the_reason(open_page, engine):
+    now = ranking(engine)[0]
+    app = change(open_page(), "target.small", now.index)
+    app = press(app, "start")
+    assert len(errors(app)) == 1 and f"already says {now.label}" in errors(app)[0]
+    assert live_view(app)["run"] is None and "run" not in address(app)
+
+
+def test_another_network_keeps_a_target_that_it_knows(open_page, engine):
+    app = open_page(target=other(engine))
+    app = change(app, "model", "smaller")
+    assert address(app)["model"] == "smaller" and address(app)["target"] == other(engine)
+
+
+# ---- runs ----------------------------------------------------------------------------------------
+
+
+def test_run_carries_out_what_the_controls_say(open_page, engine):
+    app = open_page(attack="pgd", target=other(engine), steps="7", epsilon="4/255", seed="3", stop="steps")
+    app = press(app, "start")
+    run = engine.run(live_view(app)["run"])
+    assert address(app)["run"] == run.id
+    assert run.recipe.build().steps == 7 and run.recipe.target == ranking(engine)[2].index
+    recipe = run.recipe
+    assert (recipe.attack, recipe.seed, recipe.stop.rule, recipe.image) == ("pgd", 3, "steps", "cat")
+    assert recipe.build().bound() == ("linf", pytest.approx(4 / 255))
+
+
+def test_a_new_run_ends_the_one_before(open_page, engine):
+    app = press(open_page(attack="bim", steps="10000", stop="steps"), "start")
+    first = engine.run(live_view(app)["run"])
+    app = press(app, "start")
+    second = engine.run(live_view(app)["run"])
+    assert first.reason == "cancelled" and second.status == "running"
+
+
+def test_a_link_to_a_run_shows_its_recipe_and_does_not_own_it(open_page, engine):
+    recipe = Recipe("small", "coffee", "bim", {"steps": 9999}, target=None, seed=4, stop=Stop("steps"))
+    run = engine.submit(recipe)
+    app = open_page(run=run.id)
+    assert live_view(app)["run"] == run.id and live_view(app)["idle"] is None
+    assert (control(app, "bim", "steps").value, widget(app, "seed").value) == (9999, 4)
+    assert {"image": "coffee", "target": "any", "stop": "steps", "run": run.id}.items() <= address(
+        app
+    ).items()
+    press(app, "start")
+    assert run.status == "running"
+
+
+def test_another_picture_or_crop_leaves_the_run(open_page, engine):
+    app = press(open_page(), "start")
+    assert live_view(app)["run"]
+    app = change(app, "crop.size", 0.5)
+    assert live_view(app)["run"] is None
+    assert address(app)["crop"] == "0.5,0.5,0.5" and "run" not in address(app)
+    assert "crop=" in live_view(app)["idle"]["image_url"]
+
+
+# ---- pictures ------------------------------------------------------------------------------------
+
+
+def test_an_uploaded_photo_is_what_the_network_gets(open_page, engine):
+    photo = io.BytesIO()
+    Image.new("RGB", (50, 40), "purple").save(photo, "PNG")
+    app = open_page()
+    app.file_uploader[0].upload("photo.png", photo.getvalue(), "image/png")
+    app = quiet(app.run())
+    name = address(app)["image"]
+    assert name.startswith("upload:") and engine.picture(name).getpixel((3, 3)) == (128, 0, 128)
+    assert next(d for d in map(data, app.get("bidi_component")) if "items" in d)["chosen"] == name
+    app = press(app, "start")
+    assert engine.run(live_view(app)["run"]).recipe.image == name
+
+
+def test_a_file_that_is_no_picture_is_refused_once_and_changes_nothing(open_page):
+    app = open_page()
+    app.file_uploader[0].upload("diary.jpg", b"dear diary", "image/jpeg")
+    app = quiet(app.run())
+    assert len(errors(app)) == 1 and re.match("Expected a .* picture, got .*dear diary", errors(app)[0])
+    assert address(app)["image"] == "cat"
+    assert not errors(press(app, "start"))
