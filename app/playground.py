@@ -42,6 +42,7 @@ def _compose(session: Session) -> bool:
     """Let the person compose a recipe; return whether Run was pressed."""
     from components import controls
 
+    session.find_picture()
     _image(session)
     session.model(controls.model_picker(session.recipe.model))
     session.look()

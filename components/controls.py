@@ -86,14 +86,20 @@ def attack_picker(chosen: str) -> str:
 
 
 def settings(attack: str, params: dict[str, Any], main: bool) -> dict[str, Any]:
-    """Show the attack's ``main`` fields, or its others, and return their values by name."""
+    """Show the attack's ``main`` fields, or its others, and return their values by name.
+
+    A field whose range goes by the norm is another control under another norm, at its own default.
+    """
     kind = attacks.get(attack)
-    norm = str(st.session_state.get(f"{attack}.norm", params.get("norm", "")))
-    return {
-        each.name: _widget(each, f"{attack}.{norm if each.by else ''}{each.name}", params.get(each.name))
-        for each in kind.settings(norm)
-        if each.main is main
-    }
+    own = {each.name: each.default for each in kind.settings()}
+    before = params.get("norm", own.get("norm", ""))
+    norm = str(st.session_state.get(f"{attack}.norm", before))
+    values: dict[str, Any] = {}
+    for each in kind.settings(norm):
+        if each.main is main:
+            value = params.get(each.name) if norm == before or not each.by else None
+            values[each.name] = _widget(each, f"{attack}.{f'{norm}.' if each.by else ''}{each.name}", value)
+    return values
 
 
 def stop_picker(stop: Stop) -> Stop:

@@ -97,8 +97,16 @@ class Session:
         self.run, self._forget = None, CROP_KEYS
         st.rerun()
 
+    def find_picture(self) -> None:
+        """Make sure that the picture is there: a link may name one that never was, or is gone."""
+        try:
+            self.engine.picture(self.recipe.image)
+        except (UnknownName, BadImage) as error:
+            self.problems.append(str(error))
+            self.image(share.DEFAULT.image)
+
     def look(self) -> None:
-        """Classify the picture; without weights or picture the page goes on with what is in the box."""
+        """Classify the picture; without weights the page goes on with what is in the box."""
         recipe = self.recipe
         try:
             self._load(recipe.model)
@@ -108,11 +116,8 @@ class Session:
             self.problems.append(f"{error} The page goes on with the network that needs no download.")
             self.recipe = replace(recipe, model=share.DEFAULT.model, crop=None, target=None)
             self._forget = ("model", *CROP_KEYS)
-        except (UnknownName, BadImage) as error:
-            self.problems.append(str(error))
-            self.image(share.DEFAULT.image)
-        self.run = None
-        st.rerun()
+            self.run = None
+            st.rerun()
 
     def target(self) -> int | None:
         """Return the class to offer as target: the one that was chosen, or a startling one."""
