@@ -1,0 +1,70 @@
+"""``python -m bench``: measure, print a table, keep it in this folder. ``--only engine,stop`` for some."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Sequence
+
+from bench import crowd, steps, watched
+from bench.figures import Figure, keep, machine, table
+from engine.engine import Engine
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the command line's grammar."""
+    made = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    made.add_argument("--model", default="photos", help="network for steps that take a while")
+    made.add_argument("--fast", default="lenet", help="network whose steps are faster than the screen")
+    made.add_argument("--steps", type=int, default=200, help="steps of a measured run")
+    made.add_argument("--repeats", type=int, default=7, help="how often each ratio is taken")
+    made.add_argument(
+        "--only", default="", help="engine, sharing, stop, watched, updates, traffic, watchers, start"
+    )
+    made.add_argument("--dry", action="store_true", help="print only, keep nothing")
+    return made
+
+
+def main() -> None:
+    """Measure what was asked for; figures in the browser come before those that load both cores."""
+    options = parser().parse_args()
+    about = machine()
+    found: list[Figure] = []
+    for name, measure in measurements(options).items():
+        if not options.only or name in options.only.split(","):
+            figures = measure()
+            found += figures
+            print(table(figures), flush=True)
+    print("\n" + table(found))
+    if not options.dry:
+        keep(found, about)
+
+
+def measurements(options: argparse.Namespace) -> dict[str, Callable[[], Sequence[Figure]]]:
+    """Return every measurement by name, each to be made on its own."""
+    model, fast, many, repeats = options.model, options.fast, options.steps, options.repeats
+
+    def alone(measure: Callable[[Engine], Sequence[Figure]]) -> Sequence[Figure]:
+        engine = Engine()
+        try:
+            return measure(engine)
+        finally:
+            engine.close()
+
+    def seen(measure: Callable[[watched.Window], Sequence[Figure]]) -> Sequence[Figure]:
+        with watched.window() as here:
+            return measure(here)
+
+    return {
+        "start": lambda: [watched.starting(min(repeats, 5))],
+        "engine": lambda: alone(lambda e: [steps.overhead(e, model, many, repeats)]),
+        "watched": lambda: alone(lambda e: seen(lambda w: watched.watching(w, e, model, many, repeats))),
+        "updates": lambda: seen(lambda w: [watched.moving(w, fast, min(repeats, 3))]),
+        "traffic": lambda: seen(lambda w: watched.traffic(w, fast)),
+        "stop": lambda: alone(lambda e: [steps.stopping(e, model, 20)]),
+        "watchers": lambda: seen(lambda w: [crowd.watchers(w, model, min(repeats, 3))]),
+        "sharing": lambda: alone(lambda e: [steps.sharing(e, model, many // 4, repeats)]),
+    }
+
+
+if __name__ == "__main__":
+    main()
