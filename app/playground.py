@@ -16,9 +16,11 @@ if TYPE_CHECKING:
 
 def render() -> None:
     """Draw the page and carry out what was pressed."""
+    waiting = st.empty()
     if not service.ready():
-        _skeleton()
+        waiting.html('<div class="foolscope-skeleton" role="status">Waking the network…</div>')
     service.engine()  # the first visitor waits here for torch, with the frame already on the screen
+    waiting.empty()
     from components.player import player
     from components.session import Session
 
@@ -94,7 +96,3 @@ def _idle(session: Session) -> dict[str, Any]:
         "target": goal,
         "hint": "Press Run and watch it change its mind.",
     }
-
-
-def _skeleton() -> None:
-    st.html('<div class="foolscope-skeleton" role="status">Waking the network…</div>')

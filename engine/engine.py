@@ -16,7 +16,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import torch
 from PIL import Image
@@ -42,7 +42,8 @@ ABANDONED_AFTER = 60.0
 @dataclass
 class Job:
     """One search on one model. ``receive`` gets each answered query and returns a reason to
-    stop, or None; ``done`` gets the reason or the error, once."""
+    stop, or None; ``done`` gets the reason or the error, once. ``held``: an answer that came while
+    the job was paused, to be delivered when it goes on."""
 
     id: str
     model: Classifier
@@ -51,7 +52,8 @@ class Job:
     done: Callable[[str | None, Exception | None], None]
     allowance: float = math.inf
     query: Query | None = None
-    closed: bool = field(default=False)
+    held: Evaluation | None = None
+    closed: bool = False
 
 
 def _load(name: str, progress: Callable[[int, int], None] | None) -> Classifier:
@@ -270,7 +272,7 @@ class Engine:
                 self._sweep()
 
     def _tick(self, jobs: list[Job]) -> None:
-        asking = [job for job in jobs if self._ready(job)]
+        asking = [job for job in jobs if not self._deliver_held(job) and self._ready(job)]
         if not asking:
             return
         try:
@@ -282,6 +284,13 @@ class Engine:
         else:
             for job, answer in zip(asking, answers, strict=True):
                 self._deliver(job, answer)
+
+    def _deliver_held(self, job: Job) -> bool:
+        """Deliver the answer that came while the job was paused, if there is one."""
+        held, job.held = job.held, None
+        if held is not None:
+            self._deliver(job, held)
+        return held is not None
 
     def _ready(self, job: Job) -> bool:
         """Make sure the job's next question is known; the first one is asked here."""
@@ -313,11 +322,15 @@ class Engine:
         self._tick(jobs[half:])
 
     def _deliver(self, job: Job, answer: Evaluation) -> None:
-        if job.closed or job.query is None:
-            return
         try:
             check(answer)
-            reason = job.receive(job.query, answer)
+            with self._wake:  # between the look at the allowance and the record nobody may pause
+                if job.closed or job.query is None:
+                    return
+                if job.allowance == 0:
+                    job.held = answer
+                    return
+                reason = job.receive(job.query, answer)
             if reason is None:
                 job.query = job.search.send(answer)
         except StopIteration:

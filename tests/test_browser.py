@@ -129,6 +129,7 @@ def test_keys_play_pause_and_walk(playground: Playground) -> None:
     here = playground.open(LONG)
     run = here.run()
     here.reaches("running")
+    until(lambda: here.count > 3, "a few steps")
     here.page.keyboard.press("Space")
     here.reaches("paused")
     until(lambda: here.ask(run)["count"] == here.count, "the last step to arrive")

@@ -50,7 +50,7 @@ def test_an_attack_writes_what_it_found(tmp_path: Path, capsys: pytest.CaptureFi
     assert 3 <= change.max() <= 5  # four grey levels, give or take the rounding
     assert result["linf"] == pytest.approx(4 / 255, abs=1e-4)
     rows = list(csv.DictReader((tmp_path / "trajectory.csv").read_text().splitlines()))
-    assert len(rows) == result["steps"] + 1 == 22
+    assert len(rows) == result["steps"] + 1 == 21
     assert rows[0]["top_class"] == result["original"]["label"]
     assert rows[-1]["top_class"] == result["final"]["label"]
 
