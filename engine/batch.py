@@ -37,10 +37,9 @@ def evaluate(model: Model, queries: Sequence[Query]) -> list[Evaluation]:
 
 def check(answer: Evaluation) -> None:
     """Raise `errors.ModelFailed` when the answer holds NaN or infinity."""
-    finite = torch.isfinite(answer.logits).all()
-    if answer.grad is not None:
-        finite = finite & torch.isfinite(answer.grad).all()
-    if not bool(finite):
+    values = [answer.logits] if answer.grad is None else [answer.logits, answer.grad]
+    # A finite sum has finite terms; only another one needs the slow look at each of them.
+    if not all(torch.isfinite(each.sum()) or torch.isfinite(each).all() for each in values):
         raise ModelFailed("The network answered with NaN or infinity, so the run cannot go on.")
 
 
