@@ -67,7 +67,7 @@ class Window:
 
     def __init__(self, browser: Browser, site: Site) -> None:
         self.page: Page = browser.new_context(viewport={"width": 1280, "height": 800}).new_page()
-        self.page.set_default_timeout(120_000)
+        self.page.set_default_timeout(600_000)
         self.site, self.now = site, Watch(0, [])
         self.page.on("websocket", self._listen)
 
@@ -161,7 +161,7 @@ def watching(here: Window, engine: Engine, model: str, steps: int, repeats: int)
 
 def moving(here: Window, model: str, repeats: int) -> Figure:
     """Measure how often the curve moves where steps are faster than the screen."""
-    here.open(address(model, 1500))
+    here.open(address(model, 800))
     rates = [here.watch().updates() for _ in range(repeats)]
     return figure(
         "updates", "updates of the curve", rates, "/s", "at least 20 /s", lambda v: v >= 20, model=model
