@@ -6,8 +6,8 @@ import gc
 import logging
 import sys
 import threading
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -38,11 +38,26 @@ def ready() -> bool:
 
 def warm() -> None:
     """Import torch, start the engine and load the first network, so that no visitor waits for it."""
-    first = engine()
-    first.classify(FIRST_MODEL, "cat")
-    gc.collect()
-    gc.freeze()  # what is loaded stays: later collections need not walk it
+    with _yielding():
+        first = engine()
+        first.classify(FIRST_MODEL, "cat")
     log.info("ready on %s", first.device)
+
+
+@contextmanager
+def _yielding() -> Iterator[None]:
+    """Let the server hand out the page while this thread imports: a thread that imports keeps the others
+    waiting for a whole switch interval each time, and for a collection of everything now and then.
+    """
+    usual = sys.getswitchinterval()
+    sys.setswitchinterval(usual / 20)
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()  # what is loaded stays: later collections need not walk it
+        gc.enable()
+        sys.setswitchinterval(usual)
 
 
 @asynccontextmanager

@@ -16,7 +16,7 @@ button:focus-visible { outline: 2px solid var(--st-primary-color); outline-offse
 """
 
 _JS = """
-export default function ({ data, parentElement, setTriggerValue }) {
+export default function ({ data: [data], parentElement, setTriggerValue }) {
   let row = parentElement.querySelector(".row");
   if (!row) {
     row = document.createElement("div");
@@ -49,5 +49,7 @@ _component = st.components.v2.component("foolscope_gallery", css=_CSS, js=_JS)
 
 def gallery(items: Sequence[dict[str, str]], chosen: str | None, key: str) -> str | None:
     """Show ``items`` (each with name, label, url) and return the name just picked, else None."""
-    result = _component(key=key, data={"items": list(items), "chosen": chosen}, on_picked_change=lambda: None)
+    # A list, because Streamlit looks for data frames in a bare dict, which imports pandas.
+    listed = [{"items": list(items), "chosen": chosen}]
+    result = _component(key=key, data=listed, on_picked_change=lambda: None)
     return str(result.picked) if result.picked else None

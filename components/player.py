@@ -14,7 +14,7 @@ _PLACE = '<div class="foolscope-place" style="min-height: 640px"></div>'
 
 # Streamlit sends this text again with every message, so it only fetches the real modules.
 _LOADER = """
-export default function ({ data, parentElement, setTriggerValue }) {
+export default function ({ data: [data], parentElement, setTriggerValue }) {
   const address = new URL(`${data.base}/static/${data.v}/player.js`, document.baseURI).href;
   const player = import(address);
   player.then(({ show }) => show({ data, parentElement, setTriggerValue })).catch((error) => {
@@ -48,15 +48,12 @@ def player(
     or None, and ``hint``. The answer has ``start`` (bool: the person asks for a new run) and ``ended``
     (the id of a run that has just ended, else None); each is set for one script run.
     """
+    facts = {"base": base, "v": live_version(), "run": run, "present": present}
+    facts["idle"] = None if run else idle
+    # In a list, because in a bare dict Streamlit looks for data frames, which imports pandas: a second.
     result = _component(
         key=key,
-        data={
-            "base": base,
-            "v": live_version(),
-            "run": run,
-            "idle": None if run else idle,
-            "present": present,
-        },
+        data=[facts],
         on_start_change=lambda: None,
         on_ended_change=lambda: None,
     )

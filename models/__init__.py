@@ -1,7 +1,7 @@
 """Image classifiers: frozen networks that take pictures in [0, 1], each with a card of facts.
 
 Every file in this folder may `models.core.register` networks; adding a model is adding a file. Importing
-this package imports none of them: `registry` does, because torchvision takes seconds.
+this package imports none of them: `registry` does.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from models.fusion import fold, suits_channels_last
 def registry() -> dict[str, Entry]:
     """Return every model by name: those that need no download first."""
     for info in pkgutil.iter_modules(__path__):
-        if info.name != "__main__":
+        if not info.ispkg and info.name != "__main__":
             importlib.import_module(f"{__name__}.{info.name}")
     return dict(sorted(_REGISTRY.items(), key=lambda item: not item[1].card.offline))
 

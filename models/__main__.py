@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 import models
 from errors import FoolscopeError
-from models import weights
+from models import imagenet, weights
 from models.core import Card
 
 
@@ -51,9 +51,12 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m models", description=__doc__)
     parser.add_argument("--json", action="store_true", help="print the cards as JSON")
     parser.add_argument("--fetch", nargs="+", metavar="NAME", help="download and verify weights, then exit")
+    parser.add_argument("--refresh", action="store_true", help="write anew what torchvision says of its own")
     chosen = parser.parse_args(arguments)
     try:
-        if chosen.fetch:
+        if chosen.refresh:
+            print(imagenet.refresh())
+        elif chosen.fetch:
             for name in chosen.fetch:
                 fetch(name)
         elif chosen.json:

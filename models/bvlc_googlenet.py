@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
-from torchvision.models import GoogLeNet_Weights
 
-from models.core import Card, WeightsFile, distinct, register
+from models.core import Card, WeightsFile, register
+from models.imagenet import labels
 
 # Per branch: 1x1, 3x3 reduce, 3x3, 5x5 reduce, 5x5, projection of the pool (table 1 of the paper).
 INCEPTIONS: dict[str, tuple[int, int, int, int, int, int]] = {
@@ -114,7 +114,7 @@ def _card(name: str, title: str, summary: str, mean: tuple[float, ...], accuracy
         title=title,
         summary=summary,
         size=224,
-        labels=distinct(GoogLeNet_Weights.IMAGENET1K_V1.meta["categories"]),
+        labels=labels(),
         weights=WeightsFile(
             "bvlc_googlenet.safetensors", "7d01f38c04440b414df385d28bf53c16224577327ccf661ffa27aef24b2cd862"
         ),

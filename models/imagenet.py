@@ -1,14 +1,20 @@
-"""ImageNet classifiers of torchvision, described by torchvision's own weights API."""
+"""ImageNet classifiers of torchvision, described by torchvision's own weights API.
+
+Importing torchvision takes as long as importing torch. What it says of its networks is therefore kept in
+``assets/imagenet.json``, which ``python -m models --refresh`` writes, and torchvision itself is imported
+when one of them is built.
+"""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
+from typing import Any
 
 from torch import nn
-from torchvision.models import WeightsEnum, get_model, get_model_weights
 
 from models.core import Card, WeightsFile, distinct, register
 
@@ -96,49 +102,96 @@ SOURCES = {
 }
 
 
-def _weights_file(name: str, source: Source, weights: WeightsEnum) -> WeightsFile:
+FACTS = Path(__file__).parents[1] / "assets" / "imagenet.json"
+
+
+def describe() -> dict[str, Any]:
+    """Return what torchvision says: the ``labels`` of all, and of each of its ``networks`` the facts."""
+    from torchvision.models import get_model_weights
+
+    chosen = {name: get_model_weights(name)[source.weights] for name, source in SOURCES.items()}
+    labels = {tuple(weights.meta["categories"]) for weights in chosen.values()}
+    if len(labels) != 1:
+        raise ValueError("Expected all of torchvision's networks to have the same classes.")
+    return {"labels": list(labels.pop()), "networks": {name: _facts(w) for name, w in chosen.items()}}
+
+
+def _facts(weights: Any) -> dict[str, Any]:
+    seen, measured = weights.transforms(), weights.meta["_metrics"]["ImageNet-1K"]
+    return {
+        "size": seen.crop_size[0],
+        "resize": seen.resize_size[0],
+        "mean": list(seen.mean),
+        "std": list(seen.std),
+        "interpolation": seen.interpolation.value,
+        "url": weights.url,
+        "bytes": round(weights.meta["_file_size"] * 2**20),
+        "top-1": measured["acc@1"],
+        "top-5": measured["acc@5"],
+        "parameters": weights.meta["num_params"],
+        "recipe": weights.meta["recipe"],
+    }
+
+
+def refresh() -> Path:
+    """Write anew what torchvision says, and return where."""
+    FACTS.write_text(json.dumps(describe(), indent=1) + "\n", encoding="utf-8")
+    return FACTS
+
+
+def labels() -> tuple[str, ...]:
+    """Return the 1,000 classes as torchvision names them, made distinct."""
+    return distinct(json.loads(FACTS.read_text(encoding="utf-8"))["labels"])
+
+
+def _weights_file(name: str, source: Source, facts: Mapping[str, Any]) -> WeightsFile:
     """Return the release file, whose name ends in the first digits of its sha256."""
-    path = PurePosixPath(weights.url)
+    path = PurePosixPath(facts["url"])
     return WeightsFile(
         file=path.name,
         sha256=path.stem.rpartition("-")[2],
-        url=weights.url,
-        bytes=round(weights.meta["_file_size"] * 2**20),
+        url=facts["url"],
+        bytes=facts["bytes"],
         also=(WeightsFile(f"{name}.safetensors", source.by_hand, ignore=source.ignore),),
         ignore=source.ignore,
     )
 
 
-def _card(name: str, source: Source) -> Card:
+def _card(name: str, source: Source, classes: tuple[str, ...], facts: Mapping[str, Any]) -> Card:
     """Return the card: transforms, labels, size and accuracy are what torchvision says."""
-    weights = get_model_weights(name)[source.weights]
-    seen = weights.transforms()
-    measured = weights.meta["_metrics"]["ImageNet-1K"]
     return Card(
         name=name,
         title=source.title,
         summary=source.summary,
-        size=seen.crop_size[0],
-        resize=seen.resize_size[0],
-        mean=tuple(seen.mean),
-        std=tuple(seen.std),
-        interpolation=seen.interpolation.value,
-        labels=distinct(weights.meta["categories"]),
-        weights=_weights_file(name, source, weights),
+        size=facts["size"],
+        resize=facts["resize"],
+        mean=tuple(facts["mean"]),
+        std=tuple(facts["std"]),
+        interpolation=facts["interpolation"],
+        labels=classes,
+        weights=_weights_file(name, source, facts),
         training_set="ImageNet-1K (ILSVRC 2012)",
-        accuracy={"ImageNet top-1": measured["acc@1"], "ImageNet top-5": measured["acc@5"]},
-        parameters=weights.meta["num_params"],
+        accuracy={"ImageNet top-1": facts["top-1"], "ImageNet top-5": facts["top-5"]},
+        parameters=facts["parameters"],
         licence="BSD-3-Clause (torchvision); the training pictures are for non-commercial research",
         paper=source.paper,
-        recipe=weights.meta["recipe"],
+        recipe=facts["recipe"],
     )
 
 
 def _build(name: str, source: Source) -> nn.Module:
     """Return torchvision's network, no weights loaded."""
+    from torchvision.models import get_model
+
     network: nn.Module = get_model(name, weights=None, **source.arguments)
     return network
 
 
-for _name, _source in SOURCES.items():
-    register(_card(_name, _source), partial(_build, _name, _source))
+def _register() -> None:
+    known, classes = json.loads(FACTS.read_text(encoding="utf-8"))["networks"], labels()
+    for name, source in SOURCES.items():
+        if name in known:  # one that has just been added waits for refresh
+            register(_card(name, source, classes, known[name]), partial(_build, name, source))
+
+
+_register()

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import csv
 import dataclasses
+import json
 import re
+import subprocess
+import sys
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -19,7 +22,7 @@ from torchvision.models import get_model_weights
 
 import models
 from errors import BadSetting, UnknownName, WrongHash
-from models import weights
+from models import imagenet, weights
 from models.bvlc_googlenet import ResponseNorm
 from models.core import Card, Classifier, Crop, WeightsFile, distinct, register
 from models.fusion import fold
@@ -156,6 +159,17 @@ def test_torchvision_models_say_what_torchvision_says(name: str) -> None:
     assert list(card.mean) == list(seen.mean) and list(card.std) == list(seen.std)
     assert card.weights.file == member.url.rpartition("/")[2] and card.weights.sha256 in card.weights.file
     assert len(card.labels) == 1000 and card.labels[388] == "giant panda"
+
+
+def test_what_is_kept_of_torchvision_is_what_it_says() -> None:
+    """``assets/imagenet.json`` is what ``python -m models --refresh`` would write."""
+    assert json.loads(imagenet.FACTS.read_text()) == json.loads(json.dumps(imagenet.describe()))
+
+
+def test_the_cards_come_without_torchvision() -> None:
+    """Listing all models imports neither torchvision nor what only training needs: both cost the start."""
+    code = "import models, sys; models.cards(); print({'torchvision', 'models.train'} & set(sys.modules))"
+    assert subprocess.check_output([sys.executable, "-c", code], text=True) == "set()\n"
 
 
 def test_black_is_velvet_as_the_article_prints(shared: Callable[[str], Path]) -> None:

@@ -14,14 +14,14 @@ from torch.nn import functional
 
 from errors import MissingData
 from models import load, registry
-from models import train as command
-from models.augment import mixup, random_colours, random_crops
-from models.data import load_photos, read_classes, read_mnist
-from models.digit_training import DigitSettings, train_digits
 from models.lenet import NETWORKS
 from models.records import FOLDER, read_record, write_network
 from models.resnet import SmallResNet
-from models.training import (
+from models.train import __main__ as command
+from models.train.augment import mixup, random_colours, random_crops
+from models.train.data import load_photos, read_classes, read_mnist
+from models.train.digits import DigitSettings, train_digits
+from models.train.loop import (
     Settings,
     Student,
     answers,

@@ -19,9 +19,9 @@ from torch.nn import functional
 from torchvision.models import mobilenet_v2
 
 from errors import MissingWeights
-from models.augment import random_crops
-from models.data import PhotoSet
 from models.fusion import fold
+from models.train.augment import random_crops
+from models.train.data import PhotoSet
 
 FILE = "mobilenet_v2.safetensors"
 

@@ -15,18 +15,19 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors.torch import load_file
 from torch import Tensor
 from tqdm import tqdm
 
 from errors import FoolscopeError
-from models.data import PhotoSet, data_root, load_photos, read_classes, read_mnist
-from models.digit_training import RECIPES, digit_record, train_digits
 from models.lenet import NETWORKS
-from models.photo_report import elsewhere, photo_record
-from models.records import FOLDER, write_network
+from models.records import FOLDER, read_record, write_network
 from models.resnet import SmallResNet
-from models.teacher import Teacher, find_teacher, fit_probe
-from models.training import Report, Settings, Student, normalise, train
+from models.train.data import PhotoSet, data_root, load_photos, read_classes, read_mnist
+from models.train.digits import RECIPES, digit_record, train_digits
+from models.train.loop import Report, Settings, Student, normalise, train
+from models.train.photo_report import elsewhere, photo_record
+from models.train.teacher import Teacher, find_teacher, fit_probe
 
 TEACHER_SIZE = 112
 
@@ -49,6 +50,12 @@ def _parser() -> argparse.ArgumentParser:
     photos.add_argument("--epochs", type=int, default=Settings.epochs)
     photos.add_argument("--minutes", type=float, help="end after so long, with the schedule shortened to fit")
     photos.add_argument("--limit", type=int, help="use so many photos in all, for a quick try")
+    photos.add_argument(
+        "--from",
+        type=Path,
+        dest="start",
+        help="go on from these weights, at half the rate and larger pictures",
+    )
     photos.add_argument("--checkpoint", type=Path, help="file to write after each epoch, and to go on from")
     photos.set_defaults(run=train_photos)
     digits = nets.add_parser("digits", help="LeNet and FC100 on MNIST (minutes)")
@@ -65,6 +72,8 @@ def _parser() -> argparse.ArgumentParser:
 def train_photos(options: argparse.Namespace) -> None:
     """Train, calibrate, judge and write the photo classifier."""
     settings = Settings(epochs=options.epochs, minutes=options.minutes, seed=options.seed)
+    if options.start:
+        settings = replace(settings, rate=settings.rate / 2, stages=((0.0, 96), (0.4, settings.size)))
     path, root = find_teacher(), data_root()
     classes = read_classes(FOLDER / "photos_classes.json")
     photos = load_photos(root, classes, limit=options.limit and max(4, options.limit // len(classes)))
@@ -75,10 +84,21 @@ def train_photos(options: argparse.Namespace) -> None:
     fit_probe(teacher, known, normalise, chance, follow=_teaching)
     torch.manual_seed(settings.seed)
     student = Student.fresh(SmallResNet(len(classes)), settings)
+    if options.start:
+        student.start_from(load_file(options.start))
     _train_photos(student, teacher, known, settings, options.checkpoint)
     record = photo_record(student, teacher, known, unseen, settings, classes)
+    if options.start:
+        record["started_from"] = _ancestor(options.start)
     record["elsewhere"] = elsewhere(student.average, settings.size, classes, root)
     print(f"{write_network('photos', student.average, record, options.out)}: {record['accuracy']}")
+
+
+def _ancestor(weights: Path) -> dict[str, Any]:
+    """Return the facts of the training before, from the record that lies beside its weights."""
+    before = read_record(weights.stem, weights.parent)
+    kept = ("sha256", "accuracy", "epochs", "seconds", "seed", "settings", "losses", "note", "started_from")
+    return {fact: before[fact] for fact in kept if fact in before}
 
 
 def _train_photos(

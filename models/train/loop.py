@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
@@ -14,9 +14,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from models.augment import Mixed, mixup, random_colours, random_crops
-from models.data import PhotoSet
-from models.teacher import Teacher
+from models.train.augment import Mixed, mixup, random_colours, random_crops
+from models.train.data import PhotoSet
+from models.train.teacher import Teacher
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 Stages = tuple[tuple[float, int], ...]
@@ -91,6 +91,11 @@ class Student:
         optimiser = torch.optim.SGD(groups, lr=settings.rate, momentum=settings.momentum, nesterov=True)
         average = copy.deepcopy(network).requires_grad_(False)
         return cls(network, average, optimiser, torch.Generator().manual_seed(settings.seed + 1))
+
+    def start_from(self, weights: Mapping[str, Tensor]) -> None:
+        """Begin at ``weights`` (a trained net's), with the schedule and the average at their start."""
+        self.network.load_state_dict(weights)
+        self.average.load_state_dict(weights)
 
     def save(self, path: Path) -> None:
         """Write a checkpoint that `restore` reads."""

@@ -15,9 +15,8 @@ from PIL import Image
 from torch import Tensor, nn
 
 from models.core import Card, WeightsFile
-from models.data import Classes, PhotoSet, photo_names
-from models.teacher import Teacher
-from models.training import (
+from models.train.data import Classes, PhotoSet, photo_names
+from models.train.loop import (
     MEAN,
     STD,
     Settings,
@@ -28,8 +27,9 @@ from models.training import (
     normalise,
     top_k,
 )
+from models.train.teacher import Teacher
 
-SAMPLES = Path(__file__).parents[1] / "assets" / "samples"
+SAMPLES = Path(__file__).parents[2] / "assets" / "samples"
 
 
 def calibrate(network: nn.Module, logits: Tensor, labels: Tensor) -> dict[str, Any]:
