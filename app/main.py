@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
 sys.path[0] = str(Path(__file__).parents[1])
+# torch's threads wait for each other by spinning, which takes the processor from whoever also needs it,
+# such as the browser on the same machine; after a thousand turns they shall sleep. Read when torch loads.
+os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 
 import streamlit as st  # noqa: E402
 

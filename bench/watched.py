@@ -86,7 +86,8 @@ class Window:
     def watch(self) -> Watch:
         """Press Run and watch until the run is over."""
         self.press_run()
-        self.page.wait_for_function("window.seen.length > 1 && window.seen.at(-1)[3] === 'finished'")
+        over = "window.seen.length > 1 && window.seen.at(-1)[3] === 'finished'"
+        self.page.wait_for_function(over, polling=200)  # the default asks at every frame, which costs
         self.now.clicked, self.now.seen = self.page.evaluate("[window.clicked, window.seen]")
         self.page.wait_for_timeout(500)
         return self.now

@@ -48,7 +48,7 @@ def player(
     or None, and ``hint``. The answer has ``start`` (bool: the person asks for a new run) and ``ended``
     (the id of a run that has just ended, else None); each is set for one script run.
     """
-    facts = {"base": base, "v": live_version(), "run": run, "present": present}
+    facts: dict[str, Any] = {"base": base, "v": live_version(), "run": run, "present": present}
     facts["idle"] = None if run else idle
     # In a list, because in a bare dict Streamlit looks for data frames, which imports pandas: a second.
     result = _component(

@@ -15,6 +15,10 @@ import { Wire } from "./wire.js";
 const NARROW = 640;
 const SETTLED = 160;
 const IDLE_TOTAL = 200;
+// Drawing costs the machine that may also be computing: as often as is smooth, and no more.
+const CURVE_EVERY = 32;
+const WORDS_EVERY = 120;
+const PICTURES_EVERY = 120;
 const players = new WeakMap();
 
 /** Show, or go on showing, the run named in the component's data. */
@@ -79,7 +83,7 @@ class Player {
     this.keys.destroy();
     this.chart.destroy();
     this.observer.disconnect();
-    clearTimeout(this.timer);
+    [this.timer, this.lookTimer, this.drawTimer].forEach(clearTimeout);
     cancelAnimationFrame(this.frame);
     this.root.remove();
   }
@@ -197,16 +201,26 @@ class Player {
     if (this.#streaming && this.linkState === "open" && (changed || !this.credit)) {
       const { gain, view } = this.pictures;
       this.credit = this.wire.send({ do: "look", gain, view });
+      this.looked = performance.now();
     }
     if (changed) this.#later();
+  }
+
+  #lookAgain() {
+    const { wire } = this;
+    clearTimeout(this.lookTimer);
+    this.lookTimer = setTimeout(() => {
+      if (wire !== this.wire) return;
+      this.credit = false;
+      this.#look(false);
+    }, this.looked + PICTURES_EVERY - performance.now());
   }
 
   async #picture({ which, step, jpeg }) {
     const last = which === "adversarial";
     if (this.#streaming) await this.pictures[which].take(jpeg, last ? "live preview" : "", step);
     if (!last) return;
-    this.credit = false;
-    this.#look(false);
+    this.#lookAgain();
     this.#later();
   }
 
@@ -278,8 +292,17 @@ class Player {
   // ---- drawing, once per animation frame -----------------------------------------------
 
   #later() {
-    this.frame ||= requestAnimationFrame(() => {
+    if (this.frame || this.drawTimer) return;
+    const wait = this.drawn + CURVE_EVERY - performance.now();
+    if (wait > 0) this.drawTimer = setTimeout(() => this.#drawSoon(), wait);
+    else this.#drawSoon();
+  }
+
+  #drawSoon() {
+    this.drawTimer = 0;
+    this.frame = requestAnimationFrame((now) => {
       this.frame = 0;
+      this.drawn = now;
       this.#draw();
     });
   }
@@ -294,6 +317,9 @@ class Player {
     mark(this.root, "data-run", this.run);
     mark(this.root, "data-replay", this.replay.running);
     this.chart.show(trajectory, step, this.#total);
+    // Nobody reads numbers thirty times a second, and laying out text costs more than the curve.
+    if (this.#streaming && this.drawn < this.worded + WORDS_EVERY) return;
+    this.worded = this.#streaming && trajectory.count > 1 ? this.drawn : -Infinity;
     if (trajectory.count && trajectory.classes.length) this.#drawStep(step);
     else if (!this.run) this.#drawIdle();
     if (this.error) this.#fail();
