@@ -27,7 +27,12 @@ def parser() -> argparse.ArgumentParser:
     attack.add_argument(
         "--set", action="append", default=[], metavar="NAME=VALUE", help="one of the attack's settings"
     )
-    attack.add_argument("--stop", default="steps", help="steps, success, or a probability such as 0.95")
+    attack.add_argument(
+        "--stop", default="steps", help="steps, success, a probability such as 0.95, or 5x: so often in a row"
+    )
+    attack.add_argument(
+        "--region", metavar="LEFT,TOP,RIGHT,BOTTOM", help="only this part may change, as fractions"
+    )
     attack.add_argument("--seed", default="0", help="of everything random")
     attack.add_argument(
         "--out", type=Path, required=True, metavar="DIR", help="folder for pictures, curve and result"
@@ -42,6 +47,7 @@ def query(options: argparse.Namespace, image: str) -> dict[str, str]:
     if options.command == "attack":
         found |= {"attack": options.attack, "stop": options.stop, "seed": options.seed}
         found |= {"target": options.target} if options.target else {}
+        found |= {"region": options.region} if options.region else {}
         found |= dict(_pair(text) for text in options.set)
     return found
 

@@ -54,7 +54,9 @@ def _compose(session: Session) -> bool:
     with st.expander("More"):
         params |= controls.settings(session.recipe.attack, session.params, main=False)
         stop = controls.stop_picker(session.recipe.stop)
-        session.change(params=params, stop=stop, seed=controls.seed_picker(session.recipe.seed))
+        region = controls.region_picker(session.recipe.region)
+        seed = controls.seed_picker(session.recipe.seed)
+        session.change(params=params, stop=stop, region=region, seed=seed)
     with st.container(key="run"):
         return st.button("Run", type="primary", width="stretch", key="start")
 

@@ -34,6 +34,10 @@ class Query(NamedTuple):
     ``x``: pictures ``(n, c, h, w)`` in [0, 1]. ``objective`` maps logits ``(n, classes)``
     to one value per row ``(n,)``, whose gradient in ``x`` is wanted; None asks for the
     logits alone (no backward pass).
+
+    A search over a batch of ``n`` may ask about ``k * n`` rows at once: the first ``n`` are the
+    step's pictures, the others are probes, answered and counted but not shown. Row ``i + j * n``
+    belongs to picture ``i`` (so `Criterion.repeat` fits).
     """
 
     x: Tensor
@@ -48,6 +52,10 @@ class Evaluation(NamedTuple):
     logits: Tensor
     loss: Tensor | None
     grad: Tensor | None
+
+    def head(self, n: int) -> Evaluation:
+        """Return the answers to the first ``n`` rows."""
+        return Evaluation(*(None if part is None else part[:n] for part in self))  # type: ignore[arg-type]
 
     @property
     def gradient(self) -> Tensor:
@@ -77,6 +85,10 @@ class Criterion:
 
     label: Tensor
     targeted: bool
+
+    def repeat(self, times: int) -> Criterion:
+        """Return the criterion of a query that asks about each picture ``times`` times."""
+        return Criterion(self.label.repeat(times), self.targeted)
 
     def loss(self, logits: Tensor) -> Tensor:
         """Return ``(n,)`` values that the attack *minimises*: cross-entropy towards the
@@ -109,26 +121,40 @@ class Stop:
     """When to stop before the attack's own end.
 
     ``rule``: "steps" (never early), "success" (the criterion is met), "probability"
-    (`Criterion.confidence` at or above ``at``, in (0, 1)).
-    Raises `errors.BadSetting` for anything else.
+    (`Criterion.confidence` at or above ``at``, in (0, 1)), "row" (the criterion is met ``times``
+    steps in a row). Raises `errors.BadSetting` for anything else.
     """
 
     rule: str = "steps"
     at: float = 0.95
+    times: int = 5
 
     def __post_init__(self) -> None:
-        if self.rule not in ("steps", "success", "probability"):
-            raise BadSetting(f"Expected a stop rule of steps, success or probability, got “{self.rule}”.")
+        if self.rule not in ("steps", "success", "probability", "row"):
+            raise BadSetting(
+                f"Expected a stop rule of steps, success, probability or row, got “{self.rule}”."
+            )
         if not 0 < self.at < 1:
             raise BadSetting(f"Expected a stopping probability between 0 and 1, got {self.at}.")
+        if not isinstance(self.times, int) or not 1 <= self.times <= 10_000:
+            raise BadSetting(f"Expected 1 to 10,000 successes in a row, got {self.times}.")
 
-    def reached(self, criterion: Criterion, logits: Tensor) -> bool:
-        """Say whether every row of ``logits`` satisfies the rule."""
-        if self.rule == "success":
-            return bool(criterion.met(logits).all())
-        if self.rule == "probability":
-            return bool((criterion.confidence(logits) >= self.at).all())
-        return False
+    def watch(self, criterion: Criterion) -> Callable[[Tensor], bool]:
+        """Return what is to be told the logits of each step after the untouched picture, in order;
+        it says whether the rule is satisfied for every row.
+        """
+        streak = 0
+
+        def reached(logits: Tensor) -> bool:
+            nonlocal streak
+            if self.rule == "steps":
+                return False
+            if self.rule == "probability":
+                return bool((criterion.confidence(logits) >= self.at).all())
+            streak = streak + 1 if bool(criterion.met(logits).all()) else 0
+            return streak >= (self.times if self.rule == "row" else 1)
+
+        return reached
 
 
 class Range(NamedTuple):
@@ -265,6 +291,8 @@ class Attack(ABC):
     """
 
     card: ClassVar[AttackCard]
+    ends: ClassVar[str] = ""
+    """When the attack may end of itself before its last update ("every picture is fooled"); "" for never."""
 
     def __post_init__(self) -> None:
         for each in self.settings(getattr(self, "norm", None)):
@@ -305,16 +333,22 @@ class Attack(ABC):
         """Look for an adversarial picture near ``x`` ``(n, c, h, w)`` in [0, 1].
 
         The first query is ``x`` itself, the last one is the picture found, and each is
-        evaluated. ``rng`` (a CPU generator) is the only source of chance.
+        evaluated. ``rng`` (a CPU generator) is the only source of chance. Rows never influence
+        each other, except through how much chance is used up.
         """
 
     @abstractmethod
     def updates(self) -> int:
-        """Return how many queries follow the first one when nothing stops the search early."""
+        """Return how many queries follow the first one when nothing stops the search early (at most
+        so many where the attack `ends` of itself)."""
 
     def bound(self) -> tuple[str, float] | None:
         """Return (norm, epsilon) when the attack promises to stay within a budget, else None."""
         return None
+
+    def stochastic(self) -> bool:
+        """Say whether the seed makes a difference."""
+        return bool(getattr(self, "random_start", False))
 
     def boxed(self) -> bool:
         """Say whether every picture asked about is promised to stay in [0, 1]."""
@@ -337,15 +371,16 @@ def walk(
     search: Search, model: Callable[[Tensor], Tensor], criterion: Criterion, stop: Stop | None = None
 ) -> Generator[Step]:
     """Drive ``search`` on ``model`` and yield its steps: an attack in a script, with no engine."""
-    rule, index = stop or Stop(), 0
+    reached, index = (stop or Stop()).watch(criterion), 0
     try:
         query = next(search)
+        n = len(query.x)
         while True:
-            step = Step(index, query.x, answer(model, query))
-            yield step
-            if index and rule.reached(criterion, step.evaluation.logits):
+            evaluation = answer(model, query)
+            yield Step(index, query.x[:n], evaluation.head(n))
+            if index and reached(evaluation.logits[:n]):
                 return
-            query, index = search.send(step.evaluation), index + 1
+            query, index = search.send(evaluation), index + 1
     except StopIteration:
         return
     finally:

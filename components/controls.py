@@ -12,6 +12,7 @@ import attacks
 import models
 from attacks.core import Setting, Stop
 from components.share import ANYTHING
+from engine.recipe import Region
 from engine.run import Outcome
 from models import weights
 from models.core import Card, Crop
@@ -104,9 +105,16 @@ def settings(attack: str, params: dict[str, Any], main: bool) -> dict[str, Any]:
 
 def stop_picker(stop: Stop) -> Stop:
     """Let the person choose when to stop early."""
-    rules = {"probability": "sure enough", "success": "just fooled", "steps": "all steps done"}
+    rules = {
+        "probability": "sure enough",
+        "success": "just fooled",
+        "row": "fooled for good",
+        "steps": "all steps done",
+    }
     _remember("stop", stop.rule)
     rule = st.selectbox("Stop when", list(rules), format_func=lambda r: rules[r], key="stop")
+    if rule == "row":
+        return Stop("row", stop.at, _in_a_row(stop.times))
     if rule != "probability":
         return Stop(str(rule), stop.at)
     _remember("stop_at", stop.at)
@@ -116,6 +124,31 @@ def stop_picker(stop: Stop) -> Stop:
         "Sure enough", options, format_func=lambda p: f"{100 * p:g} %", key="stop_at", help=help
     )
     return Stop("probability", float(at))
+
+
+def _in_a_row(times: int) -> int:
+    _remember("stop_times", times)
+    help = "The run ends once the network has been fooled this many steps in a row."
+    return int(st.number_input("Steps in a row", 1, 10_000, step=1, key="stop_times", help=help))
+
+
+def region_picker(region: Region | None) -> Region | None:
+    """Let the person say which part of what the network sees may change."""
+    _remember("part", region is not None)
+    if not st.toggle("Change only a part", key="part", help="Everything outside stays as it is."):
+        return None
+    before = region or Region(0.25, 0.25, 0.75, 0.75)
+    across = _span("From left to right", "region_x", (before.left, before.right))
+    down = _span("From top to bottom", "region_y", (before.top, before.bottom))
+    return Region(across[0], down[0], across[1], down[1])
+
+
+def _span(label: str, key: str, value: tuple[float, float]) -> tuple[float, float]:
+    """Return two edges at least a twentieth apart."""
+    _remember(key, value)
+    chosen: Any = st.slider(label, 0.0, 1.0, step=0.05, key=key, format="percent")
+    low, high = chosen
+    return (low, high) if high > low else (min(low, 0.95), min(low, 0.95) + 0.05)
 
 
 def seed_picker(seed: int) -> int:

@@ -62,6 +62,7 @@ def result(run: Run, image: str) -> dict[str, Any]:
         "steps": last,
         **{name: figures[name] for name in ("linf", "l2", "rms")},
         "gradient_evaluations": run.gradient_evaluations,
+        "queries": run.queries,
         "seconds": round(run.seconds, 3),
         "recipe": run.recipe.to_json() | {"image": image},
     }

@@ -10,12 +10,12 @@ from typing import Any
 import attacks
 import models
 from attacks.core import Stop
-from engine.recipe import Recipe
+from engine.recipe import Recipe, Region
 from errors import BadSetting, FoolscopeError
 from models.core import Crop
 
 ANYTHING = "any"
-RESERVED = ("model", "image", "attack", "target", "seed", "stop", "crop", "run", "present")
+RESERVED = ("model", "image", "attack", "target", "seed", "stop", "crop", "region", "run", "present")
 DEFAULT = Recipe(
     "photos", "cat", "bim", {"steps": 60, "step_size": 0.2 / 255}, stop=Stop("probability", 0.95)
 )
@@ -60,6 +60,7 @@ def read(query: Mapping[str, str]) -> Link:
         link.read(lambda: _seed(query.get("seed", "0")), 0),
         link.read(lambda: _stop(query["stop"]), DEFAULT.stop) if "stop" in query else DEFAULT.stop,
         link.read(lambda: _crop(query["crop"]), None) if "crop" in query else None,
+        link.read(lambda: region_of(query["region"]), None) if "region" in query else None,
     )
     known = not any("class" in problem for problem in link.problems)
     link.target = query.get("target") if known else None
@@ -78,14 +79,17 @@ def write(recipe: Recipe, run: str | None = None) -> dict[str, str]:
     if recipe.seed:
         query["seed"] = str(recipe.seed)
     if recipe.stop != DEFAULT.stop:
-        query["stop"] = f"{recipe.stop.at:g}" if recipe.stop.rule == "probability" else recipe.stop.rule
+        query["stop"] = _stop_text(recipe.stop)
     if recipe.crop:
         query["crop"] = ",".join(f"{value:.4g}" for value in recipe.crop)
+    if recipe.region:
+        query["region"] = ",".join(f"{value:.4g}" for value in recipe.region)
     return query | ({"run": run} if run else {})
 
 
 def stop_of(text: str) -> Stop:
-    """Return the stop rule that ``text`` writes: "steps", "success" or a probability such as 0.95."""
+    """Return the stop rule that ``text`` writes: "steps", "success", a probability such as 0.95, or a
+    number of successes in a row such as "5x"."""
     return _stop(text)
 
 
@@ -106,10 +110,30 @@ def _seed(text: str) -> int:
 def _stop(text: str) -> Stop:
     if text in ("steps", "success"):
         return Stop(text)
+    if text.endswith("x") and text[:-1].isdecimal():
+        return Stop("row", times=int(text[:-1]))
     try:
         return Stop("probability", float(text))
     except ValueError:
-        raise BadSetting(f"Expected stop to be steps, success or a probability, got “{text[:40]}”.") from None
+        raise BadSetting(
+            f"Expected stop to be steps, success, a probability or a count such as 5x, got “{text[:40]}”."
+        ) from None
+
+
+def _stop_text(stop: Stop) -> str:
+    numbers = {"probability": f"{stop.at:g}", "row": f"{stop.times}x"}
+    return numbers.get(stop.rule, stop.rule)
+
+
+def region_of(text: str) -> Region:
+    """Return the region that ``text`` writes as left,top,right,bottom; raises `errors.BadSetting`."""
+    try:
+        left, top, right, bottom = map(float, text.split(","))
+    except ValueError:
+        raise BadSetting(f"Expected region as left,top,right,bottom, got “{text[:40]}”.") from None
+    region = Region(left, top, right, bottom)
+    region.check()
+    return region
 
 
 def _crop(text: str) -> Crop:

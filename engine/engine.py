@@ -24,6 +24,7 @@ from torch import Tensor
 
 import models
 from attacks.core import Criterion, Evaluation, Query, Search
+from attacks.mask import masked
 from attacks.probes import look
 from engine.batch import check, evaluate
 from engine.images import Uploads, open_image
@@ -173,7 +174,10 @@ class Engine:
         criterion = Criterion(torch.tensor([aim], device=self.device), recipe.target is not None)
         run = Run(recipe, card.labels, x[0], original.index, attack.updates(), criterion, self._clock)
         rng = torch.Generator().manual_seed(recipe.seed)
-        job = Job(run.id, model, attack.search(x, criterion, rng), *_recorder(run))
+        search = attack.search(x, criterion, rng)
+        if recipe.region:
+            search = masked(search, x, recipe.region.mask(x))
+        job = Job(run.id, model, search, *_recorder(run, attack.ends))
         job.allowance = 0 if paused else math.inf
         self.store.add(run)
         self._start(job)
@@ -276,7 +280,7 @@ class Engine:
         if not asking:
             return
         try:
-            answers = evaluate(asking[0].model, [job.query for job in asking if job.query])
+            answers = evaluate(asking[0].model, [j.query for j in asking if j.query], self._scheduler.budget)
         except torch.OutOfMemoryError as error:
             self._out_of_memory(asking, error)
         except Exception as error:
@@ -373,16 +377,16 @@ class Engine:
 
 
 def _recorder(
-    run: Run,
+    run: Run, ends: str
 ) -> tuple[Callable[[Query, Evaluation], str | None], Callable[[str | None, Exception | None], None]]:
     """Return what a run's job does with each answer and at its end."""
+    reached = run.recipe.stop.watch(run.criterion)
 
     def receive(query: Query, answer: Evaluation) -> str | None:
         if run.over:
             return "cancelled"
         run.append(query.x, answer)
-        stop = run.recipe.stop
-        return stop.rule if len(run) > 1 and stop.reached(run.criterion, answer.logits) else None
+        return run.recipe.stop.rule if len(run) > 1 and reached(answer.logits[:1]) else None
 
     def done(reason: str | None, error: Exception | None) -> None:
         if error:
@@ -393,7 +397,8 @@ def _recorder(
                 str(error) if known else f"The run failed: {type(error).__name__}: {error}",
             )
         else:
-            run.turn("finished", reason)
+            early = reason == "steps" and len(run) <= run.total
+            run.turn("finished", "ended" if early and ends else reason)
 
     return receive, done
 

@@ -18,6 +18,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+import attacks
 from attacks.core import Criterion, Evaluation
 from engine.recipe import Recipe
 
@@ -54,6 +55,7 @@ class Run:
     status: str = "waiting"
     reason: str | None = None
     error: str | None = None
+    queries: int = 0
     gradient_evaluations: int = 0
     classes: list[int] = field(default_factory=list)
 
@@ -71,7 +73,10 @@ class Run:
         self._track([self.original] + ([self.recipe.target] if self.recipe.target is not None else []))
 
     def append(self, x: Tensor, evaluation: Evaluation) -> None:
-        """Record the next step; only the engine's thread calls this. Batches of one row."""
+        """Record the next step; only the engine's thread calls this.
+
+        The first row is the step's picture; any others were only asked about.
+        """
         log_p = torch.log_softmax(evaluation.logits[0].float(), 0).cpu().numpy()
         delta = x[0].detach().to(self.start.device) - self.start
         with self._changed:
@@ -82,7 +87,8 @@ class Run:
             self._log_p[self._count] = log_p
             self._scalars[self._count] = _scalars(delta, evaluation, self.criterion)
             self._keep_picture(delta)
-            self.gradient_evaluations += evaluation.grad is not None
+            self.queries += len(x)
+            self.gradient_evaluations += len(x) if evaluation.grad is not None else 0
             self._track(np.argpartition(-log_p, min(5, len(log_p) - 1))[:5].tolist())
             self._count += 1
             self._changed.notify_all()
@@ -231,6 +237,8 @@ def _sentence(run: Run) -> str:
         "paused": f"Paused at step {steps}.",
         "steps": f"All {steps} steps are done{unmet}.",
         "success": f"Stopped at step {steps}: {fooled}.",
+        "row": f"Stopped at step {steps}: {run.recipe.stop.times} times in a row {fooled}.",
+        "ended": f"Ended at step {steps}: {attacks.get(run.recipe.attack).ends}{unmet}.",
         "probability": f"Stopped at step {steps}: {sure}.",
         "cancelled": f"Stopped by hand at step {steps}.",
         "abandoned": f"Stopped at step {steps}: nobody was watching for a minute.",

@@ -20,11 +20,13 @@ from torch import Tensor, nn
 
 from attacks import norms
 from attacks.core import Attack, Criterion, Evaluation, Query, Step, answer, walk
+from attacks.mask import masked
 
 Check = Callable[[type[Attack]], None]
 
 SHAPES = [(1, 3, 8, 8), (4, 3, 8, 8), (1, 1, 6, 6), (4, 1, 6, 6)]
-STEPS = 12
+STEPS = {"white-box": 12, "control": 12, "score-based": 150, "decision-based": 150}
+"""How many steps an attack gets here: those that see no gradient need more to get anywhere."""
 
 
 briefly = hypothesis.settings(
@@ -82,7 +84,7 @@ def case(shape: tuple[int, ...], targeted: bool, classes: int = 5) -> Case:
 def variants(kind: type[Attack], **fixed: Any) -> Iterator[Attack]:
     """Yield the attack with few steps as it comes, and with each choice and switch turned."""
     names = {each.name for each in kind.settings()}
-    fixed = {name: value for name, value in {"steps": STEPS, **fixed}.items() if name in names}
+    fixed = {n: value for n, value in {"steps": STEPS[kind.card.access], **fixed}.items() if n in names}
     yield kind(**fixed)
     for each in kind.settings():
         if each.name in fixed:
@@ -139,13 +141,16 @@ def leaves_input_alone(kind: type[Attack]) -> None:
 
 def first_and_last(kind: type[Attack]) -> None:
     """The first question is the untouched picture, the last one asks for no gradient, and the
-    declared number of questions lies between; what was asked about never changes afterwards."""
+    declared number of questions lies between (fewer, if the attack says when it ends of itself);
+    probes come in whole batches; what was asked about never changes afterwards."""
     for at in _cases():
         for attack in variants(kind):
             queries, copies = _queries(attack, at)
-            assert torch.equal(queries[0].x, at.x), "did not begin at the picture"
+            assert torch.equal(queries[0].x[: len(at.x)], at.x), "did not begin at the picture"
             assert queries[-1].objective is None, "asked for a gradient that it cannot use"
-            assert len(queries) == attack.updates() + 1, f"{len(queries)} queries, {attack.updates()} updates"
+            assert all(len(query.x) and len(query.x) % len(at.x) == 0 for query in queries), "odd rows"
+            asked, declared = len(queries), attack.updates() + 1
+            assert asked <= declared if kind.ends else asked == declared, f"{asked} queries, not {declared}"
             assert sum(q.objective is not None for q in queries) <= attack.updates()
             assert all(torch.equal(q.x, c) for q, c in zip(queries, copies, strict=True)), "a step was reused"
 
@@ -188,20 +193,27 @@ def few_steps(kind: type[Attack]) -> None:
             assert len(steps) == 1 and torch.equal(steps[0].x, at.x), "no steps should leave the picture"
             assert attack.updates() == 0
         for attack in variants(kind, steps=1):
-            assert not torch.equal(trajectory(attack, at)[-1].x, at.x)
+            if kind.card.access in ("white-box", "control"):  # the others may try in vain
+                assert not torch.equal(trajectory(attack, at)[-1].x, at.x)
 
 
 def rows_are_independent(kind: type[Attack]) -> None:
-    """A batch gives what its pictures give one by one (in float64, without random starts)."""
+    """A batch gives what its pictures give one by one, or, where chance is used, what they give beside
+    any other pictures (in float64)."""
     for targeted in (False, True):
         at = case((4, 3, 8, 8), targeted)
-        net, x = at.net.double(), at.x.double()
-        for attack in variants(kind, random_start=False):
+        net, x, label = at.net.double(), at.x.double(), at.criterion.label
+        for attack in variants(kind):
             together = trajectory(attack, Case(net, x, at.criterion))[-1].x
             for row in range(4):
-                alone = Case(net, x[row : row + 1], Criterion(at.criterion.label[row : row + 1], targeted))
+                if attack.stochastic():
+                    others = [row if i == row else (i + 1) % 4 for i in range(4)]
+                    place = row
+                else:
+                    others, place = [row], 0
+                beside = Case(net, x[others], Criterion(label[others], targeted))
                 torch.testing.assert_close(
-                    trajectory(attack, alone)[-1].x[0], together[row], atol=1e-9, rtol=0, msg="rows mix"
+                    trajectory(attack, beside)[-1].x[place], together[row], atol=1e-9, rtol=0, msg="rows mix"
                 )
 
 
@@ -211,17 +223,35 @@ def seeds(kind: type[Attack]) -> None:
     for attack in variants(kind):
         first, again, other = (trajectory(attack, at, seed)[1:] for seed in (3, 3, 4))
         assert all(torch.equal(a.x, b.x) for a, b in zip(first, again, strict=True)), "not reproducible"
-        if getattr(attack, "random_start", False):
-            assert not torch.equal(first[0].x, other[0].x), "the seed makes no difference"
+        same = len(first) == len(other) and all(map(torch.equal, _xs(first), _xs(other)))
+        assert same != attack.stochastic(), "the seed makes a difference exactly where it is said to"
 
 
 def flat_network(kind: type[Attack]) -> None:
-    """Where the gradient is zero nothing moves, and nothing becomes NaN."""
+    """Where the gradient is zero, what follows it does not move, and nothing becomes NaN."""
     for shape in SHAPES:
         x = pictures(shape)
         at = Case(_Flat(), x, Criterion(torch.zeros(len(x), dtype=torch.long), False))
-        for attack in variants(kind, random_start=False):
-            assert all(torch.equal(step.x, x) for step in trajectory(attack, at)), "moved without a gradient"
+        for attack in variants(kind):
+            seen = _xs(trajectory(attack, at))
+            assert all(torch.isfinite(each).all() for each in seen), "became NaN"
+            if kind.card.access == "white-box" and not attack.stochastic():
+                assert all(torch.equal(each, x) for each in seen), "moved without a gradient"
+
+
+def keeps_the_mask(kind: type[Attack]) -> None:
+    """Only what a mask allows changes, and something does; an empty mask changes nothing."""
+    for at in _cases():
+        mask = torch.zeros(1, 1, *at.x.shape[2:])
+        mask[..., 1:5, 2:6] = 1
+        for attack in variants(kind):
+            for free in (mask, mask * 0):
+                search = attack.search(at.x, at.criterion, torch.Generator().manual_seed(0))
+                last = list(walk(masked(search, at.x, free), at.net, at.criterion))[-1]
+                change = (last.x - at.x).abs()
+                assert torch.equal(change * (1 - free), change * 0), "changed what the mask forbids"
+                sees = kind.card.access in ("white-box", "control")
+                assert not sees or not free.any() or change.max() > 0, "did not change what it may"
 
 
 def closes_anywhere(kind: type[Attack]) -> None:
@@ -265,6 +295,7 @@ CHECKS: list[Check] = [
     rows_are_independent,
     seeds,
     flat_network,
+    keeps_the_mask,
     closes_anywhere,
     describes_itself,
 ]
@@ -275,6 +306,10 @@ class _Flat(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return x.flatten(1).sum(1, keepdim=True) * 0 + torch.tensor([1.0, 0.0, -1.0])
+
+
+def _xs(steps: list[Step]) -> list[Tensor]:
+    return [step.x for step in steps]
 
 
 def _cases(classes: int = 5, both: bool = False) -> list[Case]:

@@ -94,7 +94,7 @@ def live_view(app):
 
 
 def data(component):
-    return json.loads(component.proto.json)
+    return json.loads(component.proto.json)[0]
 
 
 def ranking(engine):

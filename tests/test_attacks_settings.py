@@ -186,13 +186,13 @@ def test_how_values_are_written() -> None:
     assert setting_of(TowardsClass, "step_size").format(0.01 / 255) == "0.01/255"
 
 
-@pytest.mark.parametrize("rule", ["steps", "success", "probability"])
+@pytest.mark.parametrize("rule", ["steps", "success", "probability", "row"])
 def test_stop_rules(rule: str) -> None:
     assert Stop(rule).rule == rule
     for bad in (0.0, 1.0, -1.0, float("nan")):
         with pytest.raises(BadSetting, match="between 0 and 1"):
             Stop(rule, bad)
-    with pytest.raises(BadSetting, match="steps, success or probability"):
+    with pytest.raises(BadSetting, match="steps, success, probability or row"):
         Stop("never")
 
 

@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 import torch
 
-from attacks.core import Criterion, Stop, answer, walk
-from engine.recipe import Recipe
+from attacks.core import Criterion, Query, Stop, answer, walk
+from engine.batch import evaluate
+from engine.recipe import Recipe, Region
 from engine.run import PICTURES
 from errors import BadImage, BadSetting, BadTarget, EngineClosed, UnknownName
 from tests import small
@@ -319,3 +320,34 @@ def test_batching_answers_like_asking_alone(engine):
         assert (got.grad is None) == (want.grad is None) == (query.objective is None)
         if want.grad is not None and got.grad is not None:
             assert torch.allclose(got.grad, want.grad, atol=1e-5)
+
+
+def test_questions_larger_than_the_budget_are_answered_in_parts() -> None:
+    """Answers in parts equal those in one go, gradients and rows without any included."""
+    model, rng = small.SmallNet(), torch.Generator().manual_seed(0)
+    x = torch.rand(7, 3, 16, 16, generator=rng)
+    criterion = Criterion(torch.arange(7) % 3, targeted=True)
+    other = Criterion(torch.tensor([1, 2]), targeted=False)
+    queries = [Query(x, criterion.loss), Query(x[:3], None), Query(x[2:4], other.loss)]
+    for whole, parts in zip(evaluate(model, queries), evaluate(model, queries, rows=2), strict=True):
+        torch.testing.assert_close(whole.logits, parts.logits)
+        assert (whole.grad is None) == (parts.grad is None)
+        if whole.grad is not None and parts.grad is not None:
+            torch.testing.assert_close(whole.grad, parts.grad)
+    assert evaluate(model, queries[1:2], rows=1)[0].grad is None
+
+
+def test_only_the_region_changes_and_successes_in_a_row_end_a_run(engine) -> None:
+    """A region holds at every step; "3 in a row" stops after three, and not before."""
+    params = {**RECIPE.params, "steps": 300, "epsilon": 1.0}
+    part = Region(0.25, 0.5, 0.75, 1.0)
+    run = engine.submit(replace(RECIPE, region=part, stop=Stop("row", times=3), params=params))
+    finish(engine, run)
+    assert run.reason == "row" and "3 times in a row" in run.sentence()
+    met = [run.met(step) for step in range(len(run))]
+    assert met[-3:] == [True] * 3 and not any(all(met[i : i + 3]) for i in range(1, len(met) - 3))
+    change, inside = torch.tensor(run.delta(len(run) - 1)), part.mask(run.start[None])[0]
+    assert change.abs().max() > 0 and (change * (1 - inside)).abs().max() == 0
+    assert run.queries == len(run)
+    with pytest.raises(BadSetting, match="left < right"):
+        engine.submit(replace(RECIPE, region=Region(0.5, 0, 0.5, 1)))

@@ -10,7 +10,7 @@ import attacks
 import models
 from attacks.core import Stop
 from components import share
-from engine.recipe import Recipe
+from engine.recipe import Recipe, Region
 from models.core import Crop
 
 
@@ -30,12 +30,23 @@ def recipes(draw):
                 whole = each.type == "int"
                 params[each.name] = draw(st.integers(int(low), int(high)) if whole else st.floats(low, high))
     params = {n: v for n, v in params.items() if v != {s.name: s.default for s in kind.settings()}[n]}
+    region = draw(st.none() | st.sampled_from([Region(0, 0, 1, 0.5), Region(0.25, 0.1, 0.5, 0.9)]))
     crop = draw(st.none() | st.builds(Crop, *[st.sampled_from([0.25, 0.5, 0.75])] * 3))
     stop = draw(
-        st.sampled_from([Stop("steps"), Stop("success"), Stop("probability", 0.9), share.DEFAULT.stop])
+        st.sampled_from(
+            [
+                Stop("steps"),
+                Stop("success"),
+                Stop("row", times=3),
+                Stop("probability", 0.9),
+                share.DEFAULT.stop,
+            ]
+        )
     )
     target = draw(st.none() | st.integers(0, len(card.labels) - 1))
-    return Recipe(card.name, "coffee", kind.card.name, params, target, draw(st.integers(0, 99)), stop, crop)
+    return Recipe(
+        card.name, "coffee", kind.card.name, params, target, draw(st.integers(0, 99)), stop, crop, region
+    )
 
 
 @settings(max_examples=60, deadline=None)
