@@ -50,14 +50,21 @@ def measurements(options: argparse.Namespace) -> dict[str, Callable[[], Sequence
         finally:
             engine.close()
 
-    def seen(measure: Callable[[watched.Window], Sequence[Figure]]) -> Sequence[Figure]:
-        with watched.window() as here:
+    def seen(measure: Callable[[watched.Window], Sequence[Figure]], apart: bool = False) -> Sequence[Figure]:
+        with watched.window(apart) as here:
             return measure(here)
+
+    def watching(engine: Engine) -> Sequence[Figure]:
+        return [
+            each
+            for apart in (True, False)
+            for each in seen(lambda w: watched.watching(w, engine, model, many, repeats), apart)
+        ]
 
     return {
         "start": lambda: [watched.starting(min(repeats, 5))],
         "engine": lambda: alone(lambda e: [steps.overhead(e, model, many, repeats)]),
-        "watched": lambda: alone(lambda e: seen(lambda w: watched.watching(w, e, model, many, repeats))),
+        "watched": lambda: alone(watching),
         "updates": lambda: seen(lambda w: [watched.moving(w, fast, min(repeats, 3))]),
         "traffic": lambda: seen(lambda w: watched.traffic(w, fast)),
         "stop": lambda: alone(lambda e: [steps.stopping(e, model, 20)]),

@@ -46,6 +46,23 @@ class Site:
         return False
 
 
+@contextlib.contextmanager
+def on(cores: set[int]) -> Iterator[None]:
+    """Keep this thread, and whatever it starts meanwhile, to these cores."""
+    usual = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, cores)
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, usual)
+
+
+def halves() -> tuple[set[int], set[int]]:
+    """Return the cores for server and network, and one for the browser: the same where there is but one."""
+    cores = sorted(os.sched_getaffinity(0))
+    return (set(cores[:-1]), set(cores[-1:])) if len(cores) > 1 else (set(cores), set(cores))
+
+
 def free_port() -> int:
     """Return a port that nobody listens on right now."""
     with socket.socket() as probe:

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+import torch
+
 from bench.figures import Figure, figure
-from bench.site import Site, launch, serve
+from bench.site import Site, halves, launch, on, serve
 from bench.steps import bare, recipe
 
 if TYPE_CHECKING:
@@ -65,7 +69,8 @@ class Watch:
 class Window:
     """A browser window on a site, and what its sockets carry."""
 
-    def __init__(self, browser: Browser, site: Site) -> None:
+    def __init__(self, browser: Browser, site: Site, cores: set[int] | None = None) -> None:
+        self.cores = cores or set(os.sched_getaffinity(0))
         self.page: Page = browser.new_context(viewport={"width": 1280, "height": 800}).new_page()
         self.page.set_default_timeout(600_000)
         self.site, self.now = site, Watch(0, [])
@@ -109,16 +114,24 @@ class Window:
 
 
 @contextmanager
-def window() -> Iterator[Window]:
-    """Open a window on a server that has already loaded its first network."""
+def window(apart: bool = False) -> Iterator[Window]:
+    """Open a window on a server that has already loaded its first network.
+
+    ``apart``: the browser gets a core of its own, as it has one on the desk of whoever watches.
+    """
     from playwright.sync_api import sync_playwright
 
-    with sync_playwright() as playwright, serve() as site:
-        browser = launch(playwright)
-        made = Window(browser, site)
+    cores = set(os.sched_getaffinity(0))
+    ours, theirs = halves() if apart else (cores, cores)
+    with ExitStack() as stack:
+        with on(theirs):
+            browser = launch(stack.enter_context(sync_playwright()))
+        stack.callback(browser.close)
+        with on(ours):
+            site = stack.enter_context(serve())
+        made = Window(browser, site, ours)
         made.open()
         yield made
-        browser.close()
 
 
 def address(model: str, steps: int) -> str:
@@ -127,18 +140,24 @@ def address(model: str, steps: int) -> str:
 
 
 def watching(here: Window, engine: Engine, model: str, steps: int, repeats: int) -> list[Figure]:
-    """Measure steps that are watched against the bare loop, in turns, and the wait for the first point."""
+    """Measure steps that are watched against the bare loop, in turns, and the wait for the first point.
+
+    The loop has the cores that the server has, and as many threads.
+    """
+    shared = len(here.cores) == len(os.sched_getaffinity(0))
+    where = "browser on the same cores" if shared else "browser on a core of its own"
     here.open(address(model, steps))
     here.watch()
     watched, alone = [], []
     for _ in range(repeats):
         watched.append(here.watch())
-        alone.append(bare(engine, recipe(model, steps)) / steps)
+        with on(here.cores), ThreadPoolExecutor(1) as fresh:  # its helper threads are made on these cores
+            alone.append(fresh.submit(_bare, engine, model, steps, len(here.cores)).result())
     ratios = [each.step_seconds() / one for each, one in zip(watched, alone, strict=True)]
     return [
         figure(
-            "watched",
-            f"{steps} PGD steps: watched / bare loop",
+            "watched_sharing" if shared else "watched",
+            f"{steps} PGD steps: watched / bare loop, {where}",
             ratios,
             "",
             "at most 1.10",
@@ -149,8 +168,8 @@ def watching(here: Window, engine: Engine, model: str, steps: int, repeats: int)
             picture_bytes=[e.picture_bytes for e in watched],
         ),
         figure(
-            "first_point",
-            "Run to first point",
+            "first_point_sharing" if shared else "first_point",
+            f"Run to first point, {where}",
             [w.first_point() for w in watched],
             "ms",
             "below 300 ms",
@@ -158,6 +177,15 @@ def watching(here: Window, engine: Engine, model: str, steps: int, repeats: int)
             model=model,
         ),
     ]
+
+
+def _bare(engine: Engine, model: str, steps: int, threads: int) -> float:
+    usual = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        return bare(engine, recipe(model, steps)) / steps
+    finally:
+        torch.set_num_threads(usual)
 
 
 def moving(here: Window, model: str, repeats: int) -> Figure:
