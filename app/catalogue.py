@@ -1,21 +1,65 @@
-"""What there is: attacks, networks and samples, each with its source."""
+"""What there is: a card for every attack, and tables of networks and samples, each with its source."""
 
 from __future__ import annotations
 
 import streamlit as st
 
-from app import service
+from app.subject import wake
 
-TITLES = {"attacks": "Attacks", "models": "Networks", "samples": "Sample pictures"}
+PARTS = {"attacks": "Attacks", "models": "Networks", "samples": "Sample pictures"}
 
 
 def render() -> None:
     """Draw the page."""
-    service.engine()  # cards come with torch, which the first visitor waits for
+    wake()  # cards come with torch, which the first visitor waits for
+    if "catalogue.part" not in st.session_state:
+        st.session_state["catalogue.part"] = st.query_params.get("part", "attacks")
+    part = st.segmented_control(
+        "Show", list(PARTS), format_func=lambda p: PARTS[p], key="catalogue.part", required=True,
+        label_visibility="collapsed",
+    )  # fmt: skip
+    if part == "attacks":
+        _attacks()
+        return
     from components.tables import TABLES
 
-    st.title("What there is")
-    st.write("Every attack, network and sample picture of this server, and where each comes from.")
-    for name, table in TABLES.items():
-        st.header(TITLES[name])
-        st.markdown(table())
+    st.query_params.from_dict({"part": str(part)})
+    st.markdown(TABLES[str(part)]())
+
+
+def _attacks() -> None:
+    import attacks
+    from components import families
+
+    known = attacks.registry()
+    if "catalogue.attack" not in st.session_state:
+        named = st.query_params.get("card", "pgd")
+        st.session_state["catalogue.attack"] = named if named in known else "pgd"
+    names, side = families.ordered(known), st.columns([1, 2.6], gap="large")
+    with side[0]:
+        chosen = st.radio(
+            "Attack", names, format_func=families.title, key="catalogue.attack", label_visibility="collapsed"
+        )
+    st.query_params.from_dict({"card": str(chosen)})
+    with side[1]:
+        _card(str(chosen))
+
+
+def _card(name: str) -> None:
+    import attacks
+    from components import attack_card
+
+    card = attacks.get(name).card
+    st.header(card.title, anchor=False)
+    st.caption(attack_card.headline(name))
+    st.markdown(f"**{card.summary}** {card.use}")
+    if card.rule:
+        st.latex(card.rule)
+    st.markdown(f"[{card.paper}]({card.url}), {card.year} · [Try it](playground?attack={name})")
+    st.subheader("Settings", anchor=False)
+    st.markdown(attack_card.settings_table(name))
+    proof = attack_card.proof_table(name)
+    st.subheader("How it was proved", anchor=False)
+    st.markdown(proof or "By the contract that every attack keeps; no library was compared with it yet.")
+    with st.expander("Show the code"):
+        st.code(attack_card.code(name), language="python")

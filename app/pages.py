@@ -16,6 +16,13 @@ def playground() -> None:
     render()
 
 
+def compare() -> None:
+    """Show attacks side by side."""
+    from app.compare import render
+
+    render()
+
+
 def catalogue() -> None:
     """Show what there is."""
     from app.catalogue import render
@@ -28,6 +35,7 @@ st.html(ASSETS / "style.css")
 st.logo(ASSETS / "logo.svg", size="large")
 pages = [
     st.Page(playground, title="Playground", url_path="playground", default=True),
+    st.Page(compare, title="Compare", url_path="compare"),
     st.Page(catalogue, title="Attacks and networks", url_path="catalogue"),
 ]
 st.navigation(pages, position="top").run()

@@ -9,6 +9,7 @@ import streamlit as st
 
 from app import service
 from app.access import base
+from app.subject import subject, wake
 
 if TYPE_CHECKING:
     from components.session import Session
@@ -16,11 +17,7 @@ if TYPE_CHECKING:
 
 def render() -> None:
     """Draw the page and carry out what was pressed."""
-    waiting = st.empty()
-    if not service.ready():
-        waiting.html('<div class="foolscope-skeleton" role="status">Waking the network…</div>')
-    service.engine()  # the first visitor waits here for torch, with the frame already on the screen
-    waiting.empty()
+    wake()
     from components.player import player
     from components.session import Session
 
@@ -44,11 +41,7 @@ def _compose(session: Session) -> bool:
     """Let the person compose a recipe; return whether Run was pressed."""
     from components import controls
 
-    session.find_picture()
-    _image(session)
-    session.model(controls.model_picker(session.recipe.model))
-    session.look()
-    session.change(target=controls.target_picker(session.card, session.ranking, session.target()))
+    subject(session)
     session.attack(controls.attack_picker(session.recipe.attack))
     params = controls.settings(session.recipe.attack, session.params, main=True)
     with st.expander("More"):
@@ -59,31 +52,6 @@ def _compose(session: Session) -> bool:
         session.change(params=params, stop=stop, region=region, seed=seed)
     with st.container(key="run"):
         return st.button("Run", type="primary", width="stretch", key="start")
-
-
-def _image(session: Session) -> None:
-    from components import controls
-    from components.gallery import gallery
-    from engine.images import samples
-
-    items = [
-        {"name": s.name, "label": s.label, "url": f"{base()}/samples/{s.name}.jpg"}
-        for s in samples().values()
-    ]
-    picked = gallery(items, session.recipe.image, key="gallery")
-    if picked and picked != session.recipe.image:
-        session.image(picked)
-        st.rerun()
-    file = st.file_uploader(
-        "Drop a photo", type=None, key="upload", label_visibility="collapsed", max_upload_size=20
-    )
-    session.upload(file, "file")
-    with st.expander("Crop and camera"):
-        session.change(crop=controls.crop_picker(session.card, session.recipe.crop))
-        st.image(session.framed(), caption="The network sees what is in the frame.")
-        if st.toggle("Use the camera", key="use_camera"):
-            shot = st.camera_input("Take a picture", key="camera", label_visibility="collapsed")
-            session.upload(shot, "shot")
 
 
 def _idle(session: Session) -> dict[str, Any]:

@@ -30,6 +30,9 @@ class BIM(Attack):
         year=2016,
         access="white-box",
         kind="budget",
+        rule=r"x_{k+1} = \Pi_{B_\epsilon(x)}\,\mathrm{clip}_{[0,1]}"
+        r"\bigl(x_k - \alpha\,\mathrm{sign}\,\nabla_x \ell(x_k)\bigr)",
+        use="Watching a decision tip step by step; with a small step the picture changes invisibly.",
     )
 
     epsilon: float = setting(

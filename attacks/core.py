@@ -271,7 +271,10 @@ def setting(default: Any, label: str, help: str, **facts: Any) -> Any:
 
 @dataclass(frozen=True)
 class AttackCard:
-    """Facts of a published attack, shown on its page and in the README's table."""
+    """Facts of a published attack, shown on its card and in the README's table.
+
+    ``rule``: the update in LaTeX. ``use``: what it is good for, in a sentence.
+    """
 
     name: str
     title: str
@@ -281,6 +284,8 @@ class AttackCard:
     year: int
     access: Access
     kind: Kind
+    rule: str = ""
+    use: str = ""
 
 
 @dataclass(frozen=True)

@@ -27,6 +27,8 @@ class FGSM(Attack):
         year=2014,
         access="white-box",
         kind="budget",
+        rule=r"x' = \mathrm{clip}_{[0,1]}\bigl(x - \epsilon\,\mathrm{sign}\,\nabla_x \ell(x)\bigr)",
+        use="Seeing at a glance that a network is nearly linear around a picture; a weak test of robustness.",
     )
 
     epsilon: float = setting(

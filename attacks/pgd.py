@@ -30,6 +30,9 @@ class PGD(BIM):
         year=2017,
         access="white-box",
         kind="budget",
+        rule=r"x_0 \sim B_\epsilon(x),\quad x_{k+1} = \Pi_{B_\epsilon(x)}\,\mathrm{clip}_{[0,1]}"
+        r"\bigl(x_k - \alpha\,\arg\max_{\|v\|\le 1} v^{\top}\nabla_x \ell(x_k)\bigr)",
+        use="The first attack to try, and the one that adversarial training uses; restarts make it a test.",
     )
 
     steps: int = setting(

@@ -11,6 +11,7 @@ import streamlit as st
 import attacks
 import models
 from attacks.core import Setting, Stop
+from components import families
 from components.share import ANYTHING
 from engine.recipe import Region
 from engine.run import Outcome
@@ -81,7 +82,7 @@ def attack_picker(chosen: str) -> str:
     _remember("attack", chosen)
     current = cards[st.session_state["attack"]] if st.session_state["attack"] in cards else cards[chosen]
     picked = st.selectbox(
-        "Attack", list(cards), format_func=lambda n: cards[n].title, key="attack", help=current.summary
+        "Attack", families.ordered(cards), format_func=families.title, key="attack", help=current.summary
     )
     return str(picked)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import numpy as np
 
 import models
 from components.pictures import encode, perturbation, suggest_gain, to_image
+from engine import checks
 from engine.engine import Engine
 from engine.run import SCALARS, Outcome, Run
 from errors import FoolscopeError
@@ -63,6 +65,7 @@ def result(run: Run, image: str) -> dict[str, Any]:
         **{name: figures[name] for name in ("linf", "l2", "rms")},
         "gradient_evaluations": run.gradient_evaluations,
         "queries": run.queries,
+        "findings": [asdict(each) for each in checks.findings(run)],
         "seconds": round(run.seconds, 3),
         "recipe": run.recipe.to_json() | {"image": image},
     }

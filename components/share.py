@@ -15,7 +15,20 @@ from errors import BadSetting, FoolscopeError
 from models.core import Crop
 
 ANYTHING = "any"
-RESERVED = ("model", "image", "attack", "target", "seed", "stop", "crop", "region", "run", "present")
+RESERVED = (
+    "model",
+    "image",
+    "attack",
+    "target",
+    "seed",
+    "stop",
+    "crop",
+    "region",
+    "run",
+    "present",
+    "mode",
+    "runs",
+)
 DEFAULT = Recipe(
     "photos", "cat", "bim", {"steps": 60, "step_size": 0.2 / 255}, stop=Stop("probability", 0.95)
 )

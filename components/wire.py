@@ -18,6 +18,7 @@ import numpy as np
 import attacks
 import models
 from components.pictures import encode, perturbation, to_image
+from engine import checks
 from engine.engine import Engine
 from engine.recipe import Recipe
 from engine.run import SCALARS, Run
@@ -121,6 +122,7 @@ def status_message(run: Run) -> dict[str, Any]:
         "sentence": run.sentence(),
         "count": len(run),
         "end": run.over,
+        "findings": [asdict(each) for each in checks.findings(run)] if run.over else [],
     }
 
 

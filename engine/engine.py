@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
@@ -29,7 +30,7 @@ from attacks.probes import look
 from engine.batch import check, evaluate
 from engine.images import Uploads, open_image
 from engine.recipe import Recipe
-from engine.run import Outcome, Run
+from engine.run import Floats, Outcome, Run
 from engine.scheduler import Scheduler
 from engine.store import Store
 from errors import BadSetting, BadTarget, EngineClosed, FoolscopeError
@@ -173,6 +174,7 @@ class Engine:
         aim = original.index if recipe.target is None else recipe.target
         criterion = Criterion(torch.tensor([aim], device=self.device), recipe.target is not None)
         run = Run(recipe, card.labels, x[0], original.index, attack.updates(), criterion, self._clock)
+        run.answers_again = _log_probabilities(self.classify(recipe.model, recipe.image, recipe.crop))
         rng = torch.Generator().manual_seed(recipe.seed)
         search = attack.search(x, criterion, rng)
         if recipe.region:
@@ -401,6 +403,13 @@ def _recorder(
             run.turn("finished", "ended" if early and ends else reason)
 
     return receive, done
+
+
+def _log_probabilities(ranking: list[Outcome]) -> Floats:
+    """Return ``(classes,)``, by class."""
+    row = np.empty(len(ranking), np.float32)
+    row[[each.index for each in ranking]] = [each.probability for each in ranking]
+    return np.log(np.maximum(row, 1e-38))
 
 
 def _ranking(logits: Tensor, card: Card) -> list[Outcome]:

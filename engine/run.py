@@ -24,7 +24,9 @@ from engine.recipe import Recipe
 
 Floats = npt.NDArray[np.float32]
 
-SCALARS = ("margin", "linf", "l2", "rms", "grad_norm")
+SCALARS = ("margin", "linf", "l2", "rms", "grad_norm", "queries", "gradients", "seconds")
+"""The figures of a step. The last three count from the start of the run: pictures asked about, gradients
+asked for, seconds (pauses not counted)."""
 OVER = ("finished", "cancelled", "failed")
 PICTURES = 200
 """Pictures kept per run; beyond that every other one is dropped, again and again."""
@@ -42,7 +44,9 @@ class Outcome:
 @dataclass
 class Run:
     """``start`` ``(c, h, w)`` in [0, 1]; ``original`` is the class of ``start``; ``total`` the
-    declared number of updates, so a run that is not stopped early has ``total + 1`` steps."""
+    declared number of updates, so a run that is not stopped early has ``total + 1`` steps.
+    ``answers_again``: natural-log probabilities ``(classes,)`` that the network gave ``start`` at another
+    time, if it was asked then."""
 
     recipe: Recipe
     labels: tuple[str, ...]
@@ -55,6 +59,7 @@ class Run:
     status: str = "waiting"
     reason: str | None = None
     error: str | None = None
+    answers_again: Floats | None = None
     queries: int = 0
     gradient_evaluations: int = 0
     classes: list[int] = field(default_factory=list)
@@ -85,10 +90,11 @@ class Run:
             self._grow()
             self._latest = x[0].detach()
             self._log_p[self._count] = log_p
-            self._scalars[self._count] = _scalars(delta, evaluation, self.criterion)
-            self._keep_picture(delta)
             self.queries += len(x)
             self.gradient_evaluations += len(x) if evaluation.grad is not None else 0
+            spent = [self.queries, self.gradient_evaluations, self.seconds]
+            self._scalars[self._count] = [*_scalars(delta, evaluation, self.criterion), *spent]
+            self._keep_picture(delta)
             self._track(np.argpartition(-log_p, min(5, len(log_p) - 1))[:5].tolist())
             self._count += 1
             self._changed.notify_all()

@@ -8,6 +8,7 @@ const FIGURES = [
   ["l2", "total change", "The length of the whole perturbation, pixel values from 0 to 1 (l2 norm)"],
   ["rms", "typical change", "The root mean square change of a pixel value, from 0 to 1"],
   ["grad_norm", "gradient", "The length of the gradient that this step followed"],
+  ["queries", "asked", "How many pictures the network has been asked about so far"],
 ];
 
 /** The numbers of one step, each with its word and its unit. */
@@ -39,6 +40,7 @@ export class Figures {
     this.#set("l2", two(scalar("l2")), "l2");
     this.#set("rms", two(scalar("rms")), "rms");
     this.#set("grad_norm", two(scalar("grad_norm")), "");
+    this.#set("queries", String(scalar("queries")), "pictures");
   }
 
   #set(name, text, unit, word) {

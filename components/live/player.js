@@ -2,6 +2,7 @@ import { Chart } from "./chart.js";
 import { Details } from "./details.js";
 import { element, mark } from "./element.js";
 import { Figures } from "./figures.js";
+import { Findings } from "./findings.js";
 import { Keys } from "./keys.js";
 import { percent } from "./numbers.js";
 import { Pictures } from "./pictures.js";
@@ -50,6 +51,7 @@ class Player {
     this.verdict = new Verdict();
     this.pictures = new Pictures({ changed: () => this.#look(true) });
     this.figures = new Figures();
+    this.findings = new Findings();
     this.ranking = new Ranking();
     this.chart = new Chart({ scrubbed: (step) => this.#scrub(step) });
     this.transport = new Transport({ pressed: (name) => this.#press(name) });
@@ -57,7 +59,7 @@ class Player {
     this.details = new Details({ arrived: () => this.#later() });
     const curve = element("div", { class: "curve" }, this.chart.root, this.ranking.root);
     this.root = element("div", { class: "foolscope", "data-test": "player" },
-      this.verdict.root, this.pictures.root, this.figures.root, curve, this.transport.root);
+      this.verdict.root, this.pictures.root, this.figures.root, curve, this.transport.root, this.findings.root);
     this.keys = new Keys(this.root, (name, amount) => this.#key(name, amount));
     this.#place(parent, data);
   }
@@ -324,6 +326,7 @@ class Player {
     else if (!this.run) this.#drawIdle();
     if (this.error) this.#fail();
     this.transport.show(this.#controls(step));
+    this.findings.show(this.status.findings);
   }
 
   #fail() {

@@ -1,0 +1,123 @@
+"""Attacks side by side: a race at one budget, and one attack over a range of budgets."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import streamlit as st
+
+from app import service
+from app.access import base
+from app.subject import subject, wake
+
+if TYPE_CHECKING:
+    from components.session import Session
+    from engine.recipe import Recipe
+
+MODES = {"race": "Race", "sweep": "Robustness curve"}
+HINTS = {
+    "race": "Several attacks, one picture, one budget: press Start and see which gets there, at what cost.",
+    "sweep": "The same attack at ten budgets, and random noise of the same sizes: press Start.",
+}
+RACERS = ("fgsm", "pgd", "mi_fgsm", "deepfool", "square", "random_noise")
+
+
+def render() -> None:
+    """Draw the page and carry out what was pressed."""
+    wake()
+    from components.compare import compare
+    from components.session import Session
+
+    session = Session.current(service.engine())
+    with st.sidebar:
+        subject(session)
+        mode, recipes = _compose(session)
+        with st.container(key="run"):
+            if st.button("Start", type="primary", width="stretch", key="start_compare"):
+                _start(session, mode, recipes)
+    for problem in session.told():
+        st.error(problem)
+    shown, runs = _shown(session, mode)
+    goal = session.card.labels[session.recipe.target] if session.recipe.target is not None else None
+    original = session.ranking[0].label
+    compare(base=base(), mode=shown, runs=runs, original=original, goal=goal, hint=HINTS[mode], key="compare")
+    _findings([each["id"] for each in runs])
+    st.query_params.from_dict(session.query() | _address())
+
+
+def _compose(session: Session) -> tuple[str, list[Recipe]]:
+    """Let the person say what is compared; return the mode and the recipes of a new comparison."""
+    from components import compare_controls as controls
+    from components import contest
+    from errors import FoolscopeError
+
+    first = st.query_params.get("mode", "race")
+    mode = controls.mode_picker(MODES, first if first in MODES else "race")
+    norm = controls.norm_picker(contest.NORMS)
+    try:
+        if mode == "race":
+            names = controls.racers_picker(RACERS, norm)
+            epsilon, steps = controls.budget_picker(norm), controls.steps_picker()
+            return mode, contest.race(session.recipe, names, norm, epsilon, steps)
+        attack = controls.swept_picker(norm)
+        return mode, contest.sweep(session.recipe, attack, norm, controls.steps_picker())
+    except FoolscopeError as error:
+        session.problems.append(str(error))
+        return mode, []
+
+
+def _start(session: Session, mode: str, recipes: list[Recipe]) -> None:
+    """Start all recipes; what this visitor compared before gives way."""
+    from errors import FoolscopeError
+
+    engine = service.engine()
+    _end(st.session_state.pop("compared", ("", []))[1])
+    started: list[str] = []
+    try:
+        for recipe in recipes:
+            started.append(engine.submit(recipe).id)
+    except FoolscopeError as error:
+        session.problems.append(str(error))
+        _end(started)
+        return
+    st.session_state["compared"] = (mode, started)
+
+
+def _end(runs: list[str]) -> None:
+    from errors import UnknownName
+
+    for key in runs:
+        try:
+            service.engine().cancel(service.engine().run(key))
+        except UnknownName:
+            continue  # it has been forgotten already
+
+
+def _shown(session: Session, mode: str) -> tuple[str, list[dict[str, Any]]]:
+    """Return the comparison to show: this visitor's, or the one that the address names."""
+    from components import contest
+    from errors import UnknownName
+
+    if "compared" not in st.session_state:
+        named = [key for key in st.query_params.get("runs", "").split(",") if key]
+        st.session_state["compared"] = (st.query_params.get("mode", mode), named)
+    shown, keys = st.session_state["compared"]
+    try:
+        return shown, [contest.facts(service.engine().run(key).recipe, key) for key in keys]
+    except UnknownName as error:
+        st.error(str(error))
+        st.session_state["compared"] = (mode, [])
+        return mode, []
+
+
+def _address() -> dict[str, str]:
+    mode, keys = st.session_state["compared"]
+    return {"mode": mode, "runs": ",".join(keys)} if keys else {}
+
+
+def _findings(keys: list[str]) -> None:
+    """Say what is worth knowing about the runs together, once they are over."""
+    from engine import checks
+
+    for found in checks.compare([service.engine().run(key) for key in keys]):
+        st.warning(f"{found.seen} {found.means} [Read on]({found.url})")

@@ -1,0 +1,58 @@
+"""What every page that attacks something begins with: the picture, the network and the goal."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from app import service
+from app.access import base
+
+if TYPE_CHECKING:
+    from components.session import Session
+
+
+def wake() -> None:
+    """Wait for the engine, with the frame of the page already on the screen."""
+    waiting = st.empty()
+    if not service.ready():
+        waiting.html('<div class="foolscope-skeleton" role="status">Waking the network…</div>')
+    service.engine()  # the first visitor waits here for torch
+    waiting.empty()
+
+
+def subject(session: Session) -> None:
+    """Let the person choose a picture, a network and a target."""
+    from components import controls
+
+    session.find_picture()
+    _image(session)
+    session.model(controls.model_picker(session.recipe.model))
+    session.look()
+    session.change(target=controls.target_picker(session.card, session.ranking, session.target()))
+
+
+def _image(session: Session) -> None:
+    from components import controls
+    from components.gallery import gallery
+    from engine.images import samples
+
+    items = [
+        {"name": s.name, "label": s.label, "url": f"{base()}/samples/{s.name}.jpg"}
+        for s in samples().values()
+    ]
+    picked = gallery(items, session.recipe.image, key="gallery")
+    if picked and picked != session.recipe.image:
+        session.image(picked)
+        st.rerun()
+    file = st.file_uploader(
+        "Drop a photo", type=None, key="upload", label_visibility="collapsed", max_upload_size=20
+    )
+    session.upload(file, "file")
+    with st.expander("Crop and camera"):
+        session.change(crop=controls.crop_picker(session.card, session.recipe.crop))
+        st.image(session.framed(), caption="The network sees what is in the frame.")
+        if st.toggle("Use the camera", key="use_camera"):
+            shot = st.camera_input("Take a picture", key="camera", label_visibility="collapsed")
+            session.upload(shot, "shot")

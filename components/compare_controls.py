@@ -1,0 +1,76 @@
+"""The controls of a comparison: what races, under which budget, for how long."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import streamlit as st
+
+import attacks
+from components import families
+from components.contest import BUDGETS, MOST, budgeted, known
+
+WORDS = {"linf": "largest change (linf)", "l2": "total change (l2)"}
+USUAL = {"linf": 4 / 255, "l2": 1.5}
+
+
+def mode_picker(modes: Mapping[str, str], chosen: str) -> str:
+    """Let the person choose what kind of comparison it is."""
+    _remember("compare.mode", chosen)
+    picked = st.segmented_control(
+        "Compare", list(modes), format_func=lambda m: modes[m], key="compare.mode", required=True
+    )
+    return str(picked)
+
+
+def norm_picker(norms: Sequence[str]) -> str:
+    """Let the person choose how a change is measured."""
+    help = "A budget is a largest change of any one value (linf), or of all values together (l2)."
+    _remember("compare.norm", norms[0])
+    picked = st.selectbox("Measured by", norms, format_func=lambda n: WORDS[n], key="compare.norm", help=help)
+    return str(picked)
+
+
+def racers_picker(chosen: Sequence[str], norm: str) -> list[str]:
+    """Let the person choose the attacks that race."""
+    names = families.ordered(known(norm))
+    key = f"compare.racers.{norm}"
+    _remember(key, [name for name in chosen if name in names])
+    return st.multiselect(
+        "Attacks",
+        names,
+        format_func=lambda n: attacks.get(n).card.title,
+        key=key,
+        max_selections=MOST,
+        help="Those that look for the smallest change keep no budget; the table says if they stayed in it.",
+    )
+
+
+def budget_picker(norm: str) -> float:
+    """Let the person choose the budget that all keep."""
+    key = f"compare.budget.{norm}"
+    _remember(key, USUAL[norm])
+    options = sorted({*BUDGETS[norm], USUAL[norm], float(st.session_state[key])})
+    text = (lambda e: f"{255 * e:.3g}/255") if norm == "linf" else (lambda e: f"{e:g}")
+    return float(st.select_slider("Budget", options, format_func=text, key=key))
+
+
+def steps_picker() -> int:
+    """Let the person choose how many steps each takes."""
+    _remember("compare.steps", 40)
+    help = "For attacks that keep a budget; the others take as many as they usually do."
+    return int(st.slider("Steps", 1, 200, key="compare.steps", help=help))
+
+
+def swept_picker(norm: str) -> str:
+    """Let the person choose the attack that is tried at every budget."""
+    names = [n for n in budgeted(norm) if attacks.get(n).card.access != "control"]
+    key = f"compare.swept.{norm}"
+    _remember(key, "pgd")
+    return str(st.selectbox("Attack", names, format_func=lambda n: attacks.get(n).card.title, key=key))
+
+
+def _remember(key: str, value: object) -> None:
+    """Give a widget its first value; later ones are the person's."""
+    if key not in st.session_state:
+        st.session_state[key] = value

@@ -1,0 +1,145 @@
+"""What is worth knowing about a run: what was seen, what it means, and where to read on.
+
+After the checks of AutoAttack (https://github.com/fra31/auto-attack) and Carlini et al., On Evaluating
+Adversarial Robustness (https://arxiv.org/abs/1902.06705): a run that looks odd teaches more than one
+that looks well, but only to those who are told.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+import attacks
+from engine.run import SCALARS, Run
+
+EVALUATING = "https://arxiv.org/abs/1902.06705"
+MASKING = "https://arxiv.org/abs/1802.00420"
+ENSEMBLE = "https://arxiv.org/abs/2003.01690"
+VISIBLE = {"linf": 32 / 255, "l2": 20.0, "l1": 2000.0}
+ABSURD_LINF = 0.5
+
+
+@dataclass(frozen=True)
+class Finding:
+    """``name``: of the check. ``seen``: what was measured. ``means``: what follows. ``url``: a source."""
+
+    name: str
+    seen: str
+    means: str
+    url: str
+
+
+def findings(run: Run) -> list[Finding]:
+    """Return what is worth knowing about ``run`` as far as it has come, the gravest first."""
+    return [found for check in CHECKS if (found := check(run)) is not None] if len(run) else []
+
+
+def zero_gradient(run: Run) -> Finding | None:
+    """The gradient vanished: no step that follows it can move."""
+    lengths = run.scalars(0, len(run))[:, SCALARS.index("grad_norm")]
+    zero = np.flatnonzero(lengths < 1e-12)  # NaN, where none was asked for, compares as False
+    if not len(zero):
+        return None
+    return Finding(
+        "zero gradient",
+        f"The gradient was zero at {len(zero)} of {int(np.isfinite(lengths).sum())} steps, "
+        f"first at step {zero[0]}.",
+        "Steps that follow the gradient cannot move there. It does not mean that the network is robust: try "
+        "a loss on the logits (APGD with DLR, Carlini-Wagner) or an attack that needs no gradient (Square).",
+        MASKING,
+    )
+
+
+def saturated_softmax(run: Run) -> Finding | None:
+    """The network is so sure that float32 hardly holds the slope of its cross-entropy."""
+    log_p = float(run.log_p(0, 1, [run.original])[0, 0])
+    if run.criterion.targeted or log_p < -2e-7:
+        return None
+    return Finding(
+        "saturated softmax",
+        f"The untouched picture is {run.labels[run.original]} with {100 * np.exp(log_p):.5f} %.",
+        "At such certainty the slope of the cross-entropy is almost nothing, and what is left is rounding. A "
+        "loss on the logits, or a target, does not have that trouble.",
+        ENSEMBLE,
+    )
+
+
+def absurd_budget(run: Run) -> Finding | None:
+    """The budget is so large that success says nothing."""
+    norm, epsilon = run.recipe.build().bound() or ("", 0.0)
+    if epsilon <= VISIBLE.get(norm, np.inf):
+        return None
+    size = f"{255 * epsilon:.3g}/255 per value" if norm == "linf" else f"{epsilon:.3g} ({norm})"
+    enough = norm == "linf" and epsilon >= ABSURD_LINF
+    means = (
+        "Within that distance every picture can become plain grey, so any network can be fooled."
+        if enough
+        else "A person sees such a change, so a network that is fooled by it is not to blame alone."
+    )
+    return Finding("large budget", f"The picture may move by {size}.", means, EVALUATING)
+
+
+def randomised(run: Run) -> Finding | None:
+    """The network answered the same picture differently."""
+    row = run.log_p(0, 1)[0]
+    again = run.answers_again
+    if again is None or np.abs(np.exp(row) - np.exp(again)).max() < 1e-3:
+        return None
+    return Finding(
+        "randomised network",
+        "Asked twice about the untouched picture, the network gave two answers.",
+        "Its gradient is noisy too: average it over several draws (EOT-PGD), and judge success over many "
+        "tries, not one.",
+        MASKING,
+    )
+
+
+def not_fooled(run: Run) -> Finding | None:
+    """A run without success is no proof of anything."""
+    last = len(run) - 1
+    if not run.over or run.status != "finished" or last < 1 or run.met(last):
+        return None
+    if attacks.get(run.recipe.attack).card.access == "control":
+        return None
+    return Finding(
+        "not fooled",
+        f"After {last} steps the network was not fooled.",
+        "That says more about this attack than about the network: more steps, another loss, another start, "
+        "or a larger budget may succeed.",
+        EVALUATING,
+    )
+
+
+CHECKS: Sequence[Callable[[Run], Finding | None]] = (
+    randomised,
+    zero_gradient,
+    saturated_softmax,
+    absurd_budget,
+    not_fooled,
+)
+
+
+def compare(runs: Sequence[Run]) -> list[Finding]:
+    """Return what is worth knowing about runs of one picture, network and goal, side by side."""
+    access = {run.id: attacks.get(run.recipe.attack).card.access for run in runs}
+    ended = [run for run in runs if run.status == "finished" and len(run) > 1]
+    best = {}
+    for kind in ("white-box", "black-box"):
+        own = [r for r in ended if (access[r.id] == "white-box") == (kind == "white-box")]
+        own = [r for r in own if access[r.id] != "control"]
+        best[kind] = max((r.scalars(len(r) - 1, len(r))[0, 0] for r in own), default=None)
+    white, black = best["white-box"], best["black-box"]
+    if white is None or black is None or white > 0 or black <= 0:
+        return []
+    return [
+        Finding(
+            "gradient masking",
+            "An attack without gradients fooled the network, and none that follows the gradient did.",
+            "More knowledge should not do worse: the gradient is probably hidden or useless, which looks "
+            "like robustness and is not.",
+            MASKING,
+        )
+    ]
