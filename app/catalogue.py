@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import streamlit as st
 
 from app.subject import wake
@@ -35,14 +37,21 @@ def _attacks() -> None:
     if "catalogue.attack" not in st.session_state:
         named = st.query_params.get("card", "pgd")
         st.session_state["catalogue.attack"] = named if named in known else "pgd"
-    names, side = families.ordered(known), st.columns([1, 2.6], gap="large")
-    with side[0]:
-        chosen = st.radio(
-            "Attack", names, format_func=families.title, key="catalogue.attack", label_visibility="collapsed"
-        )
-    st.query_params.from_dict({"card": str(chosen)})
+    chosen, side = st.session_state["catalogue.attack"], st.columns([1, 3], gap="large")
+    with side[0], st.container(key="attack_list", gap=None):
+        for key, names in families.grouped().items():
+            st.caption(families.FAMILIES[key])
+            for name in names:
+                title, its = known[name].card.title, name == chosen
+                kind: Literal["secondary", "tertiary"] = "secondary" if its else "tertiary"
+                st.button(title, type=kind, key=f"card.{name}", on_click=_choose, args=(name,))
+    st.query_params.from_dict({"card": chosen})
     with side[1]:
-        _card(str(chosen))
+        _card(chosen)
+
+
+def _choose(name: str) -> None:
+    st.session_state["catalogue.attack"] = name
 
 
 def _card(name: str) -> None:

@@ -31,6 +31,8 @@ class TowardsClass(Attack):
         year=2016,
         access="white-box",
         kind="free",
+        rule=r"x_{k+1} = x_k + \alpha\,\mathrm{sign}\,\nabla_x \log p_t(x_k)",
+        use="Telling the story: no budget, no trick, only a nudge repeated until the network says the class.",
     )
 
     step_size: float = setting(

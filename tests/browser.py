@@ -15,7 +15,15 @@ import pytest
 from bench.site import ROOT, Site, chromium, launch, serve
 
 try:
-    from playwright.sync_api import Browser, FilePayload, Locator, Page, expect, sync_playwright
+    from playwright.sync_api import (
+        Browser,
+        ConsoleMessage,
+        FilePayload,
+        Locator,
+        Page,
+        expect,
+        sync_playwright,
+    )
 except ImportError:  # pragma: no cover
     pytest.skip("needs chromium: playwright is not installed", allow_module_level=True)
 
@@ -32,9 +40,15 @@ class Playground:
         self.page, self.site = page, site
         self.complaints: list[str] = []
         self.runs: set[str] = set()
-        page.on("console", lambda m: self.complaints.append(m.text) if m.type == "error" else None)
+        page.on("console", self._hear)
         page.on("pageerror", lambda error: self.complaints.append(str(error)))
         self.player = page.locator("[data-test=player]")
+
+    def _hear(self, message: ConsoleMessage) -> None:
+        # On a page other than the first, Streamlit looks for its server under that page's path, in vain.
+        looking = re.search(r"/(compare|catalogue)/_stcore/", message.location.get("url", ""))
+        if message.type == "error" and not looking:
+            self.complaints.append(message.text)
 
     def open(self, query: str = "") -> Playground:
         """Go to the playground and wait until it shows a picture."""

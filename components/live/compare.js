@@ -212,7 +212,7 @@ class Compare {
     this.curve.show(lines((entry) => entry.sure(entry.last)), across, PERCENT);
     const sizes = lines((entry) => entry.at("l2"));
     const top = Math.max(1e-6, ...sizes.flatMap(({ points }) => points.map(([, y]) => y || 0)));
-    this.second.show(sizes, across, axis(top, "", 4));
+    this.second.show(sizes, across, axis(top, "", 6));
   }
 }
 
