@@ -138,16 +138,15 @@ def bumps(x: Tensor, best: Tensor, side: int, epsilon: float, rng: torch.Generat
     (first, row, column), (second, _, _) = (window(x, side, rng) for _ in range(2))
     unused = (epsilon**2 - norms.l2(change) ** 2).clamp(min=0)
     upright = (torch.rand(len(x), generator=rng) < 0.5).to(x.device)
-    shape = torch.where(
-        wide(upright, x), *(bump(side, each, x)[row, column][:, None] for each in (True, False))
-    )
+    tall, flat = (bump(side, each, x)[row, column][:, None] for each in (True, False))
+    shape = choose(upright, tall, flat)
     new = signs((*x.shape[:2], 1, 1), x, rng) * unit(shape * first) + unit(change * first)
     available = (length(change * (first | second)) ** 2 + wide(unused, x) / x.shape[1]).sqrt()
     return x + torch.where(first, unit(new) * available, change * ~second)
 
 
 def bump(side: int, upright: bool, like: Tensor) -> Tensor:
-    """Return two opposite hills, left and right (upright: top and bottom), in ``(side, side)``; equation 2."""
+    """Return two opposite hills ``(side, side)``, left and right or (upright) top and bottom (section 4.2)."""
     left = side // 2
     both = torch.cat([hill(side, left, like), -hill(side, side - left, like)], 1)
     both = both / norms.l2(both[None])
@@ -185,7 +184,8 @@ def signs(shape: tuple[int, ...], like: Tensor, rng: torch.Generator) -> Tensor:
 
 def length(change: Tensor) -> Tensor:
     """Return the Euclidean length of each channel, ``(n, c, 1, 1)``."""
-    return torch.linalg.vector_norm(change, dim=(2, 3), keepdim=True)
+    size: Tensor = torch.linalg.vector_norm(change, dim=(2, 3), keepdim=True)
+    return size
 
 
 def unit(change: Tensor) -> Tensor:

@@ -101,12 +101,11 @@ def test_square_l2_uses_the_whole_budget(shape: tuple[int, ...]) -> None:
     for step in path[1:]:
         assert (norms.l2(step.x.double() - x.double()) - 0.5).abs().max() < 2e-6
     gain = ((path[-1].x - x) * way * net.w).flatten(1).sum(1)
-    print(gain / 0.5)
     assert gain.min() > 0.5 * {4: 0.8, 8: 0.4, 16: 0.3}[shape[2]]
 
 
 def test_square_is_the_schedule_of_the_paper() -> None:
-    """p is .8, .4, .2 ... of the picture after 10, 50, 200 ... of 10,000 queries, at least a pixel wide."""
+    """It is .8, .4, .2 ... of the picture after 10, 50, 200 ... of 10,000 queries, at least a pixel wide."""
     x = torch.zeros(1, 3, 224, 224)
     sides = [Square(steps=10_000).side(i, x) for i in (0, 10, 11, 51, 201, 501, 1001, 2001, 4001, 6001, 8001)]
     shares = [0.8, 0.8, *(0.8 / 2**k for k in range(1, 10))]
