@@ -146,7 +146,7 @@ def bumps(x: Tensor, best: Tensor, side: int, epsilon: float, rng: torch.Generat
 
 
 def bump(side: int, upright: bool, like: Tensor) -> Tensor:
-    """Return two opposite hills ``(side, side)``, left and right or (upright) top and bottom (section 4.2)."""
+    """Return two opposite hills ``(side, side)``: left and right, or top and bottom (section 4.2)."""
     left = side // 2
     both = torch.cat([hill(side, left, like), -hill(side, side - left, like)], 1)
     both = both / norms.l2(both[None])
