@@ -1,0 +1,146 @@
+"""Attacks that see no gradient, share one perturbation or change one place, against known truths."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor
+
+from attacks import norms
+from attacks.core import Attack, Criterion, Query, Step, answer, walk
+from attacks.random_direction import RandomDirection
+from attacks.random_noise import RandomNoise
+from attacks.square import Square, bump, hill
+from tests.attack_contract import one_thread as one_thread
+from tests.attack_contract import pictures, smooth_net
+from tests.test_attacks_optimum import SHAPES, Linear, aim, inner
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+
+def margins(net: torch.nn.Module, x: Tensor, criterion: Criterion) -> Tensor:
+    return criterion.margin(answer(net, Query(x, None)).logits)
+
+
+def steps(attack: Attack, net: torch.nn.Module, x: Tensor, criterion: Criterion) -> list[Step]:
+    return list(walk(attack.search(x, criterion, torch.Generator().manual_seed(5)), net, criterion))
+
+
+# Controls
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("norm", ["linf", "l2"])
+@pytest.mark.parametrize("kind", [RandomNoise, RandomDirection])
+def test_noise_is_as_large_as_the_budget(kind: type[RandomNoise], norm: str, shape: tuple[int, ...]) -> None:
+    """In saturated pictures too: what one value may not go, the others go further."""
+    x = pictures(shape)
+    net = Linear(x, 0)
+    epsilon = 0.05 if norm == "linf" else 0.8
+    path = steps(kind(norm=norm, epsilon=epsilon, steps=5), net, x, aim(net, x, False)[0])
+    for index, step in enumerate(path[1:], 1):
+        size = norms.SIZES[norm](step.x.double() - x.double())
+        expected = epsilon * index / 5 if kind is RandomDirection else epsilon
+        assert (size - expected).abs().max() < 1e-6 and step.x.min() >= 0 and step.x.max() <= 1
+
+
+def test_a_budget_larger_than_the_box_ends_in_its_corner() -> None:
+    x = pictures((3, 1, 4, 4))
+    net = Linear(x, 0)
+    path = steps(RandomNoise(norm="l2", epsilon=100.0, steps=3), net, x, aim(net, x, False)[0])
+    assert all(((step.x == 0) | (step.x == 1)).all() for step in path[1:])
+
+
+@pytest.mark.parametrize("norm", ["linf", "l2"])
+def test_the_last_noise_is_the_best_draw(norm: str) -> None:
+    x = pictures((4, 3, 8, 8))
+    net = smooth_net(3, 8)
+    criterion = Criterion(answer(net, Query(x, None)).logits.argmax(1), False)
+    path = steps(RandomNoise(norm=norm, steps=9), net, x, criterion)
+    drawn = torch.stack([criterion.margin(step.evaluation.logits) for step in path[1:-1]])
+    assert len(drawn) == 9 and len(set(drawn[:, 0].tolist())) == 9
+    torch.testing.assert_close(margins(net, path[-1].x, criterion), drawn.amax(0))
+
+
+def test_a_random_direction_is_straight() -> None:
+    x = inner((2, 3, 8, 8))
+    net = Linear(x, 0)
+    path = steps(RandomDirection(norm="l2", epsilon=1.0, steps=8), net, x, aim(net, x, False)[0])
+    for index, step in enumerate(path):
+        torch.testing.assert_close(step.x - x, (path[-1].x - x) * index / 8, atol=1e-6, rtol=0)
+
+
+# Square
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("targeted", [False, True])
+def test_square_nears_the_best_corner(shape: tuple[int, ...], targeted: bool) -> None:
+    """On a linear network the best gain is that of a sign step: most of it within 500 queries.
+
+    Squares move neighbours alike, and where values beside each other pull in opposite directions (here
+    they do at random) only single pixels get the last of it.
+    """
+    x = pictures(shape)
+    net = Linear(x, 0)
+    criterion, way = aim(net, x, targeted)
+    best = ((x + 0.05 * way * net.w.sign()).clamp(0, 1) - x) * way * net.w
+    found = steps(Square(epsilon=0.05, steps=500), net, x, criterion)[-1].x
+    share = ((found - x) * way * net.w).flatten(1).sum(1) / best.flatten(1).sum(1)
+    assert share.min() > {4: 0.99, 8: 0.85, 16: 0.5}[shape[2]]
+    edge = torch.minimum(torch.maximum((found - x).abs(), 0.05 * ((found == 0) | (found == 1))), x * 0 + 0.05)
+    torch.testing.assert_close(edge, x * 0 + 0.05, atol=1e-6, rtol=0)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_square_l2_uses_the_whole_budget(shape: tuple[int, ...]) -> None:
+    x = inner(shape)
+    net = Linear(x, 0)
+    criterion, way = aim(net, x, False)
+    path = steps(Square(norm="l2", epsilon=0.5, steps=400), net, x, criterion)
+    for step in path[1:]:
+        assert (norms.l2(step.x.double() - x.double()) - 0.5).abs().max() < 2e-6
+    gain = ((path[-1].x - x) * way * net.w).flatten(1).sum(1)
+    assert gain.min() > 0.5 * {4: 0.8, 8: 0.4, 16: 0.3}[shape[2]]
+
+
+def test_square_is_the_schedule_of_the_paper() -> None:
+    """It is .8, .4, .2 ... of the picture after 10, 50, 200 ... of 10,000 queries, at least a pixel wide."""
+    x = torch.zeros(1, 3, 224, 224)
+    sides = [Square(steps=10_000).side(i, x) for i in (0, 10, 11, 51, 201, 501, 1001, 2001, 4001, 6001, 8001)]
+    shares = [0.8, 0.8, *(0.8 / 2**k for k in range(1, 10))]
+    assert sides == [round((p * 224 * 224) ** 0.5) for p in shares]
+    assert Square(steps=100).side(99, torch.zeros(1, 1, 4, 4)) == 1
+    assert Square(norm="l2", steps=100).side(99, x) == 9 and Square(norm="l2").side(0, x) == 201
+
+
+def test_bumps_are_those_of_equation_2() -> None:
+    """By hand for a side of 5: two hills of unit length, one up and one down."""
+    like = torch.zeros(1)
+    ring = [1 / 9, 1 / 9 + 1 / 4, 1 / 9 + 1 / 4 + 1]
+    tall = hill(5, 5, like)
+    assert torch.allclose(tall[2], torch.tensor([ring[0], ring[1], ring[2], ring[1], ring[0]]))
+    assert torch.allclose(tall[0], torch.full((5,), ring[0])) and torch.equal(tall, tall.T)
+    both = bump(5, False, like)
+    assert both.shape == (5, 5) and both[:, :2].min() > 0 and both[:, 2:].max() < 0
+    assert abs(both.norm() - 1) < 1e-6 and torch.equal(bump(5, True, like), both.T)
+
+
+# Every attack that sees no gradient
+
+
+@pytest.mark.parametrize("targeted", [False, True])
+@pytest.mark.parametrize("attack", [Square(steps=30), Square(steps=30, norm="l2")], ids=repr)
+def test_no_gradient_is_asked_for(attack: Attack, targeted: bool) -> None:
+    x = pictures((2, 3, 8, 8))
+    net = smooth_net(3, 8)
+    logits = answer(net, Query(x, None)).logits
+    criterion = Criterion(logits.argmin(1) if targeted else logits.argmax(1), targeted)
+    search = attack.search(x, criterion, torch.Generator().manual_seed(0))
+    query, asked = next(search), 0
+    try:
+        while True:
+            assert query.objective is None
+            query, asked = search.send(answer(net, query)), asked + 1
+    except StopIteration:
+        assert asked == attack.updates()
