@@ -1,0 +1,87 @@
+"""Rony et al.: Decoupling Direction and Norm for Efficient Gradient-Based L2 Adversarial Attacks. https://arxiv.org/abs/1811.09600."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from attacks import norms
+from attacks.core import Attack, AttackCard, Criterion, Query, Search, setting
+from attacks.smallest import Smallest, wide
+
+
+@dataclass(frozen=True)
+class DDN(Attack):
+    """Gradient steps on the sphere of a radius that shrinks inside the class aimed for and grows outside
+    (algorithm 1), so that direction and length of the perturbation never compete for one weight.
+
+    After the sphere comes the box, as published. There the perturbation may fall short of the radius; in
+    the next step the radius decides again, so where pixels saturate it grows until the others make up for
+    them. Pictures are not rounded to 256 levels, which for a small perturbation is most of its length.
+    """
+
+    card: ClassVar[AttackCard] = AttackCard(
+        name="ddn",
+        title="DDN",
+        summary="Walks on a sphere that shrinks while the network is fooled, and grows while it is not.",
+        paper="Decoupling Direction and Norm for Efficient Gradient-Based L2 Adversarial Attacks",
+        url="https://arxiv.org/abs/1811.09600",
+        year=2018,
+        access="white-box",
+        kind="minimal",
+    )
+
+    steps: int = setting(
+        100, "Steps", "How often the gradient is followed.", low=0, high=10_000, soft_high=300, main=True
+    )
+    init_epsilon: float = setting(
+        1.0,
+        "First length",
+        "The radius of the first sphere.",
+        low=0.001,
+        high=1000,
+        soft_high=10,
+        step=0.05,
+        unit="distance",
+        main=True,
+    )
+    gamma: float = setting(
+        0.05,
+        "Change of length",
+        "By which share the radius shrinks or grows in a step.",
+        low=0,
+        high=0.9,
+        soft_high=0.3,
+        step=0.005,
+    )
+
+    def search(self, x: Tensor, criterion: Criterion, rng: torch.Generator) -> Search:
+        """Yield ``x``, one picture a step, and last the shortest that fools; see `Attack.search`."""
+        best, adv, delta = Smallest(x), x, torch.zeros_like(x)
+        epsilon = x.new_full((len(x),), self.init_epsilon)
+        farthest = norms.l2(torch.maximum(x, 1 - x))
+        answer = yield Query(x, criterion.loss if self.steps else None)
+        for step in range(self.steps):
+            fooled = criterion.met(answer.logits)
+            best.see(adv, norms.l2(delta), fooled)
+            delta = delta - annealed(1.0, 0.01, step / self.steps) * norms.L2.steepest(answer.gradient)
+            epsilon = epsilon * torch.where(fooled, 1 - self.gamma, 1 + self.gamma)
+            epsilon = torch.minimum(epsilon, farthest)
+            adv = (x + wide(epsilon, x) * norms.L2.steepest(delta)).clamp(0, 1)
+            delta = adv - x
+            left = self.steps - step - 1
+            adv = adv if left else best.otherwise(adv)
+            answer = yield Query(adv, criterion.loss if left else None)
+
+    def updates(self) -> int:
+        """Return the number of steps."""
+        return self.steps
+
+
+def annealed(first: float, last: float, progress: float) -> float:
+    """Return the value at ``progress`` in [0, 1] on the half cosine from ``first`` to ``last``."""
+    return last + (first - last) * (1 + math.cos(math.pi * progress)) / 2
