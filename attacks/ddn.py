@@ -33,6 +33,9 @@ class DDN(Attack):
         year=2018,
         access="white-box",
         kind="minimal",
+        rule=r"\delta_{k+1} = \epsilon_{k+1}\,\frac{\delta_k - \alpha_k\,g_k/\|g_k\|_2}{\|\delta_k "
+        r"- \alpha_k\,g_k/\|g_k\|_2\|_2},\qquad \epsilon_{k+1} = (1 \mp \gamma)\,\epsilon_k",
+        use="The smallest l2 change at a fixed, low cost; the one to prefer when there is time for one only.",
     )
 
     steps: int = setting(

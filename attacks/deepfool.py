@@ -37,6 +37,10 @@ class DeepFool(Attack):
         year=2015,
         access="white-box",
         kind="minimal",
+        rule=r"r_k = \frac{|f_l(x_k)|}{\|\nabla f_l(x_k)\|_2^2}\,\nabla f_l(x_k),\quad l = "
+        r"\arg\min_j \frac{|f_j(x_k)|}{\|\nabla f_j(x_k)\|_2},\qquad x' = x + "
+        r"(1+\eta)\textstyle\sum_k r_k",
+        use="Measuring in a handful of steps about how far the nearest other answer is.",
     )
     ends: ClassVar[str] = "every picture is fooled"
 

@@ -31,6 +31,9 @@ class RandomNoise(Attack):
         year=2016,
         access="control",
         kind="budget",
+        rule=r"x' = \mathrm{clip}_{[0,1]}(x + \epsilon\,u),\qquad u_i = \pm 1\ \text{(linf)}\ \ "
+        r"\text{or}\ \ u = v/\|v\|_2,\ v \sim \mathcal N(0, I)\ \text{(l2)}",
+        use="Asking whether it is just noise: the same size of change, without a direction.",
     )
 
     epsilon: float = setting(

@@ -37,6 +37,9 @@ class Square(Attack):
         year=2019,
         access="score-based",
         kind="budget",
+        rule=r"\delta \leftarrow \delta + \text{square of } \pm\epsilon \ \text{ if }\ \ell(x + "
+        r"\delta_{\text{new}}) < \ell(x + \delta)",
+        use="A network of which only the probabilities are known; strong, and blind to hidden gradients.",
     )
 
     epsilon: float = setting(

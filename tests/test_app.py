@@ -276,6 +276,17 @@ def test_run_carries_out_what_the_controls_say(open_page, engine):
     assert recipe.build().bound() == ("linf", pytest.approx(4 / 255))
 
 
+def test_a_part_and_a_row_of_successes_are_carried_out(open_page, engine):
+    app = open_page(target=other(engine), steps="4", stop="7x")
+    assert widget(app, "stop_times").value == 7
+    app = change(app, "part", True)
+    app = change(app, "region_x", (0.0, 0.5))
+    assert address(app)["region"] == "0,0.25,0.5,0.75"
+    recipe = engine.run(live_view(press(app, "start"))["run"]).recipe
+    assert recipe.region == (0, 0.25, 0.5, 0.75) and (recipe.stop.rule, recipe.stop.times) == ("row", 7)
+    assert widget(open_page(region="0,0.25,0.5,0.75"), "region_y").value == (0.25, 0.75)
+
+
 def test_a_new_run_ends_the_one_before(open_page, engine):
     app = press(open_page(attack="bim", steps="10000", stop="steps"), "start")
     first = engine.run(live_view(app)["run"])

@@ -65,6 +65,16 @@ def test_a_targeted_attack_stops_at_success(tmp_path: Path, capsys: pytest.Captu
     assert str(tmp_path) in capsys.readouterr().out
 
 
+def test_a_region_and_successes_in_a_row(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    more = ["--stop", "2x", "--region", "0,0,0.5,1", "--set", "steps=60", "--set", "epsilon=64/255"]
+    assert main([*ATTACK, *more, "--out", str(tmp_path)]) == 0
+    result = json.loads((tmp_path / "result.json").read_text())
+    assert result["stopped_because"] == "row" and result["recipe"]["region"] == [0, 0, 0.5, 1]
+    pictures = [np.asarray(Image.open(tmp_path / f"{name}.png")) for name in ("original", "adversarial")]
+    change, middle = pictures[0] != pictures[1], pictures[0].shape[1] // 2
+    assert change[:, :middle].any() and not change[:, middle:].any()
+
+
 REFUSALS = {
     "no file": (["classify", "nowhere.jpg"], "nowhere.jpg"),
     "a folder": (["classify", "assets"], "assets"),
@@ -76,6 +86,7 @@ REFUSALS = {
     "value": ([*ATTACK, "--set", "epsilon=2"], "epsilon"),
     "pair": ([*ATTACK, "--set", "epsilon"], "NAME=VALUE"),
     "target": ([*ATTACK, "--target", "unicorn"], "unicorn"),
+    "region": ([*ATTACK, "--region", "0,0,0,1"], "left,top,right,bottom"),
     "stop": ([*ATTACK, "--stop", "never"], "never"),
     "seed": ([*ATTACK, "--seed", "-1"], "seed"),
 }
