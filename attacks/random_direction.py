@@ -25,6 +25,8 @@ class RandomDirection(RandomNoise):
         name="random_direction",
         title="Random direction",
         summary="One direction drawn at random, walked as far as an attack would go.",
+        rule=r"x_k = \mathrm{clip}_{[0,1]}\bigl(x + \tfrac{k}{n}\,\epsilon\,u\bigr)",
+        use="Seeing how little happens along a direction that nobody chose.",
     )
 
     steps: int = setting(
