@@ -2,21 +2,40 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 
 from attacks import norms
-from attacks.core import Attack, AttackCard, Criterion, Query, Range, Search, setting
+from attacks.core import Attack, AttackCard, Criterion, Evaluation, Query, Range, Search, setting
+
+Descent = Generator[Query, Evaluation, tuple[Tensor, Tensor]]
+
+
+def budget() -> Any:
+    """Declare the field ``epsilon`` of an attack that keeps to a ball of any norm."""
+    return setting(
+        None,
+        "Largest change",
+        "How far the picture may move in all: any single value (linf), or all of them together (l2, l1).",
+        by={
+            "linf": Range(8 / 255, 0, 1, 64 / 255, 0.25 / 255, "level"),
+            "l2": Range(3, 0, 1000, 20, 0.05, "distance"),
+            "l1": Range(60, 0, 100_000, 500, 0.5, "distance"),
+        },
+        main=True,
+    )
 
 
 @dataclass(frozen=True)
 class BIM(Attack):
     """Many small steps along the sign of the gradient, each followed by a clip (equation 2).
 
-    Also known as I-FGSM. Under "l2" the step goes along the gradient itself, at unit length.
+    Also known as I-FGSM. Under "l2" the step goes along the gradient itself, at unit length; under "l1"
+    it goes to the few values with the largest gradient, each as far as [0, 1] lets it (`norms.L1`).
     The default number of steps is the paper's min(epsilon + 4, 1.25 epsilon) at 8 levels.
     After a step the picture is clamped to [0, 1] and then projected into the ball.
     """
@@ -35,16 +54,7 @@ class BIM(Attack):
         use="Watching a decision tip step by step; with a small step the picture changes invisibly.",
     )
 
-    epsilon: float = setting(
-        None,
-        "Largest change",
-        "How far the picture may move in all: any single value (linf), or all of them together (l2).",
-        by={
-            "linf": Range(8 / 255, 0, 1, 64 / 255, 0.25 / 255, "level"),
-            "l2": Range(3, 0, 1000, 20, 0.05, "distance"),
-        },
-        main=True,
-    )
+    epsilon: float = budget()
     step_size: float = setting(
         None,
         "Step size",
@@ -52,6 +62,7 @@ class BIM(Attack):
         by={
             "linf": Range(1 / 255, 0, 1, 16 / 255, 0.05 / 255, "level"),
             "l2": Range(0.2, 0, 1000, 5, 0.01, "distance"),
+            "l1": Range(6, 0, 100_000, 50, 0.1, "distance"),
         },
         main=True,
     )
@@ -61,22 +72,24 @@ class BIM(Attack):
     norm: str = setting(
         "linf",
         "Distance",
-        "What counts as far: the largest change (linf) or its length (l2).",
-        choices=("linf", "l2"),
+        "What counts as far: the largest change (linf), the length of all (l2) or their sum (l1).",
+        choices=("linf", "l2", "l1"),
     )
 
     def search(self, x: Tensor, criterion: Criterion, rng: torch.Generator) -> Search:
         """Yield ``x`` and one picture a step; see `Attack.search`."""
         yield from self.descend(x, x, criterion)
 
-    def descend(self, x: Tensor, adv: Tensor, criterion: Criterion) -> Search:
-        """Follow the gradient from ``adv`` within the budget around ``x``."""
+    def descend(self, x: Tensor, adv: Tensor, criterion: Criterion) -> Descent:
+        """Follow the gradient from ``adv`` within the budget around ``x``; return the last picture and
+        its logits."""
         norm = norms.get(self.norm)
         answer = yield Query(adv, criterion.loss if self.steps else None)
         for left in reversed(range(self.steps)):
-            adv = adv - self.step_size * norm.steepest(answer.gradient)
-            adv = norm.project(x, adv.clamp(0, 1), self.epsilon)
+            adv = norm.climb(adv, -answer.gradient, self.step_size)
+            adv = norm.project(x, adv, self.epsilon)
             answer = yield Query(adv, criterion.loss if left else None)
+        return adv, answer.logits
 
     def updates(self) -> int:
         """Return the number of steps."""

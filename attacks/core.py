@@ -177,7 +177,8 @@ class Setting:
     ``label`` is a person's word, ``name`` the field's term. ``type``: "float", "int", "bool"
     or "str". ``main``: shown at first sight. ``low``, ``high``, ``soft_high``, ``step``: see `Range`.
     ``unit``: "level" is a distance on the [0, 1] pixel scale, shown as k/255 and %; "distance" is
-    a Euclidean length over all values of the picture, on the same scale; "" is a bare number.
+    a length over all values of the picture (Euclidean, or under l1 their sum), on the same scale; "" is
+    a bare number.
     ``by``: the field's `Range` for each value of the field ``norm``, where it depends on that;
     `Attack.settings` has then already put the right one in place.
     """

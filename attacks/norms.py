@@ -25,6 +25,8 @@ class Norm:
     ``size(delta) -> (n,)``: how large each perturbation is.
     ``steepest(grad)``: the step of size 1 along which a linear function grows most; a row
     whose gradient is zero gets a zero step.
+    ``climb(adv, grad, size)``: ``adv`` in [0, 1] after a step of that size up the gradient, clamped
+    to [0, 1]. Under l1 it spends the whole size on values that have room to move (see `_fill`).
     ``project(x, adv, epsilon)``: ``adv`` brought to within ``epsilon`` of ``x``. Where both
     lie in a box the result does too, so clamp first and project after: the other order
     leaves part of the budget unused wherever pixels saturate.
@@ -35,6 +37,7 @@ class Norm:
     name: str
     size: Measure
     steepest: Measure
+    climb: Callable[[Tensor, Tensor, float | Tensor], Tensor]
     project: Callable[[Tensor, Tensor, float], Tensor]
     sample: Callable[[Tensor, float, torch.Generator], Tensor]
 
@@ -60,6 +63,10 @@ def l2(delta: Tensor) -> Tensor:
 def linf(delta: Tensor) -> Tensor:
     """Return ``(n,)``: the largest change of any value."""
     return delta.abs().flatten(1).amax(1)
+
+
+def _climb(steepest: Measure) -> Callable[[Tensor, Tensor, float | Tensor], Tensor]:
+    return lambda adv, grad, size: (adv + size * steepest(grad)).clamp(0, 1)
 
 
 def _box_project(x: Tensor, adv: Tensor, epsilon: float) -> Tensor:
@@ -92,20 +99,79 @@ def _sphere_sample(x: Tensor, epsilon: float, rng: torch.Generator) -> Tensor:
     return x + (_wide(radius, x) * direction).to(x.device)
 
 
+def _largest(grad: Tensor) -> Tensor:
+    flat = grad.flatten(1)
+    top = flat.abs().argmax(1, keepdim=True)
+    return torch.zeros_like(flat).scatter(1, top, flat.gather(1, top).sign()).view_as(grad)
+
+
+def _fill(adv: Tensor, grad: Tensor, size: float | Tensor) -> Tensor:
+    """Return ``adv`` after the best step of l1 size ``size`` that stays in [0, 1].
+
+    The largest gradient's value goes as far as the box lets it, then the next largest, until the size
+    is spent: proposition 2.3 of Croce and Hein 2021 (https://arxiv.org/abs/2103.01208), of which the
+    sparse step of Tramer and Boneh 2019 is the case in which every value gets an equal share.
+    """
+    flat, slope = _exact(adv.flatten(1)), grad.flatten(1)
+    room = torch.where(slope > 0, 1 - flat, flat) * slope.ne(0)
+    order = slope.abs().sort(dim=1, descending=True, stable=True).indices
+    sorted_room = room.gather(1, order)
+    spent = sorted_room.cumsum(1) - sorted_room
+    budget = torch.as_tensor(size, dtype=room.dtype, device=room.device).reshape(-1, 1)
+    share = (budget - spent).clamp(min=0).minimum(sorted_room)
+    move = torch.zeros_like(room).scatter(1, order, share) * slope.sign()
+    return (flat + move).to(adv.dtype).view_as(adv).clamp(0, 1)
+
+
+def _diamond_project(x: Tensor, adv: Tensor, epsilon: float) -> Tensor:
+    # Duchi et al. 2008, figure 1: all sizes shrink by the one theta that leaves epsilon in all.
+    delta = _exact(adv.flatten(1)) - _exact(x.flatten(1))
+    sizes = delta.abs()
+    top = sizes.sort(dim=1, descending=True).values
+    excess = top.cumsum(1) - epsilon
+    rank = torch.arange(1, top.shape[1] + 1, device=top.device)
+    rho = (top * rank > excess).sum(1, keepdim=True).clamp(min=1)
+    theta = excess.gather(1, rho - 1) / rho
+    near = _towards(x, (delta.sign() * (sizes - theta).clamp(min=0)).view_as(x))
+    return torch.where(_wide(sizes.sum(1) > epsilon, x), near, adv)
+
+
+def _diamond_sample(x: Tensor, epsilon: float, rng: torch.Generator) -> Tensor:
+    # Spacings of exponentials are uniform on the simplex; the last one is the distance to the surface.
+    sizes = -torch.rand(len(x), x[0].numel() + 1, generator=rng, dtype=x.dtype).neg().log1p()
+    sign = 2 * torch.randint(2, x.shape, generator=rng).to(x.dtype) - 1
+    share = sizes[:, :-1] / sizes.sum(1, keepdim=True)
+    return _towards(x, (epsilon * share.view_as(sign) * sign).to(x.device))
+
+
+def _towards(x: Tensor, delta: Tensor) -> Tensor:
+    """Return ``x + delta`` in the type of ``x``, each value rounded towards ``x``: 150,000 values
+    rounded to the nearest may together overrun an l1 budget."""
+    exact = _exact(delta)
+    end = (_exact(x) + exact).to(x.dtype)
+    beyond = (_exact(end) - _exact(x)).abs() > exact.abs()
+    return torch.where(beyond, torch.nextafter(end, x), end)
+
+
+def _exact(values: Tensor) -> Tensor:
+    return values if values.device.type == "mps" else values.double()  # which has no float64
+
+
 def _wide(values: Tensor, like: Tensor) -> Tensor:
     return values.view(-1, *[1] * (like.dim() - 1))
 
 
-LINF = Norm("linf", linf, torch.sign, _box_project, _box_sample)
-L2 = Norm("l2", l2, _unit, _sphere_project, _sphere_sample)
+LINF = Norm("linf", linf, torch.sign, _climb(torch.sign), _box_project, _box_sample)
+L2 = Norm("l2", l2, _unit, _climb(_unit), _sphere_project, _sphere_sample)
+L1 = Norm("l1", l1, _largest, _fill, _diamond_project, _diamond_sample)
 
 SIZES: dict[str, Measure] = {"linf": linf, "l2": l2, "l1": l1, "l0": l0}
 """Every way in which a perturbation is measured, by name."""
 
 
 def get(name: str) -> Norm:
-    """Return the norm called "linf" or "l2", or raise `errors.UnknownName`."""
-    known = {norm.name: norm for norm in (LINF, L2)}
+    """Return the norm called "linf", "l2" or "l1", or raise `errors.UnknownName`."""
+    known = {norm.name: norm for norm in (LINF, L2, L1)}
     if name not in known:
         raise UnknownName.of("norm", name, known)
     return known[name]

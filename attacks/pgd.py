@@ -42,18 +42,49 @@ class PGD(BIM):
         False, "Random start", "Begin at a random picture within the largest change; the seed decides which."
     )
 
+    restarts: int = setting(
+        1,
+        "Attempts",
+        "How often to begin anew, at a random picture; the best end counts.",
+        low=1,
+        high=100,
+        soft_high=20,
+    )
+
     def search(self, x: Tensor, criterion: Criterion, rng: torch.Generator) -> Search:
-        """Yield ``x``, the random start if one is wanted, and one picture a step; see `Attack.search`."""
+        """Yield ``x``, the random start if one is wanted, and one picture a step; with more attempts than
+        one theirs too, and at last the end of the best (per row the highest margin). See `Attack.search`.
+        """
         start = x
         if self._jumps():
             yield Query(x, None)
-            norm = norms.get(self.norm)
-            start = norm.project(x, norm.sample(x, self.epsilon, rng).clamp(0, 1), self.epsilon)
-        yield from self.descend(x, start, criterion)
+            start = self.jump(x, rng)
+        best, logits = yield from self.descend(x, start, criterion)
+        for _ in range(self._further()):
+            adv, found = yield from self.descend(x, self.jump(x, rng), criterion)
+            better = criterion.margin(found) > criterion.margin(logits)
+            best = torch.where(better.view(-1, 1, 1, 1), adv, best)
+            logits = torch.where(better[:, None], found, logits)
+        if self._further():
+            yield Query(best, None)
+
+    def jump(self, x: Tensor, rng: torch.Generator) -> Tensor:
+        """Return a random picture of the ball around ``x``, clamped to [0, 1]."""
+        norm = norms.get(self.norm)
+        return norm.project(x, norm.sample(x, self.epsilon, rng).clamp(0, 1), self.epsilon)
 
     def updates(self) -> int:
-        """Return the number of steps, the jump to the random start included."""
-        return self.steps + self._jumps()
+        """Return the number of steps and of jumps to a random start; with more attempts than one, also
+        the return to the best."""
+        further = self._further()
+        return self.steps + self._jumps() + further * (self.steps + 1) + bool(further)
+
+    def stochastic(self) -> bool:
+        """Say whether there is a random start."""
+        return self.random_start or self.restarts > 1
 
     def _jumps(self) -> bool:
         return self.random_start and self.steps > 0
+
+    def _further(self) -> int:
+        return self.restarts - 1 if self.steps else 0

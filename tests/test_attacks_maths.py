@@ -18,7 +18,7 @@ from tests.attack_contract import briefly, pictures, smooth_net
 from tests.attack_contract import one_thread as one_thread
 
 pytestmark = pytest.mark.usefixtures("one_thread")
-BALLS = [norms.LINF, norms.L2]
+BALLS = [norms.LINF, norms.L2, norms.L1]
 SHAPES = st.tuples(st.integers(1, 3), st.sampled_from([1, 3]), st.integers(1, 9), st.integers(1, 9))
 SEEDS = st.integers(0, 2**31)
 EPSILONS = st.one_of(st.just(0.0), st.floats(1e-4, 1), st.sampled_from([8 / 255, 0.01 / 255, 3.0]))
@@ -88,7 +88,7 @@ def test_steepest_direction(scale: float) -> None:
     """Size 1 and the dual norm as its slope, however small or large the gradient; zero stays zero."""
     grad = noise((3, 2, 5, 5), 0) * scale
     grad[1] = 0
-    for norm, dual in ((norms.LINF, 1), (norms.L2, 2)):
+    for norm, dual in ((norms.LINF, 1), (norms.L2, 2), (norms.L1, float("inf"))):
         step = norm.steepest(grad)
         assert torch.equal(step[1], torch.zeros_like(step[1]))
         torch.testing.assert_close(norm.size(step)[[0, 2]], torch.ones(2))

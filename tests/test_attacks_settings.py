@@ -26,7 +26,7 @@ from tests.attack_contract import briefly
 EVERY = [
     (kind.card.name, norm, each)
     for kind in attacks.registry().values()
-    for norm in ("linf", "l2")
+    for norm in ("linf", "l2", "l1")
     for each in kind.settings(norm)
 ]
 NAMES = [f"{name}-{norm}-{each.name}" for name, norm, each in EVERY]
@@ -108,7 +108,7 @@ def test_parse(name: str, text: str, value: object) -> None:
         ("steps", "nan", "a whole number from 0 to 10,000"),
         ("steps", "2.5", "a whole number from 0 to 10,000"),
         ("steps", "8/4", "a whole number from 0 to 10,000"),
-        ("norm", "l7", "one of linf, l2, got “l7”"),
+        ("norm", "l7", "one of linf, l2, l1, got “l7”"),
         ("random_start", "maybe", "true or false, got “maybe”"),
     ],
 )
@@ -131,7 +131,7 @@ def test_refusals_say_what_was_expected_and_what_came(name: str, text: str, expe
         {"steps": float("inf")},
         {"steps": True},
         {"steps": None},
-        {"norm": "l1"},
+        {"norm": "l0"},
         {"norm": None},
         {"norm": "l2", "epsilon": 1001},
         {"norm": "l2", "step_size": -1.0},
