@@ -41,6 +41,10 @@ class Norm:
     project: Callable[[Tensor, Tensor, float], Tensor]
     sample: Callable[[Tensor, float, torch.Generator], Tensor]
 
+    def jump(self, x: Tensor, epsilon: float, rng: torch.Generator) -> Tensor:
+        """Return a random picture in [0, 1] within ``epsilon`` of ``x``."""
+        return self.project(x, self.sample(x, epsilon, rng).clamp(0, 1), epsilon)
+
 
 def l0(delta: Tensor) -> Tensor:
     """Return ``(n,)``: how many values (a pixel has one per channel) differ."""

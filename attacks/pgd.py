@@ -55,23 +55,18 @@ class PGD(BIM):
         """Yield ``x``, the random start if one is wanted, and one picture a step; with more attempts than
         one theirs too, and at last the end of the best (per row the highest margin). See `Attack.search`.
         """
-        start = x
+        start, norm = x, norms.get(self.norm)
         if self._jumps():
             yield Query(x, None)
-            start = self.jump(x, rng)
+            start = norm.jump(x, self.epsilon, rng)
         best, logits = yield from self.descend(x, start, criterion)
         for _ in range(self._further()):
-            adv, found = yield from self.descend(x, self.jump(x, rng), criterion)
+            adv, found = yield from self.descend(x, norm.jump(x, self.epsilon, rng), criterion)
             better = criterion.margin(found) > criterion.margin(logits)
             best = torch.where(better.view(-1, 1, 1, 1), adv, best)
             logits = torch.where(better[:, None], found, logits)
         if self._further():
             yield Query(best, None)
-
-    def jump(self, x: Tensor, rng: torch.Generator) -> Tensor:
-        """Return a random picture of the ball around ``x``, clamped to [0, 1]."""
-        norm = norms.get(self.norm)
-        return norm.project(x, norm.sample(x, self.epsilon, rng).clamp(0, 1), self.epsilon)
 
     def updates(self) -> int:
         """Return the number of steps and of jumps to a random start; with more attempts than one, also

@@ -1,0 +1,58 @@
+"""Dong et al.: Boosting Adversarial Attacks with Momentum. https://arxiv.org/abs/1710.06081."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from attacks import norms
+from attacks.bim import BIM
+from attacks.core import AttackCard, Criterion, Query, Search, setting
+
+
+@dataclass(frozen=True)
+class MIFGSM(BIM):
+    """BIM along an accumulated gradient, ``g = momentum g + grad / |grad|_1`` (equations 6 and 7).
+
+    Before it is accumulated each gradient is brought to l1 size 1, so that steep places do not outweigh
+    the others. Under "l2" the step is that of equation 9. With a momentum of 0 this is BIM.
+    """
+
+    card: ClassVar[AttackCard] = AttackCard(
+        name="mi_fgsm",
+        title="MI-FGSM",
+        summary="BIM with momentum: what it finds fools other networks more often.",
+        paper="Boosting Adversarial Attacks with Momentum",
+        url="https://arxiv.org/abs/1710.06081",
+        year=2017,
+        access="white-box",
+        kind="budget",
+    )
+
+    momentum: float = setting(
+        1.0,
+        "Momentum",
+        "How much of the direction so far is kept: 0 for none, 1 for a plain sum.",
+        low=0,
+        high=2,
+        step=0.05,
+        main=True,
+    )
+
+    def search(self, x: Tensor, criterion: Criterion, rng: torch.Generator) -> Search:
+        """Yield ``x`` and one picture a step; see `Attack.search`."""
+        norm, adv, g = norms.get(self.norm), x, torch.zeros_like(x)
+        answer = yield Query(adv, criterion.loss if self.steps else None)
+        for left in reversed(range(self.steps)):
+            g = self.momentum * g + share(answer.gradient)
+            adv = norm.project(x, norm.climb(adv, -g, self.step_size), self.epsilon)
+            answer = yield Query(adv, criterion.loss if left else None)
+
+
+def share(grad: Tensor) -> Tensor:
+    """Return each row of ``grad`` divided by the sum of its sizes; a row of zeros stays as it is."""
+    size = norms.l1(grad).view(-1, 1, 1, 1)
+    return grad / torch.where(size > 0, size, 1)

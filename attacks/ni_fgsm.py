@@ -1,0 +1,47 @@
+"""Lin et al.: Nesterov Accelerated Gradient and Scale Invariance for Adversarial Attacks. https://arxiv.org/abs/1908.06281."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from attacks import norms
+from attacks.core import AttackCard, Criterion, Query, Search
+from attacks.mi_fgsm import MIFGSM, share
+
+
+@dataclass(frozen=True)
+class NIFGSM(MIFGSM):
+    """MI-FGSM that takes its gradient where the momentum is about to carry it (equations 6 to 8).
+
+    The point ahead, ``adv + step_size momentum g``, is a probe beside the step's picture; as in the
+    authors' code it may leave the budget and [0, 1], which the pictures never do, and ``g`` accumulates
+    gradients whose *mean* size is 1 (with the paper's sum the point ahead would be no distance away).
+    """
+
+    card: ClassVar[AttackCard] = AttackCard(
+        name="ni_fgsm",
+        title="NI-FGSM",
+        summary="Momentum that looks ahead: the gradient of where the next step is about to land.",
+        paper="Nesterov Accelerated Gradient and Scale Invariance for Adversarial Attacks",
+        url="https://arxiv.org/abs/1908.06281",
+        year=2019,
+        access="white-box",
+        kind="budget",
+    )
+
+    def search(self, x: Tensor, criterion: Criterion, rng: torch.Generator) -> Search:
+        """Yield ``x`` and one picture a step, with the point ahead as its probe; see `Attack.search`."""
+        norm, adv, g = norms.get(self.norm), x, torch.zeros_like(x)
+        answer = yield Query(adv, criterion.loss if self.steps else None)
+        for left in reversed(range(self.steps)):
+            g = self.momentum * g + share(answer.gradient[-len(x) :]) * x[0].numel()
+            adv = norm.project(x, norm.climb(adv, -g, self.step_size), self.epsilon)
+            if left:
+                ahead = adv - self.step_size * self.momentum * g
+                answer = yield Query(torch.cat([adv, ahead]), criterion.repeat(2).loss)
+        if self.steps:
+            yield Query(adv, None)
