@@ -1,0 +1,40 @@
+"""MI-FGSM beside torchattacks, ART and foolbox."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from attacks.mi_fgsm import MIFGSM
+from bench.parity import curved, peers
+
+EPSILON, STEP = 8 / 255, 2 / 255
+SIGNS = "foolbox accumulates the gradient's signs; the paper and we its share of the l1 size"
+
+
+def rows() -> list[dict[str, object]]:
+    """Return the comparisons; a library that is not installed is left out."""
+    return [row for targeted in (False, True) for steps in (1, 5, 20) for row in _rows(targeted, steps)]
+
+
+def _rows(targeted: bool, steps: int) -> list[dict[str, object]]:
+    net, x, criterion = at = curved.case(targeted)
+    what = f"linf 8/255, step 2/255, momentum 1, {steps} steps, {'' if targeted else 'un'}targeted"
+    attack = MIFGSM(epsilon=EPSILON, step_size=STEP, steps=steps)
+    ours = curved.run(attack, net, x, criterion)[-1].x
+    found = []
+    if name := peers.version("torchattacks"):
+        theirs = peers.torchattack("MIFGSM", *at, eps=EPSILON, alpha=STEP, steps=steps, decay=1.0)
+        found.append(curved.row(name, what, ours, theirs))
+    if name := peers.version("art"):
+        theirs = peers.art("MomentumIterativeMethod", *at, eps=EPSILON, eps_step=STEP, max_iter=steps)
+        found.append(curved.row(name, what, ours, theirs))
+    if name := peers.version("foolbox"):
+        options: dict[str, Any] = {
+            "momentum": 1.0,
+            "abs_stepsize": STEP,
+            "steps": steps,
+            "random_start": False,
+        }
+        theirs = peers.foolbox("LinfMomentumIterativeFastGradientMethod", *at, EPSILON, **options)
+        found.append(curved.row(name, what, ours, theirs, SIGNS if steps > 1 else ""))
+    return found
