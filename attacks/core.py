@@ -380,7 +380,7 @@ def walk(
     reached, index = (stop or Stop()).watch(criterion), 0
     try:
         query = next(search)
-        n = len(query.x)
+        n = len(criterion.label)
         while True:
             evaluation = answer(model, query)
             yield Step(index, query.x[:n], evaluation.head(n))
