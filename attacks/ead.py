@@ -1,0 +1,158 @@
+"""Chen et al.: EAD: Elastic-Net Attacks to Deep Neural Networks. https://arxiv.org/abs/1709.04114."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from dataclasses import dataclass
+from functools import partial
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from attacks import norms
+from attacks.core import Attack, AttackCard, Criterion, Evaluation, Query, Search, setting
+from attacks.smallest import Smallest, wide
+from attacks.weighing import Patience, Weight, shortfall
+
+
+@dataclass(frozen=True)
+class EAD(Attack):
+    """Carlini and Wagner's attack with the elastic net for a distance: squared length plus beta times the
+    sum of all changes (equation 7), which leaves most values exactly as they were.
+
+    Each step goes down the smooth part, then moves every value back by beta (`shrink`, equation 5). FISTA
+    (algorithm 1) takes the slope a little ahead of the picture shown; that point ahead is kept in [0, 1],
+    where the paper has no limit, and is asked about together with the picture.
+    """
+
+    card: ClassVar[AttackCard] = AttackCard(
+        name="ead",
+        title="EAD (elastic net)",
+        summary="Carlini & Wagner's attack with sparse changes: most values stay exactly as they were.",
+        paper="EAD: Elastic-Net Attacks to Deep Neural Networks via Adversarial Examples",
+        url="https://arxiv.org/abs/1709.04114",
+        year=2017,
+        access="white-box",
+        kind="minimal",
+    )
+    ends: ClassVar[str] = "the loss no longer falls"
+
+    steps: int = setting(
+        60, "Steps per round", "How often the picture moves.", low=0, high=10_000, soft_high=300, main=True
+    )
+    search_steps: int = setting(
+        4, "Rounds", "How many weights c are tried.", low=1, high=20, soft_high=10, main=True
+    )
+    beta: float = setting(
+        0.001,
+        "Sparseness beta",
+        "What the sum of all changes weighs against their squared length.",
+        low=0,
+        high=1,
+        soft_high=0.05,
+        step=0.0005,
+        main=True,
+    )
+    step_size: float = setting(
+        0.01,
+        "First step",
+        "The first factor of the slope; it falls to 0 in the course of a round.",
+        low=0.0001,
+        high=1,
+        soft_high=0.1,
+        step=0.001,
+    )
+    initial_const: float = setting(
+        1.0,
+        "First weight c",
+        "Resistance against distance, in the first round.",
+        low=1e-6,
+        high=1e6,
+        soft_high=100,
+    )
+    confidence: float = setting(
+        0.0, "Confidence", "By how much the logits are to win.", low=0, high=1000, soft_high=40, step=0.5
+    )
+    rule: str = setting(
+        "elastic",
+        "Nearest by",
+        "Which of the pictures that fool is kept: by the elastic net, or by the sum of changes alone.",
+        choices=("elastic", "l1"),
+    )
+    method: str = setting(
+        "fista", "Method", "With a look ahead (fista) or without (ista).", choices=("fista", "ista")
+    )
+    abort_early: bool = setting(
+        False, "Give up early", "End a round where a tenth of its steps brought nothing; apt for long rounds."
+    )
+
+    def search(self, x: Tensor, criterion: Criterion, rng: torch.Generator) -> Search:
+        """Yield ``x``, every picture of every round, and last the nearest that fools; see `Attack.search`."""
+        start = yield Query(x, partial(shortfall, criterion, self.confidence) if self.steps else None)
+        if not self.steps:
+            return
+        best, weight, adv = Smallest(x), Weight(x.new_full((len(x),), self.initial_const)), x
+        best.see(x, x.new_zeros(len(x)), self.enough(criterion, start))
+        for _ in range(self.search_steps):
+            adv, success = yield from self.descend(x, criterion, start, weight.c, best)
+            weight.adjust(success)
+        yield Query(best.otherwise(adv), None)
+
+    def descend(
+        self, x: Tensor, criterion: Criterion, answer: Evaluation, c: Tensor, best: Smallest
+    ) -> Generator[Query, Evaluation, tuple[Tensor, Tensor]]:
+        """Minimise with the weights ``c`` ``(n,)``, from ``x`` and the ``answer`` to it; return the last
+        pictures and which rows succeeded.
+        """
+        adv, ahead, success = x, x, self.enough(criterion, answer)
+        patience = Patience(self.steps, not self.abort_early)
+        for step in range(self.steps):
+            here = answer.head(len(x))
+            going = patience.left(
+                self.elastic(adv - x) + c * shortfall(criterion, self.confidence, here.logits)
+            )
+            if not going.any():
+                break
+            slope = 2 * (ahead - x) + wide(c, x) * answer.gradient[-len(x) :]
+            length = self.step_size * (1 - step / self.steps) ** 0.5
+            moved = torch.where(wide(going, x), shrink(ahead - length * slope, x, self.beta), adv)
+            lead = step / (step + 3) if self.method == "fista" else 0
+            adv, ahead = moved, (moved + lead * (moved - adv)).clamp(0, 1)
+            answer = yield self.question(adv, ahead, criterion, step == self.steps - 1)
+            fooled = self.enough(criterion, answer.head(len(x)))
+            best.see(adv, self.distance(adv - x), fooled)
+            success = success | fooled
+        return adv, success
+
+    def question(self, adv: Tensor, ahead: Tensor, criterion: Criterion, last: bool) -> Query:
+        """Return the query about ``adv`` and, where the slope will be needed, the points ``ahead`` of it."""
+        if last:
+            return Query(adv, None)
+        if self.method == "ista":
+            return Query(adv, partial(shortfall, criterion, self.confidence))
+        return Query(torch.cat([adv, ahead]), partial(shortfall, criterion.repeat(2), self.confidence))
+
+    def enough(self, criterion: Criterion, answer: Evaluation) -> Tensor:
+        """Return ``(n,)`` booleans: the margin exceeds the confidence asked for."""
+        return criterion.margin(answer.logits) > self.confidence
+
+    def elastic(self, delta: Tensor) -> Tensor:
+        """Return ``(n,)``: the squared length plus beta times the sum of all changes."""
+        return norms.l2(delta) ** 2 + self.beta * norms.l1(delta)
+
+    def distance(self, delta: Tensor) -> Tensor:
+        """Return ``(n,)``: what the result is to have least of."""
+        return norms.l1(delta) if self.rule == "l1" else self.elastic(delta)
+
+    def updates(self) -> int:
+        """Return the number of steps in all rounds, and one for the picture found."""
+        return self.search_steps * self.steps + 1 if self.steps else 0
+
+
+def shrink(z: Tensor, x: Tensor, beta: float) -> Tensor:
+    """Return ``z`` moved towards ``x`` by ``beta`` in every value, no farther than to ``x``, in [0, 1]
+    (equation 5).
+    """
+    delta = z - x
+    return torch.where(delta.abs() > beta, (z - beta * delta.sign()).clamp(0, 1), x)
