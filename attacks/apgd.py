@@ -41,6 +41,9 @@ class APGD(Attack):
         year=2020,
         access="white-box",
         kind="budget",
+        rule=r"x_{k+1} = \Pi\bigl(x_k + .75\,(z_{k+1} - x_k) + .25\,(x_k - x_{k-1})\bigr),\quad "
+        r"z_{k+1} = \Pi\bigl(x_k - \eta_k\,\mathrm{sign}\,g_k\bigr)",
+        use="Testing robustness without choosing a step size; its DLR loss does not mind a sure network.",
     )
 
     epsilon: float = budget()

@@ -39,6 +39,9 @@ class CarliniWagner(Attack):
         year=2016,
         access="white-box",
         kind="minimal",
+        rule=r"\min_w\ \|x' - x\|_2^2 + c\,\max\bigl(\max_{i\ne t} z_i(x') - "
+        r"z_t(x'),\,-\kappa\bigr),\qquad x' = \tfrac12(\tanh w + 1)",
+        use="Very small changes with a chosen confidence, when many gradients may be spent.",
     )
     ends: ClassVar[str] = "the loss no longer falls"
 

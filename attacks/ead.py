@@ -35,6 +35,8 @@ class EAD(Attack):
         year=2017,
         access="white-box",
         kind="minimal",
+        rule=r"\min_{x'}\ c\,f(x') + \|x' - x\|_2^2 + \beta\,\|x' - x\|_1",
+        use="Changes that are small in sum: few pixels move, and most stay exactly as they were.",
     )
     ends: ClassVar[str] = "the loss no longer falls"
 

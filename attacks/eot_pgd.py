@@ -34,6 +34,9 @@ class EOTPGD(BIM):
         year=2017,
         access="white-box",
         kind="budget",
+        rule=r"x_{k+1} = \Pi\bigl(x_k - \alpha\,\mathrm{sign}\ \mathbb E_{t\sim T}\,\nabla_x "
+        r"\ell(t(x_k))\bigr)",
+        use="Pictures that still fool after resizing, JPEG, noise or a turn; networks that throw dice.",
     )
 
     steps: int = setting(

@@ -38,6 +38,9 @@ class FMN(Attack):
         year=2021,
         access="white-box",
         kind="minimal",
+        rule=r"\delta_{k+1} = \Pi_{\|\cdot\|_p \le \epsilon_{k+1}}\bigl(\delta_k - "
+        r"\alpha_k\,g_k/\|g_k\|\bigr),\qquad \epsilon_{k+1} = (1 \mp \gamma_k)\,\epsilon_k",
+        use="The smallest change in whichever norm one asks for: l0, l1, l2 or linf.",
     )
 
     steps: int = setting(

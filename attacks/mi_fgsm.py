@@ -30,6 +30,9 @@ class MIFGSM(BIM):
         year=2017,
         access="white-box",
         kind="budget",
+        rule=r"g_{k+1} = \mu\,g_k + \frac{\nabla_x \ell(x_k)}{\|\nabla_x \ell(x_k)\|_1},\qquad "
+        r"x_{k+1} = \Pi\bigl(x_k - \alpha\,\mathrm{sign}\,g_{k+1}\bigr)",
+        use="Pictures that also fool other networks: momentum keeps the direction that they share.",
     )
 
     momentum: float = setting(

@@ -31,6 +31,10 @@ class NIFGSM(MIFGSM):
         year=2019,
         access="white-box",
         kind="budget",
+        rule=r"g_{k+1} = \mu\,g_k + \frac{\nabla_x \ell(x_k - \alpha\mu\,g_k)}{\|\nabla_x \ell(x_k "
+        r"- \alpha\mu\,g_k)\|_1},\qquad x_{k+1} = \Pi\bigl(x_k - "
+        r"\alpha\,\mathrm{sign}\,g_{k+1}\bigr)",
+        use="As MI-FGSM, but it looks ahead before it steps, and carries over a little better.",
     )
 
     def search(self, x: Tensor, criterion: Criterion, rng: torch.Generator) -> Search:

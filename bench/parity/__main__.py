@@ -25,7 +25,8 @@ Row = dict[str, Any]
 
 def compared() -> list[str]:
     """Return the attacks that have a file here."""
-    return sorted(info.name for info in pkgutil.iter_modules(parity.__path__) if info.name[0] != "_")
+    here = {info.name for info in pkgutil.iter_modules(parity.__path__)}
+    return sorted(here & attacks.registry().keys())
 
 
 def measure(name: str) -> list[Row]:
