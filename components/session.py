@@ -127,8 +127,12 @@ class Session:
 
     def attack(self, name: str) -> None:
         """Take another attack, at its defaults."""
-        if name != self.recipe.attack:
-            self.recipe = replace(self.recipe, attack=name, params={})
+        if name == self.recipe.attack:
+            return
+        if self.recipe.stop == share.usual_stop(self.recipe.attack):
+            self.recipe = replace(self.recipe, stop=share.usual_stop(name))
+            st.session_state["stop"] = self.recipe.stop.rule
+        self.recipe = replace(self.recipe, attack=name, params={})
 
     def change(self, **parts: Any) -> None:
         """Change parts of the recipe; another crop is another picture."""

@@ -71,7 +71,9 @@ def read(query: Mapping[str, str]) -> Link:
         params,
         link.read(lambda: _target(query.get("target"), model), None),
         link.read(lambda: _seed(query.get("seed", "0")), 0),
-        link.read(lambda: _stop(query["stop"]), DEFAULT.stop) if "stop" in query else DEFAULT.stop,
+        link.read(lambda: _stop(query["stop"]), usual_stop(attack))
+        if "stop" in query
+        else usual_stop(attack),
         link.read(lambda: _crop(query["crop"]), None) if "crop" in query else None,
         link.read(lambda: region_of(query["region"]), None) if "region" in query else None,
     )
@@ -91,13 +93,19 @@ def write(recipe: Recipe, run: str | None = None) -> dict[str, str]:
     query |= {n: fields[n].format(v) for n, v in recipe.params.items() if v != fields[n].default}
     if recipe.seed:
         query["seed"] = str(recipe.seed)
-    if recipe.stop != DEFAULT.stop:
+    if recipe.stop != usual_stop(recipe.attack):
         query["stop"] = _stop_text(recipe.stop)
     if recipe.crop:
         query["crop"] = ",".join(f"{value:.4g}" for value in recipe.crop)
     if recipe.region:
         query["region"] = ",".join(f"{value:.4g}" for value in recipe.region)
     return query | ({"run": run} if run else {})
+
+
+def usual_stop(attack: str) -> Stop:
+    """Return when a run of ``attack`` stops unless something else is asked for: one that looks for the
+    smallest change only begins where it first succeeds."""
+    return Stop("steps") if attacks.get(attack).card.kind == "minimal" else DEFAULT.stop
 
 
 def stop_of(text: str) -> Stop:

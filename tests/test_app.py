@@ -287,6 +287,16 @@ def test_a_part_and_a_row_of_successes_are_carried_out(open_page, engine):
     assert widget(open_page(region="0,0.25,0.5,0.75"), "region_y").value == (0.25, 0.75)
 
 
+def test_an_attack_that_minimises_goes_on_after_its_first_success(open_page, engine):
+    app = open_page(attack="bim")
+    assert widget(app, "stop").value == "probability"
+    app = change(app, "attack", "ddn")
+    assert widget(app, "stop").value == "steps" and "stop" not in address(app)
+    assert widget(change(app, "attack", "pgd"), "stop").value == "probability"
+    app = change(change(open_page(attack="bim"), "stop", "success"), "attack", "ddn")
+    assert widget(app, "stop").value == "success", "what was chosen by hand stays"
+
+
 def test_a_new_run_ends_the_one_before(open_page, engine):
     app = press(open_page(attack="bim", steps="10000", stop="steps"), "start")
     first = engine.run(live_view(app)["run"])
