@@ -8,6 +8,7 @@ from torch import Tensor
 
 from attacks import norms
 from attacks.core import Attack, Criterion, Query, Step, answer, walk
+from attacks.one_pixel import OnePixel, paint
 from attacks.random_direction import RandomDirection
 from attacks.random_noise import RandomNoise
 from attacks.simba import SimBA
@@ -187,11 +188,73 @@ def test_simba_only_keeps_what_helps(basis: str) -> None:
         torch.testing.assert_close(path[-1].x[row : row + 1], one)
 
 
+# One pixel
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("targeted", [False, True])
+def test_evolution_nears_the_best_pixel(targeted: bool, shape: tuple[int, ...]) -> None:
+    """On a linear network the best pixel goes to a corner of the colour cube.
+
+    With weights drawn anew for every pixel its neighbours say nothing of it: evolution settles on a good
+    one of 256, not on the best.
+    """
+    x = pictures(shape)
+    net = Linear(x, 0)
+    criterion, way = aim(net, x, targeted)
+    gains = torch.maximum((0 - x) * way * net.w, (1 - x) * way * net.w).sum(1)
+    delta = steps(OnePixel(steps=30, population=64), net, x, criterion)[-1].x - x
+    assert (delta != 0).any(1).flatten(1).sum(1).max() == 1
+    share = (delta * way * net.w).flatten(1).sum(1) / gains.flatten(1).amax(1)
+    assert share.min() > {4: 0.99, 8: 0.8, 16: 0.6}[shape[2]]
+
+
+@pytest.mark.parametrize("pixels", [1, 3, 8])
+def test_no_more_pixels_change_than_allowed(pixels: int) -> None:
+    """At every query, probes included; what is shown only ever gets better; a query asks 33 rows at most."""
+    x = pictures((2, 3, 8, 8))
+    net = smooth_net(3, 8)
+    criterion = Criterion(answer(net, Query(x, None)).logits.argmax(1), False)
+    attack = OnePixel(pixels=pixels, steps=4, population=70)
+    search, shown = attack.search(x, criterion, torch.Generator().manual_seed(0)), []
+    query = next(search)
+    try:
+        while True:
+            change = query.x - x.repeat(len(query.x) // 2, 1, 1, 1)
+            assert (change != 0).any(1).flatten(1).sum(1).max() <= pixels and len(query.x) <= 2 * 33
+            shown.append(criterion.loss(net(query.x[:2])))
+            query = search.send(answer(net, query))
+    except StopIteration:
+        assert len(shown) == 4 * 3 + 1 and (torch.stack(shown[1:]).diff(dim=0) <= 1e-6).all()
+
+
+def test_members_are_painted_where_they_say() -> None:
+    x = torch.zeros(1, 3, 4, 10)
+    member = torch.tensor([[[[0.5, 0.19, 0.1, 0.2, 0.3], [1.0, 1.0, 0.4, 0.5, 0.6]]]])
+    adv = paint(x, member)[0, 0]
+    assert adv[:, 2, 1].tolist() == pytest.approx([0.1, 0.2, 0.3])
+    assert adv[:, 3, 9].tolist() == pytest.approx([0.4, 0.5, 0.6]) and adv.sum() == pytest.approx(2.1)
+
+
+def test_children_are_a_member_plus_half_a_difference() -> None:
+    """Equation 3, of three different members, whatever they are."""
+    members = torch.zeros(5, 1, 1, 3)
+    members[:, 0, 0, 0] = torch.tensor([0.4, 0.401, 0.41, 0.5, 0.0])
+    values = members.flatten(0)[::3].tolist()
+    possible = [a + (b - c) / 2 for a in values for b in values for c in values if len({a, b, c}) == 3]
+    rng = torch.Generator().manual_seed(0)
+    found = torch.cat([OnePixel().children(members, rng)[:, 0, 0, 0] for _ in range(40)])
+    assert (found[:, None] - torch.tensor(possible).clamp(0, 1)).abs().amin(1).max() < 1e-6
+    assert len(found.unique()) > 40
+
+
 # Every attack that sees no gradient
 
 
 @pytest.mark.parametrize("targeted", [False, True])
-@pytest.mark.parametrize("attack", [Square(steps=30), Square(steps=30, norm="l2"), SimBA(steps=30)], ids=repr)
+@pytest.mark.parametrize(
+    "attack", [Square(steps=30), Square(steps=30, norm="l2"), SimBA(steps=30), OnePixel(steps=3)], ids=repr
+)
 def test_no_gradient_is_asked_for(attack: Attack, targeted: bool) -> None:
     x = pictures((2, 3, 8, 8))
     net = smooth_net(3, 8)
