@@ -4,6 +4,7 @@
     ├── BadSetting              a parameter outside its range, or of the wrong type
     ├── UnknownName             no attack, model, class, sample or run of that name
     ├── BadTarget               a target that cannot be aimed at (the current class, say)
+    ├── NoStart                 no picture to begin from that the network is already fooled by
     ├── BadImage                bytes that are not an image this server will decode
     ├── WeightsError            weights that cannot be used
     │   ├── MissingWeights      not in any folder and not to be downloaded
@@ -43,6 +44,10 @@ class UnknownName(FoolscopeError):
 
 class BadTarget(FoolscopeError):
     """A target class that the attack cannot be aimed at."""
+
+
+class NoStart(FoolscopeError):
+    """A search that begins at a fooling picture, however different, has found none."""
 
 
 class BadImage(FoolscopeError):

@@ -8,8 +8,10 @@ from torch import Tensor
 
 from attacks import norms
 from attacks.core import Attack, Criterion, Query, Step, answer, walk
+from attacks.one_pixel import OnePixel, paint
 from attacks.random_direction import RandomDirection
 from attacks.random_noise import RandomNoise
+from attacks.simba import SimBA
 from attacks.square import Square, bump, hill
 from tests.attack_contract import one_thread as one_thread
 from tests.attack_contract import pictures, smooth_net
@@ -126,11 +128,133 @@ def test_bumps_are_those_of_equation_2() -> None:
     assert abs(both.norm() - 1) < 1e-6 and torch.equal(bump(5, True, like), both.T)
 
 
+# SimBA
+
+
+@pytest.mark.parametrize("basis", ["pixel", "dct"])
+def test_the_basis_is_orthonormal(basis: str) -> None:
+    x = torch.zeros(36, 2, 3, 6, dtype=torch.float64)
+    flat = SimBA(basis=basis).vectors(torch.arange(36), x).flatten(1)
+    torch.testing.assert_close(flat @ flat.T, torch.eye(36, dtype=torch.float64))
+
+
+def test_low_frequencies_come_first() -> None:
+    x = torch.zeros(1, 3, 16, 16)
+    order = SimBA(steps=1000).order(x, torch.Generator().manual_seed(0))
+    top = torch.maximum(order // 16 % 16, order % 16)
+    assert len(order.unique()) == 768 and (top[:12] < 2).all() and (top[:48] < 4).all()
+    assert (top.div(2, rounding_mode="floor").diff() >= 0).all()
+
+
+@pytest.mark.parametrize("shape", [SHAPES[0], (3, 3, 4, 4), (8, 1, 6, 6)])
+@pytest.mark.parametrize("targeted", [False, True])
+@pytest.mark.parametrize("basis", ["pixel", "dct"])
+def test_simba_takes_every_vector_the_right_way(basis: str, targeted: bool, shape: tuple[int, ...]) -> None:
+    """On a linear network each vector helps one way only: two tries for each, and all have gone that way."""
+    x = inner(shape).double()
+    net = Linear(x, 0)
+    criterion, way = aim(net, x, targeted)
+    size = x[0].numel()
+    attack = SimBA(basis=basis, steps=2 * size, step_size=0.01)
+    delta = (steps(attack, net, x, criterion)[-1].x - x) * way
+    vectors = attack.vectors(torch.arange(size), x[:1]).flatten(1)
+    gains = vectors @ net.w.double().flatten()
+    times = delta.flatten(1) @ vectors.T / 0.01 * gains.sign()
+    assert times[:, gains.abs() > 1e-6].min() > 0.999
+    torch.testing.assert_close(times, times.round(), atol=1e-6, rtol=0)
+
+
+@pytest.mark.parametrize("basis", ["pixel", "dct"])
+def test_simba_only_keeps_what_helps(basis: str) -> None:
+    """Algorithm 1 written out for one picture at a time gives the same pictures."""
+    x = pictures((3, 3, 8, 8)).double()
+    net = smooth_net(3, 8).double()
+    criterion = Criterion(answer(net, Query(x, None)).logits.argmax(1), False)
+    attack = SimBA(basis=basis, steps=120)
+    path = steps(attack, net, x, criterion)
+    rng = torch.Generator().manual_seed(5)
+    for row in range(3):
+        order, one, seen = attack.order(x, rng), x[row : row + 1], 0
+        aim_ = Criterion(criterion.label[row : row + 1], False)
+        for number in order:
+            for sign in (1, -1):
+                tried = (one + sign * attack.step_size * attack.vectors(number[None], x[:1])).clamp(0, 1)
+                seen += 1
+                if seen <= 120:
+                    torch.testing.assert_close(path[seen].x[row : row + 1], tried)
+                    if aim_.loss(net(tried)) < aim_.loss(net(one)):
+                        one = tried
+                        break
+        torch.testing.assert_close(path[-1].x[row : row + 1], one)
+
+
+# One pixel
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("targeted", [False, True])
+def test_evolution_nears_the_best_pixel(targeted: bool, shape: tuple[int, ...]) -> None:
+    """On a linear network the best pixel goes to a corner of the colour cube.
+
+    With weights drawn anew for every pixel its neighbours say nothing of it: evolution settles on a good
+    one of 256, not on the best.
+    """
+    x = pictures(shape)
+    net = Linear(x, 0)
+    criterion, way = aim(net, x, targeted)
+    gains = torch.maximum((0 - x) * way * net.w, (1 - x) * way * net.w).sum(1)
+    delta = steps(OnePixel(steps=30, population=64), net, x, criterion)[-1].x - x
+    assert (delta != 0).any(1).flatten(1).sum(1).max() == 1
+    share = (delta * way * net.w).flatten(1).sum(1) / gains.flatten(1).amax(1)
+    assert share.min() > {4: 0.99, 8: 0.8, 16: 0.6}[shape[2]]
+
+
+@pytest.mark.parametrize("pixels", [1, 3, 8])
+def test_no_more_pixels_change_than_allowed(pixels: int) -> None:
+    """At every query, probes included; what is shown only ever gets better; a query asks 33 rows at most."""
+    x = pictures((2, 3, 8, 8))
+    net = smooth_net(3, 8)
+    criterion = Criterion(answer(net, Query(x, None)).logits.argmax(1), False)
+    attack = OnePixel(pixels=pixels, steps=4, population=70)
+    search, shown = attack.search(x, criterion, torch.Generator().manual_seed(0)), []
+    query = next(search)
+    try:
+        while True:
+            change = query.x - x.repeat(len(query.x) // 2, 1, 1, 1)
+            assert (change != 0).any(1).flatten(1).sum(1).max() <= pixels and len(query.x) <= 2 * 33
+            shown.append(criterion.loss(net(query.x[:2])))
+            query = search.send(answer(net, query))
+    except StopIteration:
+        assert len(shown) == 4 * 3 + 1 and (torch.stack(shown[1:]).diff(dim=0) <= 1e-6).all()
+
+
+def test_members_are_painted_where_they_say() -> None:
+    x = torch.zeros(1, 3, 4, 10)
+    member = torch.tensor([[[[0.5, 0.19, 0.1, 0.2, 0.3], [1.0, 1.0, 0.4, 0.5, 0.6]]]])
+    adv = paint(x, member)[0, 0]
+    assert adv[:, 2, 1].tolist() == pytest.approx([0.1, 0.2, 0.3])
+    assert adv[:, 3, 9].tolist() == pytest.approx([0.4, 0.5, 0.6]) and adv.sum() == pytest.approx(2.1)
+
+
+def test_children_are_a_member_plus_half_a_difference() -> None:
+    """Equation 3, of three different members, whatever they are."""
+    members = torch.zeros(5, 1, 1, 3)
+    members[:, 0, 0, 0] = torch.tensor([0.4, 0.401, 0.41, 0.5, 0.0])
+    values = members.flatten(0)[::3].tolist()
+    possible = [a + (b - c) / 2 for a in values for b in values for c in values if len({a, b, c}) == 3]
+    rng = torch.Generator().manual_seed(0)
+    found = torch.cat([OnePixel().children(members, rng)[:, 0, 0, 0] for _ in range(40)])
+    assert (found[:, None] - torch.tensor(possible).clamp(0, 1)).abs().amin(1).max() < 1e-6
+    assert len(found.unique()) > 40
+
+
 # Every attack that sees no gradient
 
 
 @pytest.mark.parametrize("targeted", [False, True])
-@pytest.mark.parametrize("attack", [Square(steps=30), Square(steps=30, norm="l2")], ids=repr)
+@pytest.mark.parametrize(
+    "attack", [Square(steps=30), Square(steps=30, norm="l2"), SimBA(steps=30), OnePixel(steps=3)], ids=repr
+)
 def test_no_gradient_is_asked_for(attack: Attack, targeted: bool) -> None:
     x = pictures((2, 3, 8, 8))
     net = smooth_net(3, 8)
