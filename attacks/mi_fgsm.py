@@ -11,6 +11,7 @@ from torch import Tensor
 from attacks import norms
 from attacks.bim import BIM
 from attacks.core import AttackCard, Criterion, Query, Search, setting
+from attacks.rows import wide
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,9 @@ class MIFGSM(BIM):
         year=2017,
         access="white-box",
         kind="budget",
+        rule=r"g_{k+1} = \mu\,g_k + \frac{\nabla_x \ell(x_k)}{\|\nabla_x \ell(x_k)\|_1},\qquad "
+        r"x_{k+1} = \Pi_{B_\epsilon(x)}\,\mathrm{clip}_{[0,1]}(x_k - \alpha\,\mathrm{sign}\,g_{k+1})",
+        use="Pictures made on one network that are to fool others too.",
     )
 
     momentum: float = setting(
@@ -54,5 +58,5 @@ class MIFGSM(BIM):
 
 def share(grad: Tensor) -> Tensor:
     """Return each row of ``grad`` divided by the sum of its sizes; a row of zeros stays as it is."""
-    size = norms.l1(grad).view(-1, 1, 1, 1)
+    size = wide(norms.l1(grad), grad)
     return grad / torch.where(size > 0, size, 1)
