@@ -15,6 +15,7 @@ from attacks import norms
 from attacks.bim import budget
 from attacks.core import Attack, AttackCard, Criterion, Evaluation, Objective, Query, Search, setting
 from attacks.norms import Norm
+from attacks.rows import choose
 
 ALPHA, RHO = 0.75, 0.75
 """The weight of the new direction against the momentum, and the share of steps that must have gained."""
@@ -41,9 +42,9 @@ class APGD(Attack):
         year=2020,
         access="white-box",
         kind="budget",
-        rule=r"x_{k+1} = \Pi\bigl(x_k + .75\,(z_{k+1} - x_k) + .25\,(x_k - x_{k-1})\bigr),\quad "
-        r"z_{k+1} = \Pi\bigl(x_k - \eta_k\,\mathrm{sign}\,g_k\bigr)",
-        use="Testing robustness without choosing a step size; its DLR loss does not mind a sure network.",
+        rule=r"z_{k+1} = \Pi(x_k - \eta_k\,\mathrm{sign}\,g_k),\quad x_{k+1} = \Pi\bigl(x_k + \tfrac34 "
+        r"(z_{k+1} - x_k) + \tfrac14 (x_k - x_{k-1})\bigr)",
+        use="A test of robustness with no step size to get wrong: the one to believe when PGD is in doubt.",
     )
 
     epsilon: float = budget()
@@ -170,15 +171,17 @@ class Path:
         self.gains = self.gains + (value < self.value)
         lower = value < self.least
         self.value, self.grad = value, answer.gradient
-        self.top, self.top_grad = pick(lower, self.here, self.top), pick(lower, self.grad, self.top_grad)
+        self.top = choose(lower, self.here, self.top)
+        self.top_grad = choose(lower, self.grad, self.top_grad)
         self.least = torch.minimum(value, self.least)
 
     def check(self, length: int) -> None:
         """Halve the step of each row to which condition 1 or 2 applies after ``length`` steps, and send it
         back to its best point (lines 12 to 17)."""
         halve = (self.gains <= RHO * length) | (~self.halved & (self.least >= self.least_at_check))
-        self.size = torch.where(halve.view(-1, 1, 1, 1), self.size / 2, self.size)
-        self.here, self.grad = pick(halve, self.top, self.here), pick(halve, self.top_grad, self.grad)
+        self.size = choose(halve, self.size / 2, self.size)
+        self.here = choose(halve, self.top, self.here)
+        self.grad = choose(halve, self.top_grad, self.grad)
         self.halved, self.least_at_check, self.gains = halve, self.least, torch.zeros_like(self.gains)
 
     def _keep(self, adv: Tensor) -> Tensor:
@@ -204,11 +207,6 @@ def likeliest(label: Tensor, logits: Tensor, rank: int) -> Tensor:
     return others.sort(dim=1, descending=True, stable=True).indices[:, rank % (logits.shape[1] - 1)]
 
 
-def pick(mask: Tensor, yes: Tensor, no: Tensor) -> Tensor:
-    """Return ``yes`` in the rows where ``mask`` ``(n,)`` holds, else ``no``."""
-    return torch.where(mask.view(-1, *[1] * (yes.dim() - 1)), yes, no)
-
-
 def better(one: tuple[Tensor, Tensor], other: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
     """Return, row by row, the one of two (picture, margin) with the higher margin; the first if equal."""
-    return pick(other[1] > one[1], other[0], one[0]), torch.maximum(one[1], other[1])
+    return choose(other[1] > one[1], other[0], one[0]), torch.maximum(one[1], other[1])

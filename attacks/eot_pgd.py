@@ -34,9 +34,9 @@ class EOTPGD(BIM):
         year=2017,
         access="white-box",
         kind="budget",
-        rule=r"x_{k+1} = \Pi\bigl(x_k - \alpha\,\mathrm{sign}\ \mathbb E_{t\sim T}\,\nabla_x "
-        r"\ell(t(x_k))\bigr)",
-        use="Pictures that still fool after resizing, JPEG, noise or a turn; networks that throw dice.",
+        rule=r"x_{k+1} = \Pi_{B_\epsilon(x)}\,\mathrm{clip}_{[0,1]}\Bigl(x_k - \alpha\,\mathrm{sign}\,"
+        r"\nabla_x\,\mathbb{E}_{t \sim T}\,\ell\bigl(t(x_k)\bigr)\Bigr)",
+        use="Pictures that must survive a camera, a crop or a chat program; defences that answer at random.",
     )
 
     steps: int = setting(

@@ -11,6 +11,7 @@ from torch import Tensor
 from attacks import norms
 from attacks.bim import BIM
 from attacks.core import AttackCard, Criterion, Query, Search, setting
+from attacks.rows import wide
 
 
 @dataclass(frozen=True)
@@ -31,8 +32,8 @@ class MIFGSM(BIM):
         access="white-box",
         kind="budget",
         rule=r"g_{k+1} = \mu\,g_k + \frac{\nabla_x \ell(x_k)}{\|\nabla_x \ell(x_k)\|_1},\qquad "
-        r"x_{k+1} = \Pi\bigl(x_k - \alpha\,\mathrm{sign}\,g_{k+1}\bigr)",
-        use="Pictures that also fool other networks: momentum keeps the direction that they share.",
+        r"x_{k+1} = \Pi_{B_\epsilon(x)}\,\mathrm{clip}_{[0,1]}(x_k - \alpha\,\mathrm{sign}\,g_{k+1})",
+        use="Pictures made on one network that are to fool others too.",
     )
 
     momentum: float = setting(
@@ -57,5 +58,5 @@ class MIFGSM(BIM):
 
 def share(grad: Tensor) -> Tensor:
     """Return each row of ``grad`` divided by the sum of its sizes; a row of zeros stays as it is."""
-    size = norms.l1(grad).view(-1, 1, 1, 1)
+    size = wide(norms.l1(grad), grad)
     return grad / torch.where(size > 0, size, 1)

@@ -31,10 +31,9 @@ class NIFGSM(MIFGSM):
         year=2019,
         access="white-box",
         kind="budget",
-        rule=r"g_{k+1} = \mu\,g_k + \frac{\nabla_x \ell(x_k - \alpha\mu\,g_k)}{\|\nabla_x \ell(x_k "
-        r"- \alpha\mu\,g_k)\|_1},\qquad x_{k+1} = \Pi\bigl(x_k - "
-        r"\alpha\,\mathrm{sign}\,g_{k+1}\bigr)",
-        use="As MI-FGSM, but it looks ahead before it steps, and carries over a little better.",
+        rule=r"g_{k+1} = \mu\,g_k + \frac{\nabla_x \ell(x_k - \alpha\mu\,g_k)}{\|\nabla_x \ell(x_k - "
+        r"\alpha\mu\,g_k)\|_1},\qquad x_{k+1} = x_k - \alpha\,\mathrm{sign}\,g_{k+1}",
+        use="Transfer to other networks, with a correction before the momentum runs too far.",
     )
 
     def search(self, x: Tensor, criterion: Criterion, rng: torch.Generator) -> Search:

@@ -34,6 +34,8 @@ class OnePixel(Attack):
         year=2017,
         access="score-based",
         kind="free",
+        rule=r"\text{child}_i = x_{r_1} + F\,(x_{r_2} - x_{r_3}),\qquad F = .5",
+        use="Showing that a single pixel can matter; works on small pictures.",
     )
 
     pixels: int = setting(

@@ -11,6 +11,7 @@ from torch import Tensor
 from attacks import norms
 from attacks.bim import BIM
 from attacks.core import AttackCard, Criterion, Query, Search, setting
+from attacks.rows import choose
 
 
 @dataclass(frozen=True)
@@ -63,8 +64,7 @@ class PGD(BIM):
         for _ in range(self._further()):
             adv, found = yield from self.descend(x, norm.jump(x, self.epsilon, rng), criterion)
             better = criterion.margin(found) > criterion.margin(logits)
-            best = torch.where(better.view(-1, 1, 1, 1), adv, best)
-            logits = torch.where(better[:, None], found, logits)
+            best, logits = choose(better, adv, best), torch.where(better[:, None], found, logits)
         if self._further():
             yield Query(best, None)
 

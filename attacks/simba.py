@@ -31,6 +31,9 @@ class SimBA(Attack):
         year=2019,
         access="score-based",
         kind="free",
+        rule=r"\delta \leftarrow \delta \pm \epsilon\,q \ \text{ if }\ p_y(x + \delta \pm "
+        r"\epsilon\,q) \text{ improves},\qquad q \in Q",
+        use="The simplest search there is: try a direction, keep what helps.",
     )
 
     steps: int = setting(

@@ -64,7 +64,8 @@ def jpeg(x: Tensor, rng: torch.Generator, strength: float) -> Tensor:
     quality = 95 - 85 * strength * _uniform(x, rng)
     scale = torch.where(quality < 50, 50 / quality, 2 - quality / 50).view(-1, 1, 1, 1, 1, 1)
     colours = x.new_tensor(YCBCR if x.shape[1] == 3 else torch.eye(x.shape[1]).tolist())
-    planes = torch.einsum("dc,nchw->ndhw", colours, x) * 255
+    middle = x.new_tensor([128, 0, 0] if x.shape[1] == 3 else [128] * x.shape[1]).view(-1, 1, 1)
+    planes = torch.einsum("dc,nchw->ndhw", colours, x) * 255 - middle
     h, w = x.shape[2:]
     padded = F.pad(planes, (0, -w % 8, 0, -h % 8), mode="replicate")
     blocks = padded.unflatten(3, (-1, 8)).unflatten(2, (-1, 8))
@@ -76,7 +77,7 @@ def jpeg(x: Tensor, rng: torch.Generator, strength: float) -> Tensor:
     rounded = shares.round()
     shares = (rounded + (shares - rounded) ** 3) * table
     blocks = torch.einsum("ui,ncaubv,vj->ncaibj", waves, shares, waves)
-    planes = blocks.flatten(4, 5).flatten(2, 3)[:, :, :h, :w] / 255
+    planes = (blocks.flatten(4, 5).flatten(2, 3)[:, :, :h, :w] + middle) / 255
     return torch.einsum("cd,ndhw->nchw", torch.linalg.inv(colours), planes).clamp(0, 1)
 
 
@@ -99,7 +100,7 @@ def get(name: str) -> Transform:
 
 
 YCBCR = [[0.299, 0.587, 0.114], [-0.168736, -0.331264, 0.5], [0.5, -0.418688, -0.081312]]
-"""The JPEG File Interchange Format's colours; their offset of 128 is a wave of its own, and left out."""
+"""Brightness and two colour differences of red, green and blue, as JFIF has them."""
 
 # ITU-T recommendation T.81, annex K.1.
 LUMA = [

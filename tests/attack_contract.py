@@ -10,6 +10,7 @@ import dataclasses
 import math
 import threading
 from collections.abc import Callable, Iterator
+from functools import cache
 from typing import Any, NamedTuple
 
 import hypothesis
@@ -101,11 +102,22 @@ def trajectory(attack: Attack, at: Case, seed: int = 0) -> list[Step]:
     return list(walk(search, at.net, at.criterion))
 
 
+@cache
+def steps_of(attack: Attack, shape: tuple[int, ...], targeted: bool, classes: int = 5) -> list[Step]:
+    """Return the steps of an attack on one of the `case` s, computed once for all checks that only look."""
+    return trajectory(attack, case(shape, targeted, classes))
+
+
+def seen(attack: Attack, at: Case) -> list[Step]:
+    """Return the steps of an attack on a case, which nobody may change."""
+    return steps_of(attack, tuple(at.x.shape), at.criterion.targeted, at.clean().shape[1])
+
+
 def box(kind: type[Attack]) -> None:
     """Every picture asked about lies in [0, 1], unless the attack says that it may not."""
     for at in _cases():
         for attack in variants(kind):
-            steps = trajectory(attack, at)
+            steps = seen(attack, at)
             assert all(torch.isfinite(step.x).all() for step in steps)
             if attack.boxed():
                 assert all(step.x.min() >= 0 and step.x.max() <= 1 for step in steps), "left the box"
@@ -119,7 +131,7 @@ def budget(kind: type[Attack]) -> None:
             assert (promise is not None) == (kind.card.kind == "budget"), "card and bound disagree"
             if promise is None:
                 return
-            for step in trajectory(attack, at):
+            for step in seen(attack, at):
                 size = norms.SIZES[promise[0]](step.x.double() - at.x.double())
                 assert size.max() <= promise[1] + 1e-6, f"{size.max():.8f} exceeds {promise[1]:.8f}"
 
@@ -159,7 +171,7 @@ def last_is_evaluated(kind: type[Attack]) -> None:
     """The last step's logits are those of the last step's picture, and the picture moved."""
     for at in _cases():
         for attack in variants(kind):
-            last = trajectory(attack, at)[-1]
+            last = seen(attack, at)[-1]
             torch.testing.assert_close(answer(at.net, Query(last.x, None)).logits, last.evaluation.logits)
             assert (last.x - at.x).abs().amax((1, 2, 3)).min() > 0, "a picture was returned as it came"
 
@@ -170,7 +182,7 @@ def raises_margin(kind: type[Attack]) -> None:
         return
     for at in _cases(both=True) + _cases(classes=2):
         for attack in variants(kind):
-            last = trajectory(attack, at)[-1]
+            last = seen(attack, at)[-1]
             gain = at.criterion.margin(last.evaluation.logits) - at.criterion.margin(at.clean())
             assert gain.min() > 1e-4, f"the margin grew by {gain.min():.2g}"
 
@@ -233,10 +245,10 @@ def flat_network(kind: type[Attack]) -> None:
         x = pictures(shape)
         at = Case(_Flat(), x, Criterion(torch.zeros(len(x), dtype=torch.long), False))
         for attack in variants(kind):
-            seen = _xs(trajectory(attack, at))
-            assert all(torch.isfinite(each).all() for each in seen), "became NaN"
+            shown = _xs(trajectory(attack, at))
+            assert all(torch.isfinite(each).all() for each in shown), "became NaN"
             if kind.card.access == "white-box" and not attack.stochastic():
-                assert all(torch.equal(each, x) for each in seen), "moved without a gradient"
+                assert all(torch.equal(each, x) for each in shown), "moved without a gradient"
 
 
 def keeps_the_mask(kind: type[Attack]) -> None:

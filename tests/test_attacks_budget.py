@@ -2,24 +2,32 @@
 
 from __future__ import annotations
 
+import io
 from dataclasses import dataclass
+from functools import partial
 
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 from torch import Tensor, nn
 
-from attacks import norms
+from attacks import norms, transforms
+from attacks.apgd import APGD, checkpoints, likeliest
 from attacks.bim import BIM
 from attacks.core import Attack, Criterion, Step, setting, walk
+from attacks.eot_pgd import EOTPGD
+from attacks.mi_fgsm import MIFGSM
+from attacks.ni_fgsm import NIFGSM
 from attacks.pgd import PGD
+from errors import BadSetting, UnknownName
 from tests import attack_contract as contract
-from tests.attack_contract import briefly, pictures
+from tests.attack_contract import briefly, pictures, smooth_net
 from tests.attack_contract import one_thread as one_thread
 from tests.test_attacks_optimum import SHAPES, Linear, inner
 from tests.test_attacks_optimum import aim as sides
-from tests.test_attacks_parity import aim
+from tests.test_attacks_parity import aim, slope
 from tests.test_attacks_parity import net as net
 from tests.test_attacks_parity import x as x
 
@@ -89,14 +97,13 @@ def best_gain(grad: Tensor, room: Tensor, size: float) -> Tensor:
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("targeted", [False, True])
 @pytest.mark.parametrize("saturated", [False, True])
-@pytest.mark.parametrize("kind", [BIM, PGD])
-def test_l1_optimum(kind: type[BIM], saturated: bool, targeted: bool, shape: tuple[int, ...]) -> None:
+def test_l1_optimum(saturated: bool, targeted: bool, shape: tuple[int, ...]) -> None:
     """Exactly the budget, and nearly the best gain of ball and box: each step goes beyond the best values,
     and the projection takes back a little from all, so that the last one is off by about a step's size."""
     x = pictures(shape) if saturated else inner(shape)
     net = Linear(x, 1)
     criterion, way = sides(net, x, targeted)
-    found = run(kind(norm="l1", epsilon=2.5, step_size=0.05, steps=80), net, x, criterion)[-1].x
+    found = run(BIM(norm="l1", epsilon=2.5, step_size=0.05, steps=80), net, x, criterion)[-1].x
     delta = found.double() - x.double()
     assert (norms.l1(delta) - 2.5).abs().max() < 1e-6
     grad = (way * net.w).double()
@@ -117,12 +124,9 @@ class Thrice(PGD):
 
 PROMISES = [
     contract.budget,
-    contract.box,
     contract.first_and_last,
     contract.last_is_evaluated,
     contract.rows_are_independent,
-    contract.seeds,
-    contract.flat_network,
     contract.few_steps,
 ]
 
@@ -153,3 +157,213 @@ def test_one_attempt_is_as_it_was(net: nn.Module, x: Tensor) -> None:
     paths = [run(kind(steps=5), net, x, criterion) for kind in (BIM, PGD)]
     assert all(torch.equal(a.x, b.x) for a, b in zip(*paths, strict=True))
     assert not PGD().stochastic() and PGD(restarts=2).stochastic() and PGD(restarts=5, steps=0).updates() == 0
+
+
+# ---- momentum ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("count", [1, 5, 20])
+@pytest.mark.parametrize("targeted", [False, True])
+def test_mi_fgsm_is_its_recurrence(net: nn.Module, x: Tensor, targeted: bool, count: int) -> None:
+    criterion, adv, g = aim(net, x, targeted), x, torch.zeros_like(x)
+    for _ in range(count):
+        grad = slope(net, adv, criterion)
+        g = 0.9 * g + grad / grad.abs().sum((1, 2, 3), keepdim=True)
+        adv = (adv - 2 / 255 * g.sign()).clamp(x - 8 / 255, x + 8 / 255).clamp(0, 1)
+    attack = MIFGSM(epsilon=8 / 255, step_size=2 / 255, steps=count, momentum=0.9)
+    torch.testing.assert_close(run(attack, net, x, criterion)[-1].x, adv, atol=1e-6, rtol=0)
+
+
+@pytest.mark.parametrize("count", [1, 5, 20])
+@pytest.mark.parametrize("targeted", [False, True])
+def test_ni_fgsm_is_its_recurrence(net: nn.Module, x: Tensor, targeted: bool, count: int) -> None:
+    criterion, adv, g = aim(net, x, targeted), x, torch.zeros_like(x)
+    for _ in range(count):
+        grad = slope(net, adv - 2 / 255 * g, criterion)
+        g = g + grad / grad.abs().mean((1, 2, 3), keepdim=True)
+        adv = (adv - 2 / 255 * g.sign()).clamp(x - 8 / 255, x + 8 / 255).clamp(0, 1)
+    attack = NIFGSM(epsilon=8 / 255, step_size=2 / 255, steps=count)
+    torch.testing.assert_close(run(attack, net, x, criterion)[-1].x, adv, atol=1e-6, rtol=0)
+
+
+@pytest.mark.parametrize("kind", [MIFGSM, NIFGSM])
+def test_without_momentum_it_is_bim(net: nn.Module, x: Tensor, kind: type[MIFGSM]) -> None:
+    criterion = aim(net, x, False)
+    paths = [run(attack, net, x, criterion) for attack in (BIM(steps=6), kind(steps=6, momentum=0.0))]
+    for one, other in zip(*paths, strict=True):
+        torch.testing.assert_close(one.x, other.x, atol=1e-6, rtol=0)
+
+
+# ---- Auto-PGD ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("norm", ["linf", "l2"])
+@pytest.mark.parametrize("targeted", [False, True])
+def test_apgd_finds_at_least_what_pgd_does(net: nn.Module, x: Tensor, targeted: bool, norm: str) -> None:
+    """With as many gradients, on the mean over the rows: no PGD of the usual step sizes gets further."""
+    criterion = aim(net, x, targeted)
+    epsilon = {"linf": 8 / 255, "l2": 0.7}[norm]
+    auto = run(APGD(norm=norm, epsilon=epsilon, steps=40), net, x, criterion)[-1]
+    for share in (0.1, 0.25):
+        fixed = PGD(norm=norm, epsilon=epsilon, steps=41, step_size=share * epsilon)
+        last = run(fixed, net, x, criterion)[-1]
+        gain = criterion.margin(auto.evaluation.logits) - criterion.margin(last.evaluation.logits)
+        assert gain.mean() > -0.05, f"{gain.mean():.2f} behind steps of {share} epsilon"
+
+
+@pytest.mark.parametrize("loss", ["ce", "dlr", "dlr-targeted"])
+@pytest.mark.parametrize("restarts", [1, 3])
+def test_apgd_keeps_the_best(net: nn.Module, x: Tensor, restarts: int, loss: str) -> None:
+    criterion = aim(net, x, False)
+    attack = APGD(steps=15, loss=loss, restarts=restarts)
+    path = run(attack, net, x, criterion)
+    assert len(path) == attack.updates() + 1 == 16 * restarts + 1
+    seen = torch.stack([criterion.margin(step.evaluation.logits) for step in path])
+    torch.testing.assert_close(seen[-1], seen[1:-1].amax(0), atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("norm", ["linf", "l2", "l1"])
+@pytest.mark.parametrize("targeted", [False, True])
+def test_apgd_on_a_linear_network(norm: str, targeted: bool, shape: tuple[int, ...]) -> None:
+    """Exactly the budget, and the best gain that the ball allows."""
+    x = inner(shape)
+    net = Linear(x, 1)
+    criterion, way = sides(net, x, targeted)
+    epsilon = {"linf": 0.05, "l2": 0.2, "l1": 0.25}[norm]
+    delta = run(APGD(norm=norm, epsilon=epsilon, steps=60), net, x, criterion)[-1].x.double() - x.double()
+    assert (norms.SIZES[norm](delta) - epsilon).abs().max() < 2e-6
+    dual = {"linf": net.w.abs().sum(), "l2": net.w.norm(), "l1": net.w.abs().max()}[norm]
+    assert ((delta * way * net.w).flatten(1).sum(1) / (epsilon * dual)).min() > 0.999
+
+
+def test_checkpoints_are_those_of_the_paper() -> None:
+    assert list(checkpoints(100)) == [22, 41, 57, 70, 80, 87, 93, 99]
+    assert list(checkpoints(1)) == [1] and checkpoints(0) == {}
+    assert all(max(checkpoints(n)) <= n for n in range(1, 60))
+
+
+def test_the_ratio_of_logits() -> None:
+    """Equations 6 and 7 by hand, the same at any scale of the logits; cross-entropy with too few classes."""
+    logits = torch.tensor([[5.0, 3.0, 2.0, -1.0], [1.0, 4.0, 2.0, 3.5]])
+    criterion = Criterion(torch.tensor([0, 0]), False)
+    goal = {loss: partial(APGD(loss=loss).goal, criterion, 0, None) for loss in ("ce", "dlr", "dlr-targeted")}
+    torch.testing.assert_close(goal["dlr"](logits), torch.tensor([2 / 3, -3 / 2]))
+    torch.testing.assert_close(goal["dlr-targeted"](logits), torch.tensor([2 / 4.5, -3 / 2.5]))
+    for scale in (1e-3, 1e3):
+        torch.testing.assert_close(goal["dlr"](scale * logits), goal["dlr"](logits), rtol=1e-4, atol=0)
+    for classes in (2, 3):
+        few = logits[:, :classes]
+        assert torch.equal(goal["dlr-targeted"](few), goal["ce"](few))
+    assert torch.equal(goal["dlr"](logits[:, :2]), goal["ce"](logits[:, :2]))
+    same = APGD(loss="dlr").goal(criterion, 0, None, torch.full((2, 4), -7.0))
+    assert torch.equal(same, torch.zeros(2))
+
+
+def test_each_attempt_aims_at_the_next_class() -> None:
+    logits, label = torch.tensor([[5.0, 3.0, 4.0, -1.0]]), torch.tensor([0])
+    assert [likeliest(label, logits, rank).item() for rank in range(4)] == [2, 1, 3, 2]
+
+
+# ---- expectation over transforms -----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", transforms.TRANSFORMS)
+@pytest.mark.parametrize("shape", [(3, 3, 8, 8), (2, 1, 5, 11), (1, 3, 1, 1), (2, 4, 9, 9)])
+@pytest.mark.parametrize("strength", [0.0, 1.0])
+def test_transforms_keep_the_box_and_the_rows(name: str, shape: tuple[int, ...], strength: float) -> None:
+    """In [0, 1], of the same shape, each row as beside any others, and with a gradient that is a number."""
+    transform, x = transforms.get(name), pictures(shape)
+    leaf = x.clone().requires_grad_()
+    seen = transform(leaf, torch.Generator().manual_seed(0), strength)
+    (grad,) = torch.autograd.grad(seen.sum(), leaf)
+    assert seen.shape == x.shape and seen.min() >= 0 and seen.max() <= 1
+    assert torch.isfinite(grad).all() and grad.abs().max() > 0
+    others = x.flip(0)
+    others[0] = x[0]
+    again = transform(others, torch.Generator().manual_seed(0), strength)[0]
+    torch.testing.assert_close(again, seen[0].detach(), atol=1e-5, rtol=0)
+    white = transform(torch.ones(shape), torch.Generator().manual_seed(0), strength)
+    assert name == "noise" or (white - 1).abs().max() < 0.02
+
+
+def test_transforms_change_more_with_more_strength() -> None:
+    x = pictures((4, 3, 32, 32))
+    for transform in transforms.TRANSFORMS.values():
+        sizes = [
+            (transform(x, torch.Generator().manual_seed(1), strength) - x).abs().mean().item()
+            for strength in (0.1, 0.4, 1.0)
+        ]
+        assert sizes == sorted(sizes) and sizes[-1] > 0.01
+    with pytest.raises(UnknownName, match="blur"):
+        transforms.get("blurr")
+
+
+def test_jpeg_is_nearly_jpeg(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As Pillow compresses a smooth picture at the same quality, but for what the soft rounding keeps."""
+    waves = torch.linspace(0, 6, 32)
+    x = (
+        0.5
+        + 0.4
+        * torch.stack(
+            [waves.sin().outer(waves.cos()), waves.cos().outer(waves.cos()), waves.sin().outer(waves) / 6]
+        )[None]
+    )
+    for share, quality in ((0.0, 95), (0.5294117647, 50), (0.8823529412, 20)):
+        monkeypatch.setattr(transforms, "_uniform", lambda x, rng, share=share: x.new_full((len(x),), share))
+        ours = transforms.jpeg(x, torch.Generator(), 1.0)[0]
+        levels = (x[0] * 255).round().byte().permute(1, 2, 0).numpy()
+        file = io.BytesIO()
+        Image.fromarray(levels).save(file, "JPEG", quality=quality, subsampling=0)
+        theirs = torch.tensor(list(Image.open(file).tobytes())).view(32, 32, 3).permute(2, 0, 1) / 255
+        assert (ours - theirs).abs().mean() < 0.35 * (x[0] - theirs).abs().mean() + 0.004, quality
+
+
+@pytest.mark.parametrize("name", transforms.TRANSFORMS)
+def test_eot_follows_the_gradient_of_the_mean(name: str) -> None:
+    """Its first step goes along the gradient of the mean loss over the same draws, by finite differences."""
+    net, x = smooth_net(3, 8).double(), 0.3 + 0.4 * pictures((2, 3, 8, 8)).double()
+    criterion = Criterion(torch.tensor([1, 3]), False)
+    attack = EOTPGD(norm="l2", epsilon=1.0, step_size=1e-3, steps=1, transform=name, samples=3)
+    way = (run(attack, net, x, criterion)[-1].x - x) / -1e-3
+
+    def mean(at: Tensor) -> Tensor:
+        seen = attack.views(at, torch.Generator().manual_seed(0))
+        return criterion.repeat(3).loss(net(seen)).view(3, 2).mean(0)
+
+    def climb(v: Tensor) -> Tensor:
+        return (mean(x + 1e-6 * v) - mean(x - 1e-6 * v)) / 2e-6
+
+    for seed in range(3):
+        v = torch.randn(x.shape, generator=torch.Generator().manual_seed(seed)).double()
+        expected = climb(way) * (way * v).flatten(1).sum(1)
+        torch.testing.assert_close(climb(v), expected, rtol=1e-5, atol=1e-7)
+
+
+def test_eot_survives_what_it_was_made_for(net: nn.Module, x: Tensor) -> None:
+    """Under fresh draws of blur and rotation its pictures keep a higher margin than PGD's."""
+    criterion = aim(net, x, False)
+    for name in ("blur", "rotate"):
+        robust = EOTPGD(transform=name, strength=0.5, samples=8, steps=15, step_size=2 / 255)
+        kept = []
+        for attack in (robust, PGD(steps=15, step_size=2 / 255)):
+            seen = robust.views(run(attack, net, x, criterion)[-1].x, torch.Generator().manual_seed(99))
+            kept.append(criterion.repeat(8).margin(net(seen)).mean())
+        assert kept[0] > kept[1] + 0.1, name
+
+
+@pytest.mark.parametrize(
+    ("kind", "values"),
+    [
+        (APGD, {"loss": "hinge"}),
+        (APGD, {"restarts": 0}),
+        (EOTPGD, {"samples": 33}),
+        (EOTPGD, {"transform": "fog"}),
+        (MIFGSM, {"momentum": -0.1}),
+        (PGD, {"restarts": 1.5}),
+        (PGD, {"norm": "l1", "epsilon": -1.0}),
+    ],
+)
+def test_wrong_values_are_refused(kind: type[Attack], values: dict[str, object]) -> None:
+    with pytest.raises(BadSetting, match=f"^Expected {list(values)[-1]} to be"):
+        kind(**values)

@@ -17,7 +17,8 @@ from attacks import norms
 from attacks.apgd import APGD, Path
 from attacks.core import Criterion, Query, answer
 from attacks.norms import Norm
-from bench.parity import curved, peers
+from bench.parity import _curved as curved
+from bench.parity import _peers as peers
 
 EPSILON = {"linf": 8 / 255, "l2": 0.7}
 HABITS = {

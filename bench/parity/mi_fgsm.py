@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from attacks.mi_fgsm import MIFGSM
-from bench.parity import curved, peers
+from bench.parity import _curved as curved
+from bench.parity import _peers as peers
 
 EPSILON, STEP = 8 / 255, 2 / 255
 SIGNS = "foolbox accumulates the gradient's signs; the paper and we its share of the l1 size"
@@ -25,7 +26,7 @@ def _rows(targeted: bool, steps: int) -> list[dict[str, object]]:
     if name := peers.version("torchattacks"):
         theirs = peers.torchattack("MIFGSM", *at, eps=EPSILON, alpha=STEP, steps=steps, decay=1.0)
         found.append(curved.row(name, what, ours, theirs))
-    if name := peers.version("art"):
+    if name := peers.version("ART"):
         theirs = peers.art("MomentumIterativeMethod", *at, eps=EPSILON, eps_step=STEP, max_iter=steps)
         found.append(curved.row(name, what, ours, theirs))
     if name := peers.version("foolbox"):

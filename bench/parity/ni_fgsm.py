@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from attacks.ni_fgsm import NIFGSM
-from bench.parity import curved, peers
+from bench.parity import _curved as curved
+from bench.parity import _peers as peers
 
 EPSILON, STEP = 8 / 255, 2 / 255
 

@@ -11,7 +11,8 @@ from torch import Tensor
 from attacks import norms
 from attacks.core import Criterion
 from attacks.pgd import PGD
-from bench.parity import curved, peers
+from bench.parity import _curved as curved
+from bench.parity import _peers as peers
 
 EPSILON, STEP = {"linf": 8 / 255, "l2": 0.7, "l1": 8.0}, {"linf": 2 / 255, "l2": 0.15, "l1": 1.0}
 CLIPS_LAST = "torchattacks clips after it projects; clip, then project, uses the whole budget"
@@ -38,7 +39,7 @@ def _rows(norm: str, targeted: bool, steps: int) -> list[dict[str, object]]:
         kind = {"linf": "PGD", "l2": "PGDL2"}[norm]
         theirs = peers.torchattack(kind, *at, eps=epsilon, alpha=step, steps=steps, random_start=False)
         found.append(curved.row(name, what, ours, theirs, CLIPS_LAST if norm == "l2" else ""))
-    if name := peers.version("art"):
+    if name := peers.version("ART"):
         order = {"linf": "inf", "l2": 2, "l1": 1}[norm]
         options: dict[str, Any] = {"norm": order, "eps": epsilon, "eps_step": step, "max_iter": steps}
         theirs = peers.art("ProjectedGradientDescentPyTorch", *at, **options)
@@ -60,7 +61,7 @@ def _balls() -> list[dict[str, object]]:
     x = curved.case(False)[1]
     adv = (x + 0.3 * torch.randn(x.shape, generator=torch.Generator().manual_seed(0))).clamp(0, 1)
     ours, found = norms.L1.project(x, adv, 8.0), []
-    if name := peers.version("art"):
+    if name := peers.version("ART"):
         delta = importlib.import_module("art.utils").projection_l1_1(
             (adv - x).flatten(1).double().numpy(), 8.0
         )

@@ -13,18 +13,19 @@ from torch import Tensor, nn
 from attacks.core import Criterion
 
 PACKAGES = {
-    "art": "adversarial-robustness-toolbox",
-    "adv_lib": "adv-lib",
-    "torchattacks": "torchattacks",
-    "foolbox": "foolbox",
+    "ART": ("art", "adversarial-robustness-toolbox"),
+    "adv_lib": ("adv_lib", "adv-lib"),
+    "torchattacks": ("torchattacks", "torchattacks"),
+    "foolbox": ("foolbox", "foolbox"),
 }
 
 
-def version(module: str) -> str | None:
+def version(library: str) -> str | None:
     """Return the library's name and version, or None where it is not installed."""
+    module, package = PACKAGES[library]
     if importlib.util.find_spec(module) is None:
         return None
-    return f"{module} {importlib.metadata.version(PACKAGES[module])}"
+    return f"{library} {importlib.metadata.version(package)}"
 
 
 def torchattack(name: str, net: nn.Module, x: Tensor, criterion: Criterion, **settings: Any) -> Tensor:
