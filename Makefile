@@ -15,7 +15,7 @@ run: $(VENV)/.run
 	$(BIN)/streamlit run app/main.py $(ARGS)
 
 test: $(VENV)/.test $(VENV)/.browser
-	FOOLSCOPE_CHROMIUM="$${FOOLSCOPE_CHROMIUM:-$$(cat $(VENV)/.browser 2>/dev/null)}" $(BIN)/python -m pytest $(ARGS)
+	FOOLSCOPE_CHROMIUM="$${FOOLSCOPE_CHROMIUM:-$$(cat $(VENV)/.browser 2>/dev/null)}" OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile $(ARGS)
 
 # What continuous integration runs.
 check: lint types test

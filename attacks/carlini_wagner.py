@@ -12,7 +12,8 @@ from torch import Tensor
 
 from attacks import norms
 from attacks.core import Attack, AttackCard, Criterion, Evaluation, Query, Search, setting
-from attacks.smallest import Smallest, wide
+from attacks.rows import wide
+from attacks.smallest import Smallest
 from attacks.weighing import Patience, Weight, shortfall
 
 EDGE = 1.5

@@ -11,7 +11,8 @@ from torch import Tensor
 
 from attacks import norms
 from attacks.core import Attack, AttackCard, Criterion, Query, Search, setting
-from attacks.smallest import Smallest, wide
+from attacks.rows import wide
+from attacks.smallest import Smallest
 
 
 @dataclass(frozen=True)

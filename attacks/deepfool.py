@@ -12,7 +12,7 @@ from torch import Tensor
 
 from attacks import norms
 from attacks.core import Attack, AttackCard, Criterion, Objective, Query, Search, setting
-from attacks.smallest import wide
+from attacks.rows import wide
 
 STABILITY = 1e-4
 """What the authors' program adds to each distance, so that a step near the boundary gets somewhere."""

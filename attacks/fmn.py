@@ -13,7 +13,8 @@ from torch import Tensor
 from attacks import norms
 from attacks.core import Attack, AttackCard, Criterion, Evaluation, Query, Search, setting
 from attacks.ddn import annealed
-from attacks.smallest import Smallest, wide
+from attacks.rows import wide
+from attacks.smallest import Smallest
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from attacks.rows import wide
 from errors import UnknownName
 
 Measure = Callable[[Tensor], Tensor]
@@ -84,15 +85,15 @@ def _box_sample(x: Tensor, epsilon: float, rng: torch.Generator) -> Tensor:
 
 def _unit(grad: Tensor) -> Tensor:
     # Squares of gradients below 1e-19 underflow in float32: bring the largest to 1 first.
-    top = _wide(linf(grad), grad)
+    top = wide(linf(grad), grad)
     scaled = grad / torch.where(top > 0, top, 1)
-    length = _wide(l2(scaled), grad)
+    length = wide(l2(scaled), grad)
     return scaled / torch.where(length > 0, length, 1)
 
 
 def _sphere_project(x: Tensor, adv: Tensor, epsilon: float) -> Tensor:
     delta = adv - x
-    length = _wide(l2(delta), x)
+    length = wide(l2(delta), x)
     return torch.where(length > epsilon, x + delta * (epsilon / length), adv)
 
 
@@ -100,7 +101,7 @@ def _sphere_sample(x: Tensor, epsilon: float, rng: torch.Generator) -> Tensor:
     direction = _unit(torch.randn(x.shape, generator=rng, dtype=x.dtype))
     volume = torch.rand(len(x), generator=rng, dtype=x.dtype)
     radius = epsilon * volume ** (1 / x[0].numel())
-    return x + (_wide(radius, x) * direction).to(x.device)
+    return x + (wide(radius, x) * direction).to(x.device)
 
 
 def _largest(grad: Tensor) -> Tensor:
@@ -137,7 +138,7 @@ def _diamond_project(x: Tensor, adv: Tensor, epsilon: float) -> Tensor:
     rho = (top * rank > excess).sum(1, keepdim=True).clamp(min=1)
     theta = excess.gather(1, rho - 1) / rho
     near = _towards(x, (delta.sign() * (sizes - theta).clamp(min=0)).view_as(x))
-    return torch.where(_wide(sizes.sum(1) > epsilon, x), near, adv)
+    return torch.where(wide(sizes.sum(1) > epsilon, x), near, adv)
 
 
 def _diamond_sample(x: Tensor, epsilon: float, rng: torch.Generator) -> Tensor:
@@ -159,10 +160,6 @@ def _towards(x: Tensor, delta: Tensor) -> Tensor:
 
 def _exact(values: Tensor) -> Tensor:
     return values if values.device.type == "mps" else values.double()  # which has no float64
-
-
-def _wide(values: Tensor, like: Tensor) -> Tensor:
-    return values.view(-1, *[1] * (like.dim() - 1))
 
 
 LINF = Norm("linf", linf, torch.sign, _climb(torch.sign), _box_project, _box_sample)

@@ -7,10 +7,7 @@ import math
 import torch
 from torch import Tensor
 
-
-def wide(values: Tensor, like: Tensor) -> Tensor:
-    """Return ``values`` ``(n,)`` in a shape that broadcasts over the rows of ``like``."""
-    return values.view(-1, *[1] * (like.dim() - 1))
+from attacks.rows import wide
 
 
 class Smallest:
