@@ -13,7 +13,7 @@ from torch import Tensor
 from attacks import norms
 from attacks.apgd import APGD
 from attacks.core import Attack, AttackCard, Criterion, Evaluation, Objective, Query, Range, Search, setting
-from attacks.ddn import DDN
+from attacks.fab import FAB
 from attacks.rows import choose
 from attacks.square import Square
 
@@ -26,9 +26,9 @@ class AutoAttack(Attack):
     """Four attacks that fail for different reasons, one after the other on whatever is not fooled yet.
 
     APGD on the cross-entropy from a random start, APGD on the ratio of logits aimed at each of the
-    likeliest classes, DDN under "l2" (here in the place of FAB), the Square Attack. A picture is left alone
-    once it is fooled; of one that never is, the last query is the one of the highest margin. DDN knows
-    no budget: shown is what it proposes, brought back into the ball, and its own pictures are probes.
+    likeliest classes, FAB, the Square Attack. A picture is left alone once it is fooled; of one that never
+    is, the last query is the one of the highest margin. FAB knows no budget: shown is what it asks
+    about, brought into the ball, and its own pictures are probes.
     """
 
     card: ClassVar[AttackCard] = AttackCard(
@@ -42,7 +42,7 @@ class AutoAttack(Attack):
         access="white-box",
         kind="budget",
         rule=r"\text{APGD}_{\mathrm{CE}} \rightarrow \text{APGD}_{\mathrm{DLR}}^{t_1 \ldots t_k} \rightarrow "
-        r"\text{DDN} \rightarrow \text{Square}",
+        r"\text{FAB}^{t_1 \ldots t_k} \rightarrow \text{Square}",
         use="Judging a defence: what withstands all four, with no setting tuned, is worth believing.",
     )
     ends: ClassVar[str] = "every picture is fooled"
@@ -71,7 +71,7 @@ class AutoAttack(Attack):
         "Classes aimed at",
         "How many of the likeliest other classes are aimed at in turn.",
         low=1,
-        high=100,
+        high=32,
     )
 
     def parts(self) -> list[Attack]:
@@ -80,7 +80,8 @@ class AutoAttack(Attack):
         entropy = APGD(**within, steps=self.steps, random_start=True)
         ratio = APGD(**within, steps=self.steps, loss="dlr-targeted", restarts=self.targets)
         squares = Square(**within, steps=TRIES * self.steps)
-        return [entropy, ratio, *([DDN(steps=self.steps)] if self.norm == "l2" else []), squares]
+        boundary = FAB(norm=self.norm, steps=self.steps, candidates=self.targets + 1)
+        return [entropy, ratio, boundary, squares]
 
     def search(self, x: Tensor, criterion: Criterion, rng: torch.Generator) -> Search:
         """Yield the pictures of one attack after the other, and the best of all; see `Attack.search`."""

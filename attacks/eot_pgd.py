@@ -19,7 +19,7 @@ ANY = "any"
 
 @dataclass(frozen=True)
 class EOTPGD(BIM):
-    """Projected gradient descent on the loss expected over random transforms (equation 1, within a budget).
+    """Projected gradient descent on the loss expected over random transforms, within a budget.
 
     Each step follows the mean gradient of ``samples`` freshly drawn transforms of the picture; they are
     probes beside it. What counts as fooled is the picture itself, untransformed.

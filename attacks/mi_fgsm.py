@@ -19,7 +19,7 @@ class MIFGSM(BIM):
     """BIM along an accumulated gradient, ``g = momentum g + grad / |grad|_1`` (equations 6 and 7).
 
     Before it is accumulated each gradient is brought to l1 size 1, so that steep places do not outweigh
-    the others. Under "l2" the step is that of equation 9. With a momentum of 0 this is BIM.
+    the others. Under "l2" it goes along ``g`` itself, at unit length. With a momentum of 0 this is BIM.
     """
 
     card: ClassVar[AttackCard] = AttackCard(

@@ -70,6 +70,11 @@ def linf(delta: Tensor) -> Tensor:
     return delta.abs().flatten(1).amax(1)
 
 
+def exact(values: Tensor) -> Tensor:
+    """Return ``values`` in float64, in which long sums are exact enough, where the device has that type."""
+    return values if values.device.type == "mps" else values.double()
+
+
 def _climb(steepest: Measure) -> Callable[[Tensor, Tensor, float | Tensor], Tensor]:
     return lambda adv, grad, size: (adv + size * steepest(grad)).clamp(0, 1)
 
@@ -114,10 +119,11 @@ def _fill(adv: Tensor, grad: Tensor, size: float | Tensor) -> Tensor:
     """Return ``adv`` after the best step of l1 size ``size`` that stays in [0, 1].
 
     The largest gradient's value goes as far as the box lets it, then the next largest, until the size
-    is spent: proposition 2.3 of Croce and Hein 2021 (https://arxiv.org/abs/2103.01208), of which the
-    sparse step of Tramer and Boneh 2019 is the case in which every value gets an equal share.
+    is spent: the steepest step in l1 ball and box of Croce and Hein 2021
+    (https://arxiv.org/abs/2103.01208). The sparse step of Tramer and Boneh 2019 gives each of a fixed
+    share of all values the same instead, saturated ones included.
     """
-    flat, slope = _exact(adv.flatten(1)), grad.flatten(1)
+    flat, slope = exact(adv.flatten(1)), grad.flatten(1)
     room = torch.where(slope > 0, 1 - flat, flat) * slope.ne(0)
     order = slope.abs().sort(dim=1, descending=True, stable=True).indices
     sorted_room = room.gather(1, order)
@@ -130,7 +136,7 @@ def _fill(adv: Tensor, grad: Tensor, size: float | Tensor) -> Tensor:
 
 def _diamond_project(x: Tensor, adv: Tensor, epsilon: float) -> Tensor:
     # Duchi et al. 2008, figure 1: all sizes shrink by the one theta that leaves epsilon in all.
-    delta = _exact(adv.flatten(1)) - _exact(x.flatten(1))
+    delta = exact(adv.flatten(1)) - exact(x.flatten(1))
     sizes = delta.abs()
     top = sizes.sort(dim=1, descending=True).values
     excess = top.cumsum(1) - epsilon
@@ -152,14 +158,10 @@ def _diamond_sample(x: Tensor, epsilon: float, rng: torch.Generator) -> Tensor:
 def _towards(x: Tensor, delta: Tensor) -> Tensor:
     """Return ``x + delta`` in the type of ``x``, each value rounded towards ``x``: 150,000 values
     rounded to the nearest may together overrun an l1 budget."""
-    exact = _exact(delta)
-    end = (_exact(x) + exact).to(x.dtype)
-    beyond = (_exact(end) - _exact(x)).abs() > exact.abs()
+    way = exact(delta)
+    end = (exact(x) + way).to(x.dtype)
+    beyond = (exact(end) - exact(x)).abs() > way.abs()
     return torch.where(beyond, torch.nextafter(end, x), end)
-
-
-def _exact(values: Tensor) -> Tensor:
-    return values if values.device.type == "mps" else values.double()  # which has no float64
 
 
 LINF = Norm("linf", linf, torch.sign, _climb(torch.sign), _box_project, _box_sample)

@@ -15,9 +15,11 @@ from torch import Tensor, nn
 
 from attacks import norms, transforms
 from attacks.apgd import APGD, checkpoints, likeliest
+from attacks.autoattack import AutoAttack
 from attacks.bim import BIM
 from attacks.core import Attack, Criterion, Step, setting, walk
 from attacks.eot_pgd import EOTPGD
+from attacks.fab import FAB, shortest
 from attacks.mi_fgsm import MIFGSM
 from attacks.ni_fgsm import NIFGSM
 from attacks.pgd import PGD
@@ -85,7 +87,7 @@ def test_l1_step_is_the_best_in_the_box(seed: int, size: float) -> None:
     torch.testing.assert_close(gain, best_gain(grad, room, size), atol=1e-9, rtol=0)
 
 
-def best_gain(grad: Tensor, room: Tensor, size: float) -> Tensor:
+def best_gain(grad: Tensor, room: Tensor, size: float | Tensor) -> Tensor:
     """Return max <grad, d> over |d|_1 <= size, |d| <= room: the least of its dual, which is piecewise
     linear with its corners at the gradient's sizes."""
     slopes, room = grad.abs().flatten(1), room.flatten(1)
@@ -350,6 +352,84 @@ def test_eot_survives_what_it_was_made_for(net: nn.Module, x: Tensor) -> None:
             seen = robust.views(run(attack, net, x, criterion)[-1].x, torch.Generator().manual_seed(99))
             kept.append(criterion.repeat(8).margin(net(seen)).mean())
         assert kept[0] > kept[1] + 0.1, name
+
+
+# ---- FAB and AutoAttack --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("norm", ["linf", "l2", "l1"])
+@pytest.mark.parametrize("share", [-1.5, -0.4, 0.0, 1e-4, 0.3, 0.9, 1.5])
+def test_shortest_way_to_a_plane_in_the_box(share: float, norm: str) -> None:
+    """On the plane where the box reaches it, else in the farthest corner; and no longer than need be: under
+    l1 by duality, under the others by halving the time for which all values move."""
+    rng = torch.Generator().manual_seed(1)
+    x, w = pictures((6, 2, 4, 4)).double(), torch.randn(6, 2, 4, 4, generator=rng).double()
+    w[..., 0] = 0
+    way = w if share > 0 else -w
+    room = torch.where(way > 0, 1 - x, x) * (w != 0)
+    most = (room * w.abs()).flatten(1).sum(1)
+    change = shortest(norm, x, w, share * most)
+    gain, size = (change * w).flatten(1).sum(1), norms.SIZES[norm](change)
+    assert (x + change).min() >= -1e-12 and (x + change).max() <= 1 + 1e-12
+    torch.testing.assert_close(gain, max(min(share, 1.0), -1.0) * most, atol=1e-9, rtol=0)
+    if norm == "l1":
+        torch.testing.assert_close(best_gain(w, room, size[:, None]), gain.abs(), atol=1e-9, rtol=0)
+        return
+    speed = w.abs() if norm == "l2" else (w != 0).double()
+    low, high = torch.zeros(6, 1, 1, 1).double(), torch.full((6, 1, 1, 1), 1e4).double()
+    for _ in range(60):
+        t = (low + high) / 2
+        enough = (torch.minimum(t * speed, room) * w.abs()).sum((1, 2, 3), True) >= gain.abs().view_as(
+            t
+        ) - 1e-12
+        low, high = torch.where(enough, low, t), torch.where(enough, t, high)
+    least = norms.SIZES[norm](torch.minimum(high * speed, room))
+    torch.testing.assert_close(size, least, atol=1e-6, rtol=0)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("norm", ["linf", "l2", "l1"])
+@pytest.mark.parametrize("targeted", [False, True])
+def test_fab_finds_the_least_distance(norm: str, targeted: bool, shape: tuple[int, ...]) -> None:
+    """Within 1 % of it, saturated pixels included: a linear network's boundary is its own linearisation."""
+    x = pictures(shape)
+    for row in range(min(len(x), 3)):
+        one = x[row : row + 1]
+        net = Linear(one, 3)
+        criterion, _ = sides(net, one, targeted)
+        found = run(FAB(norm=norm, steps=10), net, one, criterion)[-1]
+        least = norms.SIZES[norm](shortest(norm, one, net.w.expand_as(one), -net.score(one)))
+        assert criterion.met(found.evaluation.logits)
+        assert 0.999 < (norms.SIZES[norm](found.x - one) / least).item() < 1.01
+
+
+@pytest.mark.parametrize("norm", ["linf", "l2"])
+@pytest.mark.parametrize("targeted", [False, True])
+def test_autoattack_is_at_least_its_parts(net: nn.Module, x: Tensor, targeted: bool, norm: str) -> None:
+    """Whatever any of its attacks fools within the budget, it fools; and it leaves that alone."""
+    criterion, epsilon = aim(net, x, targeted), {"linf": 1.5 / 255, "l2": 0.12}[norm]
+    attack = AutoAttack(norm=norm, epsilon=epsilon, steps=10, targets=2)
+    path = run(attack, net, x, criterion)
+    fooled = criterion.met(path[-1].evaluation.logits)
+    assert len(path) <= attack.updates() + 1 and (len(path) < attack.updates() or not fooled.all())
+    for part in attack.parts()[1:]:
+        last = run(part, net, x, criterion)[-1]
+        near = norms.SIZES[norm](last.x - x) <= epsilon
+        assert fooled[criterion.met(last.evaluation.logits) & near].all(), part.card.name
+    for row in range(len(x)):
+        met = [bool(criterion.met(step.evaluation.logits)[row]) for step in path[1:]]
+        if any(met):
+            first = met.index(True) + 1
+            assert all(torch.equal(step.x[row], path[first].x[row]) for step in path[first:])
+
+
+def test_autoattack_ends_when_everything_is_fooled(net: nn.Module, x: Tensor) -> None:
+    criterion, attack = aim(net, x, False), AutoAttack(epsilon=16 / 255, steps=20)
+    path = run(attack, net, x, criterion)
+    assert AutoAttack.ends and criterion.met(path[-1].evaluation.logits).all() and len(path) < 20
+
+
+# ---- refusals ------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
