@@ -108,10 +108,10 @@ def test_lbfgs_is_scipys_on_digits(shared: Callable[[str], Path], targeted: bool
     net = models.load("fc100")
     x, label = digits(8, net)
     criterion = Criterion((label + 1) % 10 if targeted else label, targeted)
-    attack = LBFGS(search_steps=4)
+    attack = LBFGS(search_steps=3)
     met, ours = batched(attack, net, x, criterion)
     rows = [Criterion(each[None], targeted) for each in criterion.label]
-    theirs = [serial(net, x[i : i + 1], rows[i], attack, 20) for i in range(8)]
+    theirs = [serial(net, x[i : i + 1], rows[i], attack, 15) for i in range(8)]
     assert met.all() and np.median(ours) < 1.01 * np.median(theirs)
 
 
