@@ -1,0 +1,143 @@
+"""Papernot et al.: The Limitations of Deep Learning in Adversarial Settings. https://arxiv.org/abs/1511.07528."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from attacks.core import Attack, AttackCard, Criterion, Query, Search, setting
+
+
+@dataclass(frozen=True)
+class JSMA(Attack):
+    """The Jacobian-based saliency map: at every step the two values that raise the target most and
+    the other classes least are moved by ``theta`` (algorithms 2 and 3, equations 8 to 10).
+
+    Derivatives are those of the logits, as in the paper. A step asks about each picture twice: once
+    for the target's gradient, once for that of the sum of the others. Values at the end of the
+    scale leave the search domain. Untargeted, the target is whichever other class is ahead at the
+    time. Where no pair has a positive saliency the pair that raises the target most against the
+    others is taken; a row for which there is none stays as it is.
+    """
+
+    card: ClassVar[AttackCard] = AttackCard(
+        name="jsma",
+        title="JSMA",
+        summary="Change very few values, but all the way: two at a time, chosen by a saliency map.",
+        paper="The Limitations of Deep Learning in Adversarial Settings",
+        url="https://arxiv.org/abs/1511.07528",
+        year=2015,
+        access="white-box",
+        kind="minimal",
+    )
+    ends: ClassVar[str] = "every picture is fooled, or may change no more"
+
+    theta: float = setting(
+        1.0,
+        "Change",
+        "How far a chosen value is moved; negative: darkened.",
+        low=-1,
+        high=1,
+        step=0.05,
+        main=True,
+    )
+    gamma: float = setting(
+        0.145,
+        "Share of values",
+        "How many of all values may change.",
+        low=0,
+        high=1,
+        soft_high=0.5,
+        step=0.005,
+        main=True,
+    )
+    steps: int = setting(
+        100, "Steps", "How many pairs are chosen at most.", low=0, high=10_000, soft_high=500, main=True
+    )
+
+    def search(self, x: Tensor, criterion: Criterion, rng: torch.Generator) -> Search:
+        """Yield ``x`` and one picture a pair, twice while gradients are wanted; see `Attack.search`."""
+        if not self.steps:
+            yield Query(x, None)
+            return
+        twice, forward = (2, *[1] * (x.dim() - 1)), partial(derivatives, criterion)
+        adv, going = x, torch.ones(len(x), dtype=torch.bool, device=x.device)
+        for _ in range(self.steps):
+            answer = yield Query(adv.repeat(twice), forward)
+            going = going & ~criterion.met(answer.head(len(x)).logits)
+            before, adv = adv, self.move(x, adv, answer.gradient, going)
+            going = going & (adv != before).flatten(1).any(1)
+            if not going.any():
+                break
+        yield Query(adv, None)
+
+    def updates(self) -> int:
+        """Return the largest number of pairs."""
+        return self.steps
+
+    def move(self, x: Tensor, adv: Tensor, grad: Tensor, going: Tensor) -> Tensor:
+        """Return ``adv`` with the most salient pair of values of each row that is ``going`` moved by theta.
+
+        ``grad``: the gradients of the target, then those of the sum of the others.
+        """
+        way = 1 if self.theta > 0 else -1
+        up, down = (way * grad[: len(x)]).flatten(1), (-way * grad[len(x) :]).flatten(1)
+        pair, found = best_pair(up, down, self.domain(x, adv) & ((up != 0) | (down != 0)))
+        change = torch.zeros_like(up).scatter(1, pair, self.theta)
+        change = torch.where((found & going)[:, None], change, 0)
+        return (adv + change.view_as(adv)).clamp(0, 1)
+
+    def domain(self, x: Tensor, adv: Tensor) -> Tensor:
+        """Return the values ``(n, d)`` that may be moved: not at the end of the scale, and, once as many
+        as ``gamma`` allows have been, none but those.
+        """
+        flat = adv.flatten(1)
+        changed = flat != x.flatten(1)
+        spare = changed.sum(1, keepdim=True) + 2 <= self.gamma * flat.shape[1]
+        return ((flat < 1) if self.theta > 0 else (flat > 0)) & (changed | spare)
+
+
+def derivatives(criterion: Criterion, logits: Tensor) -> Tensor:
+    """Return ``(2 n,)``: the target's logits of the first half, the sum of all others of the second.
+
+    Untargeted, the target is the class ahead of all others but the one to leave.
+    """
+    goal = criterion.repeat(2).label[:, None].to(logits.device)
+    if not criterion.targeted:
+        goal = logits.detach().scatter(1, goal, -torch.inf).argmax(1, keepdim=True)
+    target, n = logits.gather(1, goal)[:, 0], len(logits) // 2
+    return torch.cat([target[:n], (logits.sum(1) - target)[n:]])
+
+
+def best_pair(up: Tensor, down: Tensor, domain: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the indices ``(n, 2)`` of the values with the greatest saliency, and whether there are any.
+
+    ``up``, ``down``, ``domain`` ``(n, d)``: by how much a value raises the target and lowers the
+    others. Saliency of p and q: (up_p + up_q) (down_p + down_q) where both are positive (equation 10);
+    if nowhere, the sum of the two. Both grow with ``up`` and ``down``, so one of a best pair is beaten
+    in both by no value, the other by no further one: few values need be paired, whatever d is.
+    """
+    front = unbeaten(up, down, domain)
+    front = front | unbeaten(up, down, domain & ~front)
+    width = int(front.sum(1).max().clamp(min=2))
+    few = front.sort(dim=1, descending=True, stable=True).indices[:, :width]
+    real = front.gather(1, few)
+    a, b = (part.gather(1, few)[:, :, None] + part.gather(1, few)[:, None, :] for part in (up, down))
+    pairs = real[:, :, None] & real[:, None, :] & ~torch.eye(width, dtype=torch.bool, device=up.device)
+    product = torch.where(pairs & (a > 0) & (b > 0), a * b, 0).flatten(1)
+    gain = torch.where(pairs, a + b, 0).flatten(1)
+    score = torch.where(product.amax(1, keepdim=True) > 0, product, gain)
+    best = score.argmax(1, keepdim=True)
+    return few.gather(1, torch.cat([best // width, best % width], 1)), score.amax(1) > 0
+
+
+def unbeaten(up: Tensor, down: Tensor, domain: Tensor) -> Tensor:
+    """Return the values of ``domain`` ``(n, d)`` such that no other is as good in both; of equals, one."""
+    order = up.masked_fill(~domain, -torch.inf).sort(dim=1, descending=True, stable=True).indices
+    height = down.masked_fill(~domain, -torch.inf).gather(1, order)
+    above = torch.cat([height.new_full((len(up), 1), -torch.inf), height.cummax(1).values[:, :-1]], 1)
+    return torch.zeros_like(domain).scatter(1, order, height > above)
