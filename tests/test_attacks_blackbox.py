@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 import torch
 from torch import Tensor
 
 from attacks import norms
+from attacks.boundary import Boundary
 from attacks.core import Attack, Criterion, Query, Step, answer, walk
+from attacks.decisions import AT_ONCE, ROUNDS
+from attacks.hop_skip_jump import HopSkipJump
 from attacks.one_pixel import OnePixel, paint
 from attacks.random_direction import RandomDirection
 from attacks.random_noise import RandomNoise
 from attacks.simba import SimBA
 from attacks.square import Square, bump, hill
+from errors import BadSetting, NoStart
 from tests.attack_contract import one_thread as one_thread
 from tests.attack_contract import pictures, smooth_net
-from tests.test_attacks_optimum import SHAPES, Linear, aim, inner
+from tests.test_attacks_optimum import SHAPES, Linear, aim, inner, nearest
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -225,7 +231,7 @@ def test_no_more_pixels_change_than_allowed(pixels: int) -> None:
             shown.append(criterion.loss(net(query.x[:2])))
             query = search.send(answer(net, query))
     except StopIteration:
-        assert len(shown) == 4 * 3 + 1 and (torch.stack(shown[1:]).diff(dim=0) <= 1e-6).all()
+        assert len(shown) == 4 * 3 + 2 and (torch.stack(shown[2:]).diff(dim=0) <= 1e-6).all()
 
 
 def test_members_are_painted_where_they_say() -> None:
@@ -248,18 +254,134 @@ def test_children_are_a_member_plus_half_a_difference() -> None:
     assert len(found.unique()) > 40
 
 
+# Boundary and HopSkipJump
+
+
+def nearest_linf(net: Linear, x: Tensor, way: Tensor) -> Tensor:
+    """Return the least change of the largest value, ``(n,)``, that brings the score to 0, by bisection."""
+    low, high = torch.zeros_like(way), torch.ones_like(way)
+    for _ in range(50):
+        t = (low + high) / 2
+        short = (net.score((x + t * way * net.w.sign()).clamp(0, 1)).view_as(way) * way) < 0
+        low, high = torch.where(short, t, low), torch.where(short, high, t)
+    return high.flatten()
+
+
+DECISIONS = [
+    (Boundary(steps=200), {4: 1.03, 8: 1.6, 16: 2.8}),
+    (HopSkipJump(steps=100), {4: 1.05, 8: 1.15, 16: 1.5}),
+    (HopSkipJump(steps=100, norm="linf"), {4: 1.01, 8: 1.35, 16: 2.4}),
+]
+
+
+@pytest.mark.parametrize(("attack", "ratios"), DECISIONS, ids=["boundary", "hsj", "hsj-linf"])
+@pytest.mark.parametrize(("shape", "targeted"), [(SHAPES[0], True), (SHAPES[1], False), (SHAPES[2], True)])
+@pytest.mark.parametrize("saturated", [False, True])
+def test_decisions_lead_near_the_boundary(
+    attack: Attack, ratios: dict[int, float], shape: tuple[int, ...], targeted: bool, saturated: bool
+) -> None:
+    """After some 3,400 queries (HopSkipJump: at most 3,300) no further than these multiples of the least
+    distance. What a query tells is one bit, so more values need more of them: 16, 192 and 768 here."""
+    x = (pictures(shape) if saturated else inner(shape))[:3]
+    net = Linear(x, 0)
+    criterion, way = aim(net, x, targeted)
+    last = steps(attack, net, x, criterion)[-1]
+    linf = getattr(attack, "norm", "l2") == "linf"
+    least = nearest_linf(net, x, way) if linf else norms.l2(nearest(net, x, way))
+    ratio = norms.SIZES["linf" if linf else "l2"](last.x - x) / least
+    assert criterion.met(last.evaluation.logits).all()
+    assert ratio.min() > 0.999 and ratio.max() < ratios[shape[2]]
+
+
+@pytest.mark.parametrize("attack", [Boundary(steps=700), HopSkipJump(steps=300)], ids=["boundary", "hsj"])
+def test_more_decisions_lead_nearer(attack: Attack) -> None:
+    x = inner((1, 3, 8, 8))
+    net = Linear(x, 0)
+    criterion, way = aim(net, x, False)
+    found = steps(attack, net, x, criterion)[-1].x
+    assert norms.l2(found - x) / norms.l2(nearest(net, x, way)) < 1.05
+
+
+@pytest.mark.parametrize("targeted", [False, True])
+@pytest.mark.parametrize("attack", [attack for attack, _ in DECISIONS], ids=["boundary", "hsj", "hsj-linf"])
+def test_nothing_but_the_decision_is_looked_at(attack: Attack, targeted: bool) -> None:
+    """A network that gives its answer and no more, 1 for the winner and 0 for the others, gives the same
+    pictures, to the bit."""
+    x, net = pictures((2, 3, 8, 8)), smooth_net(3, 8)
+    order = answer(net, Query(x, None)).logits.argsort(1, descending=True)
+    criterion = Criterion(order[:, 1 if targeted else 0], targeted)
+
+    class Decides(torch.nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            logits: Tensor = net(x)
+            return torch.nn.functional.one_hot(logits.argmax(1), 5).to(x.dtype)
+
+    attack = dataclasses.replace(attack, steps=40)  # type: ignore[call-arg]
+    paths = [steps(attack, each, x, criterion) for each in (net, Decides())]
+    assert len(paths[0]) == 42 and all(torch.equal(a.x, b.x) for a, b in zip(*paths, strict=True))
+
+
+@pytest.mark.parametrize("kind", [Boundary, HopSkipJump])
+def test_where_nothing_fools_there_is_no_start(kind: type[Attack]) -> None:
+    """After 256 pictures, or fewer if there are fewer steps, and never the input as a result."""
+    x = pictures((2, 1, 6, 6))
+    criterion = Criterion(torch.tensor([0, 0]), False)
+
+    def always(x: Tensor) -> Tensor:
+        return torch.tensor([[1.0, 0.0, 0.0]]).expand(len(x), 3)
+
+    for count, tried in ((50, ROUNDS * AT_ONCE), (2, 2 * AT_ONCE)):
+        search = kind(steps=count).search(x, criterion, torch.Generator().manual_seed(0))  # type: ignore[call-arg]
+        with pytest.raises(NoStart, match=f"none of {tried} random ones"):
+            list(walk(search, always, criterion))
+
+
+@pytest.mark.parametrize("attack", [attack for attack, _ in DECISIONS], ids=["boundary", "hsj", "hsj-linf"])
+def test_the_last_picture_is_the_nearest_that_fooled(attack: Attack) -> None:
+    x, net = pictures((3, 3, 8, 8)), smooth_net(3, 8)
+    criterion = Criterion(answer(net, Query(x, None)).logits.argmax(1), False)
+    path = steps(attack, net, x, criterion)
+    size = norms.SIZES[getattr(attack, "norm", "l2")]
+    stood = [(size(s.x - x), criterion.met(s.evaluation.logits)) for s in path]
+    least = torch.stack([torch.where(met, far, 1e9) for far, met in stood]).amin(0)
+    assert stood[-1][1].all() and torch.equal(stood[-1][0], least)
+
+
 # Every attack that sees no gradient
+
+
+@pytest.mark.parametrize(
+    ("kind", "wrong"),
+    [
+        (RandomNoise, {"epsilon": 2}),
+        (Square, {"p_init": 0}),
+        (SimBA, {"basis": "wavelet"}),
+        (SimBA, {"low": 0}),
+        (OnePixel, {"pixels": 0}),
+        (OnePixel, {"population": 2}),
+        (Boundary, {"directions": 17}),
+        (Boundary, {"adaptation": 0.5}),
+        (HopSkipJump, {"norm": "l0"}),
+        (HopSkipJump, {"estimates": 0}),
+    ],
+)
+def test_wrong_settings_are_refused(kind: type[Attack], wrong: dict[str, object]) -> None:
+    with pytest.raises(BadSetting, match=f"Expected {next(iter(wrong))} to be"):
+        kind(**wrong)
 
 
 @pytest.mark.parametrize("targeted", [False, True])
 @pytest.mark.parametrize(
-    "attack", [Square(steps=30), Square(steps=30, norm="l2"), SimBA(steps=30), OnePixel(steps=3)], ids=repr
+    "attack",
+    [Square(steps=30), Square(steps=30, norm="l2"), SimBA(steps=30), OnePixel(steps=3), Boundary(steps=20)],
+    ids=repr,
 )
 def test_no_gradient_is_asked_for(attack: Attack, targeted: bool) -> None:
     x = pictures((2, 3, 8, 8))
     net = smooth_net(3, 8)
     logits = answer(net, Query(x, None)).logits
-    criterion = Criterion(logits.argmin(1) if targeted else logits.argmax(1), targeted)
+    order = logits.argsort(1, descending=True)
+    criterion = Criterion(order[:, 1 if targeted else 0], targeted)
     search = attack.search(x, criterion, torch.Generator().manual_seed(0))
     query, asked = next(search), 0
     try:
