@@ -299,6 +299,8 @@ class Attack(ABC):
     card: ClassVar[AttackCard]
     ends: ClassVar[str] = ""
     """When the attack may end of itself before its last update ("every picture is fooled"); "" for never."""
+    joint: ClassVar[bool] = False
+    """Whether the rows of a batch are one problem (they share one perturbation) instead of one each."""
 
     def __post_init__(self) -> None:
         for each in self.settings(getattr(self, "norm", None)):

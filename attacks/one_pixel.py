@@ -61,13 +61,12 @@ class OnePixel(Attack):
 
     def search(self, x: Tensor, criterion: Criterion, rng: torch.Generator) -> Search:
         """Yield ``x``, the best picture so far beside those tried, and the best; see `Attack.search`."""
-        if not self.steps:
-            yield Query(x, None)
-            return
-        best, top = x, x.new_full((len(x),), math.inf)
-        members, losses = x.new_empty(0), x.new_empty(0)
+        yield Query(x, None)
+        members = self.first(x, rng)
+        losses = x.new_full(members.shape[:2], math.inf)
+        best, top = paint(x, members[:1])[0], losses[0]
         for generation in range(self.steps):
-            children = self.children(members, rng) if generation else self.first(x, rng)
+            children = self.children(members, rng) if generation else members
             values = []
             for part in children.split(AT_ONCE):
                 tried = paint(x, part)
@@ -78,12 +77,10 @@ class OnePixel(Attack):
                 best = choose(least < top, tried[index, torch.arange(len(x), device=x.device)], best)
                 top = torch.minimum(least, top)
             value = torch.cat(values)
-            if generation:
-                wins = value < losses
-                members, losses = children.where(wins[..., None, None], members), torch.minimum(value, losses)
-            else:
-                members, losses = children, value
-        yield Query(best, None)
+            members = children.where((value < losses)[..., None, None], members)
+            losses = torch.minimum(value, losses)
+        if self.steps:
+            yield Query(best, None)
 
     def first(self, x: Tensor, rng: torch.Generator) -> Tensor:
         """Return random members ``(population, n, pixels, 2 + c)``: row, column and colour, in [0, 1]."""
@@ -100,8 +97,8 @@ class OnePixel(Attack):
         return (a + (b - c) / 2).clamp(0, 1)
 
     def updates(self) -> int:
-        """Return how many queries the generations take."""
-        return self.steps * math.ceil(self.population / AT_ONCE)
+        """Return how many queries the generations take, and one for the best picture."""
+        return self.steps * math.ceil(self.population / AT_ONCE) + (self.steps > 0)
 
     def stochastic(self) -> bool:
         """Say yes: evolution begins and goes on at random."""

@@ -106,6 +106,10 @@ class MixesRows(_Counted):
         return (x - self.epsilon * grad / grad.abs().max().clamp(min=1e-9)).clamp(0, 1)
 
 
+class SaysThatItsRowsShare(_Counted):
+    joint = True
+
+
 class DividesByZero(_Counted):
     def move(self, x: Tensor, adv: Tensor, grad: Tensor) -> Tensor:
         return (x - self.epsilon * grad / grad.abs().amax((1, 2, 3), keepdim=True)).clamp(0, 1)
@@ -148,6 +152,7 @@ def test_a_sound_attack_keeps_the_contract() -> None:
         (RollsGlobalDice, contract.leaves_input_alone),
         (RollsGlobalDice, contract.seeds),
         (MixesRows, contract.rows_are_independent),
+        (SaysThatItsRowsShare, contract.rows_are_independent),
         (DividesByZero, contract.flat_network),
         (Miscounts, contract.first_and_last),
         (SkipsTheOriginal, contract.first_and_last),
