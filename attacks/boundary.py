@@ -32,6 +32,9 @@ class Boundary(Attack):
         year=2017,
         access="decision-based",
         kind="minimal",
+        rule=r"x_{k+1} = x_k + \delta_\perp + \epsilon\,(x - x_k),\quad \text{kept while still "
+        r"adversarial}",
+        use="Getting close with nothing but the network's answers, by walking along its boundary.",
     )
 
     steps: int = setting(

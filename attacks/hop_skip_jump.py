@@ -34,6 +34,10 @@ class HopSkipJump(Attack):
         year=2019,
         access="decision-based",
         kind="minimal",
+        rule=r"\widehat{\nabla S}(x_k) = \tfrac1B \sum_b \phi(x_k + \delta u_b)\,u_b,\qquad "
+        r"x_{k+1} = \text{bisect}\bigl(x,\ x_k + \xi\,\widehat{\nabla S}/\|\widehat{\nabla "
+        r"S}\|\bigr)",
+        use="The same with far fewer questions: it guesses the boundary's slope from yes and no.",
     )
 
     steps: int = setting(

@@ -33,6 +33,10 @@ class JSMA(Attack):
         year=2015,
         access="white-box",
         kind="minimal",
+        rule=r"S(x)_i = \begin{cases} 0 & \partial_i F_t < 0 \ \text{or}\ \sum_{j\ne t}\partial_i "
+        r"F_j > 0\\ \partial_i F_t\,\bigl|\sum_{j\ne t}\partial_i F_j\bigr| & "
+        r"\text{otherwise}\end{cases}",
+        use="Changing few pixels, but those thoroughly: clearest on digits.",
     )
     ends: ClassVar[str] = "every picture is fooled, or may change no more"
 

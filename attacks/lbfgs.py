@@ -37,6 +37,9 @@ class LBFGS(Attack):
         year=2013,
         access="white-box",
         kind="minimal",
+        rule=r"\min_r\ c\,\|r\|_2^2 + \mathrm{loss}_f(x + r,\,l)\quad\text{subject to}\quad x + r "
+        r"\in [0,1]^m",
+        use="Seeing the experiment that began it all: a search within the box for the nearest picture of a class.",
     )
     ends: ClassVar[str] = "every weight to be tried has been minimised"
 

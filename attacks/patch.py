@@ -30,6 +30,8 @@ class AdversarialPatch(Attack):
         year=2017,
         access="white-box",
         kind="free",
+        rule=r"\max_p\ \mathbb E_{t,\,l}\ \log \Pr\bigl(\hat y \mid A(p, x, l, t)\bigr)",
+        use="What could be printed: a small square that takes over the picture.",
     )
 
     size: float = setting(

@@ -34,6 +34,8 @@ class Spatial(Attack):
         year=2017,
         access="score-based",
         kind="free",
+        rule=r"x'(u) = x(R_\theta u + t),\qquad |\theta| \le 30^{\circ},\ |t| \le t_{\max}",
+        use="Seeing that no pixel needs to be disturbed: a turn and a shift can be enough.",
     )
 
     rotation: float = setting(

@@ -30,6 +30,9 @@ class Universal(Attack):
         year=2018,
         access="white-box",
         kind="budget",
+        rule=r"\min_{\|\delta\|\le\epsilon}\ \tfrac1n\textstyle\sum_i \ell\bigl(\mathrm{clip}(x_i "
+        r"+ \delta)\bigr)",
+        use="One perturbation for many pictures.",
     )
     joint: ClassVar[bool] = True
 
