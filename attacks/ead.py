@@ -11,14 +11,15 @@ import torch
 from torch import Tensor
 
 from attacks import norms
-from attacks.core import Attack, AttackCard, Criterion, Evaluation, Query, Search, setting
+from attacks.carlini_wagner import CarliniWagner
+from attacks.core import AttackCard, Criterion, Evaluation, Query, setting
 from attacks.rows import wide
 from attacks.smallest import Smallest
-from attacks.weighing import Patience, Weight, shortfall
+from attacks.weighing import Patience, shortfall
 
 
 @dataclass(frozen=True)
-class EAD(Attack):
+class EAD(CarliniWagner):
     """Carlini and Wagner's attack with the elastic net for a distance: squared length plus beta times the
     sum of all changes (equation 7), which leaves most values exactly as they were.
 
@@ -38,14 +39,6 @@ class EAD(Attack):
         kind="minimal",
         rule=r"\min_{x'}\ c\,f(x') + \|x' - x\|_2^2 + \beta\,\|x' - x\|_1",
         use="Changes that are small in sum: few pixels move, and most stay exactly as they were.",
-    )
-    ends: ClassVar[str] = "the loss no longer falls"
-
-    steps: int = setting(
-        60, "Steps per round", "How often the picture moves.", low=0, high=10_000, soft_high=300, main=True
-    )
-    search_steps: int = setting(
-        4, "Rounds", "How many weights c are tried.", low=1, high=20, soft_high=10, main=True
     )
     beta: float = setting(
         0.001,
@@ -74,9 +67,6 @@ class EAD(Attack):
         high=1e6,
         soft_high=100,
     )
-    confidence: float = setting(
-        0.0, "Confidence", "By how much the logits are to win.", low=0, high=1000, soft_high=40, step=0.5
-    )
     rule: str = setting(
         "elastic",
         "Nearest by",
@@ -86,21 +76,6 @@ class EAD(Attack):
     method: str = setting(
         "fista", "Method", "With a look ahead (fista) or without (ista).", choices=("fista", "ista")
     )
-    abort_early: bool = setting(
-        False, "Give up early", "End a round where a tenth of its steps brought nothing; apt for long rounds."
-    )
-
-    def search(self, x: Tensor, criterion: Criterion, rng: torch.Generator) -> Search:
-        """Yield ``x``, every picture of every round, and last the nearest that fools; see `Attack.search`."""
-        start = yield Query(x, partial(shortfall, criterion, self.confidence) if self.steps else None)
-        if not self.steps:
-            return
-        best, weight, adv = Smallest(x), Weight(x.new_full((len(x),), self.initial_const)), x
-        best.see(x, x.new_zeros(len(x)), self.enough(criterion, start))
-        for _ in range(self.search_steps):
-            adv, success = yield from self.descend(x, criterion, start, weight.c, best)
-            weight.adjust(success)
-        yield Query(best.otherwise(adv), None)
 
     def descend(
         self, x: Tensor, criterion: Criterion, answer: Evaluation, c: Tensor, best: Smallest
@@ -136,10 +111,6 @@ class EAD(Attack):
             return Query(adv, partial(shortfall, criterion, self.confidence))
         return Query(torch.cat([adv, ahead]), partial(shortfall, criterion.repeat(2), self.confidence))
 
-    def enough(self, criterion: Criterion, answer: Evaluation) -> Tensor:
-        """Return ``(n,)`` booleans: the margin exceeds the confidence asked for."""
-        return criterion.margin(answer.logits) > self.confidence
-
     def elastic(self, delta: Tensor) -> Tensor:
         """Return ``(n,)``: the squared length plus beta times the sum of all changes."""
         return norms.l2(delta) ** 2 + self.beta * norms.l1(delta)
@@ -147,10 +118,6 @@ class EAD(Attack):
     def distance(self, delta: Tensor) -> Tensor:
         """Return ``(n,)``: what the result is to have least of."""
         return norms.l1(delta) if self.rule == "l1" else self.elastic(delta)
-
-    def updates(self) -> int:
-        """Return the number of steps in all rounds, and one for the picture found."""
-        return self.search_steps * self.steps + 1 if self.steps else 0
 
 
 def shrink(z: Tensor, x: Tensor, beta: float) -> Tensor:
