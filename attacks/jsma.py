@@ -33,6 +33,10 @@ class JSMA(Attack):
         year=2015,
         access="white-box",
         kind="minimal",
+        rule=r"\arg\max_{p \ne q}\ \Bigl(\sum_{i=p,q} \tfrac{\partial z_t}{\partial x_i}\Bigr)"
+        r"\Bigl|\sum_{i=p,q} \sum_{j \ne t} \tfrac{\partial z_j}{\partial x_i}\Bigr|,\qquad "
+        r"x_p, x_q \leftarrow x_p + \theta, x_q + \theta",
+        use="Few pixels, changed all the way: what a scratch or a speck could do.",
     )
     ends: ClassVar[str] = "every picture is fooled, or may change no more"
 
