@@ -33,10 +33,10 @@ class JSMA(Attack):
         year=2015,
         access="white-box",
         kind="minimal",
-        rule=r"S(x)_i = \begin{cases} 0 & \partial_i F_t < 0 \ \text{or}\ \sum_{j\ne t}\partial_i "
-        r"F_j > 0\\ \partial_i F_t\,\bigl|\sum_{j\ne t}\partial_i F_j\bigr| & "
-        r"\text{otherwise}\end{cases}",
-        use="Changing few pixels, but those thoroughly: clearest on digits.",
+        rule=r"\arg\max_{p \ne q}\ \Bigl(\sum_{i=p,q} \tfrac{\partial z_t}{\partial x_i}\Bigr)"
+        r"\Bigl|\sum_{i=p,q} \sum_{j \ne t} \tfrac{\partial z_j}{\partial x_i}\Bigr|,\qquad "
+        r"x_p, x_q \leftarrow x_p + \theta, x_q + \theta",
+        use="Few pixels, changed all the way: what a scratch or a speck could do.",
     )
     ends: ClassVar[str] = "every picture is fooled, or may change no more"
 

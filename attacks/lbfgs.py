@@ -12,6 +12,7 @@ from torch import Tensor
 
 from attacks.core import Attack, AttackCard, Criterion, Evaluation, Query, Search, setting
 from attacks.quasi_newton import Descent
+from attacks.rows import choose
 
 
 @dataclass(frozen=True)
@@ -37,9 +38,8 @@ class LBFGS(Attack):
         year=2013,
         access="white-box",
         kind="minimal",
-        rule=r"\min_r\ c\,\|r\|_2^2 + \mathrm{loss}_f(x + r,\,l)\quad\text{subject to}\quad x + r "
-        r"\in [0,1]^m",
-        use="Seeing the experiment that began it all: a search within the box for the nearest picture of a class.",
+        rule=r"\min_r\ c\,\|r\|_2^2 + \mathrm{loss}(x + r, t)\quad\text{so that } x + r \in [0, 1]",
+        use="The smallest change to a small network, as the first paper on the subject measured it.",
     )
     ends: ClassVar[str] = "every weight to be tried has been minimised"
 
@@ -132,7 +132,7 @@ class Hunt:
         rank = _column(torch.where(met, 1 / size, margin))
         better = rank > self.rank
         self.rank = torch.where(better, rank, self.rank)
-        self.best = torch.where(better.view(-1, *[1] * (trial.dim() - 1)), trial, self.best)
+        self.best = choose(better, trial, self.best)
 
     def _reweigh(self, done: Tensor) -> None:
         """Give the rows that are ``done`` the next c: more after a success, less after a failure."""
