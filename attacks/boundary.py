@@ -32,9 +32,9 @@ class Boundary(Attack):
         year=2017,
         access="decision-based",
         kind="minimal",
-        rule=r"x_{k+1} = x_k + \delta_\perp + \epsilon\,(x - x_k),\quad \text{kept while still "
-        r"adversarial}",
-        use="Getting close with nothing but the network's answers, by walking along its boundary.",
+        rule=r"x_{k+1} = x_k + \eta_\perp + \varepsilon\,(x - x_k)\ \text{ if it still fools},\qquad "
+        r"\eta_\perp \perp x - x_k",
+        use="A network that gives its answer and nothing else; slow, and hard to hide from.",
     )
 
     steps: int = setting(

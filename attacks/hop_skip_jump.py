@@ -34,10 +34,9 @@ class HopSkipJump(Attack):
         year=2019,
         access="decision-based",
         kind="minimal",
-        rule=r"\widehat{\nabla S}(x_k) = \tfrac1B \sum_b \phi(x_k + \delta u_b)\,u_b,\qquad "
-        r"x_{k+1} = \text{bisect}\bigl(x,\ x_k + \xi\,\widehat{\nabla S}/\|\widehat{\nabla "
-        r"S}\|\bigr)",
-        use="The same with far fewer questions: it guesses the boundary's slope from yes and no.",
+        rule=r"x_{t+1} = \mathrm{bisect}\Bigl(x,\ x_t + \xi_t\,\tfrac{v_t}{\lVert v_t\rVert}\Bigr),\qquad "
+        r"v_t = \tfrac1B\sum_b \bigl(\phi(x_t + \delta u_b) - \bar\phi\bigr)\,u_b",
+        use="The smallest change from yes-or-no answers alone, in fewer queries than a random walk.",
     )
 
     steps: int = setting(

@@ -30,8 +30,9 @@ class AdversarialPatch(Attack):
         year=2017,
         access="white-box",
         kind="free",
-        rule=r"\max_p\ \mathbb E_{t,\,l}\ \log \Pr\bigl(\hat y \mid A(p, x, l, t)\bigr)",
-        use="What could be printed: a small square that takes over the picture.",
+        rule=r"p \leftarrow \mathrm{clip}_{[0,1]}\bigl(p + \alpha\,\mathrm{sign}\,\nabla_p\, "
+        r"\mathbb{E}_{t}\,[\log \Pr(y \mid A(p, x, t))]\bigr)",
+        use="Changes that could be printed and put into a scene: visible, but only in one place.",
     )
 
     size: float = setting(

@@ -34,8 +34,9 @@ class Spatial(Attack):
         year=2017,
         access="score-based",
         kind="free",
-        rule=r"x'(u) = x(R_\theta u + t),\qquad |\theta| \le 30^{\circ},\ |t| \le t_{\max}",
-        use="Seeing that no pixel needs to be disturbed: a turn and a shift can be enough.",
+        rule=r"x_{\text{adv}} = T_{\theta,\,t}(x),\qquad "
+        r"(\theta, t) = \arg\max_{\text{grid}} \ell\bigl(T_{\theta,\,t}(x)\bigr)",
+        use="Seeing that a network can fail on a picture that nobody would call changed.",
     )
 
     rotation: float = setting(

@@ -30,9 +30,9 @@ class Universal(Attack):
         year=2018,
         access="white-box",
         kind="budget",
-        rule=r"\min_{\|\delta\|\le\epsilon}\ \tfrac1n\textstyle\sum_i \ell\bigl(\mathrm{clip}(x_i "
-        r"+ \delta)\bigr)",
-        use="One perturbation for many pictures.",
+        rule=r"\delta \leftarrow \Pi_\epsilon\Bigl(\delta + \alpha\,\mathrm{sign}\,\nabla_\delta "
+        r"\tfrac1n\sum_i \min\bigl(\ell(x_i + \delta),\,\beta\bigr)\Bigr)",
+        use="A weakness of the network itself instead of one picture's: the same change works on many.",
     )
     joint: ClassVar[bool] = True
 

@@ -41,7 +41,7 @@ def legal(each: Setting) -> st.SearchStrategy[Any]:
     low, high = each.low or 0, each.high or 0
     if each.type == "int":
         return st.integers(int(low), int(high))
-    levels = st.integers(0, 255).map(lambda k: k / 255)
+    levels = st.integers(0, 255).map(lambda k: k / 255).filter(lambda v: low <= v <= high)
     return st.one_of(st.floats(low, high), levels, st.sampled_from([low, high, each.default]))
 
 
