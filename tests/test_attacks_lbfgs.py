@@ -13,9 +13,12 @@ from scipy.optimize import fmin_l_bfgs_b, minimize
 from torch import Tensor, nn
 
 import models
+from attacks import norms
 from attacks.core import Attack, Criterion, Query, Step, answer, walk
+from attacks.jsma import JSMA, best_pair, derivatives
 from attacks.lbfgs import LBFGS, towards
 from attacks.quasi_newton import Descent, Pairs
+from attacks.sigma_zero import SigmaZero, count_slope, largest_to_one
 from bench.lbfgs import batched, digits, serial
 from errors import BadSetting
 from tests.attack_contract import one_thread as one_thread
@@ -206,9 +209,139 @@ def test_descent_solves_boxed_quadratic_programmes() -> None:
         np.testing.assert_allclose(descent.at[row].numpy(), best, atol=2e-3)
 
 
+def sides(x: Tensor, lead: float) -> tuple[Callable[[Tensor], Tensor], Tensor, Criterion]:
+    """Return a linear network of two classes with logits (-s, s), its weights, and the wish to leave.
+
+    ``lead``: the mean s in parts of the sum of all weights.
+    """
+    rng = torch.Generator().manual_seed(0)
+    w = torch.randn(x[0].numel(), generator=rng).to(x.dtype)
+    b = lead * w.abs().sum() - (x.flatten(1) @ w).mean()
+
+    def net(z: Tensor) -> Tensor:
+        score = z.flatten(1) @ w + b
+        return torch.stack([-score, score], 1)
+
+    return net, w, Criterion(net(x).argmax(1), False)
+
+
+def fewest(net: Callable[[Tensor], Tensor], w: Tensor, x: Tensor, criterion: Criterion) -> Tensor:
+    """Return ``(n,)``: how many values must change, the greatest gains within the box first."""
+    way = (2 * criterion.label - 1).to(x.dtype)[:, None]
+    slope = -way * w
+    gain = slope * torch.where(slope > 0, 1 - x.flatten(1), -x.flatten(1))
+    score = net(x).amax(1, keepdim=True)
+    return (gain.sort(1, descending=True).values.cumsum(1) <= score).sum(1) + 1
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 8, 8), (3, 3, 8, 8), (8, 3, 16, 16)])
+@pytest.mark.parametrize("adam", [False, True])
+@pytest.mark.parametrize("targeted", [False, True])
+def test_sigma_zero_changes_few_values(shape: tuple[int, ...], adam: bool, targeted: bool) -> None:
+    """Of a linear network the fewest are known; within a quarter of that, and two values, in 200 steps."""
+    x = pictures(shape)
+    net, w, criterion = sides(x, 0.2)
+    least = fewest(net, w, x, criterion)
+    criterion = Criterion(1 - criterion.label, True) if targeted else criterion
+    last = run(SigmaZero(adam=adam), net, x, criterion)[-1]
+    assert criterion.met(last.evaluation.logits).all()
+    changed = norms.l0(last.x - x)
+    assert (changed >= least).all() and (changed <= 1.25 * least + 2).all() and (least > 1).all()
+
+
+def test_sigma_zero_counts_smoothly() -> None:
+    """The slope of the stand-in for the l0 norm is that of its formula; rows are scaled to 1."""
+    delta = (
+        torch.randn(3, 1, 2, 2, generator=torch.Generator().manual_seed(0)).double() / 10
+    ).requires_grad_()
+    (slope,) = torch.autograd.grad((delta**2 / (delta**2 + 0.001)).flatten(1).mean(1).sum(), delta)
+    torch.testing.assert_close(count_slope(delta.detach(), 0.001), slope)
+    assert norms.linf(largest_to_one(slope)).tolist() == [1, 1, 1]
+    assert not largest_to_one(slope * 0).any()
+
+
+@pytest.mark.parametrize("theta", [1.0, -1.0])
+@pytest.mark.parametrize("targeted", [False, True])
+@pytest.mark.parametrize("rows", [1, 3, 8])
+def test_jsma_changes_the_fewest_values(theta: float, targeted: bool, rows: int) -> None:
+    """Where all values have the same room, pairs by saliency are the greatest weights in turn. A third of
+    the values is at the end of the scale: they may not be chosen.
+    """
+    x = torch.full((rows, 1, 8, 8), 0.5)
+    x.flatten(1)[:, ::3] = float(theta > 0)
+    net, w, criterion = sides(x, 0.08)
+    label = criterion.label
+    criterion = Criterion(1 - label, True) if targeted else criterion
+    last = run(JSMA(theta=theta, gamma=1.0), net, x, criterion)[-1]
+    gain = ((1 - 2 * label)[:, None] * w * theta).clamp(min=0) * (x.flatten(1) == 0.5) / 2
+    steps = gain.sort(1, descending=True).values.cumsum(1)[:, 1::2]
+    pairs = (steps <= net(x).amax(1, keepdim=True)).sum(1) + 1
+    assert criterion.met(last.evaluation.logits).all() and (pairs > 1).all()
+    assert torch.equal(norms.l0(last.x - x), 2.0 * pairs)
+
+
+def test_jsma_untargeted_goes_to_the_best_other_class() -> None:
+    """Derivatives of the runner-up first, then those of the sum of all classes but that."""
+    logits = torch.tensor([[3.0, 1.0, 2.0], [0.0, 5.0, -1.0]])
+    both = derivatives(Criterion(torch.tensor([0, 1]), False), logits.repeat(2, 1))
+    assert both.tolist() == [2, 0, 4, 4]
+    both = derivatives(Criterion(torch.tensor([1, 2]), True), logits.repeat(2, 1))
+    assert both.tolist() == [1, -1, 5, 5]
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_jsma_takes_the_best_of_all_pairs(seed: int) -> None:
+    """Against every pair tried, with ties, values out of bounds, and rows without a salient pair."""
+    rng = torch.Generator().manual_seed(seed)
+    up, down = (torch.randint(-6, 5 - seed % 5, (5, 12), generator=rng).double() for _ in range(2))
+    domain = torch.rand(5, 12, generator=rng) < 0.8
+    pair, found = best_pair(up, down, domain)
+    for row in range(5):
+        some = domain[row].nonzero()[:, 0].tolist()
+        sums = [(up[row, [p, q]].sum(), down[row, [p, q]].sum()) for p in some for q in some if p < q]
+        salient = max((a * b for a, b in sums if a > 0 and b > 0), default=torch.tensor(0.0))
+        a, b = up[row, pair[row]].sum(), down[row, pair[row]].sum()
+        if salient > 0:
+            assert found[row] and a * b == salient and a > 0
+        else:
+            best = max((a + b for a, b in sums), default=torch.tensor(0.0))
+            assert bool(found[row]) == bool(best > 0) and (not found[row] or a + b == best)
+        if found[row]:
+            assert pair[row, 0] != pair[row, 1] and domain[row, pair[row]].all()
+
+
+def test_jsma_keeps_to_its_share_of_values() -> None:
+    """A smaller theta moves the same values again; as many change as gamma allows."""
+    net, x = smooth_net(1, 6), pictures((4, 1, 6, 6))
+    criterion = Criterion(answer(net, Query(x, None)).logits.argmin(1), True)
+    for gamma, most in ((0.0, 0), (0.12, 4), (0.2, 7)):
+        path = run(JSMA(theta=0.1, gamma=gamma, steps=40), net, x, criterion)
+        assert norms.l0(path[-1].x - x).max() == most
+    again = run(JSMA(theta=0.1, gamma=0.12, steps=40), net, x, criterion)[-1].x
+    assert (again - x).abs().max() > 0.15
+
+
+def test_jsma_on_a_white_picture_has_nothing_to_move() -> None:
+    x = torch.ones(2, 1, 6, 6)
+    net = smooth_net(1, 6)
+    criterion = Criterion(answer(net, Query(x, None)).logits.argmin(1), True)
+    path = run(JSMA(), net, x, criterion)
+    assert len(path) == 2 and torch.equal(path[-1].x, x)
+    assert not torch.equal(run(JSMA(theta=-1.0), net, x, criterion)[-1].x, x)
+
+
 @pytest.mark.parametrize(
     ("kind", "field", "value"),
-    [(LBFGS, "memory", 0), (LBFGS, "search_steps", 0), (LBFGS, "initial_c", 0.0), (LBFGS, "steps", -1)],
+    [
+        (LBFGS, "memory", 0),
+        (LBFGS, "search_steps", 0),
+        (LBFGS, "initial_c", 0.0),
+        (LBFGS, "steps", -1),
+        (JSMA, "gamma", 1.1),
+        (JSMA, "theta", -2.0),
+        (SigmaZero, "sigma", 0.0),
+        (SigmaZero, "threshold", 2.0),
+    ],
 )
 def test_settings_out_of_range_are_refused(kind: type[Attack], field: str, value: float) -> None:
     with pytest.raises(BadSetting, match=field):
