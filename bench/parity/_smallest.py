@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -74,13 +75,14 @@ def compare(
     fooled = [criterion.met(net(adv)) for adv in pair]
     ratio = (norms.SIZES[norm](pair[0] - x) / norms.SIZES[norm](pair[1] - x))[fooled[0] & fooled[1]]
     gap = (pair[0] - pair[1]).abs().max().item()
-    middle = ratio.median().item() if len(ratio) else float("nan")
+    middle = ratio.median().item() if len(ratio) else math.nan
+    far = abs(middle - 1) if len(ratio) else "none to compare"
     words = "equal" if gap == 0 else f"equal to {gap:.0e}" if gap < 1e-5 else _sizes(ratio, middle, fooled)
     return [
         {
             "library": name,
             "what": f"{what}, {'' if targeted else 'un'}targeted",
-            "difference": gap if gap < 1e-5 else abs(middle - 1),
+            "difference": gap if gap < 1e-5 else far,
             "verdict": words + (f"; differs by design: {differs}" if differs and gap >= 1e-5 else ""),
         }
     ]
