@@ -48,17 +48,24 @@ def art(name: str, net: nn.Module, x: Tensor, criterion: Criterion, **settings: 
         device_type="cpu",
     )
     kind = getattr(importlib.import_module("art.attacks.evasion"), name)
-    attack = kind(classifier, targeted=criterion.targeted, verbose=False, **settings)
-    return torch.from_numpy(attack.generate(x.numpy(), criterion.label.numpy()))
+    if "targeted" in kind.attack_params:
+        settings["targeted"] = criterion.targeted
+    attack = kind(classifier, verbose=False, **settings)
+    label = criterion.label if name != "SimBA" else nn.functional.one_hot(criterion.label, net(x).shape[1])
+    return torch.from_numpy(attack.generate(x.numpy(), label.numpy()))
 
 
 def foolbox(
-    name: str, net: nn.Module, x: Tensor, criterion: Criterion, epsilon: float, **settings: Any
+    name: str, net: nn.Module, x: Tensor, criterion: Criterion, epsilon: float | None, **settings: Any
 ) -> Tensor:
-    """Return the pictures of the foolbox attack ``name``, before it looks which are adversarial."""
+    """Return the pictures of the foolbox attack ``name``, before it looks which are adversarial.
+
+    ``epsilon``: None for an attack that looks for the smallest change.
+    """
     criteria = importlib.import_module("foolbox.criteria")
     rule = criteria.TargetedMisclassification if criterion.targeted else criteria.Misclassification
     model = importlib.import_module("foolbox.models.pytorch").PyTorchModel(net, bounds=(0, 1), device="cpu")
     attack = getattr(importlib.import_module("foolbox.attacks"), name)(**settings)
-    found: Tensor = attack.run(model, x, rule(criterion.label), epsilon=epsilon)
+    budget = {} if epsilon is None else {"epsilon": epsilon}
+    found: Tensor = attack.run(model, x, rule(criterion.label), **budget)
     return found
