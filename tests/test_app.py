@@ -130,10 +130,11 @@ def test_every_field_of_an_attack_has_a_control_at_its_default(open_page, name):
 def test_the_first_touch_of_every_slider_counts(open_page, name, field):
     each = next(s for s in attacks.get(name).settings() if s.name == field)
     top = each.soft_high or each.high
+    end = top if each.default != top else each.low
     app = open_page(attack=name)
-    app = change(app, control(app, name, field).key, top)
-    assert control(app, name, field).value == pytest.approx(top)
-    assert each.parse(address(app)[field]) == pytest.approx(top)
+    app = change(app, control(app, name, field).key, end)
+    assert control(app, name, field).value == pytest.approx(end)
+    assert each.parse(address(app)[field]) == pytest.approx(end)
 
 
 def test_another_attack_brings_its_own_controls(open_page):
