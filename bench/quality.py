@@ -1,6 +1,6 @@
 """How good the minimal attacks are, beside other libraries', at equal numbers of steps.
 
-``python -m bench.quality``: success, median l2 and gradients per picture, in one run, on MNIST networks and
+``python -m bench.quality``: success, median size and gradients per picture, in one run, on MNIST networks and
 on ``mobilenet_v2`` with photos. Reads ``FOOLSCOPE_DATA`` and ``FOOLSCOPE_WEIGHTS``; the libraries are those
 of ``requirements-parity.txt``, and one that is not installed is left out. Writes ``quality.json`` and the
 table in this folder's README.
@@ -11,38 +11,52 @@ from __future__ import annotations
 import argparse
 import csv
 import json
+import math
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from PIL import Image
 from torch import Tensor, nn
 
-import attacks
 import models
-from attacks.core import Criterion, walk
+from attacks import norms
+from attacks.core import Criterion
 from bench.figures import HERE
+from bench.rivals import Contest, contests
 from models.train.data import data_root, read_mnist
 
 BEGIN, END = "<!-- quality: begin -->", "<!-- quality: end -->"
-Solver = Callable[[nn.Module, Tensor, Tensor], Tensor]
 
 
 @dataclass(frozen=True)
 class Result:
-    """One attack of one library on one network: ``success`` in [0, 1], ``l2`` the median length of the
-    change among successes (all libraries' common pictures), ``gradients`` per picture."""
+    """One attack of one library on one network: ``success`` in [0, 1], ``size`` the median size of the
+    change in ``norm`` over the pictures that everyone fooled, ``best`` the least of the other libraries'
+    medians (NaN for theirs and where there is none), ``gradients`` per picture."""
 
     network: str
     attack: str
+    norm: str
     library: str
     pictures: int
     success: float
-    l2: float
+    size: float
+    gradients: float
+    seconds: float
+    best: float = math.nan
+
+
+@dataclass(frozen=True)
+class Tried:
+    """What one library found: who was fooled ``(n,)``, how far away ``(n,)``, at what cost."""
+
+    library: str
+    fooled: Tensor
+    size: Tensor
     gradients: float
     seconds: float
 
@@ -53,91 +67,13 @@ class Counting(nn.Module):
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
         self.network, self.rows = network, 0
+        self.eval()
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the network's logits ``(n, classes)``."""
         self.rows += len(x) if x.requires_grad else 0
-        logits: Tensor = self.network(x)
+        logits: Tensor = self.network(x.float())
         return logits
-
-
-def ours(name: str, **params: Any) -> Solver:
-    """Return our attack as a function of network, pictures and labels."""
-
-    def solve(network: nn.Module, x: Tensor, y: Tensor) -> Tensor:
-        criterion, last = Criterion(y, targeted=False), x
-        search = attacks.get(name)(**params).search(x, criterion, torch.Generator().manual_seed(0))
-        for step in walk(search, network, criterion):
-            last = step.x
-        return last
-
-    return solve
-
-
-def solvers() -> Iterator[tuple[str, str, Solver]]:
-    """Yield (attack, library, function) for whatever is installed."""
-    yield "deepfool", "Foolscope", ours("deepfool", steps=50)
-    yield "ddn", "Foolscope", ours("ddn", steps=100)
-    yield "carlini_wagner", "Foolscope", ours("carlini_wagner", search_steps=4, steps=60)
-    yield "fmn", "Foolscope", ours("fmn", norm="l2", steps=100)
-    for library in (_foolbox, _adv_lib, _torchattacks, _art):
-        try:
-            yield from library()
-        except ImportError as missing:
-            print(f"left out: {missing.name} is not installed")
-
-
-def _foolbox() -> Iterator[tuple[str, str, Solver]]:
-    import foolbox
-    from foolbox.attacks import DDNAttack, L2CarliniWagnerAttack, L2DeepFoolAttack
-
-    def run(attack: Any) -> Solver:
-        def solve(network: nn.Module, x: Tensor, y: Tensor) -> Tensor:
-            wrapped = foolbox.models.PyTorchModel(network, bounds=(0, 1))
-            adv: Tensor = attack.run(wrapped, x, foolbox.criteria.Misclassification(y))
-            return adv
-
-        return solve
-
-    yield "deepfool", "foolbox", run(L2DeepFoolAttack(steps=50, overshoot=0.02))
-    yield "ddn", "foolbox", run(DDNAttack(steps=100))
-    yield "carlini_wagner", "foolbox", run(L2CarliniWagnerAttack(4, 60, 0.05, initial_const=0.1))
-
-
-def _adv_lib() -> Iterator[tuple[str, str, Solver]]:
-    from adv_lib.attacks import carlini_wagner_l2, ddn, df, fmn
-
-    yield "deepfool", "adv_lib", lambda net, x, y: df(net, x, y, steps=50, overshoot=0.02)
-    yield "ddn", "adv_lib", lambda net, x, y: ddn(net, x, y, steps=100, levels=None)
-    yield "fmn", "adv_lib", lambda net, x, y: fmn(net, x, y, norm=2, steps=100)
-    yield (
-        "carlini_wagner",
-        "adv_lib",
-        lambda net, x, y: carlini_wagner_l2(
-            net, x, y, binary_search_steps=4, max_iterations=60, learning_rate=0.05, initial_const=0.1
-        ),
-    )
-
-
-def _torchattacks() -> Iterator[tuple[str, str, Solver]]:
-    import torchattacks
-
-    yield "deepfool", "torchattacks", lambda net, x, y: torchattacks.DeepFool(net, 50, 0.02)(x, y)
-
-
-def _art() -> Iterator[tuple[str, str, Solver]]:
-    from art.attacks.evasion import DeepFool
-    from art.estimators.classification import PyTorchClassifier
-
-    def solve(network: nn.Module, x: Tensor, y: Tensor) -> Tensor:
-        classes = int(network(x[:1]).shape[1])
-        wrapped = PyTorchClassifier(
-            network, nn.CrossEntropyLoss(), tuple(x.shape[1:]), classes, clip_values=(0, 1)
-        )
-        attack = DeepFool(wrapped, max_iter=50, epsilon=0.02, nb_grads=10, batch_size=len(x), verbose=False)
-        return torch.from_numpy(attack.generate(x.numpy()))
-
-    yield "deepfool", "ART", solve
 
 
 def material(name: str, count: int) -> tuple[nn.Module, Tensor]:
@@ -156,43 +92,69 @@ def _see(card: models.core.Card, path: Path) -> Tensor:
         return card.see(picture.convert("RGB"))
 
 
-def measure(network_name: str, count: int) -> list[Result]:
-    """Return the results of every solver on one network; medians over pictures that all of them fooled."""
+def measure(network_name: str, count: int, only: list[str]) -> Iterator[Result]:
+    """Yield the results of every contest on one network."""
     network, x = material(network_name, count)
     with torch.no_grad():
-        y = network(x).argmax(1)
-    found = []
-    for attack, library, solve in solvers():
-        counting, begun = Counting(network), time.perf_counter()
-        adv = solve(counting, x.clone(), y.clone()).detach().float()
-        seconds = time.perf_counter() - begun
-        with torch.no_grad():
-            fooled = (network(adv).argmax(1) != y) & (adv.min() >= 0) & (adv.max() <= 1)
-        size = (adv - x).flatten(1).norm(dim=1)
-        found.append((attack, library, fooled, size, counting.rows / len(x), seconds))
-        print(network_name, attack, library, f"{float(fooled.float().mean()):.2f}", flush=True)
-    return list(_results(network_name, len(x), found))
+        logits = network(x)
+    for contest in contests():
+        if only and contest.attack not in only:
+            continue
+        skipped = contest.many if logits.shape[1] > 10 else ()
+        own = logits.argmax(1)
+        criterion = Criterion((own + 1) % logits.shape[1] if contest.targeted else own, contest.targeted)
+        tried = [_try(contest, name, network, x, criterion) for name in contest.rivals if name not in skipped]
+        if tried:
+            yield from _results(network_name, contest, tried)
 
 
-def _results(network: str, count: int, found: list[tuple[Any, ...]]) -> Iterator[Result]:
-    for attack, library, fooled, size, gradients, seconds in found:
-        same = [other[2] for other in found if other[0] == attack and other[2].any()]
-        common = torch.stack(same).all(0) if same else fooled
-        l2 = float(size[common].median()) if common.any() else float("nan")
-        success = float(fooled.float().mean())
-        yield Result(network, attack, library, count, success, l2, gradients, seconds)
+def _try(contest: Contest, library: str, network: nn.Module, x: Tensor, criterion: Criterion) -> Tried:
+    counting, begun = Counting(network), time.perf_counter()
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        try:
+            adv = contest.rivals[library](counting, x.clone(), criterion).detach().float()
+        except (RuntimeError, ValueError, IndexError) as broke:  # theirs; it counts as not fooled
+            print(f"{library} broke off: {broke}", flush=True)
+            adv = x
+    seconds = time.perf_counter() - begun
+    with torch.no_grad():
+        inside = (adv >= 0).flatten(1).all(1) & (adv <= 1).flatten(1).all(1)
+        fooled = criterion.met(network(adv)) & inside
+    print(contest.attack, contest.norm, library, f"{float(fooled.float().mean()):.2f}", flush=True)
+    size = norms.SIZES[contest.norm](adv - x)
+    return Tried(library, fooled, size, counting.rows / len(x), seconds)
+
+
+def _results(network: str, contest: Contest, tried: list[Tried]) -> Iterator[Result]:
+    """Yield one row for each; a library that fooled fewer than half has no say in what is common."""
+    common = torch.stack([each.fooled for each in tried if each.fooled.float().mean() >= 0.5]).all(0)
+    sizes = [float(each.size[common & each.fooled].median()) for each in tried]
+    others = [
+        size for each, size in zip(tried, sizes, strict=True) if each.library != "Foolscope" and size == size
+    ]
+    for each, size in zip(tried, sizes, strict=True):
+        best = min(others) if others and each.library == "Foolscope" else math.nan
+        success, count = float(each.fooled.float().mean()), len(each.fooled)
+        at = (network, contest.attack, contest.norm, each.library, count)
+        yield Result(*at, success, size, each.gradients, each.seconds, best)
 
 
 def table(results: list[Result]) -> str:
-    """Return the results as a Markdown table."""
+    """Return the results as a Markdown table; our size also over the best of the others'."""
     lines = [
-        "| Network | Attack | Library | Fooled | Median l2 | Gradients per picture | Seconds |",
-        "| --- | --- | --- | ---: | ---: | ---: | ---: |",
+        "| Network | Attack | By | Library | Fooled | Median size | Over the best other | Gradients "
+        "| Seconds |",
+        "| --- | --- | --- | --- | ---: | ---: | ---: | ---: | ---: |",
     ]
-    for r in sorted(results, key=lambda r: (r.network, r.attack, r.library != "Foolscope", r.library)):
-        share = f"{r.success:.0%} of {r.pictures}"
-        numbers = f"{share} | {r.l2:.4f} | {r.gradients:.0f} | {r.seconds:.1f}"
-        lines.append(f"| {r.network} | {r.attack} | {r.library} | {numbers} |")
+    for r in results:
+        share, ratio = (
+            f"{r.success:.0%} of {r.pictures}",
+            "" if math.isnan(r.best) else f"{r.size / r.best:.3f}",
+        )
+        size = "-" if math.isnan(r.size) else f"{r.size:.4g}"
+        numbers = f"{share} | {size} | {ratio} | {r.gradients:.0f} | {r.seconds:.1f}"
+        lines.append(f"| {r.network} | {r.attack} | {r.norm} | {r.library} | {numbers} |")
     return "\n".join(lines)
 
 
@@ -201,6 +163,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench.quality", description=__doc__)
     parser.add_argument("--digits", type=int, default=100, help="MNIST digits for lenet and fc100")
     parser.add_argument("--photos", type=int, default=8, help="photos for mobilenet_v2")
+    parser.add_argument(
+        "--only", nargs="*", default=[], metavar="ATTACK", help="these attacks alone; keeps nothing"
+    )
     parser.add_argument("--dry", action="store_true", help="print only, keep nothing")
     options = parser.parse_args()
     warnings.simplefilter("ignore")  # the libraries' own
@@ -211,9 +176,9 @@ def main() -> None:
         ("mobilenet_v2", options.photos),
     ):
         if count:
-            results += measure(name, count)
+            results += measure(name, count, options.only)
             print(table(results), flush=True)
-    if options.dry:
+    if options.dry or options.only:
         return
     text = json.dumps([asdict(each) for each in results], indent=1)
     (HERE / "quality.json").write_text(text + "\n", encoding="utf-8")
