@@ -25,7 +25,9 @@ class DeepFool(Attack):
     One step asks about the picture once for each candidate class, so that all their gradients come
     together. The candidates are the likeliest classes of the untouched picture, as in section 3.3. The
     paper knows no target; aimed at a class, that class against the strongest other is the one candidate.
-    As in the authors' program the picture asked about is overshot already, and kept in [0, 1].
+    As in the authors' program the picture asked about is overshot already, and kept in [0, 1]. That pulls
+    back as much as it overshoots, and creeps up to the boundary; overshooting each step gets there in
+    fewer and ends a little nearer.
     """
 
     card: ClassVar[AttackCard] = AttackCard(
@@ -64,6 +66,11 @@ class DeepFool(Attack):
         soft_high=0.5,
         step=0.005,
     )
+    each_step: bool = setting(
+        False,
+        "Overshoot each step",
+        "Overshoot every step from the picture before; off, as in the authors' program, the whole way.",
+    )
 
     def search(self, x: Tensor, criterion: Criterion, rng: torch.Generator) -> Search:
         """Yield ``x``, then ``x`` and one picture a step, each once per candidate; see `Attack.search`."""
@@ -77,8 +84,10 @@ class DeepFool(Attack):
             fooled = criterion.met(answer.logits[: len(x)])
             if fooled.all():
                 break
-            total = total + to_nearest(lead(answer.logits), answer.gradient, len(x))
-            onward = (x + (1 + self.overshoot) * total).clamp(0, 1)
+            step = to_nearest(lead(answer.logits), answer.gradient, len(x))
+            total = total + step
+            start, way = (adv, step) if self.each_step else (x, total)
+            onward = (start + (1 + self.overshoot) * way).clamp(0, 1)
             adv = torch.where(wide(fooled, x), adv, onward)
         yield Query(adv, None)
 

@@ -73,6 +73,13 @@ class EAD(CarliniWagner):
         "Which of the pictures that fool is kept: by the elastic net, or by the sum of changes alone.",
         choices=("elastic", "l1"),
     )
+    square: float = setting(
+        1.0,
+        "Weight of the squared length",
+        "1: the paper's elastic net; 0: the sum of changes alone, which leaves fewer of them.",
+        low=0,
+        high=1,
+    )
     method: str = setting(
         "fista", "Method", "With a look ahead (fista) or without (ista).", choices=("fista", "ista")
     )
@@ -92,7 +99,7 @@ class EAD(CarliniWagner):
             )
             if not going.any():
                 break
-            slope = 2 * (ahead - x) + wide(c, x) * answer.gradient[-len(x) :]
+            slope = 2 * self.square * (ahead - x) + wide(c, x) * answer.gradient[-len(x) :]
             length = self.step_size * (1 - step / self.steps) ** 0.5
             moved = torch.where(wide(going, x), shrink(ahead - length * slope, x, self.beta), adv)
             lead = step / (step + 3) if self.method == "fista" else 0
@@ -112,8 +119,8 @@ class EAD(CarliniWagner):
         return Query(torch.cat([adv, ahead]), partial(shortfall, criterion.repeat(2), self.confidence))
 
     def elastic(self, delta: Tensor) -> Tensor:
-        """Return ``(n,)``: the squared length plus beta times the sum of all changes."""
-        return norms.l2(delta) ** 2 + self.beta * norms.l1(delta)
+        """Return ``(n,)``: the squared length, by its weight, plus beta times the sum of all changes."""
+        return self.square * norms.l2(delta) ** 2 + self.beta * norms.l1(delta)
 
     def distance(self, delta: Tensor) -> Tensor:
         """Return ``(n,)``: what the result is to have least of."""

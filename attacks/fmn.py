@@ -22,12 +22,11 @@ class FMN(Attack):
     """Gradient steps within a ball that grows to the boundary, then shrinks inside the class aimed for and
     grows outside (algorithm 1), under any of four norms.
 
-    Two things differ from the paper, which reckons without the box. Its first radius is the distance to
-    the boundary of the linear approximation; where pixels saturate the boundary is farther away, each
-    estimate falls short, and the picture creeps up to the boundary without ever crossing it. Here that
-    distance is the one within the box (exactly: `reach`), and the radius grows at least by the share
-    by which it grows in the paper once the boundary was crossed. And a step is kept in the box first, in
-    the ball afterwards, so that the box does not eat up what the ball allows.
+    Two things differ from the paper, which reckons without the box. Where pixels saturate the boundary is
+    farther away than it takes for the first radius: each estimate falls short, and the picture creeps up
+    to the boundary without ever crossing it. Here the radius grows each time at least by a fifth of the
+    share by which it grows once the boundary was crossed. And a step is kept in the box first, in the
+    ball afterwards, so that the box does not eat up what the ball allows.
     """
 
     card: ClassVar[AttackCard] = AttackCard(
@@ -84,7 +83,7 @@ class FMN(Attack):
             progress, left = step / self.steps, self.steps - step - 1
             now, fooled = size(adv - x), criterion.met(answer.logits)
             best.see(adv, now, fooled)
-            wanted = now if best.found().all() else now + self.to_boundary(adv, criterion, answer)
+            wanted = now + self.to_boundary(criterion, answer)
             epsilon = self.radius(epsilon, now, wanted, fooled, best, annealed(self.gamma, 0.001, progress))
             epsilon = torch.minimum(epsilon, size(torch.maximum(x, 1 - x)))
             length = annealed(self.step_size, self.step_size / 100, progress)
@@ -93,11 +92,10 @@ class FMN(Attack):
             adv = adv if left else best.otherwise(adv)
             answer = yield Query(adv, criterion.margin if left else None)
 
-    def to_boundary(self, adv: Tensor, criterion: Criterion, answer: Evaluation) -> Tensor:
-        """Return ``(n,)``: how far the linear approximation's boundary is from ``adv`` within the box."""
-        grad = answer.gradient
-        room = torch.where(grad > 0, 1 - adv, adv)
-        return reach(self.norm, grad.abs().flatten(1), room.flatten(1), -criterion.margin(answer.logits))
+    def to_boundary(self, criterion: Criterion, answer: Evaluation) -> Tensor:
+        """Return ``(n,)``: how far the boundary of the linear approximation is; infinite where it is flat."""
+        slope = DUAL[self.norm](answer.gradient)
+        return (criterion.margin(answer.logits).abs() / slope).nan_to_num(math.inf, math.inf)
 
     def radius(
         self, epsilon: Tensor, now: Tensor, wanted: Tensor, fooled: Tensor, best: Smallest, gamma: float
@@ -108,7 +106,7 @@ class FMN(Attack):
         """
         inside = torch.minimum(epsilon * (1 - gamma), best.size)
         last = torch.where(best.found(), epsilon, now)
-        outside = last * (1 + gamma)
+        outside = last * (1 + torch.where(best.found(), gamma, gamma / 5))
         if self.norm == "l0":
             inside, outside, wanted = inside.floor(), torch.maximum(outside.floor(), last + 1), wanted.ceil()
         outside = torch.where(best.found(), outside, torch.maximum(outside, wanted))
@@ -117,34 +115,6 @@ class FMN(Attack):
     def updates(self) -> int:
         """Return the number of steps."""
         return self.steps
-
-
-def reach(norm: str, slope: Tensor, room: Tensor, need: Tensor) -> Tensor:
-    """Return ``(n,)`` the size of the smallest perturbation with values from 0 to ``room`` ``(n, values)``
-    that raises a linear function of that ``slope`` >= 0 by ``need`` ``(n,)``; infinite where none does.
-
-    In each norm the best ways form a family that grows with one number t, which is found by bisection.
-    """
-    top = slope.amax(1, keepdim=True)
-    slope, need = slope / torch.where(top > 0, top, 1), need / torch.where(top > 0, top, 1)[:, 0]
-    low, high = torch.full_like(need, 1e-8), torch.full_like(need, 1e8)
-    for _ in range(40):
-        t = (low * high).sqrt()
-        short = (slope * CHEAPEST[norm](slope, room, t[:, None])).sum(1) < need
-        low, high = torch.where(short, t, low), torch.where(short, high, t)
-    move = CHEAPEST[norm](slope, room, high[:, None])
-    surplus = (slope * move).sum(1) - need
-    size = norms.SIZES[norm](move[:, None]) - (surplus * high if norm == "l1" else 0)
-    return torch.where(surplus >= 0, size, math.inf)
-
-
-CHEAPEST: dict[str, Callable[[Tensor, Tensor, Tensor], Tensor]] = {
-    "linf": lambda slope, room, t: torch.minimum(room, t),
-    "l2": lambda slope, room, t: torch.minimum(room, t * slope),
-    "l1": lambda slope, room, t: room * (slope * t >= 1),
-    "l0": lambda slope, room, t: room * (slope * room * t >= 1),
-}
-"""For each norm the cheapest perturbation within ``room`` of a linear function, the more the larger t."""
 
 
 def _to_l0_ball(delta: Tensor, epsilon: Tensor) -> Tensor:
@@ -176,3 +146,11 @@ def _to_linf_ball(delta: Tensor, epsilon: Tensor) -> Tensor:
 
 PROJECT = {"l0": _to_l0_ball, "l1": _to_l1_ball, "l2": _to_l2_ball, "linf": _to_linf_ball}
 """For each norm the nearest perturbation ``(n, c, h, w)`` of size at most ``epsilon`` ``(n,)``."""
+
+DUAL: dict[str, Callable[[Tensor], Tensor]] = {
+    "l0": lambda grad: grad.flatten(1).abs().amax(1),
+    "l1": norms.linf,
+    "l2": norms.l2,
+    "linf": norms.l1,
+}
+"""For each norm the slope ``(n,)`` of a gradient per unit of size; for l0 per value changed by all of 1."""

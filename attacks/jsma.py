@@ -59,19 +59,25 @@ class JSMA(Attack):
         step=0.005,
         main=True,
     )
+    others: bool = setting(
+        True,
+        "Mind the other classes",
+        "Whether a pair should also lower the other classes, as in the paper; without, one gradient will do.",
+    )
     steps: int = setting(
         100, "Steps", "How many pairs are chosen at most.", low=0, high=10_000, soft_high=500, main=True
     )
 
     def search(self, x: Tensor, criterion: Criterion, rng: torch.Generator) -> Search:
-        """Yield ``x`` and one picture a pair, twice while gradients are wanted; see `Attack.search`."""
+        """Yield ``x`` and one picture a pair, once for each gradient that is wanted; see `Attack.search`."""
         if not self.steps:
             yield Query(x, None)
             return
-        twice, forward = (2, *[1] * (x.dim() - 1)), partial(derivatives, criterion)
+        forward = partial(derivatives if self.others else target, criterion)
+        copies = (2 if self.others else 1, *[1] * (x.dim() - 1))
         adv, going = x, torch.ones(len(x), dtype=torch.bool, device=x.device)
         for _ in range(self.steps):
-            answer = yield Query(adv.repeat(twice), forward)
+            answer = yield Query(adv.repeat(copies), forward)
             going = going & ~criterion.met(answer.head(len(x)).logits)
             before, adv = adv, self.move(x, adv, answer.gradient, going)
             going = going & (adv != before).flatten(1).any(1)
@@ -86,10 +92,11 @@ class JSMA(Attack):
     def move(self, x: Tensor, adv: Tensor, grad: Tensor, going: Tensor) -> Tensor:
         """Return ``adv`` with the most salient pair of values of each row that is ``going`` moved by theta.
 
-        ``grad``: the gradients of the target, then those of the sum of the others.
+        ``grad``: the gradients of the target, then those of the sum of the others if these are minded.
         """
         way = 1 if self.theta > 0 else -1
-        up, down = (way * grad[: len(x)]).flatten(1), (-way * grad[len(x) :]).flatten(1)
+        up = (way * grad[: len(x)]).flatten(1)
+        down = (-way * grad[len(x) :]).flatten(1) if self.others else torch.zeros_like(up)
         pair, found = best_pair(up, down, self.domain(x, adv) & ((up != 0) | (down != 0)))
         change = torch.zeros_like(up).scatter(1, pair, self.theta)
         change = torch.where((found & going)[:, None], change, 0)
@@ -105,16 +112,18 @@ class JSMA(Attack):
         return ((flat < 1) if self.theta > 0 else (flat > 0)) & (changed | spare)
 
 
-def derivatives(criterion: Criterion, logits: Tensor) -> Tensor:
-    """Return ``(2 n,)``: the target's logits of the first half, the sum of all others of the second.
-
-    Untargeted, the target is the class ahead of all others but the one to leave.
-    """
-    goal = criterion.repeat(2).label[:, None].to(logits.device)
+def target(criterion: Criterion, logits: Tensor) -> Tensor:
+    """Return ``(n,)``: the target's logits. Untargeted: of the class ahead, the one to leave aside."""
+    goal = criterion.label[:, None].to(logits.device)
     if not criterion.targeted:
         goal = logits.detach().scatter(1, goal, -torch.inf).argmax(1, keepdim=True)
-    target, n = logits.gather(1, goal)[:, 0], len(logits) // 2
-    return torch.cat([target[:n], (logits.sum(1) - target)[n:]])
+    return logits.gather(1, goal)[:, 0]
+
+
+def derivatives(criterion: Criterion, logits: Tensor) -> Tensor:
+    """Return ``(2 n,)``: the target's logits of the first half, the sum of all others of the second."""
+    aim, n = target(criterion.repeat(2), logits), len(logits) // 2
+    return torch.cat([aim[:n], (logits.sum(1) - aim)[n:]])
 
 
 def best_pair(up: Tensor, down: Tensor, domain: Tensor) -> tuple[Tensor, Tensor]:

@@ -35,8 +35,8 @@ BEGIN, END = "<!-- quality: begin -->", "<!-- quality: end -->"
 @dataclass(frozen=True)
 class Result:
     """One attack of one library on one network: ``success`` in [0, 1], ``size`` the median size of the
-    change in ``norm`` over the pictures that everyone fooled, ``best`` the least of the other libraries'
-    medians (NaN for theirs and where there is none), ``gradients`` per picture."""
+    change in ``norm`` (a picture not fooled counts as infinitely far), ``best`` the least of the other
+    libraries' medians (NaN for theirs and where there is none), ``gradients`` per picture."""
 
     network: str
     attack: str
@@ -62,7 +62,7 @@ class Tried:
 
 
 class Counting(nn.Module):
-    """A network that counts the rows whose gradient may be asked for."""
+    """A network that counts the rows that a gradient is asked for."""
 
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
@@ -71,9 +71,13 @@ class Counting(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the network's logits ``(n, classes)``."""
-        self.rows += len(x) if x.requires_grad else 0
         logits: Tensor = self.network(x.float())
+        if logits.requires_grad:
+            logits.register_hook(self._count)
         return logits
+
+    def _count(self, grad: Tensor) -> None:
+        self.rows += int((grad != 0).flatten(1).any(1).sum())
 
 
 def material(name: str, count: int) -> tuple[nn.Module, Tensor]:
@@ -81,7 +85,7 @@ def material(name: str, count: int) -> tuple[nn.Module, Tensor]:
     network, root = models.load(name), data_root()
     if network.card.channels == 1:
         digits, _ = read_mnist(root, train=False)
-        return network, digits[:count].float().view(-1, 1, 28, 28) / 255
+        return network, digits[:count]
     with (root / "photos.tsv").open(encoding="utf-8") as file:
         paths = [root / line["file"] for line in csv.DictReader(file, delimiter="\t")][:count]
     return network, torch.stack([_see(network.card, path) for path in paths])
@@ -127,14 +131,11 @@ def _try(contest: Contest, library: str, network: nn.Module, x: Tensor, criterio
 
 
 def _results(network: str, contest: Contest, tried: list[Tried]) -> Iterator[Result]:
-    """Yield one row for each; a library that fooled fewer than half has no say in what is common."""
-    common = torch.stack([each.fooled for each in tried if each.fooled.float().mean() >= 0.5]).all(0)
-    sizes = [float(each.size[common & each.fooled].median()) for each in tried]
-    others = [
-        size for each, size in zip(tried, sizes, strict=True) if each.library != "Foolscope" and size == size
-    ]
+    """Yield one row for each. The median is over all pictures: one not fooled counts as infinitely far."""
+    sizes = [float(torch.where(each.fooled, each.size, math.inf).median()) for each in tried]
+    others = [size for each, size in zip(tried, sizes, strict=True) if each.library != "Foolscope"]
     for each, size in zip(tried, sizes, strict=True):
-        best = min(others) if others and each.library == "Foolscope" else math.nan
+        best = min(others, default=math.nan) if each.library == "Foolscope" else math.nan
         success, count = float(each.fooled.float().mean()), len(each.fooled)
         at = (network, contest.attack, contest.norm, each.library, count)
         yield Result(*at, success, size, each.gradients, each.seconds, best)
@@ -152,7 +153,7 @@ def table(results: list[Result]) -> str:
             f"{r.success:.0%} of {r.pictures}",
             "" if math.isnan(r.best) else f"{r.size / r.best:.3f}",
         )
-        size = "-" if math.isnan(r.size) else f"{r.size:.4g}"
+        size = "none" if math.isinf(r.size) else f"{r.size:.4g}"
         numbers = f"{share} | {size} | {ratio} | {r.gradients:.0f} | {r.seconds:.1f}"
         lines.append(f"| {r.network} | {r.attack} | {r.norm} | {r.library} | {numbers} |")
     return "\n".join(lines)

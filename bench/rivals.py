@@ -55,7 +55,7 @@ def contests() -> Iterator[Contest]:
 
 def _deepfool() -> Contest:
     rivals = {
-        "Foolscope": ours("deepfool", steps=50, candidates=10),
+        "Foolscope": ours("deepfool", steps=50, candidates=10, each_step=True),
         "foolbox": foolbox("L2DeepFoolAttack", steps=50, candidates=10, overshoot=0.02),
         "adv_lib": adv_lib("df", steps=50, overshoot=0.02),
         "torchattacks": torchattack("DeepFool", steps=50, overshoot=0.02),
@@ -89,7 +89,7 @@ def _carlini_wagner() -> Contest:
 def _ead() -> Contest:
     rounds = {"binary_search_steps": 4, "initial_const": 1.0}
     rivals = {
-        "Foolscope": ours("ead", search_steps=4, steps=60, initial_const=1.0, rule="l1"),
+        "Foolscope": ours("ead", search_steps=4, steps=60, initial_const=1.0, rule="l1", square=0.0),
         "foolbox": foolbox(
             "EADAttack", steps=60, regularization=0.001, decision_rule="L1", abort_early=False, **rounds
         ),
@@ -101,7 +101,7 @@ def _ead() -> Contest:
 
 def _jsma() -> Contest:
     rivals = {
-        "Foolscope": ours("jsma", gamma=0.2, steps=80),
+        "Foolscope": ours("jsma", gamma=0.2, steps=80, others=False),
         "torchattacks": torchattack("JSMA", theta=1.0, gamma=0.2),
         "ART": art("SaliencyMapMethod", theta=1.0, gamma=0.2, batch_size=128),
     }

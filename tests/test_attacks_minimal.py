@@ -17,7 +17,7 @@ from attacks.core import Attack, Criterion, Query, Step, answer, walk
 from attacks.ddn import DDN
 from attacks.deepfool import DeepFool
 from attacks.ead import EAD, shrink
-from attacks.fmn import FMN, PROJECT, reach
+from attacks.fmn import FMN, PROJECT
 from errors import BadSetting
 from tests.attack_contract import one_thread as one_thread
 from tests.attack_contract import pictures
@@ -380,17 +380,6 @@ def test_deepfool_asks_once_per_candidate_and_ends() -> None:
 def test_wrong_settings_are_refused(kind: type[Attack], wrong: dict[str, object]) -> None:
     with pytest.raises(BadSetting, match=f"Expected {next(iter(wrong))} to be"):
         kind(**wrong)
-
-
-@pytest.mark.parametrize("norm", list(PROJECT))
-def test_reach_is_the_least_change(norm: str) -> None:
-    rng = torch.Generator().manual_seed(0)
-    slope, room = torch.rand(2, 6, 40, generator=rng, dtype=torch.float64)
-    need = torch.tensor([1e-3, 0.05, 0.5, 2.0, 5.0, 100.0], dtype=torch.float64)
-    wanted = [cost(norm, room[i], slope[i], float(need[i])) for i in range(5)]
-    sizes = reach(norm, slope, room, need)
-    torch.testing.assert_close(sizes, torch.tensor([*wanted, math.inf], dtype=torch.float64))
-    assert reach(norm, slope * 0, room, need).isinf().all()
 
 
 @pytest.mark.parametrize("norm", list(PROJECT))

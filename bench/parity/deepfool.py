@@ -5,7 +5,7 @@ from __future__ import annotations
 from attacks.deepfool import DeepFool
 from bench.parity import _smallest as smallest
 
-EACH_STEP = "it overshoots each step from the step before instead of the sum of them, and clips in between"
+EACH_STEP = "it overshoots each step from the picture before instead of the whole way"
 
 
 def rows() -> list[dict[str, object]]:
@@ -30,5 +30,12 @@ def rows() -> list[dict[str, object]]:
             smallest.torchattack("DeepFool", steps=50, overshoot=0.02),
             False,
             differs=EACH_STEP,
+        ),
+        *smallest.compare(
+            "adv_lib",
+            f"{what}, ours overshooting each step too",
+            DeepFool(each_step=True),
+            smallest.adv_lib("df", steps=50, overshoot=0.02),
+            False,
         ),
     ]

@@ -1,0 +1,58 @@
+"""The papers' experiments without pixels: one file per experiment, typed settings in, JSON out.
+
+Every file in this folder that defines a subclass of `Experiment` with a ``card`` is found by `registry`;
+adding an experiment is adding a file. Results that ship lie in ``assets/results``.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import json
+import pkgutil
+from functools import cache
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from errors import UnknownName
+from experiments.core import Experiment
+
+RESULTS = Path(__file__).parents[1] / "assets" / "results"
+
+
+@cache
+def registry() -> dict[str, type[Experiment]]:
+    """Return every experiment by its card's name."""
+    found: dict[str, type[Experiment]] = {}
+    for info in pkgutil.iter_modules(__path__):
+        if info.name == "__main__":
+            continue
+        for kind in _published(importlib.import_module(f"{__name__}.{info.name}")):
+            if kind.card.name in found:
+                raise ImportError(f"two experiments are called {kind.card.name!r}")
+            found[kind.card.name] = kind
+    return dict(sorted(found.items()))
+
+
+def _published(module: ModuleType) -> list[type[Experiment]]:
+    """Return the experiments that ``module`` itself defines and gives a card."""
+    classes = [value for _, value in inspect.getmembers(module, inspect.isclass)]
+    own = [kind for kind in classes if kind.__module__ == module.__name__ and issubclass(kind, Experiment)]
+    return [kind for kind in own if "card" in vars(kind)]
+
+
+def get(name: str) -> type[Experiment]:
+    """Return the experiment called ``name``, or raise `errors.UnknownName`."""
+    if name not in registry():
+        raise UnknownName.of("experiment", name, registry())
+    return registry()[name]
+
+
+def shipped(name: str, folder: Path = RESULTS) -> dict[str, Any] | None:
+    """Return the result of the experiment ``name`` that ships with the program, or None where none does."""
+    path = folder / f"{name}.json"
+    if not path.is_file():
+        return None
+    result: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return result

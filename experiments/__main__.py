@@ -1,0 +1,87 @@
+"""The experiments on the command line: ``python -m experiments NAME --out FILE``."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+from tqdm import tqdm
+
+import experiments
+from errors import FoolscopeError
+from experiments.core import Experiment, Progress, walk
+from experiments.data import download
+from experiments.store import Store, cache
+
+
+def listing() -> list[dict[str, object]]:
+    """Return what ``--json`` prints: every experiment with its card and settings."""
+    return [
+        {
+            "name": name,
+            "title": kind.card.title,
+            "question": kind.card.question,
+            "paper": kind.card.paper,
+            "source": kind.card.source,
+            "settings": {s.name: s.default for s in kind.settings()},
+        }
+        for name, kind in experiments.registry().items()
+    ]
+
+
+def parse(arguments: list[str]) -> tuple[argparse.Namespace, Experiment | None]:
+    """Return the options and the experiment that they describe; exits with a sentence when they do not."""
+    parser = argparse.ArgumentParser(prog="python -m experiments", description=__doc__)
+    parser.add_argument("--json", action="store_true", help="list the experiments as JSON")
+    parser.add_argument("--download", action="store_true", help="fetch MNIST first (12 MB)")
+    subs = parser.add_subparsers(dest="name", metavar="NAME")
+    for name, kind in experiments.registry().items():
+        sub = subs.add_parser(name, help=kind.card.question, description=kind.card.question)
+        sub.add_argument("--data", default="", help="the folder that holds mnist/")
+        sub.add_argument("--out", type=Path, help="where the result is written; else it is printed")
+        sub.add_argument("--cache", type=Path, default=cache(), help="where pieces are kept (%(default)s)")
+        for each in kind.settings():
+            sub.add_argument(f"--{each.name.replace('_', '-')}", dest=each.name, help=each.help)
+    options = parser.parse_args(arguments)
+    if not options.name:
+        return options, None
+    kind, said = experiments.get(options.name), vars(options)
+    chosen = {s.name: s.parse(said[s.name]) for s in kind.settings() if said[s.name] is not None}
+    return options, kind(data=options.data, **chosen)
+
+
+def main(arguments: list[str]) -> int:
+    """Run what the arguments ask for; return the exit status."""
+    try:
+        options, experiment = parse(arguments)
+        if options.download:
+            print(f"MNIST is in {download()}")
+        if experiment is None:
+            print(json.dumps(listing(), indent=1))
+            return 0
+        text = json.dumps(_carry_out(experiment, Store(options.cache)), indent=1)
+    except FoolscopeError as error:
+        print(error, file=sys.stderr)
+        return 2
+    if options.out:
+        options.out.parent.mkdir(parents=True, exist_ok=True)
+        options.out.write_text(text + "\n", encoding="utf-8")
+    else:
+        print(text)
+    return 0
+
+
+def _carry_out(experiment: Experiment, store: Store) -> object:
+    with tqdm(total=len(experiment.pieces()), desc=experiment.card.title, unit="piece") as bar:
+        for each in walk(experiment, store):
+            if not isinstance(each, Progress):
+                return each
+            bar.n = each.done
+            bar.set_postfix_str(each.piece)
+    raise AssertionError("walk ends with a result")
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
