@@ -67,8 +67,11 @@ def _card(name: str) -> None:
     st.markdown(f"[{card.paper}]({card.url}), {card.year} · [Try it](playground?attack={name})")
     st.subheader("Settings", anchor=False)
     st.markdown(attack_card.settings_table(name))
-    proof = attack_card.proof_table(name)
     st.subheader("How it was proved", anchor=False)
-    st.markdown(proof or "By the contract that every attack keeps; no library was compared with it yet.")
+    proof = attack_card.proof_lines(name)
+    st.markdown(proof or "By the contract that every attack keeps; no other library has it to compare with.")
+    if proof:
+        with st.expander("Every comparison"):
+            st.markdown(attack_card.proof_table(name))
     with st.expander("Show the code"):
         st.code(attack_card.code(name), language="python")

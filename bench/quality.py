@@ -179,10 +179,17 @@ def main() -> None:
         if count:
             results += measure(name, count, options.only)
             print(table(results), flush=True)
-    if options.dry or options.only:
-        return
+    if not options.dry and not options.only:
+        keep(results)
+
+
+def keep(results: list[Result]) -> None:
+    """Write ``quality.json`` and the README's table; what was measured of other networks stays."""
+    path, now = HERE / "quality.json", {each.network for each in results}
+    before = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else []
+    results = [Result(**each) for each in before if each["network"] not in now] + results
     text = json.dumps([asdict(each) for each in results], indent=1)
-    (HERE / "quality.json").write_text(text + "\n", encoding="utf-8")
+    path.write_text(text + "\n", encoding="utf-8")
     readme = HERE / "README.md"
     before, rest = readme.read_text(encoding="utf-8").split(BEGIN)
     readme.write_text(f"{before}{BEGIN}\n{table(results)}\n{END}{rest.split(END)[1]}", encoding="utf-8")

@@ -83,7 +83,7 @@ def _carlini_wagner() -> Contest:
         "torchattacks": torchattack("CW", c=1, kappa=0, steps=240, lr=0.05),
         "ART": art("CarliniL2Method", max_iter=60, learning_rate=0.05, batch_size=128, **ROUNDS),
     }
-    return Contest("carlini_wagner", "l2", rivals)
+    return Contest("carlini_wagner", "l2", rivals, many=("ART",))
 
 
 def _ead() -> Contest:
@@ -96,7 +96,7 @@ def _ead() -> Contest:
         "torchattacks": torchattack("EADL1", max_iterations=60, abort_early=False, **rounds),
         "ART": art("ElasticNet", max_iter=60, batch_size=128, decision_rule="L1", **rounds),
     }
-    return Contest("ead", "l1", rivals)
+    return Contest("ead", "l1", rivals, many=("ART",))
 
 
 def _jsma() -> Contest:

@@ -62,6 +62,26 @@ def proof_table(name: str) -> str:
     return "\n".join(lines)
 
 
+def proof_lines(name: str) -> str:
+    """Return one line for each library that the attack was compared with, as a Markdown list: in how many
+    comparisons the two agree, and what was found in the last that did not; "" when with nothing."""
+    by_library: dict[str, list[dict[str, Any]]] = {}
+    for row in agreements().get(name, []):
+        by_library.setdefault(row["library"], []).append(row)
+    return "\n".join(f"- **{library}**: {_agreement(rows)}" for library, rows in by_library.items())
+
+
+def _agreement(rows: list[dict[str, Any]]) -> str:
+    equal = [row for row in rows if row["verdict"].startswith("equal")]
+    others = [f"{row['verdict']} ({row['what']})" for row in rows if row not in equal]
+    if not equal:
+        return others[-1]
+    many = "in the one comparison" if len(rows) == 1 else f"in {len(equal)} of {len(rows)} comparisons"
+    gap = max(row["difference"] for row in equal)
+    said = f"equal {many}, to {gap:.0e}" if gap else f"equal {many}, to the last digit"
+    return f"{said}; else {others[-1]}" if others else said
+
+
 def _range(each: Setting) -> str:
     if each.choices:
         return ", ".join(each.choices)

@@ -50,7 +50,9 @@ def art(name: str, net: nn.Module, x: Tensor, criterion: Criterion, **settings: 
     kind = getattr(importlib.import_module("art.attacks.evasion"), name)
     if "targeted" in kind.attack_params:
         settings["targeted"] = criterion.targeted
-    attack = kind(classifier, verbose=False, **settings)
+    if "verbose" in kind.attack_params:
+        settings["verbose"] = False
+    attack = kind(classifier, **settings)
     label = criterion.label if name != "SimBA" else nn.functional.one_hot(criterion.label, net(x).shape[1])
     return torch.from_numpy(attack.generate(x.numpy(), label.numpy()))
 
