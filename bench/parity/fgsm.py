@@ -17,7 +17,7 @@ def _rows(targeted: bool, level: int) -> list[dict[str, object]]:
     what, epsilon = f"linf {level}/255, {'' if targeted else 'un'}targeted", level / 255
     ours = curved.run(FGSM(epsilon=epsilon), net, x, criterion)[-1].x
     found = []
-    if name := peers.version("foolbox"):
+    if not targeted and (name := peers.version("foolbox")):  # whose attack cannot aim
         theirs = peers.foolbox("LinfFastGradientAttack", *at, epsilon, random_start=False)
         found.append(curved.row(name, what, ours, theirs))
     if name := peers.version("torchattacks"):
