@@ -14,6 +14,8 @@ import anyio
 import streamlit as st
 
 if TYPE_CHECKING:
+    from PIL.Image import Image
+
     from engine.engine import Engine
 
 log = logging.getLogger("foolscope")
@@ -26,9 +28,16 @@ def engine() -> Engine:
     """Return the engine; the first call imports torch, which takes seconds."""
     from engine.engine import Engine
 
-    made = Engine()
+    made = Engine(sources={"digit": _digit})
     _up.set()
     return made
+
+
+def _digit(name: str) -> Image:
+    """Return a digit of the data set, imported when one is asked for."""
+    from experiments.data import open_digit
+
+    return open_digit(name)
 
 
 def ready() -> bool:

@@ -14,7 +14,7 @@ import math
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass
 
@@ -28,7 +28,7 @@ from attacks.core import Criterion, Evaluation, Query, Search
 from attacks.mask import masked
 from attacks.probes import look
 from engine.batch import check, evaluate
-from engine.images import Uploads, open_image
+from engine.images import Source, Uploads, open_image
 from engine.recipe import Recipe
 from engine.run import Floats, Outcome, Run
 from engine.scheduler import Scheduler
@@ -88,7 +88,10 @@ class Engine:
         device: torch.device | None = None,
         load: Load = _load,
         clock: Callable[[], float] = time.monotonic,
+        sources: Mapping[str, Source] | None = None,
     ) -> None:
+        """Start idle. ``sources``: where pictures may come from beside uploads and samples, by name."""
+        self._sources = dict(sources or {})
         self.device = device or pick_device()
         self.uploads = Uploads()
         self.store = Store()
@@ -122,8 +125,8 @@ class Engine:
         return name in self._models
 
     def picture(self, image: str) -> Image.Image:
-        """Return the upload or sample called ``image`` (8-bit RGB)."""
-        return open_image(image, self.uploads)
+        """Return the upload, the sample or the picture of a source called ``image`` (8-bit RGB)."""
+        return open_image(image, self.uploads, sources=self._sources)
 
     def see(self, recipe: Recipe) -> Tensor:
         """Return what the recipe's model sees of its image: ``(c, size, size)`` in [0, 1]."""

@@ -15,7 +15,7 @@ import secrets
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -363,11 +363,24 @@ class Uploads:
             self._bytes -= len(kept.png)
 
 
-def open_image(ref: str, uploads: Uploads | None = None, folder: Path = SAMPLES) -> Image.Image:
-    """Return the picture that a recipe names: an upload ("upload:...") or a sample.
+Source = Callable[[str], Image.Image]
+"""Pictures by name from elsewhere, such as a data set; raises `errors.UnknownName`."""
+
+
+def open_image(
+    ref: str,
+    uploads: Uploads | None = None,
+    folder: Path = SAMPLES,
+    sources: Mapping[str, Source] | None = None,
+) -> Image.Image:
+    """Return the picture that a recipe names: an upload ("upload:..."), one of ``sources``, given the name
+    after its own ("digit:test:7"), or a sample.
 
     Raises `errors.UnknownName`; without a store of ``uploads`` every upload is unknown.
     """
     if ref.startswith(UPLOAD):
         return (uploads or Uploads()).get(ref)
+    kind, colon, name = ref.partition(":")
+    if colon and sources and kind in sources:
+        return sources[kind](name)
     return open_sample(ref, folder)

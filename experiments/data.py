@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 import torch
+from PIL import Image
 from torch import Tensor
 from torch.nn import functional
 
+from errors import UnknownName
 from experiments.store import cache
 from models.train.data import read_mnist
 
@@ -40,6 +42,22 @@ def digits(folder: str = "") -> Digits:
         if folder or (place / "mnist" / "train-images-idx3-ubyte.gz").is_file():
             return _mnist(place)
     return _small()
+
+
+def open_digit(name: str) -> Image.Image:
+    """Return the digit "test:7" or "train:12", counted from 0, as a grey picture of 28 x 28.
+
+    Raises `errors.UnknownName` for any other name.
+    """
+    part, _, index = name.partition(":")
+    found = digits()
+    pictures = {"test": found.test_x, "train": found.train_x}.get(part)
+    if pictures is None or not index.isdecimal() or int(index) >= len(pictures):
+        raise UnknownName(
+            f"Expected a digit as test:NUMBER or train:NUMBER, within {found.source}, got “{name[:40]}”."
+        )
+    levels = (pictures[int(index), 0] * 255).round().to(torch.uint8)
+    return Image.fromarray(levels.numpy(), "L").convert("RGB")
 
 
 def source(folder: str = "") -> str:

@@ -12,6 +12,7 @@ import pytest
 from scipy import stats
 
 import experiments
+from engine.images import open_image
 from errors import BadSetting, MissingData, UnknownName
 from experiments import data, intervals
 from experiments.__main__ import listing, main
@@ -130,3 +131,17 @@ def test_intervals_against_scipy_and_by_coverage():
         covered = sum(each["low"] <= centre <= each["high"] for each in draws) / 400
         assert 0.92 <= covered <= 0.99
     assert intervals.mean([2.0]) == {"value": 2.0, "low": None, "high": None, "n": 1}
+
+
+def test_a_digit_opens_by_its_number(monkeypatch, tmp_path):
+    monkeypatch.delenv("FOOLSCOPE_DATA", raising=False)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    picture = open_image("digit:test:7", sources={"digit": data.open_digit})
+    assert picture.size == (28, 28) and picture.mode == "RGB"
+    wanted = (data.digits().test_x[7, 0] * 255).round()
+    assert np.array_equal(np.asarray(picture)[:, :, 0], wanted.numpy())
+    for wrong in ("digit:test:100000", "digit:7", "digit:valid:1"):
+        with pytest.raises(UnknownName, match="Expected a digit as test:NUMBER"):
+            open_image(wrong, sources={"digit": data.open_digit})
+    with pytest.raises(UnknownName, match="sample picture"):
+        open_image("digit:test:7")

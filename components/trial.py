@@ -1,0 +1,52 @@
+"""An experiment's result on a page: the one that ships, or one computed on the spot."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import streamlit as st
+
+import experiments
+from errors import FoolscopeError
+from experiments.core import Progress, walk
+from experiments.data import source
+from experiments.store import Store, cache
+
+
+def result(name: str, words: str = "Compute it here", **settings: Any) -> dict[str, Any]:
+    """Show where the result of the experiment ``name`` comes from and a button ``words`` that computes it
+    anew with ``settings``, with its progress; return the result to show.
+
+    A result that ships stays on the page until a new one is whole; pieces computed before are kept.
+    """
+    key = f"trial.{name}"
+    shown: dict[str, Any] | None = st.session_state.get(key) or experiments.shipped(name)
+    with st.container(horizontal=True, vertical_alignment="center", key=f"{key}.bar"):
+        pressed = st.button(words, key=f"{key}.run", icon=":material/play_arrow:")
+        place = st.empty()
+    if pressed or shown is None:
+        with place:
+            st.session_state[key] = shown = _computed(name, settings) or shown
+    if shown is None:
+        st.stop()
+    place.caption(_origin(shown, live=key in st.session_state))
+    return shown
+
+
+def _computed(name: str, settings: dict[str, Any]) -> dict[str, Any] | None:
+    try:
+        experiment = experiments.get(name)(**settings)
+        bar = st.progress(0.0, "Starting…")
+        for each in walk(experiment, Store(cache())):
+            if not isinstance(each, Progress):
+                return each
+            bar.progress(each.done / each.total, f"{each.done} of {each.total}: {each.piece}")
+    except FoolscopeError as error:
+        st.error(str(error))
+    return None
+
+
+def _origin(shown: dict[str, Any], live: bool) -> str:
+    where = "Computed here just now" if live else "Ships with the program"
+    data = f", on {source()}" if live else ""
+    return f"{where}{data}: n = {shown['n']:,}, seed {shown['seed']}, {shown['seconds']:.3g} s of work."

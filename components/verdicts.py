@@ -1,0 +1,104 @@
+"""Claims with a tick or a cross, and a paper's numbers beside this run's."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import streamlit as st
+
+CSS = """<style>
+.claims { list-style: none; padding: 0; margin: 0 0 1rem; }
+.claims li { padding: .2rem 0 .2rem 1.8rem; position: relative; }
+.claims li::before { position: absolute; left: .2rem; font-weight: 700; }
+.claims .holds::before { content: "✓"; color: #15803d; }
+.claims .fails::before { content: "✗"; color: var(--st-primary-color); }
+.beside { overflow-x: auto; }
+.beside table { border-collapse: collapse; font-variant-numeric: tabular-nums; width: 100%; }
+.beside th, .beside td { padding: .3rem .6rem; border-bottom: 1px solid var(--st-border-color);
+  text-align: right; white-space: nowrap; font-weight: 400; }
+.beside thead th { font-size: .85rem; opacity: .8; border-bottom-width: 2px; }
+.beside th:first-child, .beside td:first-child { text-align: left; }
+.beside small { opacity: .7; }
+.beside .agrees { background: color-mix(in srgb, #0072b2 14%, transparent); }
+.beside .differs { background: color-mix(in srgb, #e69f00 22%, transparent); }
+.beside a { color: inherit; text-decoration-style: dotted; text-underline-offset: 3px; }
+</style>"""
+
+
+class Cell(NamedTuple):
+    """One number of this run: with its 95 % interval, what the paper says, whether that was only recalled,
+    and where a press on it leads. ``scale``: by which all of them are shown multiplied."""
+
+    value: float
+    low: float | None = None
+    high: float | None = None
+    published: float | None = None
+    recalled: bool = False
+    href: str = ""
+    digits: int = 3
+    scale: float = 1.0
+    unit: str = ""
+
+    @property
+    def agrees(self) -> bool | None:
+        """Return whether the paper's number is in the interval or within 20 % of this run's; None without
+        one."""
+        if self.published is None:
+            return None
+        inside = self.low is not None and self.high is not None and self.low <= self.published <= self.high
+        return inside or abs(self.value - self.published) <= 0.2 * abs(self.published)
+
+
+def cell(figure: Mapping[str, Any], **facts: Any) -> Cell:
+    """Return the cell of an estimate of `experiments.intervals`."""
+    return Cell(figure["value"], figure.get("low"), figure.get("high"), **facts)
+
+
+def claims(found: Mapping[str, bool]) -> None:
+    """Show each claim with a tick where this run bears it out and a cross where it does not."""
+    items = [
+        f'<li class="{"holds" if holds else "fails"}"><span class="sr">{"Holds" if holds else "Fails"}: '
+        f"</span>{html.escape(claim)}</li>"
+        for claim, holds in found.items()
+    ]
+    hidden = "<style>.sr { position: absolute; width: 1px; height: 1px; overflow: hidden; }</style>"
+    st.html(f'{CSS}{hidden}<ul class="claims">{"".join(items)}</ul>')
+
+
+def beside(head: Sequence[str], rows: Sequence[Sequence[str | Cell]]) -> None:
+    """Show a table: words as they are, numbers with interval and the paper's number under them.
+
+    Where the paper has a number the cell says by colour and by a sign (= or ≠) whether the two agree.
+    """
+    top = "".join(f'<th scope="col">{html.escape(text)}</th>' for text in head)
+    body = "".join(f"<tr>{''.join(map(_td, row))}</tr>" for row in rows)
+    st.html(
+        f'{CSS}<div class="beside"><table><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table></div>'
+    )
+    if any(isinstance(each, Cell) and each.published is not None for row in rows for each in row):
+        st.caption(
+            "Large: this run, with its 95 % interval. Small: = the paper's number lies in the interval or "
+            "within 20 %, ≠ it does not; “recalled” where it could not be read in the paper itself."
+        )
+
+
+def _td(each: str | Cell) -> str:
+    if isinstance(each, str):
+        return f'<th scope="row">{html.escape(each)}</th>'
+    number = _number(each, each.value)
+    if each.low is not None and each.high is not None:
+        number += f" <small>({_number(each, each.low)} to {_number(each, each.high)})</small>"
+    if each.href:
+        number = f'<a href="{html.escape(each.href)}" target="_self">{number}</a>'
+    if each.published is None:
+        return f"<td>{number}</td>"
+    word = "recalled " if each.recalled else ""
+    sign, kind = ("=", "agrees") if each.agrees else ("≠", "differs")
+    said = f"<br><small>{sign} {word}{_number(each, each.published)}</small>"
+    return f'<td class="{kind}">{number}{said}</td>'
+
+
+def _number(each: Cell, value: float) -> str:
+    return f"{value * each.scale:.{each.digits}g}{each.unit}"
