@@ -8,28 +8,36 @@ from urllib.parse import urlencode
 
 import streamlit as st
 
+from attacks.core import Stop
 from components.share import write
+from components.text import texts
 from engine.recipe import Recipe
 
 
 @contextmanager
-def page(title: str, lead: str) -> Iterator[None]:
-    """Lay out a lesson: its heading and one sentence, then what is drawn within the block."""
+def page(name: str) -> Iterator[dict[str, str]]:
+    """Lay out the lesson ``name``: heading, lead and story from its texts, then what is drawn within the
+    block, then, where it has them, its formulas in a fold. The block is given the texts."""
+    said = texts(name)
     with st.container(key="lesson"):
-        st.header(title, anchor=False)
-        st.markdown(f"*{lead}*")
-        yield
+        st.header(said["title"], anchor=False)
+        st.markdown(f"**{said['lead']}**")
+        if "story" in said:
+            st.markdown(said["story"])
+        yield said
+        if "maths" in said:
+            with st.expander("For the mathematician"):
+                st.markdown(said["maths"])
 
 
-def maths(text: str) -> None:
-    """Show formulas (Markdown with LaTeX between dollar signs) in a fold."""
-    with st.expander("For the mathematician"):
-        st.markdown(text)
+def address(recipe: Recipe) -> str:
+    """Return the address, relative to the lesson's, at which the playground shows ``recipe``."""
+    return f"playground?{urlencode(write(recipe))}"
 
 
-def link(words: str, recipe: Recipe) -> str:
-    """Return a Markdown link that opens ``recipe`` in the playground."""
-    return f"[{words}](playground?{urlencode(write(recipe))})"
+def digit(model: str, image: str, target: int | None, attack: str = "lbfgs") -> str:
+    """Return the address at which ``attack`` takes ``image`` to ``target`` (None: to any other class)."""
+    return address(Recipe(model, image, attack, target=target, stop=Stop("steps")))
 
 
 def source(text: str, url: str) -> None:
