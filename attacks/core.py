@@ -175,7 +175,8 @@ class Setting:
     """One field of an attack: what a slider, a URL, a table and a test need to know.
 
     ``label`` is a person's word, ``name`` the field's term. ``type``: "float", "int", "bool"
-    or "str". ``main``: shown at first sight. ``low``, ``high``, ``soft_high``, ``step``: see `Range`.
+    or "str" (one of ``choices``, or, where there are none, any text of up to 100 signs). ``main``:
+    shown at first sight. ``low``, ``high``, ``soft_high``, ``step``: see `Range`.
     ``unit``: "level" is a distance on the [0, 1] pixel scale, shown as k/255 and %; "distance" is
     a length over all values of the picture (Euclidean, or under l1 their sum), on the same scale; "" is
     a bare number.
@@ -206,7 +207,7 @@ class Setting:
         right = self._right(value)
         if not right:
             raise self._wrong(value)
-        return value if self.choices or self.type == "bool" else self._number(value)
+        return value if self._is_word() else self._number(value)
 
     def parse(self, text: str) -> Any:
         """Return the value that ``text`` writes, or raise `errors.BadSetting`.
@@ -215,7 +216,7 @@ class Setting:
         also be written 1 and 0. Ranges are checked as in `check`.
         """
         plain = text.strip()
-        if self.choices:
+        if self.choices or self.type == "str":
             return self.check(plain)
         if self.type == "bool":
             return self.check(WORDS.get(plain.lower(), plain))
@@ -229,7 +230,7 @@ class Setting:
 
     def format(self, value: Any) -> str:
         """Return the shortest text that `parse` reads as exactly ``value``."""
-        if self.choices or self.type == "bool":
+        if self._is_word():
             return str(value).lower() if self.type == "bool" else str(value)
         texts = [f"{value * 255:.6g}/255"] if self.unit == "level" and value else []
         return next((t for t in (*texts, f"{value:.6g}") if self.parse(t) == value), repr(value))
@@ -237,6 +238,8 @@ class Setting:
     def _right(self, value: Any) -> bool:
         if self.choices:
             return value in self.choices
+        if self.type == "str":
+            return isinstance(value, str) and len(value) <= 100
         if self.type == "bool":
             return isinstance(value, bool)
         if not isinstance(value, int | float) or isinstance(value, bool):
@@ -244,12 +247,17 @@ class Setting:
         low, high = cast(float, self.low), cast(float, self.high)
         return low <= value <= high and (self.type != "int" or value == int(value))
 
+    def _is_word(self) -> bool:
+        return bool(self.choices) or self.type in ("bool", "str")
+
     def _number(self, value: Any) -> int | float:
         return int(value) if self.type == "int" else float(value)
 
     def _wrong(self, value: Any) -> BadSetting:
         if self.choices:
             wanted = f"one of {', '.join(self.choices)}"
+        elif self.type == "str":
+            wanted = "a text of up to 100 signs"
         elif self.type == "bool":
             wanted = "true or false"
         else:

@@ -1,0 +1,108 @@
+"""What the layers of a network give out: the representations that the experiments look into."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from contextlib import ExitStack
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from errors import BadSetting, UnknownName
+from models.core import Classifier
+
+HIDDEN = ""
+"""The name of what the last fully connected layer is given: the last hidden layer, whatever computes it."""
+
+
+class Layer(NamedTuple):
+    """One layer at work: what it was given and what it gave, both with the pictures as first dimension.
+
+    ``name``: that of the module in the network; from its second call on with the call's number behind it.
+    """
+
+    name: str
+    module: nn.Module
+    before: Tensor
+    after: Tensor
+
+
+Watch = Callable[[Layer], None]
+
+
+def observe(model: Classifier, x: Tensor, watch: Watch, only: str | None = None) -> Tensor:
+    """Return the logits ``(n, classes)`` of ``x``; meanwhile tell ``watch`` of every layer, in order.
+
+    A layer is a module without parts. What it gave may be overwritten by the next layer in place, so
+    ``watch`` copies what it keeps; what it was given is a copy. ``only``: the name of the one module to
+    watch. What a network computes between its modules (a sum, a mean) is seen as what the next is given.
+    """
+    calls: Counter[str] = Counter()
+    given: dict[str, Tensor] = {}
+
+    def hold(name: str) -> Callable[[nn.Module, Any], None]:
+        return lambda module, inputs: given.update({name: inputs[0].clone()})
+
+    def tell(name: str) -> Callable[[nn.Module, Any, Any], None]:
+        def hook(module: nn.Module, inputs: Any, output: Any) -> None:
+            calls[name] += 1
+            said = name if calls[name] == 1 else f"{name} ({calls[name]})"
+            watch(Layer(said, module, given.pop(name), output))
+
+        return hook
+
+    with ExitStack() as stack, torch.no_grad():
+        for name, module in model.network.named_modules():
+            if not list(module.children()) and only in (None, name):
+                stack.callback(module.register_forward_pre_hook(hold(name)).remove)
+                stack.callback(module.register_forward_hook(tell(name)).remove)
+        logits: Tensor = model(x)
+        return logits
+
+
+def blank(model: Classifier, n: int = 1) -> Tensor:
+    """Return ``n`` grey pictures of the size that ``model`` takes."""
+    return torch.full((n, model.card.channels, model.card.size, model.card.size), 0.5)
+
+
+def names(model: Classifier) -> list[str]:
+    """Return the names of the layers in the order in which they work."""
+    found: list[str] = []
+    observe(model, blank(model), lambda layer: found.append(layer.name))
+    return found
+
+
+def last_linear(model: Classifier) -> str | None:
+    """Return the name of the last fully connected layer, None for a network without one."""
+    found: list[str] = []
+
+    def watch(layer: Layer) -> None:
+        if isinstance(layer.module, nn.Linear):
+            found.append(layer.name)
+
+    observe(model, blank(model), watch)
+    return found[-1] if found else None
+
+
+def features(model: Classifier, x: Tensor, layer: str = HIDDEN, batch: int = 100) -> Tensor:
+    """Return what ``layer`` gives out for pictures ``x``, ``(n, units)``: each value of a map is a unit.
+
+    Raises `errors.UnknownName` for a layer that is not there, `errors.BadSetting` where the `HIDDEN`
+    layer is asked of a network that has no fully connected one.
+    """
+    found: list[Tensor] = []
+    wanted = layer or last_linear(model)
+    if wanted is None:
+        raise BadSetting(f"{model.card.title} has no fully connected layer; name one of its layers.")
+
+    def watch(seen: Layer) -> None:
+        if seen.name == wanted:
+            found.append((seen.before if layer == HIDDEN else seen.after.clone()).flatten(1))
+
+    for rows in x.split(batch):
+        observe(model, rows, watch, wanted.partition(" (")[0])
+    if not found:
+        raise UnknownName.of("layer", wanted, names(model))
+    return torch.cat(found)
