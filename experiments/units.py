@@ -288,8 +288,10 @@ def rotated(model: Classifier, linear: str, generator: torch.Generator) -> Class
 
 def orthogonal(size: int, generator: torch.Generator) -> Tensor:
     """Return an orthogonal matrix, drawn evenly from all of them (QR with the signs of R's diagonal)."""
-    q, r = torch.linalg.qr(torch.randn(size, size, dtype=torch.float64, generator=generator))
-    return q * r.diagonal().sign()
+    drawn: tuple[Tensor, Tensor] = torch.linalg.qr(
+        torch.randn(size, size, dtype=torch.float64, generator=generator)
+    )
+    return drawn[0] * drawn[1].diagonal().sign()
 
 
 def nearest(phi: Tensor) -> Tensor:

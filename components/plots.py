@@ -1,0 +1,111 @@
+"""Figures of lessons: plotly, drawn alike, in colours that all can tell apart, named at the line's end."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import plotly.graph_objects as go
+import streamlit as st
+
+# Okabe and Ito's, without yellow, which is hard to see on white.
+COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#777777")
+
+
+class Series(NamedTuple):
+    """One line: its name, where, how high, and, if known, from where to where it may be. ``dash``: "dot" for
+    what is there to compare with; ``colour``: an index into `COLOURS`."""
+
+    name: str
+    x: Sequence[float]
+    y: Sequence[float]
+    low: Sequence[float] | None = None
+    high: Sequence[float] | None = None
+    dash: str = "solid"
+    colour: int | None = None
+
+
+def lines(
+    series: Sequence[Series],
+    x: str,
+    y: str,
+    *,
+    alt: str,
+    key: str,
+    log: str = "",
+    percent: bool = False,
+    marker: float | None = None,
+    height: int = 340,
+) -> None:
+    """Draw ``series`` over each other; ``x`` and ``y`` name the axes.
+
+    ``log``: which of "x", "y" or "xy" are logarithmic. ``percent``: y in [0, 1] is shown in per cent.
+    ``marker``: a place on x where a vertical line stands. ``alt`` says in words what is to be seen.
+    """
+    figure = _figure(x, y, height)
+    for index, each in enumerate(series):
+        _line(figure, each, COLOURS[(index if each.colour is None else each.colour) % len(COLOURS)])
+    figure.update_xaxes(type="log" if "x" in log else "linear")
+    figure.update_yaxes(type="log" if "y" in log else "linear", tickformat=".0%" if percent else None)
+    if marker is not None:
+        figure.add_vline(x=marker, line={"color": "#777777", "width": 1, "dash": "dot"})
+    _show(figure, alt, key)
+
+
+def bars(
+    groups: Mapping[str, Sequence[float]],
+    labels: Sequence[str],
+    x: str,
+    y: str,
+    *,
+    alt: str,
+    key: str,
+    percent: bool = False,
+    height: int = 320,
+) -> None:
+    """Draw groups of bars, one bar of each group over each of ``labels``."""
+    figure = _figure(x, y, height)
+    for index, (name, values) in enumerate(groups.items()):
+        figure.add_bar(x=list(labels), y=list(values), name=name, marker_color=COLOURS[index])
+    figure.update_layout(barmode="group", showlegend=len(groups) > 1)
+    figure.update_yaxes(tickformat=".0%" if percent else None)
+    _show(figure, alt, key)
+
+
+def _figure(x: str, y: str, height: int) -> Any:
+    figure = go.Figure()
+    figure.update_layout(
+        height=height,
+        margin={"l": 60, "r": 110, "t": 12, "b": 48},
+        paper_bgcolor="rgba(0,0,0,0)",
+        plot_bgcolor="rgba(0,0,0,0)",
+        showlegend=False,
+        legend={"orientation": "h", "y": 1.12, "x": 0},
+        hovermode="x unified",
+        font={"size": 14},
+    )
+    axis = {"gridcolor": "rgba(128,128,128,.25)", "zeroline": False, "title_standoff": 8}
+    figure.update_xaxes(title=x, **axis)
+    figure.update_yaxes(title=y, **axis)
+    return figure
+
+
+def _line(figure: Any, each: Series, colour: str) -> None:
+    if each.low is not None and each.high is not None:
+        band = {"x": [*each.x, *reversed(each.x)], "y": [*each.high, *reversed(each.low)]}
+        figure.add_scatter(
+            **band, fill="toself", fillcolor=colour, opacity=0.15, line={"width": 0}, hoverinfo="skip"
+        )
+    line = {"color": colour, "width": 2, "dash": each.dash}
+    figure.add_scatter(x=list(each.x), y=list(each.y), name=each.name, mode="lines", line=line)
+    figure.add_scatter(
+        x=[each.x[-1]], y=[each.y[-1]], text=[f" {each.name}"], mode="text", textposition="middle right",
+        textfont={"color": colour}, cliponaxis=False, hoverinfo="skip",
+    )  # fmt: skip
+
+
+def _show(figure: Any, alt: str, key: str) -> None:
+    """Show the figure, with ``alt`` for those who cannot see it."""
+    with st.container(key=f"figure.{key}"):
+        st.plotly_chart(figure, width="stretch", config={"displayModeBar": False}, key=f"plot.{key}")
+        st.caption(alt)
