@@ -31,6 +31,8 @@ def render() -> None:
     for problem in session.told():
         st.error(problem)
     shown = player(base=base(), run=session.run, idle=_idle(session), key="player", present=session.present)
+    if not session.present:
+        _elsewhere(session)
     st.query_params.from_dict(session.query())
     if shown["start"]:
         session.start()
@@ -52,6 +54,22 @@ def _compose(session: Session) -> bool:
         session.change(params=params, stop=stop, region=region, seed=seed)
     with st.container(key="run"):
         return st.button("Run", type="primary", width="stretch", key="start")
+
+
+def _elsewhere(session: Session) -> None:
+    """Ask a second network about the run's picture, again and again until the run is over."""
+    from components import witness
+    from errors import FoolscopeError
+
+    session.witness = witness.picker(session.recipe.model, session.witness)
+    if not session.witness or not session.run:
+        return
+    try:
+        run = service.engine().run(session.run)
+        asked = st.fragment(witness.show, run_every=None if run.over else 1.5)
+        asked(service.engine(), run, session.witness)
+    except FoolscopeError as error:
+        st.error(str(error))
 
 
 def _idle(session: Session) -> dict[str, Any]:

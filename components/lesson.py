@@ -30,14 +30,18 @@ def page(name: str) -> Iterator[dict[str, str]]:
                 st.markdown(said["maths"])
 
 
-def address(recipe: Recipe) -> str:
-    """Return the address, relative to the lesson's, at which the playground shows ``recipe``."""
-    return f"playground?{urlencode(write(recipe))}"
+def address(recipe: Recipe, **more: str) -> str:
+    """Return the address, from a lesson's, at which the playground shows ``recipe``; ``more`` is added."""
+    return f"playground?{urlencode(write(recipe) | more)}"
 
 
-def digit(model: str, image: str, target: int | None, attack: str = "lbfgs") -> str:
-    """Return the address at which ``attack`` takes ``image`` to ``target`` (None: to any other class)."""
-    return address(Recipe(model, image, attack, target=target, stop=Stop("steps")))
+def digit(
+    model: str, image: str, target: int | None, attack: str = "lbfgs", witness: str | None = None
+) -> str:
+    """Return the address at which ``attack`` takes ``image`` to ``target`` (None: to any other class), and
+    the network ``witness`` is asked about it too."""
+    more = {"witness": witness} if witness else {}
+    return address(Recipe(model, image, attack, target=target, stop=Stop("steps")), **more)
 
 
 def source(text: str, url: str) -> None:

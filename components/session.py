@@ -27,7 +27,7 @@ class Session:
 
     def __init__(self, engine: Engine, link: share.Link) -> None:
         self.engine, self.recipe, self.run = engine, link.recipe, link.run
-        self.wanted, self.present = link.target, link.present
+        self.wanted, self.present, self.witness = link.target, link.present, link.witness
         self.problems: list[str] = link.problems
         self.ranking: list[Outcome] = []
         self._own: str | None = None
@@ -152,6 +152,7 @@ class Session:
     def query(self) -> dict[str, str]:
         """Return the address of what is shown."""
         query = share.write(self.recipe, self.run)
+        query |= {"witness": self.witness} if self.witness else {}
         return query | ({"present": "1"} if self.present else {})
 
     def _fitting(self, model: str) -> str:

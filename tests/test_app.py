@@ -8,12 +8,15 @@ import re
 from dataclasses import replace
 
 import pytest
+import torch
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
 import attacks
+import models
 from attacks.core import Stop
 from components import share
+from engine.engine import Engine
 from engine.recipe import Recipe
 from tests import small
 
@@ -275,6 +278,36 @@ def test_run_carries_out_what_the_controls_say(open_page, engine):
     recipe = run.recipe
     assert (recipe.attack, recipe.seed, recipe.stop.rule, recipe.image) == ("pgd", 3, "steps", "cat")
     assert recipe.build().bound() == ("linf", pytest.approx(4 / 255))
+
+
+@pytest.fixture
+def digits(monkeypatch):
+    """Return an engine with the real digit networks."""
+    made = Engine(torch.device("cpu"))
+    monkeypatch.setattr("app.service.engine", lambda: made)
+    monkeypatch.setattr("app.service.ready", lambda: True)
+    yield made
+    made.close()
+
+
+def test_a_second_network_says_what_it_makes_of_the_picture(digits):
+    app = AppTest.from_function(page, default_timeout=120)
+    link = {"model": "lenet", "image": "seven", "attack": "fgsm", "epsilon": "0.25", "target": "any"}
+    for name, value in {**link, "witness": "fc100"}.items():
+        app.query_params[name] = value
+    app = quiet(app.run())
+    assert not [each for each in app.markdown if "FC100" in each.value]  # nothing was run yet
+    app = press(app, "start")
+    run = digits.run(live_view(app)["run"])
+    run.wait(run.total, timeout=30)
+    app = quiet(app.run())
+    seen = [run.start, torch.from_numpy(run.picture(len(run) - 1))]
+    told = [each.value for each in app.markdown if "FC100" in each.value]
+    labels = [int(models.load("fc100")(x[None]).argmax()) for x in seen]
+    assert len(told) == 1 and f"“{labels[0]}”" in told[0]
+    assert ("not fooled" in told[0]) == (labels[0] == labels[1])
+    assert address(app)["witness"] == "fc100"
+    assert "lenet" not in widget(app, "witness.lenet").options and len(widget(app, "witness.lenet").options)
 
 
 def test_a_part_and_a_row_of_successes_are_carried_out(open_page, engine):

@@ -1,0 +1,80 @@
+"""What a second network, that was not attacked, says of a run's picture: does the example transfer?"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import streamlit as st
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+import models
+from engine.engine import Engine
+from engine.run import Run
+
+
+class Opinion(NamedTuple):
+    """The class that a network puts first, and its probability in [0, 1]."""
+
+    label: str
+    probability: float
+
+
+def others(model: str) -> list[str]:
+    """Return the networks that take the same kind of picture as ``model``, itself left out."""
+    mine = models.card(model)
+    return [each.name for each in models.cards() if each.channels == mine.channels and each.name != model]
+
+
+def testify(engine: Engine, run: Run, model: str) -> tuple[Opinion, Opinion]:
+    """Return what ``model`` says of the original and of the run's last picture so far.
+
+    The pictures keep every digit; for a network of another input size they are resized.
+    Raises `errors.WeightsError` when its weights cannot be had.
+    """
+    start, last = run.start.cpu(), torch.from_numpy(run.picture(len(run) - 1))
+    card = models.card(model)
+    logits = engine.ask(model, _fitted(torch.stack([start, last.to(start.dtype)]), card.size))
+    top = logits.softmax(1).max(1)
+    said = [Opinion(card.labels[int(i)], float(p)) for p, i in zip(top.values, top.indices, strict=True)]
+    return said[0], said[1]
+
+
+def picker(model: str, chosen: str | None) -> str | None:
+    """Let the person choose a second network, or none."""
+    names = others(model)
+    if not names:
+        return None
+    key = f"witness.{model}"
+    if key not in st.session_state:
+        st.session_state[key] = chosen if chosen in names else None
+    picked = st.selectbox(
+        "Does it fool another network?",
+        names,
+        index=None,
+        format_func=lambda name: models.card(name).title,
+        placeholder="choose one that was not attacked",
+        key=key,
+    )
+    return None if picked is None else str(picked)
+
+
+def show(engine: Engine, run: Run, model: str) -> None:
+    """Say what the second network makes of the run's picture."""
+    before, after = testify(engine, run, model)
+    title = models.card(model).title
+    first = f"**{title}** says “{before.label}” ({before.probability:.0%}) of the original"
+    if before.label == after.label:
+        st.markdown(f"{first} and the same ({after.probability:.0%}) after step {len(run) - 1}: not fooled.")
+    else:
+        st.markdown(
+            f"{first} and **“{after.label}”** ({after.probability:.0%}) after step {len(run) - 1}: "
+            "it changes its mind too."
+        )
+
+
+def _fitted(x: Tensor, size: int) -> Tensor:
+    if x.shape[-1] == size:
+        return x
+    return functional.interpolate(x, size=(size, size), mode="bilinear", antialias=True).clamp(0, 1)
