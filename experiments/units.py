@@ -289,13 +289,15 @@ def rotated(model: Classifier, linear: str, generator: torch.Generator) -> Class
 def orthogonal(size: int, generator: torch.Generator) -> Tensor:
     """Return an orthogonal matrix, drawn evenly from all of them (QR with the signs of R's diagonal)."""
     q, r = torch.linalg.qr(torch.randn(size, size, dtype=torch.float64, generator=generator))
-    return q * r.diagonal().sign()
+    turn: Tensor = q * r.diagonal().sign()
+    return turn
 
 
 def nearest(phi: Tensor) -> Tensor:
     """Return each row's nearest other row, ``(n,)``."""
-    apart = torch.cdist(phi, phi, compute_mode="donot_use_mm_for_euclid_dist")
-    return apart.fill_diagonal_(torch.inf).min(1).indices
+    apart: Tensor = torch.cdist(phi, phi, compute_mode="donot_use_mm_for_euclid_dist")
+    apart.fill_diagonal_(torch.inf)
+    return apart.argmin(1)
 
 
 def thumbnails(x: Tensor) -> Tensor:
