@@ -76,10 +76,11 @@ def norm(module: nn.Module, shape: tuple[int, ...]) -> Norm | None:
 
 def spectral(weight: Tensor) -> float:
     """Return the largest singular value of a matrix, in double precision (Lanczos for large ones)."""
+    weight = weight.detach().double()
     if min(weight.shape) <= LARGE:
-        return float(torch.linalg.matrix_norm(weight.double(), 2))
+        return float(torch.linalg.matrix_norm(weight, 2))
     start = np.random.default_rng(0).standard_normal(min(weight.shape))
-    return float(svds(weight.double().numpy(), k=1, tol=1e-10, v0=start, return_singular_vectors=False)[0])
+    return float(svds(weight.numpy(), k=1, tol=1e-10, v0=start, return_singular_vectors=False)[0])
 
 
 def batch_norm(module: nn.BatchNorm2d) -> float:
@@ -88,7 +89,7 @@ def batch_norm(module: nn.BatchNorm2d) -> float:
     if variance is None:
         raise ValueError("Expected a batch norm with running statistics, got one without.")
     gain = (variance.double() + module.eps).rsqrt()
-    return float((gain if scale is None else gain * scale.double().abs()).max())
+    return float((gain if scale is None else gain * scale.detach().double().abs()).max())
 
 
 def convolution(module: nn.Conv2d, shape: tuple[int, ...]) -> float:
@@ -145,7 +146,7 @@ def circular(
     folds = torch.cartesian_prod(torch.arange(stride[0]) * rows, torch.arange(stride[1]) * columns)
     places = torch.cartesian_prod(torch.arange(weight.shape[2]), torch.arange(weight.shape[3]))
     turns = places * torch.tensor(dilation) / torch.tensor(size, dtype=torch.float64)
-    kernel = weight.double().flatten(2).permute(2, 0, 1).flatten(1).to(torch.complex128)
+    kernel = weight.detach().double().flatten(2).permute(2, 0, 1).flatten(1).to(torch.complex128)
     out = weight.shape[0] // groups
 
     def symbol(which: Tensor) -> Tensor:

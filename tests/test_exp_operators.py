@@ -219,7 +219,7 @@ def test_no_slope_is_steeper_than_its_bound():
             points.append(torch.tensor([9.0, 9, -9, -9, -9, -9]).double())
             steepest = max(jacobian(nn.Softmax(0), at) for at in points)
         else:
-            there = kind().eval()(line.view(1, 1, -1)).flatten()
+            there = kind().eval()(line.view(1, 1, 1, -1)).flatten()
             steepest = float((there.diff() / line.diff()).abs().max())
         assert 0.99 * bound.value <= steepest <= bound.value * (1 + 1e-9)
 
