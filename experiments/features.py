@@ -36,8 +36,9 @@ def observe(model: Classifier, x: Tensor, watch: Watch, only: str | None = None)
     """Return the logits ``(n, classes)`` of ``x``; meanwhile tell ``watch`` of every layer, in order.
 
     A layer is a module without parts. What it gave may be overwritten by the next layer in place, so
-    ``watch`` copies what it keeps; what it was given is a copy. ``only``: the name of the one module to
-    watch. What a network computes between its modules (a sum, a mean) is seen as what the next is given.
+    ``watch`` copies what it keeps, and it calls no module; what a layer was given is a copy. ``only``: the
+    name of the one module to watch. What a network computes between its modules (a sum, a mean) is seen
+    as what the next is given.
     """
     calls: Counter[str] = Counter()
     given: dict[str, Tensor] = {}

@@ -288,16 +288,16 @@ def rotated(model: Classifier, linear: str, generator: torch.Generator) -> Class
 
 def orthogonal(size: int, generator: torch.Generator) -> Tensor:
     """Return an orthogonal matrix, drawn evenly from all of them (QR with the signs of R's diagonal)."""
-    drawn: tuple[Tensor, Tensor] = torch.linalg.qr(
-        torch.randn(size, size, dtype=torch.float64, generator=generator)
-    )
-    return drawn[0] * drawn[1].diagonal().sign()
+    q, r = torch.linalg.qr(torch.randn(size, size, dtype=torch.float64, generator=generator))
+    turn: Tensor = q * r.diagonal().sign()
+    return turn
 
 
 def nearest(phi: Tensor) -> Tensor:
     """Return each row's nearest other row, ``(n,)``."""
-    apart = torch.cdist(phi, phi, compute_mode="donot_use_mm_for_euclid_dist")
-    return apart.fill_diagonal_(torch.inf).min(1).indices
+    apart: Tensor = torch.cdist(phi, phi, compute_mode="donot_use_mm_for_euclid_dist")
+    apart.fill_diagonal_(torch.inf)
+    return apart.argmin(1)
 
 
 def thumbnails(x: Tensor) -> Tensor:
