@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -43,8 +44,10 @@ def lines(
     ``marker``: a place on x where a vertical line stands. ``alt`` says in words what is to be seen.
     """
     figure = _figure(x, y, height)
+    shifts = _apart([_height(each.y, series, "y" in log) * (height - 60) for each in series])
     for index, each in enumerate(series):
-        _line(figure, each, COLOURS[(index if each.colour is None else each.colour) % len(COLOURS)])
+        colour = COLOURS[(index if each.colour is None else each.colour) % len(COLOURS)]
+        _line(figure, each, colour, shifts[index], log)
     figure.update_xaxes(type="log" if "x" in log else "linear")
     figure.update_yaxes(type="log" if "y" in log else "linear", tickformat=".0%" if percent else None)
     if marker is not None:
@@ -90,7 +93,7 @@ def _figure(x: str, y: str, height: int) -> Any:
     return figure
 
 
-def _line(figure: Any, each: Series, colour: str) -> None:
+def _line(figure: Any, each: Series, colour: str, shift: float, log: str) -> None:
     if each.low is not None and each.high is not None:
         band = {"x": [*each.x, *reversed(each.x)], "y": [*each.high, *reversed(each.low)]}
         figure.add_scatter(
@@ -98,10 +101,34 @@ def _line(figure: Any, each: Series, colour: str) -> None:
         )
     line = {"color": colour, "width": 2, "dash": each.dash}
     figure.add_scatter(x=list(each.x), y=list(each.y), name=each.name, mode="lines", line=line)
-    figure.add_scatter(
-        x=[each.x[-1]], y=[each.y[-1]], text=[f" {each.name}"], mode="text", textposition="middle right",
-        textfont={"color": colour}, cliponaxis=False, hoverinfo="skip",
-    )  # fmt: skip
+    end = {
+        axis: math.log10(value) if axis in log else value
+        for axis, value in zip("xy", _end(each), strict=True)
+    }
+    figure.add_annotation(
+        **end, text=each.name, xanchor="left", xshift=6, yshift=shift, showarrow=False, font={"color": colour}
+    )
+
+
+def _end(each: Series) -> tuple[float, float]:
+    return each.x[-1], each.y[-1]
+
+
+def _height(values: Sequence[float], series: Sequence[Series], log: bool) -> float:
+    """Return how high the last of ``values`` stands, from 0 (the least of all) to 1."""
+    all_values = [v for each in series for part in (each.y, each.low or (), each.high or ()) for v in part]
+    scale = math.log10 if log else float
+    low, high = scale(min(all_values)), scale(max(all_values))
+    return (scale(values[-1]) - low) / ((high - low) or 1.0)
+
+
+def _apart(places: Sequence[float], least: float = 17.0) -> list[float]:
+    """Return by how many pixels labels at ``places`` move, so that none covers another."""
+    moved, floor = [0.0] * len(places), -math.inf
+    for index in sorted(range(len(places)), key=lambda i: places[i]):
+        floor = max(places[index], floor + least)
+        moved[index] = floor - places[index]
+    return moved
 
 
 def _show(figure: Any, alt: str, key: str) -> None:
