@@ -25,6 +25,9 @@ from experiments.store import Store
 from models.core import Classifier
 
 CHUNK = 500
+BLOCK = 100
+MOST = 300_000_000
+"""How many numbers the features of all pictures may be."""
 SHOWN = 8
 THUMB = 28
 QUERIES = 1000
@@ -98,10 +101,14 @@ class Units(Experiment):
         if not len(x):
             return {"count": 0, "labelled": True}
         logits = torch.cat([model(rows) for rows in x.split(100)])
+        phi = features.features(model, x, self.layer)
+        if phi.shape[1] * self.n > MOST:
+            most = MOST // phi.shape[1]
+            raise BadSetting(f"Expected n to be at most {most:,} for a layer of {phi.shape[1]:,} units.")
         store.put_tensors(
             name,
             {
-                "layer": features.features(model, x, self.layer),
+                "layer": phi,
                 "y": logits.argmax(1) if y is None else y,
                 "thumbs": thumbnails(x),
             },
@@ -120,27 +127,29 @@ class Units(Experiment):
 
     def _family(self, name: str, store: Store) -> JSON:
         known, rng = self._known(store), np.random.default_rng(self.seed)
-        phi, y = known["layer"].double(), known["y"].numpy()
-        phi = phi - phi.mean(0)
+        phi = known["layer"].double()
+        phi -= phi.mean(0)
+        loud = audible(phi, self.k)
         if name == "units":
-            loud = audible(phi, self.k)
             drawn = np.sort(rng.permutation(loud)[: self.units])
-            heights, names = phi[:, drawn], [int(i) for i in drawn]
+            blocks = (phi[:, block] for block in parted(drawn))
         else:
-            loud = np.arange(phi.shape[1])
-            spread = phi.std(0) if name == "scaled" else torch.ones(phi.shape[1])
-            ways = torch.from_numpy(rng.standard_normal((phi.shape[1], self.directions)))
-            ways = ways / ways.norm(dim=0) / spread.where(spread > 0, torch.inf)[:, None]
-            heights, names = phi @ ways, list(range(self.directions))
-        top = tops(heights, self.k)
-        labels = y[top]
+            drawn = np.arange(self.directions)
+            scale = 1 / phi.std(0) if name == "scaled" else torch.ones(phi.shape[1])
+            scale = scale.where(scale.isfinite(), 0)[:, None]
+            blocks = (phi @ (scale * directions(phi.shape[1], len(block), rng)) for block in parted(drawn))
+        found: list[np.ndarray] = []
+        first: list[Tensor] = []
+        for heights in blocks:
+            found.append(tops(heights, self.k))
+            first = first or list(heights.T[:SHOWN])
+        top, y = np.concatenate(found), known["y"].numpy()
         return {
-            "names": names,
             "width": phi.shape[1],
             "silent": phi.shape[1] - len(loud),
-            "purity": [round(v, 6) for v in purity(labels)],
+            "purity": [round(v, 6) for v in purity(y[top])],
             "null": null(y, top, self.shuffles, rng),
-            "shown": [shown(known, names[i], top[i], heights[:, i]) for i in range(min(SHOWN, len(top)))],
+            "shown": [shown(known, int(drawn[i]), top[i], each) for i, each in enumerate(first)],
         }
 
     def _rotation(self, store: Store) -> JSON:
@@ -217,10 +226,22 @@ class Units(Experiment):
                 turned["logits"] < 1e-3 and turned["answers"]["value"] == 1
             ),
             "Most of the pictures that excite its units are other ones.": turned["common"]["high"] < 0.5,
-            "Every picture's nearest neighbour stays the same in 99 of 100 cases or more.": (
+            "The nearest neighbours of 99 in 100 pictures or more stay the same.": (
                 turned["neighbours"]["value"] >= 0.99
             ),
         }
+
+
+def parted(drawn: np.ndarray) -> list[np.ndarray]:
+    """Return ``drawn`` a hundred at a time."""
+    return np.split(drawn, range(BLOCK, len(drawn), BLOCK))
+
+
+def directions(width: int, count: int, rng: np.random.Generator) -> Tensor:
+    """Return ``count`` directions of length 1, drawn evenly from all, as columns ``(width, count)``."""
+    ways = torch.from_numpy(rng.standard_normal((width, count)))
+    unit: Tensor = ways / ways.norm(dim=0)
+    return unit
 
 
 def audible(phi: Tensor, k: int) -> np.ndarray:

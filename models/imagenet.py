@@ -38,6 +38,11 @@ class Source:
 
 
 SOURCES = {
+    "alexnet": Source(
+        "AlexNet",
+        "Five convolutions and three fully connected layers: the network that the first paper took apart.",
+        "https://arxiv.org/abs/1404.5997",
+    ),
     "googlenet": Source(
         "GoogLeNet (torchvision)",
         "Inception v1 with batch norm: small, quick, and easy to fool.",

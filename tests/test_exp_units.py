@@ -160,6 +160,11 @@ def test_more_tops_than_pictures_are_refused(small, tmp_path):
         run(Units(n=10, k=20), Store(tmp_path))
 
 
+def test_a_layer_too_wide_for_so_many_pictures_is_refused(small, tmp_path):
+    with pytest.raises(BadSetting, match="Expected n to be at most"):
+        run(Units(n=60_000, layer="conv1"), Store(tmp_path))
+
+
 def test_a_free_text_is_a_setting():
     layer = next(s for s in Units.settings() if s.name == "layer")
     assert layer.parse(" fc1 ") == "fc1" and layer.parse("") == "" and layer.format("fc1") == "fc1"

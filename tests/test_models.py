@@ -31,8 +31,8 @@ NAMES = sorted(models.registry())
 HERE = [name for name in NAMES if weights.locate(models.card(name))]
 BY_HAND = ["bvlc_googlenet", "bvlc_googlenet_article", "mobilenet_v2", "squeezenet1_1"]
 TORCHVISION = [
-    "googlenet", "resnet18", "resnet50", "mobilenet_v3_small", "mobilenet_v3_large", "efficientnet_b0",
-    "convnext_tiny", "vit_b_16", "swin_t", "mobilenet_v2", "squeezenet1_1",
+    "alexnet", "googlenet", "resnet18", "resnet50", "mobilenet_v3_small", "mobilenet_v3_large",
+    "efficientnet_b0", "convnext_tiny", "vit_b_16", "swin_t", "mobilenet_v2", "squeezenet1_1",
 ]  # fmt: skip
 
 
