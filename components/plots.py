@@ -44,10 +44,14 @@ def lines(
     ``marker``: a place on x where a vertical line stands. ``alt`` says in words what is to be seen.
     """
     figure = _figure(x, y, height)
-    shifts = _apart([_height(each.y, series, "y" in log) * (height - 60) for each in series])
+    low, high = _range(series, "y" in log)
+    heights = [(_scaled(each.y[-1], "y" in log) - low) / (high - low) for each in series]
+    shifts = _apart([share * (height - 60) for share in heights])
     for index, each in enumerate(series):
         colour = COLOURS[(index if each.colour is None else each.colour) % len(COLOURS)]
-        _line(figure, each, colour, shifts[index], log)
+        _line(figure, each, colour)
+        _label(figure, each.name, colour, heights[index], shifts[index])
+    figure.update_yaxes(range=[low, high])
     figure.update_xaxes(type="log" if "x" in log else "linear")
     figure.update_yaxes(type="log" if "y" in log else "linear", tickformat=".0%" if percent else None)
     if marker is not None:
@@ -79,7 +83,7 @@ def _figure(x: str, y: str, height: int) -> Any:
     figure = go.Figure()
     figure.update_layout(
         height=height,
-        margin={"l": 60, "r": 110, "t": 12, "b": 48},
+        margin={"l": 60, "r": 190, "t": 12, "b": 48},
         paper_bgcolor="rgba(0,0,0,0)",
         plot_bgcolor="rgba(0,0,0,0)",
         showlegend=False,
@@ -93,7 +97,7 @@ def _figure(x: str, y: str, height: int) -> Any:
     return figure
 
 
-def _line(figure: Any, each: Series, colour: str, shift: float, log: str) -> None:
+def _line(figure: Any, each: Series, colour: str) -> None:
     if each.low is not None and each.high is not None:
         band = {"x": [*each.x, *reversed(each.x)], "y": [*each.high, *reversed(each.low)]}
         figure.add_scatter(
@@ -101,25 +105,26 @@ def _line(figure: Any, each: Series, colour: str, shift: float, log: str) -> Non
         )
     line = {"color": colour, "width": 2, "dash": each.dash}
     figure.add_scatter(x=list(each.x), y=list(each.y), name=each.name, mode="lines", line=line)
-    end = {
-        axis: math.log10(value) if axis in log else value
-        for axis, value in zip("xy", _end(each), strict=True)
-    }
+
+
+def _label(figure: Any, name: str, colour: str, height: float, shift: float) -> None:
+    """Write a line's name in the margin, beside where the line ends."""
+    where = {"xref": "paper", "x": 1.0, "yref": "paper", "y": height, "xanchor": "left"}
     figure.add_annotation(
-        **end, text=each.name, xanchor="left", xshift=6, yshift=shift, showarrow=False, font={"color": colour}
+        **where, text=name, xshift=6, yshift=shift, showarrow=False, font={"color": colour}, align="left"
     )
 
 
-def _end(each: Series) -> tuple[float, float]:
-    return each.x[-1], each.y[-1]
+def _scaled(value: float, log: bool) -> float:
+    return math.log10(value) if log else float(value)
 
 
-def _height(values: Sequence[float], series: Sequence[Series], log: bool) -> float:
-    """Return how high the last of ``values`` stands, from 0 (the least of all) to 1."""
-    all_values = [v for each in series for part in (each.y, each.low or (), each.high or ()) for v in part]
-    scale = math.log10 if log else float
-    low, high = scale(min(all_values)), scale(max(all_values))
-    return (scale(values[-1]) - low) / ((high - low) or 1.0)
+def _range(series: Sequence[Series], log: bool) -> tuple[float, float]:
+    """Return the ends of the axis, in its own scale: all values with a little room."""
+    values = [v for each in series for part in (each.y, each.low or (), each.high or ()) for v in part]
+    low, high = _scaled(min(values), log), _scaled(max(values), log)
+    room = 0.05 * ((high - low) or 1.0)
+    return low - room, high + room
 
 
 def _apart(places: Sequence[float], least: float = 17.0) -> list[float]:

@@ -33,6 +33,33 @@ def result(name: str, words: str = "Compute it here", **settings: Any) -> dict[s
     return shown
 
 
+def shipped(name: str) -> dict[str, Any]:
+    """Return the result that ships; where there is none, say so and end the page."""
+    found = experiments.shipped(name)
+    if found is None:
+        st.error(f"Expected assets/results/{name}.json; python -m experiments {name} writes it.")
+        st.stop()
+    return found
+
+
+def computed(name: str, **settings: Any) -> dict[str, Any]:
+    """Return the result of the experiment with ``settings``, with its progress while it is computed; this
+    visitor's last one is kept. When it cannot be computed the page says why and ends.
+    """
+    key = f"trial.{name}.{sorted(settings.items())}"
+    if key not in st.session_state:
+        place = st.empty()
+        with place.container():
+            st.session_state[key] = _computed(name, settings)
+        if st.session_state[key] is None:
+            del st.session_state[key]
+            st.stop()
+        place.empty()
+    found: dict[str, Any] = st.session_state[key]
+    st.caption(_origin(found, live=True))
+    return found
+
+
 def _computed(name: str, settings: dict[str, Any]) -> dict[str, Any] | None:
     try:
         experiment = experiments.get(name)(**settings)

@@ -101,4 +101,6 @@ def _td(each: str | Cell) -> str:
 
 
 def _number(each: Cell, value: float) -> str:
-    return f"{value * each.scale:.{each.digits}g}{each.unit}"
+    scaled = value * each.scale
+    short = f"{scaled:.{each.digits}g}"
+    return f"{scaled:,.0f}{each.unit}" if "e+" in short else f"{short}{each.unit}"

@@ -1,0 +1,104 @@
+"""Tables 2 to 4: pictures made for one network, shown to others."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import streamlit as st
+
+from app.subject import wake
+
+LAB, ORDER, TITLE = "Blind spots", 30, "One network's trap, another's too"
+URL = "https://arxiv.org/abs/1312.6199"
+
+
+def render() -> None:
+    """Draw the lesson."""
+    wake()
+    from components import lesson, trial, verdicts
+
+    with lesson.page("transfer") as said:
+        result = trial.result("table2", "Measure it here, on 50 digits", n=50)
+        figures = result["figures"]
+        nets, rows = figures["nets"], figures["rows"][figures["variant"]]
+        head = ["Made for ↓, shown to →", *nets.values(), "Change"]
+        clean = _line("Clean digits", figures["clean"], nets)
+        table = [_made(name, rows[name], nets, rows[name]["distortion"]) for name in nets]
+        verdicts.beside(head, [*table, [*clean, ""]])
+        st.caption(said["press"])
+        st.markdown(said["noise"])
+        noise = [_line(f"Noise of deviation {k}", each, nets) for k, each in figures["gaussian"].items()]
+        own = [_line(f"As large as for {nets[n]}", rows[n]["noise"], nets) for n in nets]
+        verdicts.beside(["Noise ↓, shown to →", *nets.values()], [*noise, *own])
+        st.markdown(said["excess"])
+        verdicts.beside(["Network", "Clean", "Over it", "Over noise"], [_over(n, figures) for n in nets])
+        verdicts.claims(result["claims"])
+        st.subheader("Other training pictures", anchor=False)
+        st.markdown(said["halves"])
+        _halves()
+        lesson.source("Szegedy et al. 2013, tables 2 to 4", URL)
+
+
+def _halves() -> None:
+    from components import trial, verdicts
+
+    result = trial.result("table4", "Measure the halves here, on 50 digits", n=50)
+    figures = result["figures"]
+    nets = figures["nets"]
+    rows, sizes = figures["rows"], {n: figures["table3"][n]["distortion"] for n in nets}
+    own = [_made(n, rows[n], nets, sizes[n], "own size", "test") for n in nets]
+    cut = "amplified distortion after cutting"
+    large = [_made(n, rows[n], nets, rows[n][cut], "amplified", "test") for n in nets]
+    for row in large:
+        row[0] = f"{row[0]}, amplified"
+    noise = [[*_line(name, each, nets), ""] for name, each in figures["gaussian"].items()]
+    clean = [*_line("Clean digits", figures["clean"], nets), ""]
+    verdicts.beside(["Made for ↓, shown to →", *nets.values(), "Change"], [*own, *large, *noise, clean])
+    st.caption(figures["formula"])
+    verdicts.claims(result["claims"])
+
+
+def _made(
+    name: str,
+    row: dict[str, Any],
+    nets: dict[str, str],
+    size: Any,
+    block: str = "cells",
+    part: str = "train",
+) -> list[Any]:
+    """Return a row of a transfer table; a cell opens its digit, attacked on the row's network."""
+    from components import lesson
+    from components.verdicts import Cell, cell
+
+    examples, cells = row["examples"], row[block]
+    image, target = f"digit:{part}:{examples['place'][0]}", examples["target"][0]
+    found = [
+        _share(cells[v], lesson.digit(name, image, target, witness=v if v != name else None)) for v in nets
+    ]
+    return [nets[name], *found, cell(size) if isinstance(size, dict) else Cell(size)]
+
+
+def _line(name: str, cells: dict[str, Any], nets: dict[str, str]) -> list[Any]:
+    return [name, *(_share(cells[net]) for net in nets)]
+
+
+def _share(found: dict[str, Any], href: str = "") -> Any:
+    from components.verdicts import Cell
+
+    paper = found.get("published") or {"value": None, "recalled": False}
+    published = None if paper["value"] is None else paper["value"] / 100
+    bounds = (found["low"], found["high"])
+    return Cell(found["value"], *bounds, published, paper["recalled"], href, scale=100, unit=" %")
+
+
+def _over(name: str, figures: dict[str, Any]) -> list[Any]:
+    """Return a network's clean error, and what the other rows add to it and to noise of their size."""
+    from components.verdicts import Cell
+
+    rows = figures["rows"][figures["variant"]]
+    others = [row for other, row in rows.items() if other != name]
+    over = sum(row["cells"][name]["excess"] for row in others) / len(others)
+    beyond = sum(row["cells"][name]["value"] - row["noise"][name]["value"] for row in others) / len(others)
+    points: dict[str, Any] = {"scale": 100, "unit": " points", "digits": 2}
+    clean = _share(figures["clean"][name])
+    return [figures["nets"][name], clean, Cell(over, **points), Cell(beyond, **points)]

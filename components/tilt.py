@@ -1,0 +1,66 @@
+"""The boundary that tilts under the reader's hand: the whole path is in the browser, nothing is asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import streamlit as st
+
+from components.player import live_version
+
+_CSS = """
+.tilt { display: grid; grid-template-columns: 1fr 1fr; gap: 1rem; min-height: 560px;
+  color: var(--st-text-color); font-family: var(--st-font); }
+.tilt figure { margin: 0; min-width: 0; }
+.tilt figcaption { font-size: .85rem; opacity: .8; margin-top: .25rem; line-height: 1.35; }
+.control { grid-column: 1 / -1; display: grid; grid-template-columns: auto 1fr 7rem; gap: 1rem;
+  align-items: center; }
+.control input { accent-color: var(--st-primary-color); width: 100%; min-height: 2rem; }
+.control output, .numbers { font-variant-numeric: tabular-nums; }
+.numbers { grid-column: 1 / -1; display: flex; flex-wrap: wrap; gap: .25rem 1.5rem; }
+.plane canvas, .histogram canvas { border: 1px solid var(--st-border-color); border-radius: 6px; }
+.strip { grid-column: 1 / -1; display: grid; grid-template-columns: repeat(5, 1fr); gap: .5rem; }
+.strip figure:not(:first-child) canvas, .plane canvas { cursor: pointer; }
+.strip canvas:focus-visible { outline: 2px solid var(--st-primary-color); outline-offset: 2px; }
+.strip canvas { width: 100%; aspect-ratio: 1; image-rendering: pixelated; border-radius: 4px; }
+.curves { grid-column: 1 / -1; }
+.ghost { grid-column: 1 / -1; display: flex; gap: .5rem; align-items: center; }
+.ghost[hidden] { display: none; }
+@media (max-width: 640px) {
+  .tilt { grid-template-columns: 1fr; }
+  .control { grid-template-columns: 1fr auto; }
+  .control input { grid-column: 1 / -1; grid-row: 2; }
+  .strip { grid-template-columns: repeat(3, 1fr); }
+}
+"""
+
+_LOADER = """
+export default function ({ data: [data], parentElement, setTriggerValue }) {
+  const address = new URL(`${data.base}/static/${data.v}/tilt.js`, document.baseURI).href;
+  import(address).then(({ show }) => show({ data, parentElement, setTriggerValue })).catch(console.error);
+}
+"""
+
+_component = st.components.v2.component("foolscope_tilt", css=_CSS, js=_LOADER)
+
+
+def tilt(
+    *,
+    base: str,
+    figures: Mapping[str, Any],
+    published: Mapping[str, Any] | None,
+    words: Mapping[str, str],
+    key: str,
+) -> dict[str, Any] | None:
+    """Show the ``figures`` of the experiment "svm_path" with a slider over lambda.
+
+    ``published``: the article's angle (radians), d_adv and errors over the same values of lambda, for a
+    ghost line that can be switched on. ``words``: slider, plane, histogram, curves, ghost, and what the five
+    pictures are (w, x, xm, y, ym). Returns what was just pressed, else None: ``what`` is "point" and
+    ``index`` its number, or ``what`` is a picture and ``index`` that of lambda.
+    """
+    facts = {"base": base, "v": live_version(), "figures": dict(figures), "words": dict(words)}
+    listed = [facts | {"published": published}]  # a list, as in `components.player`
+    result = _component(key=key, data=listed, on_picked_change=lambda: None)
+    return dict(result.picked) if result.picked else None
