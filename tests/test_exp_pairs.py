@@ -1,0 +1,43 @@
+"""All pairs of digits: the same as one path at a time, and the article's figures."""
+
+from __future__ import annotations
+
+import pytest
+
+import experiments
+from experiments import tilt
+from experiments.core import run
+from experiments.packing import unpack
+from experiments.store import Store
+from experiments.svm_pairs import SVMPairs
+from experiments.svm_path import SVMPath
+
+
+@pytest.fixture
+def small(monkeypatch, tmp_path):
+    monkeypatch.delenv("FOOLSCOPE_DATA", raising=False)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    tilt.pair.cache_clear()
+    yield Store(tmp_path / "store")
+    tilt.pair.cache_clear()
+
+
+def test_pairs_agree_with_the_path(small):
+    made = SVMPairs(n=40, lambdas=5)
+    answer = made.piece("38", small)
+    alone = run(SVMPath(first=3, second=8, n=40, lambdas=5), small)["figures"]
+    for key in ("angle", "d_adv", "test_error"):
+        assert unpack(answer[key]) == pytest.approx(alone[key], abs=1e-3)
+    done = dict.fromkeys(made.pieces(), answer)
+    figures = made.figures(done)
+    assert len(made.pieces()) == 45 and made.claims(figures) and figures["published"] is None
+    assert figures["best"]["test_error"][0] == pytest.approx(min(alone["test_error"]), abs=1e-5)
+
+
+def test_what_ships_agrees_with_the_article():
+    result = experiments.shipped("svm_pairs")
+    assert result is not None
+    figures, published = result["figures"], tilt.published(3, 5)
+    assert published is not None and len(figures["published"]["worst"]) == 45
+    mine = unpack(figures["scalars"]["angle"])[figures["pairs"].index("35")]
+    assert mine == pytest.approx(published["angle"], abs=0.035)

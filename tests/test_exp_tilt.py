@@ -1,0 +1,195 @@
+"""The tilting boundary: the solver against scikit-learn and closed forms, the path, the toy problem."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from sklearn.svm import SVC
+
+from errors import BadSetting
+from experiments import tilt, toy
+from experiments.core import run
+from experiments.packing import pack, unpack
+from experiments.store import Store
+from experiments.svm import Machine
+from experiments.svm_path import SVMPath
+
+
+def objective(x, y, value, weights, bias):
+    return value * weights @ weights + np.maximum(1 - y * (x @ weights + bias), 0).mean()
+
+
+def clouds(n, m, d, seed=0):
+    rng = np.random.default_rng(seed)
+    x = rng.standard_normal((n + m, d))
+    x[:n, 0] += 1.0
+    return x, np.repeat([-1.0, 1.0], [n, m])
+
+
+@pytest.mark.parametrize(("n", "m", "d"), [(60, 60, 5), (80, 30, 20), (20, 20, 60)])
+def test_the_path_is_the_optimum_that_scikit_learn_finds(n, m, d):
+    x, y = clouds(n, m, d)
+    lambdas = [10.0**log for log in (1, 0, -1, -2, -3, -4)]
+    for value, found in zip(lambdas, Machine(x, y).path(lambdas, tolerance=1e-7), strict=True):
+        theirs = SVC(kernel="linear", C=1 / (2 * len(y) * value), tol=1e-6).fit(x, y)
+        best = objective(x, y, value, theirs.coef_[0], theirs.intercept_[0])
+        mine = objective(x, y, value, found.weights, found.bias)
+        assert found.gap < 1e-7 and best * (1 - 1e-3) <= mine <= best * (1 + 1e-6)
+        assert found.weights == pytest.approx(
+            theirs.coef_[0], rel=2e-2, abs=1e-2 * np.abs(theirs.coef_).max()
+        )
+        assert found.bias == pytest.approx(theirs.intercept_[0], abs=0.02 * (1 + abs(found.bias)))
+
+
+def test_the_gap_bounds_what_is_left_to_gain():
+    x, y = clouds(100, 100, 10)
+    machine = Machine(x, y)
+    rough = next(machine.path([1e-3], tolerance=0.3))
+    fine = next(machine.path([1e-3], tolerance=1e-9))
+    values = [objective(x, y, 1e-3, each.weights, each.bias) for each in (rough, fine)]
+    assert values[1] <= values[0] <= values[1] / (1 - rough.gap) + 1e-9
+    nothing = machine.closed_form(1e-3)
+    assert nothing is None, "the difference of the centroids is not the answer for a small lambda"
+
+
+def test_strong_regularisation_leaves_the_difference_of_the_centroids():
+    x, y = clouds(50, 50, 8)
+    value = 1e3
+    found = next(Machine(x, y).path([value]))
+    centroids = x[y > 0].mean(0) - x[y < 0].mean(0)
+    assert found.weights == pytest.approx(centroids / (4 * value)) and found.gap < 1e-12
+    free = SVC(kernel="linear", C=1 / (2 * 100 * value)).fit(x, y)
+    assert found.bias == pytest.approx(free.intercept_[0], abs=1e-2)
+
+
+def test_without_intercept_the_bias_is_nothing():
+    x, y = clouds(40, 30, 3)
+    lambdas = [10.0, 0.1, 1e-4]
+    for value, found in zip(lambdas, Machine(x, y, intercept=False).path(lambdas), strict=True):
+        assert found.bias == 0 and found.gap < 1e-4
+        near = found.weights + 0.05 * np.random.default_rng(1).standard_normal((50, 3)) * np.abs(
+            found.weights
+        )
+        others = [objective(x, y, value, each, 0.0) for each in near]
+        assert objective(x, y, value, found.weights, 0.0) <= min(others) * (1 + 1e-4)
+
+
+def test_arrays_come_back_from_json_to_half_a_step():
+    values = np.random.default_rng(0).standard_normal((7, 5, 3)) * 40
+    packed = json.loads(json.dumps(pack(values, 0.01)))
+    assert unpack(packed).shape == (7, 5, 3) and np.abs(unpack(packed) - values).max() <= 0.005 + 1e-9
+    assert len(pack(np.zeros((81, 784)))["data"]) < 200
+
+
+def test_measures_by_hand():
+    x = np.array([[0.0, 0.0], [0.0, 2.0], [2.0, 0.0], [2.0, 2.0]])
+    pair = tilt.Pair(x, np.array([-1.0, -1.0, 1.0, 1.0]), x[:3], np.array([-1.0, -1.0, 1.0]))
+    found = tilt.measure(pair, np.array([1.0, 1.0]), -2.5)
+    # Distances: -2.5, -.5, -.5, 1.5, each over the root of two; the third is on the wrong side.
+    assert found.angle == pytest.approx(np.pi / 4) and found.norm == pytest.approx(2**0.5)
+    assert found.d_adv == pytest.approx(4 / 4 / 2**0.5) and found.d_adv == pytest.approx(np.cos(np.pi / 4))
+    assert found.d_err == pytest.approx(0.5 / 4 / 2**0.5) and found.train_error == 0.25
+    assert found.test_error == pytest.approx(1 / 3) and found.shift == pytest.approx(-0.5 / 2**0.5)
+    up = tilt.upward(pair, np.array([1.0, 1.0]))
+    assert up == pytest.approx([0, 1])
+    image = tilt.mirror(x[0], np.array([1.0, 1.0]), -2.5)
+    assert image == pytest.approx([2.5, 2.5])
+
+
+@pytest.fixture
+def small(monkeypatch, tmp_path):
+    monkeypatch.delenv("FOOLSCOPE_DATA", raising=False)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    tilt.pair.cache_clear()
+    yield Store(tmp_path / "store")
+    tilt.pair.cache_clear()
+
+
+def test_the_path_over_small_digits(small):
+    made = SVMPath(first=3, second=8, n=100, lambdas=19)
+    result = run(made, small)
+    figures, claims = result["figures"], result["claims"]
+    assert figures["published"] is None and figures["n_per_class"] == 100 and len(made.pieces()) == 3
+    exact = [text for text in claims if "lowest" not in text and "accurate" not in text]
+    assert len(exact) == 7 and all(claims[text] for text in exact), claims
+    assert figures["angle"][0] < 1e-6 < 0.5 < figures["angle"][-1]
+    counts = unpack(figures["histogram"])
+    assert counts.shape == (19, 2, 80) and (counts.sum(2) == 100).all()
+    assert unpack(figures["plane"]["up"]).shape == (19, len(unpack(figures["plane"]["across"])))
+    assert len(json.dumps(result)) < 60_000
+
+
+def test_what_is_shown_belongs_to_the_classifier(small):
+    made = SVMPath(first=3, second=8, n=100, lambdas=5)
+    figures = run(made, small)["figures"]
+    pair = tilt.pair(3, 8, 100)
+    last = list(tilt.path(pair, tilt.log_lambdas(5)))[-1]
+    drawn = unpack(figures["weights"]["images"])[-1] / 127 * figures["weights"]["peak"][-1]
+    assert drawn == pytest.approx(last.weights / np.linalg.norm(last.weights), abs=0.004)
+    typical = unpack(figures["pictures"]["images"]) / 255
+    distance = (typical @ last.weights + last.bias) / np.linalg.norm(last.weights)
+    assert unpack(figures["pictures"]["distance"])[-1] == pytest.approx(distance, abs=5e-3)
+
+
+def test_a_path_goes_on_from_the_piece_before(small):
+    pair = tilt.pair(3, 8, 100)
+    whole = list(tilt.path(pair, tilt.log_lambdas(19)))
+    figures = run(SVMPath(first=3, second=8, n=100, lambdas=19), small)["figures"]
+    norms = [float(np.linalg.norm(each.weights)) for each in whole]
+    assert figures["norm"] == pytest.approx(norms, rel=5e-3)
+
+
+def test_one_digit_is_not_a_pair():
+    with pytest.raises(BadSetting, match="two different digits"):
+        SVMPath(first=4, second=4)
+    with pytest.raises(BadSetting, match="two different digits"):
+        tilt.pair(4, 4, 10)
+
+
+def test_the_articles_figures_are_met_on_mnist(shared):
+    tilt.pair.cache_clear()
+    pair = tilt.pair(7, 9, 3000, str(shared("mnist").parent))
+    logs, theirs = [2.0, 0.5, 0.3, 0.0, -0.2], tilt.published(7, 9)
+    assert theirs is not None
+    for log, found in zip(logs, tilt.path(pair, logs), strict=True):
+        index, mine = round((2 - log) * 10), tilt.measure(pair, found.weights, found.bias)
+        assert abs(np.degrees(mine.angle - theirs["angle"][index])) < 0.1
+        assert mine.test_error == pytest.approx(theirs["test_error"][index], abs=0.0015)
+        assert mine.d_adv == pytest.approx(theirs["d_adv"][index], abs=2e-3)
+        assert mine.shift == pytest.approx(theirs["shift"][index], abs=0.01)
+    tilt.pair.cache_clear()
+
+
+def test_mirror_images_of_the_toy():
+    drawn = toy.geometry(np.array([-0.8, 0.0]), [0.0, 0.5, 0.9])
+    a, turns = -0.8, np.array([0.0, 0.5, 0.9]) * np.pi / 2
+    expected = np.column_stack([a * (1 - 2 * np.cos(turns) ** 2), -2 * a * np.cos(turns) * np.sin(turns)])
+    assert np.array(drawn["mirror"]) == pytest.approx(expected, abs=1e-6)
+    assert np.array(drawn["projected"]) == pytest.approx((expected + [a, 0]) / 2, abs=1e-6)
+
+
+def test_the_toy_without_decay_is_the_largest_margin():
+    x, y = toy.points(21)
+    turns = np.linspace(0.5, 1, 20_001)
+    margins = (y[:, None] * (x @ np.stack([toy.normal(t) for t in turns]).T)).min(0)
+    assert toy.limit()["centred"] == pytest.approx(turns[margins.argmax()], abs=1e-4)
+    for train in (toy.hinge, toy.logistic):
+        (weights, _), (free, bias) = (
+            train(x, y, [10.0**-k for k in range(11)], intercept)[-1] for intercept in (False, True)
+        )
+        ends = [np.arctan2(each[1], each[0]) * 2 / np.pi for each in (weights, free)]
+        # Logistic regression gets there only as 1 / log(1 / lambda).
+        assert ends == pytest.approx([toy.limit()["centred"], toy.limit()["free"]], abs=0.03)
+        assert (y * (x @ free + bias) > 0).all()
+
+
+def test_the_toys_claims_can_fail(tmp_path):
+    made = toy.Toy()
+    result = run(made, Store(tmp_path))
+    figures = result["figures"]
+    assert sum(result["claims"].values()) >= 6
+    for each in figures["trained"].values():
+        each["without"], each["with"], each["noisy_margin"] = 0.0, 0.5, [-1.0] * len(each["noisy_margin"])
+    assert sum(made.claims(figures).values()) == 3
