@@ -17,7 +17,18 @@ from errors import BadSetting, MissingData, UnknownName
 from experiments import features, pictures
 from experiments.core import run
 from experiments.store import Store
-from experiments.units import Units, audible, compared, nearest, null, orthogonal, purity, rotated, tops
+from experiments.units import (
+    Units,
+    above,
+    audible,
+    compared,
+    nearest,
+    null,
+    orthogonal,
+    purity,
+    rotated,
+    tops,
+)
 
 
 @pytest.fixture
@@ -88,6 +99,15 @@ def test_the_null_is_what_chance_does_and_the_comparison_finds_a_difference():
     assert same["p"] > 0.01 and same["low"] < 0 < same["high"]
     other = compared((rng.random(80) + 0.5).tolist(), rng.random(80).tolist(), 500, rng)
     assert other["p"] < 0.01 and 0 < other["low"] < other["value"] < other["high"]
+
+
+def test_how_far_above_chance():
+    rng = np.random.default_rng(0)
+    units, others = rng.normal(0.8, 0.1, 400).tolist(), rng.normal(0.7, 0.1, 400).tolist()
+    found = above(units, others, 0.3, rng)
+    assert found["low"] < 0.8 < found["high"] and found["high"] - found["low"] < 0.1
+    same = above(units, units, 0.3, rng)
+    assert same["value"] == 1 and same["low"] < 1 < same["high"]
 
 
 @pytest.mark.parametrize("name", ["lenet", "fc100"])
