@@ -103,6 +103,8 @@ class Rarity(Experiment):
         criterion = Criterion(label, targeted=False)
         *_, last = walk(LBFGS().search(x, criterion, torch.Generator()), model, criterion)
         met = criterion.met(last.evaluation.logits)
+        if not met.any():
+            raise BadSetting(f"L-BFGS fooled {model.card.title} on no picture: take more of them.")
         adv = last.x[met]
         store.put_tensors(name, {"x": x[met], "adv": adv, "label": label[met]})
         length = (adv - x[met]).flatten(1).norm(dim=1)

@@ -118,11 +118,15 @@ class Stability(Experiment):
             attack = PGD(norm="l2", epsilon=self.epsilon, step_size=self.epsilon / 8, steps=20)
         *_, last = walk(attack.search(x, criterion, torch.Generator()), model, criterion)
         met = criterion.met(last.evaluation.logits)
+        if not met.any():
+            raise BadSetting(
+                f"{attack.card.title} fooled {model.card.title} on no picture: raise epsilon or take more."
+            )
         x, adv, logits = x[met], last.x[met], answers(model, x)[met]
         rng = torch.Generator().manual_seed(self.seed)
         length = (adv - x).flatten(1).norm(dim=1)
         moved = [reach(a[None], sphere(1, a, rng), float(size)) for a, size in zip(x, length, strict=True)]
-        random = torch.cat(moved) if moved else x
+        random = torch.cat(moved)
         store.put_tensors(name, {"x": x, "adv": adv, "random": random})
         margin = -Criterion(label[met], targeted=False).margin(logits)
         return {

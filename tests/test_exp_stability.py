@@ -157,6 +157,21 @@ def test_photos_branch_and_another_attack(small, tmp_path):
     assert claims["No layer stretches any difference by more than its norm."] and len(claims) == 2
 
 
+def test_a_change_that_fools_nobody_is_no_result(small, tmp_path):
+    with pytest.raises(BadSetting, match="on no picture"):
+        Stability(networks="photos", photos=2, epsilon=0.01).piece("photos attack 0", Store(tmp_path))
+
+
+def test_alexnet_is_a_chain_and_its_poolings_overlap():
+    entry = models.registry()["alexnet"]
+    torch.manual_seed(0)
+    model = Classifier(entry.card, models.prepared(entry.build()))
+    found = ratios(model, *torch.rand(3, 1, 3, 224, 224).unbind())
+    assert found["chain"] and len(found["layers"]) == 23
+    pool = operators.norm(model.network.get_submodule("features.2"), (64, 55, 55))
+    assert pool is not None and pool.value == 2
+
+
 def test_the_papers_table():
     paper = {name: bound.value for name, (_, _, bound) in TABLE_5.items()}
     assert math.prod(paper.values()) == pytest.approx(792_792)
