@@ -52,8 +52,11 @@ def lines(
         _line(figure, each, colour)
         _label(figure, each.name, colour, heights[index], shifts[index])
     figure.update_yaxes(range=[low, high])
-    figure.update_xaxes(type="log" if "x" in log else "linear")
-    figure.update_yaxes(type="log" if "y" in log else "linear", tickformat=".0%" if percent else None)
+    powers: dict[str, Any] = {"type": "log", "dtick": 1, "exponentformat": "power"}
+    figure.update_xaxes(**(powers if "x" in log else {"type": "linear"}))
+    figure.update_yaxes(
+        **(powers if "y" in log else {"type": "linear"}), tickformat=".0%" if percent else None
+    )
     if marker is not None:
         figure.add_vline(x=marker, line={"color": "#777777", "width": 1, "dash": "dot"})
     _show(figure, alt, key)

@@ -12,10 +12,10 @@ from app.subject import wake
 LAB, ORDER, TITLE = "Tilting boundary", 10, "Two grey levels"
 URL = "https://arxiv.org/abs/1806.11186"
 NAMES = {
-    "hinge centred": "SVM, through the middle",
-    "hinge free": "SVM, with an intercept",
-    "logistic centred": "Logistic regression, through the middle",
-    "logistic free": "Logistic regression, with an intercept",
+    "hinge centred": "SVM, no intercept",
+    "hinge free": "SVM",
+    "logistic centred": "logistic, no intercept",
+    "logistic free": "logistic regression",
 }
 
 
@@ -47,11 +47,4 @@ def render() -> None:
 def _row(name: str, each: dict[str, Any]) -> list[Any]:
     from components.verdicts import Cell
 
-    drawn = {"with": 0.0, "without": 0.95}
-    return [
-        NAMES[name],
-        *(
-            Cell(each[key], published=drawn[key] if name == "hinge centred" else None, scale=100, unit=" %")
-            for key in drawn
-        ),
-    ]
+    return [NAMES[name], *(Cell(each[key], scale=100, unit=" %") for key in ("with", "without"))]
