@@ -8,7 +8,12 @@ import streamlit as st
 
 from app.subject import wake
 
-PARTS = {"attacks": "Attacks", "models": "Networks", "samples": "Sample pictures"}
+PARTS = {
+    "attacks": "Attacks",
+    "models": "Networks",
+    "samples": "Sample pictures",
+    "experiments": "Experiments",
+}
 
 
 def render() -> None:

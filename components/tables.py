@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 import attacks
+import experiments
 import models
 from engine.images import samples
 
@@ -41,10 +42,24 @@ def samples_table() -> str:
     return _table(("Name", "Author", "Licence", "Source"), rows)
 
 
+def experiments_table() -> str:
+    """Return the experiments with what they ask and how many of their claims the shipped result bears out."""
+    rows = []
+    for name, kind in experiments.registry().items():
+        card, result = kind.card, experiments.shipped(name)
+        held = "not run yet"
+        if result is not None:
+            claims = result["claims"].values()
+            held = f"{sum(claims)} of {len(claims)} claims hold, {result['seconds']:.0f} s"
+        rows.append((f"`{name}`", card.question, f"[{card.paper}]({card.url})", card.source, held))
+    return _table(("Name", "What it asks", "Paper", "There", "Shipped result"), rows)
+
+
 TABLES: dict[str, Callable[[], str]] = {
     "attacks": attacks_table,
     "models": models_table,
     "samples": samples_table,
+    "experiments": experiments_table,
 }
 
 
