@@ -48,8 +48,8 @@ UNTARGETED = -1
 
 
 def model_picker(chosen: str) -> str:
-    """Let the person choose a network; each says whether its weights are here."""
-    cards = {card.name: card for card in models.cards()}
+    """Let the person choose a network; each says whether its weights are here. The lab's come last."""
+    cards = {card.name: card for card in sorted(models.cards(), key=lambda card: card.lab)}
     _remember("model", chosen)
     return str(st.selectbox("Network", list(cards), format_func=lambda n: _title(cards[n]), key="model"))
 

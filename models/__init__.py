@@ -21,11 +21,11 @@ from models.fusion import fold, suits_channels_last
 
 @cache
 def registry() -> dict[str, Entry]:
-    """Return every model by name: those that need no download first."""
+    """Return every model by name: those that need no download first, and of those the lab's last."""
     for info in pkgutil.iter_modules(__path__):
         if not info.ispkg and info.name != "__main__":
             importlib.import_module(f"{__name__}.{info.name}")
-    return dict(sorted(_REGISTRY.items(), key=lambda item: not item[1].card.offline))
+    return dict(sorted(_REGISTRY.items(), key=lambda item: (not item[1].card.offline, item[1].card.lab)))
 
 
 def cards() -> list[Card]:

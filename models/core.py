@@ -76,6 +76,7 @@ class Card:
     ``labels``: one for each class, no two alike (`distinct`). ``mean`` and ``std``: per channel, for
     input in [0, 1]. ``accuracy``: percent, by measure. ``parameters``: how many numbers were learnt.
     ``recipe``: address of the training recipe. ``offline``: the weights come with the product.
+    ``lab``: meant for the experiments; listed after the others.
     """
 
     name: str
@@ -95,6 +96,7 @@ class Card:
     paper: str = ""
     recipe: str = ""
     offline: bool = False
+    lab: bool = False
 
     def __post_init__(self) -> None:
         """Refuse a card whose facts contradict each other."""
