@@ -34,6 +34,7 @@ def render() -> None:
         st.markdown(said["reading"])
         readings = [[names[v], verdicts.Cell(away)] for v, away in figures["away"].items()]
         verdicts.beside(["Aim", "Farthest from the paper (logarithm of the ratio)"], readings)
+        st.caption(figures["variant_why"])
         verdicts.claims(result["claims"])
         st.subheader("The networks", anchor=False)
         st.markdown(said["nets"])
@@ -46,7 +47,8 @@ def _row(name: str, net: dict[str, Any], variant: str) -> list[Any]:
     from components import lesson
     from components.verdicts import cell
 
-    found, examples = net["distortion"][variant]["mean"], net["examples"]
+    found = net["distortion"][variant]["mean"]
+    examples = net["examples"].get(variant, net["examples"]["random"])
     href = lesson.digit(name, f"digit:train:{examples['place'][0]}", examples["target"][0])
     return [
         net["title"],

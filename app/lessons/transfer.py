@@ -27,9 +27,10 @@ def render() -> None:
         verdicts.beside(head, [*table, [*clean, ""]])
         st.caption(said["press"])
         st.markdown(said["noise"])
-        noise = [_line(f"Noise of deviation {k}", each, nets) for k, each in figures["gaussian"].items()]
+        noise = _noise(figures["gaussian"], nets)
         own = [_line(f"As large as for {nets[n]}", rows[n]["noise"], nets) for n in nets]
         verdicts.beside(["Noise ↓, shown to →", *nets.values()], [*noise, *own])
+        st.caption(figures["gaussian_why"])
         st.markdown(said["excess"])
         verdicts.beside(["Network", "Clean", "Over it", "Over noise"], [_over(n, figures) for n in nets])
         verdicts.claims(result["claims"])
@@ -51,8 +52,11 @@ def _halves() -> None:
     large = [_made(n, rows[n], nets, rows[n][cut], "amplified", "test") for n in nets]
     for row in large:
         row[0] = f"{row[0]}, amplified"
-    noise = [[*_line(name, each, nets), ""] for name, each in figures["gaussian"].items()]
+    noise = [[*line, ""] for line in _noise(figures["gaussian"], nets)]
     clean = [*_line("Clean digits", figures["clean"], nets), ""]
+    places = ["first half", "second half", "test", "distortion"]
+    third = [[nets[n], *(_error(figures["table3"][n], place) for place in places)] for n in nets]
+    verdicts.beside(["Network", "Error on first half", "On second half", "On test set", "Change"], third)
     verdicts.beside(["Made for ↓, shown to →", *nets.values(), "Change"], [*own, *large, *noise, clean])
     st.caption(figures["formula"])
     verdicts.claims(result["claims"])
@@ -80,6 +84,25 @@ def _made(
 
 def _line(name: str, cells: dict[str, Any], nets: dict[str, str]) -> list[Any]:
     return [name, *(_share(cells[net]) for net in nets)]
+
+
+def _noise(kinds: dict[str, Any], nets: dict[str, str]) -> list[list[Any]]:
+    """Return rows of noise that was not cut to [0, 1], and of noise that was."""
+    words = {"uncut": "not cut", "cut": "cut to [0, 1]"}
+    return [
+        _line(f"Deviation {size}, {words[kind]}", cells, nets)
+        for kind, block in kinds.items()
+        for size, cells in block.items()
+    ]
+
+
+def _error(row: dict[str, Any], place: str) -> Any:
+    from components.verdicts import cell
+
+    if place != "distortion":
+        return _share(row[place])
+    paper = row[place]["published"]
+    return cell(row[place], published=paper["value"], recalled=paper["recalled"])
 
 
 def _share(found: dict[str, Any], href: str = "") -> Any:
