@@ -144,6 +144,7 @@ class AdversarialTraining(Experiment):
         return {
             "methods": told,
             "input_less_second": difference(runs["input"], runs["second"]),
+            "moved_less_input": difference(runs["moved"], runs["input"]),
             "published": {method: vars(value) for method, value in PUBLISHED.items()},
             "published_distortion": vars(DISTORTION),
         }
@@ -163,6 +164,9 @@ class AdversarialTraining(Experiment):
             "With pools of all layers it errs less than with dropout.": _sure(told["all"], "dropout"),
             "Examples of the second hidden layer help more than pictures.": _above_zero(
                 figures["input_less_second"]
+            ),
+            "A pool of pictures helps more than pictures moved at random.": _above_zero(
+                figures["moved_less_input"]
             ),
             "Pools bring the error below 1.2 %.": min(error[method] for method in POOLED) < 1.2,
             "Without pools the error is above 1.2 %.": min(error["decay"], error["dropout"]) > 1.2,
