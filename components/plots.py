@@ -110,6 +110,11 @@ def _line(figure: Any, each: Series, colour: str) -> None:
     figure.add_scatter(x=list(each.x), y=list(each.y), name=each.name, mode="lines", line=line)
 
 
+def _powers(decades: float) -> dict[str, Any]:
+    """Return a logarithmic axis: powers of ten, and what lies between where there are few of them."""
+    return {"type": "log", "dtick": 1 if decades > 1.5 else "D1", "exponentformat": "power"}
+
+
 def _label(figure: Any, name: str, colour: str, height: float, shift: float) -> None:
     """Write a line's name in the margin, beside where the line ends."""
     where = {"xref": "paper", "x": 1.0, "yref": "paper", "y": height, "xanchor": "left"}

@@ -21,6 +21,9 @@ CSS = """<style>
 .beside thead th { font-size: .85rem; opacity: .8; border-bottom-width: 2px; }
 .beside th:first-child, .beside td:first-child { text-align: left; }
 .beside small { opacity: .7; }
+.beside .many { font-size: .85rem; }
+.beside .many th, .beside .many td { padding: .25rem .35rem; }
+.beside .many thead th, .beside .many tbody th { white-space: normal; }
 .beside .agrees { background: color-mix(in srgb, #0072b2 14%, transparent); }
 .beside .differs { background: color-mix(in srgb, #e69f00 22%, transparent); }
 .beside a { color: inherit; text-decoration-style: dotted; text-underline-offset: 3px; }
@@ -73,10 +76,11 @@ def beside(head: Sequence[str], rows: Sequence[Sequence[str | Cell]]) -> None:
     Where the paper has a number the cell says by colour and by a sign (= or ≠) whether the two agree.
     """
     top = "".join(f'<th scope="col">{html.escape(text)}</th>' for text in head)
-    body = "".join(f"<tr>{''.join(map(_td, row))}</tr>" for row in rows)
-    st.html(
-        f'{CSS}<div class="beside"><table><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table></div>'
-    )
+    many = len(head) > 6
+    body = "".join(f"<tr>{''.join(_td(each, many) for each in row)}</tr>" for row in rows)
+    kind = ' class="many"' if many else ""
+    table = f"<table{kind}><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table>"
+    st.html(f'{CSS}<div class="beside">{table}</div>')
     if any(isinstance(each, Cell) and each.published is not None for row in rows for each in row):
         st.caption(
             "Large: this run, with its 95 % interval. Small: = the paper's number lies in the interval or "
@@ -84,12 +88,13 @@ def beside(head: Sequence[str], rows: Sequence[Sequence[str | Cell]]) -> None:
         )
 
 
-def _td(each: str | Cell) -> str:
+def _td(each: str | Cell, many: bool) -> str:
+    """Return a cell; where there are ``many`` columns its interval stands below the number."""
     if isinstance(each, str):
         return f'<th scope="row">{html.escape(each)}</th>'
     number = _number(each, each.value)
     if each.low is not None and each.high is not None:
-        number += f" <small>({_number(each, each.low)} to {_number(each, each.high)})</small>"
+        number += f"{'<br>' if many else ' '}<small>({_interval(each, each.low, each.high, many)})</small>"
     if each.href:
         number = f'<a href="{html.escape(each.href)}" target="_self">{number}</a>'
     if each.published is None:
@@ -98,6 +103,11 @@ def _td(each: str | Cell) -> str:
     sign, kind = ("=", "agrees") if each.agrees else ("≠", "differs")
     said = f"<br><small>{sign} {word}{_number(each, each.published)}</small>"
     return f'<td class="{kind}">{number}{said}</td>'
+
+
+def _interval(each: Cell, low: float, high: float, many: bool) -> str:
+    ends = (_number(each._replace(unit="") if many else each, value) for value in (low, high))
+    return ("–" if many else " to ").join(ends)
 
 
 def _number(each: Cell, value: float) -> str:
