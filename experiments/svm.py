@@ -111,8 +111,9 @@ class Machine:
     def _solve(self, value: float, start: Solution, band: float, tolerance: float) -> Solution:
         now = start
         for _ in range(40):
-            far = np.abs(1 - self.margins(now)) >= band
-            fixed = np.where(far & (self.margins(now) < 1), 1.0, 0.0)
+            margins = self.margins(now)
+            far = np.abs(1 - margins) >= band
+            fixed = np.where(far & (margins < 1), 1.0, 0.0)
             near = np.flatnonzero(~far)
             part = Part(self, value, near, fixed @ self.rows, float(fixed @ self.side))
             weights, bias, inner = part.minimise(now.weights, now.bias, now.multipliers[near], tolerance / 2)
@@ -154,8 +155,9 @@ class Part:
     ) -> tuple[Array, float, Array]:
         """Minimise the augmented Lagrangian: its gradient is piecewise linear in (w, b)."""
         sigma, clipped = penalty / self.cost, multipliers
+        margins = self.rows @ weights + self.side * bias
         for _ in range(60):
-            raw = multipliers + sigma * (1 - self.rows @ weights - self.side * bias)
+            raw = multipliers + sigma * (1 - margins)
             clipped = np.clip(raw, 0, 1)
             down = weights - self.cost * (self.pull + clipped @ self.rows)
             tilt = -self.cost * (self.other + float(clipped @ self.side))
@@ -168,7 +170,7 @@ class Part:
             step = _line_search(
                 _slope(raw, sigma * change, self.cost * change, float(straight), float(turn @ turn))
             )
-            weights, bias = weights + step * turn, bias + step * shift
+            weights, bias, margins = weights + step * turn, bias + step * shift, margins + step * change
         return weights, bias, clipped
 
     def _direction(self, raw: Array, down: Array, tilt: float, penalty: float) -> tuple[Array, float]:

@@ -133,6 +133,22 @@ def test_what_is_shown_belongs_to_the_classifier(small):
     assert unpack(figures["pictures"]["distance"])[-1] == pytest.approx(distance, abs=5e-3)
 
 
+def test_the_plane_holds_the_distances(small):
+    """In the tilting plane d(x) is cos(angle) across + sin(angle) up + shift."""
+    figures = run(SVMPath(first=3, second=8, n=100, lambdas=9), small)["figures"]
+    pair = tilt.pair(3, 8, 100)
+    x = np.concatenate([pair.x[pair.y < 0][:150], pair.x[pair.y > 0][:150]])
+    across, up = unpack(figures["plane"]["across"]), unpack(figures["plane"]["up"])
+    for k, found in enumerate(tilt.path(pair, tilt.log_lambdas(9))):
+        distance = (x @ found.weights + found.bias) / np.linalg.norm(found.weights)
+        angle = figures["angle"][k]
+        drawn = np.cos(angle) * across + np.sin(angle) * up[k] + figures["shift"][k]
+        assert drawn == pytest.approx(distance, abs=0.04)
+    held = figures["pictures"]
+    turned = np.cos(angle) * np.array(held["across"]) + np.sin(angle) * unpack(held["up"])[-1]
+    assert turned + figures["shift"][-1] == pytest.approx(unpack(held["distance"])[-1], abs=0.02)
+
+
 def test_a_path_goes_on_from_the_piece_before(small):
     pair = tilt.pair(3, 8, 100)
     whole = list(tilt.path(pair, tilt.log_lambdas(19)))
