@@ -17,6 +17,7 @@ import warnings
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from statistics import median
 
 import torch
 from PIL import Image
@@ -132,7 +133,7 @@ def _try(contest: Contest, library: str, network: nn.Module, x: Tensor, criterio
 
 def _results(network: str, contest: Contest, tried: list[Tried]) -> Iterator[Result]:
     """Yield one row for each. The median is over all pictures: one not fooled counts as infinitely far."""
-    sizes = [float(torch.where(each.fooled, each.size, math.inf).median()) for each in tried]
+    sizes = [median(torch.where(each.fooled, each.size, math.inf).tolist()) for each in tried]
     others = [size for each, size in zip(tried, sizes, strict=True) if each.library != "Foolscope"]
     for each, size in zip(tried, sizes, strict=True):
         best = min(others, default=math.nan) if each.library == "Foolscope" else math.nan
@@ -164,9 +165,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench.quality", description=__doc__)
     parser.add_argument("--digits", type=int, default=100, help="MNIST digits for lenet and fc100")
     parser.add_argument("--photos", type=int, default=8, help="photos for mobilenet_v2")
-    parser.add_argument(
-        "--only", nargs="*", default=[], metavar="ATTACK", help="these attacks alone; keeps nothing"
-    )
+    parser.add_argument("--only", nargs="*", default=[], metavar="ATTACK", help="these attacks alone")
     parser.add_argument("--dry", action="store_true", help="print only, keep nothing")
     options = parser.parse_args()
     warnings.simplefilter("ignore")  # the libraries' own
@@ -179,15 +178,17 @@ def main() -> None:
         if count:
             results += measure(name, count, options.only)
             print(table(results), flush=True)
-    if not options.dry and not options.only:
+    if not options.dry:
         keep(results)
 
 
 def keep(results: list[Result]) -> None:
-    """Write ``quality.json`` and the README's table; what was measured of other networks stays."""
-    path, now = HERE / "quality.json", {each.network for each in results}
+    """Write ``quality.json`` and the README's table; the rest stays as it was."""
+    path, now = HERE / "quality.json", {(each.network, each.attack) for each in results}
     before = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else []
-    results = [Result(**each) for each in before if each["network"] not in now] + results
+    kept = [Result(**each) for each in before if (each["network"], each["attack"]) not in now]
+    order = {"lenet": 0, "fc100": 1, "mobilenet_v2": 2}
+    results = sorted(kept + results, key=lambda each: (order[each.network], each.attack, each.norm))
     text = json.dumps([asdict(each) for each in results], indent=1)
     path.write_text(text + "\n", encoding="utf-8")
     readme = HERE / "README.md"
