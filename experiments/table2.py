@@ -149,7 +149,9 @@ class Table2(Experiment):
             "Uncut noise of deviation 0.1 adds less than two points of errors to any network.": all(
                 noise["0.1"][name]["excess"] < 0.02 for name in NETS
             ),
-            "The paper's noise was not cut to [0, 1]: uncut noise has errors nearer to its rows.": _off(noise)
+            "Noise that is not cut to [0, 1] has errors nearer to the paper's rows than noise that is.": _off(
+                noise
+            )
             < _off(figures["gaussian"][CUT]),
         }
 
