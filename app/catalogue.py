@@ -69,7 +69,7 @@ def _card(name: str) -> None:
     st.markdown(f"**{card.summary}** {card.use}")
     if card.rule:
         st.latex(card.rule)
-    st.markdown(f"[{card.paper}]({card.url}), {card.year} · [Try it](playground?attack={name})")
+    st.markdown(f"[{card.paper}]({card.url}), {card.year} · [Try it](./?attack={name})")
     st.subheader("Settings", anchor=False)
     st.markdown(attack_card.settings_table(name))
     st.subheader("How it was proved", anchor=False)

@@ -32,7 +32,7 @@ def page(name: str) -> Iterator[dict[str, str]]:
 
 def address(recipe: Recipe, **more: str) -> str:
     """Return the address, from a lesson's, at which the playground shows ``recipe``; ``more`` is added."""
-    return f"playground?{urlencode(write(recipe) | more)}"
+    return f"./?{urlencode(write(recipe) | more)}"
 
 
 def digit(
