@@ -12,6 +12,7 @@ from attacks.core import Stop
 from components.share import write
 from components.text import texts
 from engine.recipe import Recipe
+from experiments.data import SMALL, place
 
 
 @contextmanager
@@ -22,8 +23,12 @@ def page(name: str) -> Iterator[dict[str, str]]:
     with st.container(key="lesson"):
         st.header(said["title"], anchor=False)
         st.markdown(f"**{said['lead']}**")
-        if "story" in said:
-            st.markdown(said["story"])
+        if place() is None:
+            st.info(
+                f"MNIST is not on this server: what you compute here is computed on {SMALL}, and a picture "
+                "that ships may not open. On the server, “python -m experiments --download” fetches it."
+            )
+        st.markdown(said["story"])
         yield said
         if "maths" in said:
             with st.expander("For the mathematician"):

@@ -37,11 +37,18 @@ def digits(folder: str = "") -> Digits:
 
     Raises `errors.MissingData` when a folder is named that holds no MNIST.
     """
-    named = folder or os.environ.get("FOOLSCOPE_DATA", "")
-    for place in [Path(named)] if named else [cache().parent]:
-        if folder or (place / "mnist" / "train-images-idx3-ubyte.gz").is_file():
-            return _mnist(place)
-    return _small()
+    found = place(folder)
+    return _mnist(found) if found else _small()
+
+
+def place(folder: str = "") -> Path | None:
+    """Return the folder that `digits` takes MNIST from, None where there is none (a ``folder`` that is named
+    is taken at its word)."""
+    if folder:
+        return Path(folder)
+    named = os.environ.get("FOOLSCOPE_DATA", "")
+    here = Path(named) if named else cache().parent
+    return here if (here / "mnist" / "train-images-idx3-ubyte.gz").is_file() else None
 
 
 def open_digit(name: str) -> Image.Image:
@@ -62,7 +69,7 @@ def open_digit(name: str) -> Image.Image:
 
 def source(folder: str = "") -> str:
     """Return where `digits` would take them from: `MNIST` or `SMALL`."""
-    return digits(folder).source
+    return digits(folder).source if folder else MNIST if place() else SMALL
 
 
 def download() -> Path:

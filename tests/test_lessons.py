@@ -31,10 +31,19 @@ def test_a_lesson_is_written_in_every_language(name):
     module = lessons.registry()[name]
     assert module.TITLE and module.LAB and isinstance(module.ORDER, int)
     said = texts(name)
-    assert said["title"] == module.TITLE and {"lead", "maths"} <= said.keys()
+    assert said["title"] == module.TITLE and {"lead", "story", "maths"} <= said.keys()
     for language in FOLDER.iterdir():
         assert texts(name, language.name).keys() == said.keys(), language.name
         assert all(texts(name, language.name).values())
+
+
+def test_a_lesson_says_when_there_is_no_mnist(monkeypatch, tmp_path):
+    script = "from app.lessons.rarity import render\nrender()"
+    assert not AppTest.from_string(script, default_timeout=120).run().info
+    monkeypatch.delenv("FOOLSCOPE_DATA", raising=False)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    (said,) = AppTest.from_string(script, default_timeout=120).run().info
+    assert "MNIST is not on this server" in said.value and "scikit-learn" in said.value
 
 
 def test_every_experiment_is_in_a_lesson():
