@@ -52,7 +52,8 @@ class Machine:
 
         ``start``: the solution of a larger lambda, from which the first one sets out.
         """
-        now, band, before = start, 0.5, None
+        now, before = start, None
+        band = np.inf if start is None else self._reach(start)
         for value in lambdas:
             now = self.closed_form(value) or self._solve(value, now or self._origin(), band, tolerance)
             margins = self.margins(now)
@@ -77,6 +78,10 @@ class Machine:
         if low > high:
             return None
         return self._certified(value, weights, (low + high) / 2, ones)
+
+    def _reach(self, start: Solution) -> float:
+        """Return how far from the margin the nearest third of the images is."""
+        return max(0.5, float(np.quantile(np.abs(1 - self.margins(start)), 1 / 3)))
 
     def _origin(self) -> Solution:
         return Solution(np.zeros(self.rows.shape[1]), 0.0, np.ones(len(self.rows)), np.inf)
@@ -109,19 +114,23 @@ class Machine:
         return Solution(weights, float(bias), multipliers, float((primal - dual) / primal))
 
     def _solve(self, value: float, start: Solution, band: float, tolerance: float) -> Solution:
-        now = start
+        margins = self.margins(start)
+        fixed = np.where(margins < 1, 1.0, 0.0)
+        now = self._certified(value, start.weights, start.bias, start.multipliers)
+        near = np.abs(1 - margins) < band
         for _ in range(40):
-            margins = self.margins(now)
-            far = np.abs(1 - margins) >= band
-            fixed = np.where(far & (margins < 1), 1.0, 0.0)
-            near = np.flatnonzero(~far)
-            part = Part(self, value, near, fixed @ self.rows, float(fixed @ self.side))
-            weights, bias, inner = part.minimise(now.weights, now.bias, now.multipliers[near], tolerance / 2)
-            fixed[near] = inner
-            now = self._certified(value, weights, bias, fixed)
+            held = np.where(near, 0.0, fixed)
+            part = Part(self, value, np.flatnonzero(near), held @ self.rows, float(held @ self.side))
+            weights, bias, held[near] = part.minimise(
+                now.weights, now.bias, now.multipliers[near], tolerance / 2
+            )
+            found = self._certified(value, weights, bias, held)
+            # With too few images near, the part's optimum may lie far off: then set out from before it.
+            now = found if found.gap < now.gap else now
             if now.gap < tolerance:
                 break
             band *= 2
+            near |= (np.abs(1 - margins) < band) | ((self.margins(found) < 1) != (fixed > 0))
         return now
 
 
@@ -205,7 +214,7 @@ def _line_search(slope: Callable[[float], float]) -> float:
     begun, below, above = slope(low), slope(low), slope(high)
     if abs(above) <= 1e-3 * abs(begun):
         return high
-    while above < 0 and high < 1e12:
+    while above < 0 and high < 1e6:
         low, below, high = high, above, 2 * high
         above = slope(high)
     step = high

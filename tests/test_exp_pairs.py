@@ -41,3 +41,12 @@ def test_what_ships_agrees_with_the_article():
     assert published is not None and len(figures["published"]["worst"]) == 45
     mine = unpack(figures["scalars"]["angle"])[figures["pairs"].index("35")]
     assert mine == pytest.approx(published["angle"], abs=0.035)
+
+
+@pytest.mark.parametrize("name", ["svm_path", "svm_path_01", "svm_path_23"])
+def test_the_paths_that_ship_are_this_codes(name):
+    result = experiments.shipped(name)
+    assert result is not None and result["name"] == "svm_path" and result["settings"]["n"] == 3000
+    made = SVMPath(**result["settings"])
+    assert made.claims(result["figures"]) == result["claims"]
+    assert len(unpack(result["figures"]["weights"]["images"])) == len(result["figures"]["angle"]) == 81

@@ -78,7 +78,7 @@ def test_training_learns_and_decay_shrinks_the_gradient(small):
     found = []
     for decay in (0.0, 0.1):
         rng = torch.Generator().manual_seed(0)
-        found.append(depth.described(depth.train(depth.network(2, rng), pair, decay, 30, rng), pair))
+        found.append(depth.described(depth.train(depth.network(2, rng), pair, decay, 15, rng), pair))
     assert max(each["test_error"] for each in found) < 0.15
     assert found[1]["gradient"] < found[0]["gradient"] and found[1]["distance"] > found[0]["distance"]
     assert max(each["gradient_missed"] for each in found) < 1e-9

@@ -54,6 +54,18 @@ def test_the_gap_bounds_what_is_left_to_gain():
     assert nothing is None, "the difference of the centroids is not the answer for a small lambda"
 
 
+@pytest.mark.parametrize("band", [0.001, 0.05, 1.0])
+def test_too_few_images_near_the_margin_do_no_harm(band):
+    x, y = clouds(150, 150, 40)
+    machine = Machine(x, y)
+    start = next(machine.path([0.1], tolerance=1e-6))
+    found = machine._solve(1e-6, start, band, 1e-5)
+    assert 0 <= found.gap < 1e-5
+    best = next(machine.path([1e-6], tolerance=1e-8))
+    values = [objective(x, y, 1e-6, each.weights, each.bias) for each in (found, best)]
+    assert values[0] == pytest.approx(values[1], rel=2e-5)
+
+
 def test_strong_regularisation_leaves_the_difference_of_the_centroids():
     x, y = clouds(50, 50, 8)
     value = 1e3
