@@ -66,7 +66,9 @@ def test_features_are_what_the_layers_compute():
 
 
 def test_what_a_layer_gave_is_seen_before_the_next_one_overwrites_it():
-    model, x, after = models.load("photos"), torch.rand(1, 3, 128, 128), []
+    rng, after = torch.Generator().manual_seed(0), []
+    model, x = models.load("photos"), torch.rand(1, 3, 128, 128, generator=rng)
+    torch.manual_seed(0)  # the layer's first weights
     model.network = nn.Sequential(nn.Flatten(), nn.Linear(3 * 128 * 128, 9), nn.ReLU(inplace=True))
     features.observe(model, x, lambda layer: after.append((layer.before, float(layer.after.min()))))
     assert after[1][1] < 0 <= after[2][1] and after[2][0].min() < 0
