@@ -34,7 +34,7 @@ def ascend(
     steps: int,
     score: float = 0.95,
     step_size: float = 1 / 255,
-    points: int = 40,
+    points: int = 30,
 ) -> Trail:
     """Change ``x`` ``(n, 1, h, w)`` in [0, 1] towards ``target`` ``(n,)``: each step follows the gradient of
     the target's probability (softmax of logits over ``temperature``) for ``step_size`` (Euclidean, pixels in

@@ -25,6 +25,7 @@ from experiments.reliability import (
     likeliest_temperature,
     median_temperature,
     surprise,
+    tally,
     top_scores,
 )
 from experiments.store import Store
@@ -66,7 +67,7 @@ class Calibration(Experiment):
         1000, "Digits with drawn labels", "How many digits get a label by lot.", low=20, high=60_000
     )
     random_epochs: int = setting(
-        200, "Epochs with drawn labels", "How often training goes through them.", low=1, high=1000
+        100, "Epochs with drawn labels", "How often training goes through them.", low=1, high=1000
     )
     l1_n: int = setting(
         20_000, "Digits under l1", "How many digits the penalised networks learn.", low=100, high=60_000
@@ -117,13 +118,18 @@ class Calibration(Experiment):
 
     def _resampled(self, logits: Tensor, y: Tensor, temperature: float) -> Estimate:
         """Return the calibration error with the middle 95 % of what digits drawn with repetition give."""
+        scores, right = top_scores(logits, temperature), logits.argmax(1) == y
         chance, values = np.random.default_rng(self.seed), []
         for _ in range(RESAMPLES):
             rows = torch.from_numpy(chance.integers(len(y), size=len(y)))
-            values.append(expected_error(bins(logits[rows], y[rows], temperature)))
+            values.append(expected_error(tally(scores[rows], right[rows])))
         low, high = np.quantile(values, (0.025, 0.975))
-        whole = expected_error(bins(logits, y, temperature))
-        return {"value": whole, "low": float(low), "high": float(high), "n": len(y)}
+        return {
+            "value": expected_error(tally(scores, right)),
+            "low": float(low),
+            "high": float(high),
+            "n": len(y),
+        }
 
     def _step(self, net: str, store: Store) -> JSON:
         """Return the errors after one step along the sign of the loss's gradient, by length of the step:
@@ -234,6 +240,9 @@ def _signs(figures: Mapping[str, JSON]) -> dict[str, bool]:
         "With weak decay scores are higher than the share read rightly (over-confidence).": (
             low["mean_score"]["low"] > 1 - low["error"]["value"]
         ),
+        "With strong decay scores are lower than the share read rightly (under-confidence).": (
+            high["mean_score"]["high"] < 1 - high["error"]["value"]
+        ),
         "With strong decay the calibration error is smaller.": high["ece"]["value"] < low["ece"]["value"],
         "With weak decay labels drawn by lot are learnt by heart.": lots[LOW]["end"]["value"] == 0,
         "With strong decay some labels drawn by lot are not learnt.": lots[HIGH]["end"]["value"] > 0,
@@ -253,6 +262,9 @@ def _temperatures(nets: Mapping[str, JSON]) -> dict[str, bool]:
             )
         ),
         "With weak decay some scores are exactly 1 in float32.": low["saturated"]["value"] > 0,
+        "With weak decay saturated scores hide harm: a step of .3 does more once they are calibrated.": (
+            low["step"]["calibrated"][-1]["low"] > low["step"]["own"][-1]["high"]
+        ),
     }
 
 

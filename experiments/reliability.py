@@ -32,10 +32,14 @@ def top_scores(logits: Tensor, temperature: float = 1.0) -> Tensor:
 
 def bins(logits: Tensor, labels: Tensor, temperature: float = 1.0, count: int = BINS) -> Bins:
     """Return the reliability diagram of ``logits`` ``(n, classes)`` for ``labels`` ``(n,)``."""
-    scores, right = top_scores(logits, temperature), (logits.argmax(1) == labels).double()
+    return tally(top_scores(logits, temperature), logits.argmax(1) == labels, count)
+
+
+def tally(scores: Tensor, right: Tensor, count: int = BINS) -> Bins:
+    """Return the reliability diagram of top scores ``(n,)`` in [0, 1], each ``right`` or not."""
     where = ((scores * count).ceil().long() - 1).clamp(0, count - 1)
     counts = torch.bincount(where, minlength=count)
-    sums = [torch.bincount(where, weights=each, minlength=count) for each in (scores, right)]
+    sums = [torch.bincount(where, weights=each.double(), minlength=count) for each in (scores, right)]
     means = [(each / counts.clamp(min=1)).tolist() for each in sums]
     return Bins(counts.tolist(), *means)
 

@@ -58,7 +58,11 @@ def test_the_network_takes_grey_levels_less_the_mean():
 
 def test_first_weights_are_drawn_and_biases_are_nought():
     network = tanay.begin(DecaySettings(1e-4, seed=3), torch.zeros(1, 1, 28, 28))
-    assert float(network.fc1.weight.detach().std()) == pytest.approx(0.01, rel=0.01)
+    drawn = {name: float(p.detach().std()) for name, p in network.named_parameters() if p.dim() > 1}
+    wanted = {"conv1": (2 / 500) ** 0.5, "conv2": 0.04, "fc1": (2 / 8000) ** 0.5, "fc2": 0.2**0.5 / 10}
+    assert drawn == pytest.approx({f"{layer}.weight": each for layer, each in wanted.items()}, rel=0.05)
+    plain = tanay.begin(DecaySettings(1e-4, spread=0.01), torch.zeros(1, 1, 28, 28))
+    assert float(plain.fc1.weight.detach().std()) == pytest.approx(0.01, rel=0.01)
     assert all(not p.any() for p in network.parameters() if p.dim() == 1)
     again = tanay.begin(DecaySettings(1e-1, seed=3), torch.zeros(1, 1, 28, 28))
     assert torch.equal(network.conv1.weight, again.conv1.weight), "decay alone tells the two apart"
@@ -105,7 +109,7 @@ def test_the_records_say_what_was_trained():
         record = read_record(name)
         settings = record["settings"]
         assert (settings["decay"], settings["rate"], settings["momentum"]) == (decay, 5e-4, 0.9)
-        assert (settings["batch"], settings["spread"]) == (300, 0.01)
+        assert (settings["batch"], settings["spread"]) == (300, 0)
         assert {len(column) for column in record["curves"].values()} == {record["epochs"]}
         assert record["curves"]["test"][-1] * 100 == pytest.approx(record["test_error"], abs=0.05)
 
