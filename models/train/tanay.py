@@ -39,10 +39,10 @@ class DecaySettings:
     biases too.
 
     ``spread``: the standard deviation of the first weights; 0 for MatConvNet's "xavierimproved", the root of
-    2 / (outputs * positions of the filter), and a tenth of that in the last layer. The example's own .01
-    cannot have been the article's: the sizes of weights that it prints for weak decay (.04, .04, .02) are
-    those of the other, from which weights hardly move. They are not reached from .01 (there .045, .012, .010
-    after 20 epochs), and the order of the two test errors is then the opposite one.
+    2 / (outputs * positions of the filter), and a tenth of that in the last layer. The MNIST example draws
+    them with .01, which cannot have been the article's way: the sizes of weights that it prints for weak
+    decay (Conv2 .04, FC1 .02) are those of this rule, from which they hardly move, while from .01 they come
+    to .012 and .010 in 22 epochs, where the two test errors are in the opposite order (1.2 % and 1.5 %).
     """
 
     decay: float
