@@ -1,4 +1,4 @@
-"""Train again what the project ships: ``python -m models.train photos`` or ``... digits``.
+"""Train again what the project ships: ``python -m models.train photos`` (or ``digits``, or ``tanay``).
 
 Reads ``FOOLSCOPE_DATA`` (and for the photos' teacher ``FOOLSCOPE_WEIGHTS``); writes weights and their
 record into ``--out``.
@@ -27,6 +27,7 @@ from models.train.data import PhotoSet, data_root, load_photos, read_classes, re
 from models.train.digits import RECIPES, digit_record, train_digits
 from models.train.loop import Report, Settings, Student, normalise, train
 from models.train.photo_report import elsewhere, photo_record
+from models.train.tanay import DECAYS, DecaySettings, decay_record, fresh
 from models.train.teacher import Teacher, find_teacher, fit_probe
 
 TEACHER_SIZE = 112
@@ -63,7 +64,13 @@ def _parser() -> argparse.ArgumentParser:
     digits.add_argument("--epochs", type=int, help="in place of each network's own number")
     digits.add_argument("--limit", type=int, help="use so many digits, for a quick try")
     digits.set_defaults(run=train_digit_nets)
-    for net in (photos, digits):
+    decay = nets.add_parser("tanay", help="LeNet with weak and strong weight decay (half an hour each)")
+    decay.add_argument("--only", choices=sorted(DECAYS))
+    decay.add_argument("--epochs", type=int, default=DecaySettings.epochs)
+    decay.add_argument("--limit", type=int, help="use so many digits, for a quick try")
+    decay.add_argument("--checkpoint", type=Path, help="folder to write to after each epoch, to go on from")
+    decay.set_defaults(run=train_decayed)
+    for net in (photos, digits, decay):
         net.add_argument("--seed", type=int, default=0)
         net.add_argument("--out", type=Path, default=FOLDER, help="folder for weights and record")
     return parser
@@ -133,6 +140,24 @@ def train_digit_nets(options: argparse.Namespace) -> None:
             losses = train_digits(network, pictures[rows], labels[rows], settings, _show(bar))
         network.half().float()  # what is shipped is float16, so that is what is judged
         record = digit_record(network, tests, settings, losses, time.monotonic() - started)
+        print(f"{write_network(name, network, record, options.out)}: test error {record['test_error']} %")
+
+
+def train_decayed(options: argparse.Namespace) -> None:
+    """Train, judge and write the two LeNets that differ in their weight decay."""
+    pictures, labels = read_mnist(data_root(), train=True)
+    known = pictures[: options.limit], labels[: options.limit]
+    tests = read_mnist(data_root(), train=False)
+    for name in [options.only] if options.only else DECAYS:
+        run = fresh(name, known[0], options.seed, options.epochs)
+        if options.checkpoint:
+            run.restore(options.checkpoint)
+        for _ in tqdm(range(run.training.done, options.epochs), desc=name, unit="epoch"):
+            run.go_on(known, tests)
+            if options.checkpoint:
+                run.save(options.checkpoint)
+        network = run.training.network.half().float()  # what is shipped is float16, so that is what is judged
+        record = decay_record(run, network, known, tests)
         print(f"{write_network(name, network, record, options.out)}: test error {record['test_error']} %")
 
 
