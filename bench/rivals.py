@@ -75,13 +75,13 @@ def _ddn() -> Contest:
 
 def _carlini_wagner() -> Contest:
     rivals = {
-        "Foolscope": ours("carlini_wagner", search_steps=4, steps=60, step_size=0.01, initial_const=0.1),
-        "foolbox": foolbox("L2CarliniWagnerAttack", steps=60, stepsize=0.01, abort_early=False, **ROUNDS),
+        "Foolscope": ours("carlini_wagner", search_steps=4, steps=60, step_size=0.05, initial_const=0.1),
+        "foolbox": foolbox("L2CarliniWagnerAttack", steps=60, stepsize=0.05, abort_early=False, **ROUNDS),
         "adv_lib": adv_lib(
-            "carlini_wagner_l2", max_iterations=60, learning_rate=0.01, abort_early=False, **ROUNDS
+            "carlini_wagner_l2", max_iterations=60, learning_rate=0.05, abort_early=False, **ROUNDS
         ),
-        "torchattacks": torchattack("CW", c=1, kappa=0, steps=240, lr=0.01),
-        "ART": art("CarliniL2Method", max_iter=60, learning_rate=0.01, batch_size=128, **ROUNDS),
+        "torchattacks": torchattack("CW", c=1, kappa=0, steps=240, lr=0.05),
+        "ART": art("CarliniL2Method", max_iter=60, learning_rate=0.05, batch_size=128, **ROUNDS),
     }
     return Contest("carlini_wagner", "l2", rivals, many=("ART",))
 
