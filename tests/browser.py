@@ -161,22 +161,36 @@ def until(true: Callable[[], bool], what: str) -> None:
         time.sleep(0.03)
 
 
+# A fixture that several files import counts as one in each, and Playwright starts only once in a process:
+# whoever comes first starts it, and, being torn down last, ends it.
+_running: dict[str, Any] = {}
+
+
 @pytest.fixture(scope="session")
 def site() -> Iterator[Site]:
     """Return the address of a running server."""
+    if "site" in _running:
+        yield _running["site"]
+        return
     with serve() as running:
+        _running["site"] = running
         yield running
+        del _running["site"]
 
 
 @pytest.fixture(scope="session")
 def window_maker() -> Iterator[Browser]:
     """Return a running Chromium."""
+    if "browser" in _running:
+        yield _running["browser"]
+        return
     if not chromium():
         pytest.skip("needs chromium: not found")
     expect.set_options(timeout=PATIENCE)
     with sync_playwright() as playwright:
-        browser = launch(playwright)
+        browser = _running["browser"] = launch(playwright)
         yield browser
+        del _running["browser"]
         browser.close()
 
 
