@@ -5,9 +5,9 @@ All take pictures ``(n, 1, 28, 28)`` in [0, 1] as they are. They are made for th
 
 from __future__ import annotations
 
-from models.core import Card, WeightsFile, register
+from models.core import register
 from models.perceptrons import NETWORKS
-from models.records import read_record
+from models.records import digit_card
 
 PAPER = "https://arxiv.org/abs/1312.6199"
 LINEAR = "Reads handwritten digits with no hidden layer: each digit has a template of pixels, "
@@ -32,26 +32,5 @@ TEXTS = {
 }
 
 
-def _card(name: str) -> Card:
-    record, (title, summary) = read_record(name), TEXTS[name]
-    return Card(
-        name=name,
-        title=title,
-        summary=summary,
-        size=record["size"],
-        labels=tuple(record["labels"]),
-        weights=WeightsFile(f"{name}.safetensors", record["sha256"], bytes=record["bytes"]),
-        mean=(0.0,),
-        std=(1.0,),
-        training_set=record["data"],
-        accuracy=record["accuracy"],
-        parameters=record["parameters"],
-        licence=record["licence"],
-        paper=PAPER,
-        offline=True,
-        lab=True,
-    )
-
-
 for _name, _build in NETWORKS.items():
-    register(_card(_name), _build)
+    register(digit_card(_name, *TEXTS[_name], PAPER, lab=True), _build)

@@ -5,33 +5,12 @@ Both take pictures ``(n, 1, 28, 28)`` in [0, 1] as they are.
 
 from __future__ import annotations
 
-from models.core import Card, WeightsFile, register
+from models.core import register
 from models.lenet import FC100, LeNet
-from models.records import read_record
-
-
-def _card(name: str, title: str, summary: str, paper: str) -> Card:
-    record = read_record(name)
-    return Card(
-        name=name,
-        title=title,
-        summary=summary,
-        size=record["size"],
-        labels=tuple(record["labels"]),
-        weights=WeightsFile(f"{name}.safetensors", record["sha256"], bytes=record["bytes"]),
-        mean=(0.0,),
-        std=(1.0,),
-        training_set=record["data"],
-        accuracy=record["accuracy"],
-        parameters=record["parameters"],
-        licence=record["licence"],
-        paper=paper,
-        offline=True,
-    )
-
+from models.records import digit_card
 
 register(
-    _card(
+    digit_card(
         "lenet",
         "LeNet",
         "A small convolutional network that reads handwritten digits.",
@@ -40,7 +19,7 @@ register(
     LeNet,
 )
 register(
-    _card(
+    digit_card(
         "fc100",
         "FC100-100-10",
         "The fully connected digit network in which adversarial examples were first described.",

@@ -12,6 +12,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from errors import MissingWeights
+from models.core import Card, WeightsFile
 
 FOLDER = Path(__file__).parents[1] / "assets" / "weights"
 LICENCE = "trained by this project; free to use with it"
@@ -50,3 +51,28 @@ def write_network(name: str, network: nn.Module, facts: Mapping[str, Any], folde
     text = json.dumps(record, indent=1, ensure_ascii=False)
     (folder / f"{name}.json").write_text(text + "\n", encoding="utf-8")
     return path
+
+
+def digit_card(name: str, title: str, summary: str, paper: str, lab: bool = False) -> Card:
+    """Return the card of a network for digits that this project trained: its facts are in its record.
+
+    ``lab``: made for an experiment. Raises `errors.MissingWeights` when there is no record.
+    """
+    record = read_record(name)
+    return Card(
+        name=name,
+        title=title,
+        summary=summary,
+        size=record["size"],
+        labels=tuple(record["labels"]),
+        weights=WeightsFile(f"{name}.safetensors", record["sha256"], bytes=record["bytes"]),
+        mean=(0.0,),
+        std=(1.0,),
+        training_set=record["data"],
+        accuracy=record["accuracy"],
+        parameters=record["parameters"],
+        licence=record["licence"],
+        paper=paper,
+        offline=True,
+        lab=lab,
+    )
