@@ -23,14 +23,16 @@ from errors import FoolscopeError
 from models.lenet import NETWORKS
 from models.records import FOLDER, read_record, write_network
 from models.resnet import SmallResNet
-from models.train.data import PhotoSet, data_root, load_photos, read_classes, read_mnist
+from models.train.data import Classes, PhotoSet, data_root, load_photos, read_classes, read_mnist
 from models.train.digits import RECIPES, digit_record, train_digits
-from models.train.loop import Report, Settings, Student, normalise, train
-from models.train.photo_report import elsewhere, photo_record
+from models.train.loop import Loss, Report, Settings, Student, batch_loss, normalise, train
+from models.train.photo_report import elsewhere, photo_record, teacher_facts
+from models.train.robust import CleanNet, RobustSettings, robust_accuracy, robust_loss
 from models.train.tanay import DECAYS, DecaySettings, decay_record, fresh
-from models.train.teacher import Teacher, find_teacher, fit_probe
+from models.train.teacher import Guide, Teacher, find_teacher, fit_probe
 
 TEACHER_SIZE = 112
+CLASSES = FOLDER / "photos_classes.json"
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -48,7 +50,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m models.train", description=__doc__)
     nets = parser.add_subparsers(required=True)
     photos = nets.add_parser("photos", help="the offline photo classifier (over an hour on two cores)")
-    photos.add_argument("--epochs", type=int, default=Settings.epochs)
+    photos.add_argument("--epochs", type=int, help="in place of the settings' own number")
     photos.add_argument("--minutes", type=float, help="end after so long, with the schedule shortened to fit")
     photos.add_argument("--limit", type=int, help="use so many photos in all, for a quick try")
     photos.add_argument(
@@ -58,6 +60,9 @@ def _parser() -> argparse.ArgumentParser:
         help="go on from these weights, at half the rate and larger pictures",
     )
     photos.add_argument("--checkpoint", type=Path, help="file to write after each epoch, and to go on from")
+    photos.add_argument(
+        "--robust", action="store_true", help="the twin that was trained against attacks, from the clean net"
+    )
     photos.set_defaults(run=train_photos)
     digits = nets.add_parser("digits", help="LeNet and FC100 on MNIST (minutes)")
     digits.add_argument("--only", choices=sorted(NETWORKS))
@@ -77,13 +82,16 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def train_photos(options: argparse.Namespace) -> None:
-    """Train, calibrate, judge and write the photo classifier."""
-    settings = Settings(epochs=options.epochs, minutes=options.minutes, seed=options.seed)
+    """Train, calibrate, judge and write the photo classifier, or its robust twin."""
+    if options.robust:
+        return train_robust(options)
+    settings = Settings(minutes=options.minutes, seed=options.seed)
+    settings = replace(settings, epochs=options.epochs or settings.epochs)
     if options.start:
         settings = replace(settings, rate=settings.rate / 2, stages=((0.0, 96), (0.4, settings.size)))
     path, root = find_teacher(), data_root()
-    classes = read_classes(FOLDER / "photos_classes.json")
-    photos = load_photos(root, classes, limit=options.limit and max(4, options.limit // len(classes)))
+    classes = read_classes(CLASSES)
+    photos = _photos(classes, options.limit)
     known, unseen = photos.split(settings.held_out, settings.seed)
     torch.manual_seed(settings.seed)
     teacher = Teacher(path, len(classes), TEACHER_SIZE)
@@ -94,11 +102,41 @@ def train_photos(options: argparse.Namespace) -> None:
     if options.start:
         student.start_from(load_file(options.start))
     _train_photos(student, teacher, known, settings, options.checkpoint)
-    record = photo_record(student, teacher, known, unseen, settings, classes)
+    record = photo_record(student, known, unseen, settings, classes)
+    record["teacher"] = teacher_facts(teacher, unseen)
     if options.start:
         record["started_from"] = _ancestor(options.start)
     record["elsewhere"] = elsewhere(student.average, settings.size, classes, root)
     print(f"{write_network('photos', student.average, record, options.out)}: {record['accuracy']}")
+
+
+def train_robust(options: argparse.Namespace) -> None:
+    """Train the robust twin from the clean net (``--from``, or the one that ships), judge both, and write."""
+    settings = RobustSettings(minutes=options.minutes, seed=options.seed)
+    settings = replace(settings, epochs=options.epochs or settings.epochs)
+    start, classes = options.start or FOLDER / "photos.safetensors", read_classes(CLASSES)
+    photos = _photos(classes, options.limit)
+    known, unseen = photos.split(settings.held_out, settings.seed)
+    torch.manual_seed(settings.seed)
+    clean, student = SmallResNet(len(classes)), Student.fresh(SmallResNet(len(classes)), settings)
+    clean.load_state_dict(load_file(start))
+    student.start_from(clean.state_dict())
+    _train_photos(student, CleanNet(clean), known, settings, options.checkpoint, loss_of=robust_loss)
+    record = photo_record(student, known, unseen, settings, classes)
+    record["robust"] = {
+        "epsilon": settings.epsilon,
+        "photos": robust_accuracy(clean, unseen, settings),
+        "robust": robust_accuracy(student.average, unseen, settings),
+    }
+    record["started_from"] = _ancestor(start)
+    record["elsewhere"] = elsewhere(student.average, settings.size, classes, data_root())
+    path = write_network("photos_robust", student.average, record, options.out)
+    print(f"{path}: {record['accuracy']} {record['robust']}")
+
+
+def _photos(classes: Classes, limit: int | None) -> PhotoSet:
+    """Return the photos of ``classes``, ``limit`` in all or every one."""
+    return load_photos(data_root(), classes, limit=limit and max(4, limit // len(classes)))
 
 
 def _ancestor(weights: Path) -> dict[str, Any]:
@@ -109,7 +147,12 @@ def _ancestor(weights: Path) -> dict[str, Any]:
 
 
 def _train_photos(
-    student: Student, teacher: Teacher, known: PhotoSet, settings: Settings, checkpoint: Path | None
+    student: Student,
+    teacher: Guide,
+    known: PhotoSet,
+    settings: Settings,
+    checkpoint: Path | None,
+    loss_of: Loss = batch_loss,
 ) -> None:
     """Train with a bar, from the checkpoint if there is one, writing it after each epoch."""
     if checkpoint and checkpoint.exists():
@@ -123,7 +166,7 @@ def _train_photos(
             if checkpoint:
                 student.save(checkpoint)
 
-        train(student, known, teacher, settings, on_step=_show(bar), on_epoch=on_epoch)
+        train(student, known, teacher, settings, loss_of=loss_of, on_step=_show(bar), on_epoch=on_epoch)
 
 
 def train_digit_nets(options: argparse.Namespace) -> None:

@@ -16,7 +16,7 @@ from torch.nn import functional
 
 from models.train.augment import Mixed, mixup, random_colours, random_crops
 from models.train.data import PhotoSet
-from models.train.teacher import Teacher
+from models.train.teacher import Guide
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 Stages = tuple[tuple[float, int], ...]
@@ -169,7 +169,7 @@ def distillation_loss(logits: Tensor, taught: Tensor, temperature: float) -> Ten
 
 def batch_loss(
     student: Student,
-    teacher: Teacher | None,
+    teacher: Guide | None,
     pictures: Tensor,
     labels: Tensor,
     settings: Settings,
@@ -190,16 +190,23 @@ def batch_loss(
     return (1 - settings.distil) * loss + settings.distil * taught
 
 
+Loss = Callable[[Student, Guide | None, Tensor, Tensor, Settings, float], Tensor]
+
+
 def train(
     student: Student,
     photos: PhotoSet,
-    teacher: Teacher | None,
+    teacher: Guide | None,
     settings: Settings,
     *,
+    loss_of: Loss = batch_loss,
     on_step: Callable[[float, float], None] = lambda progress, loss: None,
     on_epoch: Callable[[Report], None] = lambda report: None,
 ) -> None:
-    """Train ``student`` on ``photos`` from where it stands to the end of the schedule."""
+    """Train ``student`` on ``photos`` from where it stands to the end of the schedule.
+
+    ``loss_of``: what a batch costs; see `batch_loss`.
+    """
     weights = draw_weights(photos, settings)
     per_epoch = max(1, len(photos) // settings.batch)
     while student.epoch < settings.epochs:
@@ -214,7 +221,10 @@ def train(
                 progress = max(progress, elapsed / 60 / settings.minutes)
             if progress >= 1:
                 break
-            loss = _step(student, teacher, photos.pictures[part], photos.labels[part], settings, progress)
+            _pace(student, settings, progress)
+            batch = photos.pictures[part], photos.labels[part]
+            loss = _step(student, loss_of(student, teacher, *batch, settings, progress))
+            student.follow(min(settings.average, 1 - 1 / (10 + 100 * settings.epochs * progress)))
             total += loss
             on_step(progress, loss)
         student.epoch += 1
@@ -226,21 +236,15 @@ def train(
             return
 
 
-def _step(
-    student: Student,
-    teacher: Teacher | None,
-    pictures: Tensor,
-    labels: Tensor,
-    settings: Settings,
-    progress: float,
-) -> float:
+def _pace(student: Student, settings: Settings, progress: float) -> None:
     for group in student.optimiser.param_groups:
         group["lr"] = learning_rate(settings, progress)
-    loss = batch_loss(student, teacher, pictures, labels, settings, progress)
+
+
+def _step(student: Student, loss: Tensor) -> float:
     student.optimiser.zero_grad()
     loss.backward()
     student.optimiser.step()
-    student.follow(min(settings.average, 1 - 1 / (10 + 100 * settings.epochs * progress)))
     return float(loss.detach())
 
 

@@ -87,7 +87,6 @@ DATA = "Caltech-101, 3,000 pictures of cats, dogs and pandas, and ImageNet photo
 
 def photo_record(
     student: Student,
-    teacher: Teacher,
     known: PhotoSet,
     unseen: PhotoSet,
     settings: Settings,
@@ -108,7 +107,6 @@ def photo_record(
         **judged,
         "held_out": {"photos": len(unseen), "trained_on": len(known), "note": HELD_OUT_NOTE},
         "calibration": calibration,
-        "teacher": _teacher_facts(teacher, unseen),
         "seed": settings.seed,
         "epochs": student.epoch,
         "seconds": round(student.seconds),
@@ -128,7 +126,8 @@ def _judged(logits: Tensor, unseen: PhotoSet) -> dict[str, Any]:
     return {"accuracy": accuracy, "per_class": rates, "confusions": confusions(logits, unseen)}
 
 
-def _teacher_facts(teacher: Teacher, unseen: PhotoSet) -> dict[str, Any]:
+def teacher_facts(teacher: Teacher, unseen: PhotoSet) -> dict[str, Any]:
+    """Return what the student was taught by, and how good that is."""
     taught = answers(teacher, unseen.pictures, teacher.size)
     right = round(top_k(taught, unseen.labels, 1), 1)
     network = "mobilenet_v2 (ImageNet) with a linear probe"

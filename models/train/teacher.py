@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import cast
+from typing import Protocol, cast
 
 import torch
 from safetensors.torch import load_file
@@ -36,6 +36,16 @@ def find_teacher() -> Path:
     raise MissingWeights(
         f"The teacher {FILE} is missing: expected it in FOOLSCOPE_WEIGHTS, which names {where}."
     )
+
+
+class Guide(Protocol):
+    """What a student learns from: normalised pictures to logits. ``size``: the least it sees well at."""
+
+    size: int
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """Return logits ``(n, classes)``."""
+        ...
 
 
 class Teacher(nn.Module):
