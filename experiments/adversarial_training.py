@@ -19,8 +19,8 @@ from experiments import data, intervals
 from experiments.core import JSON, Experiment, ExperimentCard, Published
 from experiments.nearest import distortions
 from experiments.perceptron import Perceptron, wrong
-from experiments.png import png
 from experiments.pools import Trainer, Training, train
+from experiments.sheets import png
 
 WIDTHS = (784, 100, 100, 10)
 DROP, SHIFT = 0.1, 1

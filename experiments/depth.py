@@ -17,10 +17,9 @@ from torch.nn import functional
 
 from attacks.core import Criterion, setting, walk
 from attacks.ddn import DDN
-from errors import BadSetting
 from experiments import tilt
-from experiments.core import JSON, Experiment, ExperimentCard
-from experiments.data import source
+from experiments.core import JSON, ExperimentCard
+from experiments.families import OfTwoDigits
 from experiments.intervals import mean
 from experiments.store import Store
 
@@ -42,7 +41,7 @@ class Seen(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Depth(Experiment):
+class Depth(OfTwoDigits):
     """Nets of two, four and six layers for two digits, over a sweep of weight decay."""
 
     card: ClassVar[ExperimentCard] = ExperimentCard(
@@ -54,23 +53,8 @@ class Depth(Experiment):
         "Section 4 and its closing remark on non-linear models",
     )
 
-    n: int = setting(
-        3000, "Images per digit", "The first so many training images of each digit.", low=10, high=60_000
-    )
-    first: int = setting(7, "First digit", "The class on the negative side.", low=0, high=9)
-    second: int = setting(9, "Second digit", "The class on the positive side.", low=0, high=9)
     epochs: int = setting(6, "Epochs", "How often each training sees every image.", low=1, high=100)
     repeats: int = setting(3, "Repeats", "Trainings from different random weights.", low=1, high=20)
-
-    def __post_init__(self) -> None:
-        """Check every setting, and that there are two digits."""
-        super().__post_init__()
-        if self.first == self.second:
-            raise BadSetting(f"Expected two different digits, got {self.first} twice.")
-
-    def depends(self) -> JSON:
-        """Return where the digits come from."""
-        return source(self.data)
 
     def pieces(self) -> list[str]:
         """Return one name for each depth and decay."""

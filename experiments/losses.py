@@ -14,11 +14,9 @@ from typing import ClassVar, NamedTuple
 import numpy as np
 import torch
 
-from attacks.core import setting
-from errors import BadSetting
 from experiments import tilt
-from experiments.core import JSON, Experiment, ExperimentCard
-from experiments.data import source
+from experiments.core import JSON, ExperimentCard
+from experiments.families import OfTwoDigits
 from experiments.packing import pack
 from experiments.store import Store
 from experiments.svm import Array
@@ -49,7 +47,7 @@ SMOOTH = ("hinge", "softplus")
 
 
 @dataclass(frozen=True)
-class Losses(Experiment):
+class Losses(OfTwoDigits):
     """Three losses over the distances of two digits from a boundary, for every norm of w."""
 
     card: ClassVar[ExperimentCard] = ExperimentCard(
@@ -60,22 +58,6 @@ class Losses(Experiment):
         "https://arxiv.org/abs/1806.11186",
         "Section 2, the figures on the scaled loss",
     )
-
-    n: int = setting(
-        3000, "Images per digit", "The first so many training images of each digit.", low=10, high=60_000
-    )
-    first: int = setting(7, "First digit", "The class on the negative side.", low=0, high=9)
-    second: int = setting(9, "Second digit", "The class on the positive side.", low=0, high=9)
-
-    def __post_init__(self) -> None:
-        """Check every setting, and that there are two digits."""
-        super().__post_init__()
-        if self.first == self.second:
-            raise BadSetting(f"Expected two different digits, got {self.first} twice.")
-
-    def depends(self) -> JSON:
-        """Return where the digits come from."""
-        return source(self.data)
 
     def pieces(self) -> list[str]:
         """Return the two steps: the directions, and the risks along each."""

@@ -24,7 +24,7 @@ from experiments.least_norm import descend, kernel_errors, span
 from experiments.memoriser import Array, hidden, memorise
 from experiments.nearest import distortions
 from experiments.perceptron import Perceptron
-from experiments.png import png
+from experiments.sheets import png
 
 DECAY, DROP = 1e-4, 0.5
 KERNEL = 2000

@@ -17,8 +17,9 @@ from attacks.lbfgs import LBFGS
 from attacks.random_noise import reach
 from errors import BadSetting
 from experiments import intervals
-from experiments.core import JSON, Experiment, ExperimentCard
+from experiments.core import JSON, ExperimentCard
 from experiments.data import digits
+from experiments.families import OfNetworks
 from experiments.pictures import origin, pictures
 from experiments.store import Store
 from models.core import Card, Classifier
@@ -37,7 +38,7 @@ d^-1/2 times the median of a standard normal's size is what the line has in comm
 
 
 @dataclass(frozen=True)
-class Rarity(Experiment):
+class Rarity(OfNetworks):
     """Random changes as large as the adversarial one, counted, and followed until they flip the answer.
 
     The adversarial change is that of L-BFGS for pictures that the network gets right. "As far as" is the
@@ -54,7 +55,6 @@ class Rarity(Experiment):
         needs="photos, for a network that reads photos",
     )
 
-    networks: str = setting("fc100,lenet", "Networks", "Names of networks, with commas between.", main=True)
     n: int = setting(80, "Pictures", "How many pictures per network.", low=10, high=10_000)
     draws: int = setting(
         1000, "Draws", "How many random changes of each kind per picture.", low=10, high=1_000_000
@@ -63,26 +63,10 @@ class Rarity(Experiment):
         5, "Lines", "Along how many random lines each picture is followed.", low=1, high=1000
     )
 
-    def __post_init__(self) -> None:
-        """Check every setting, and that the networks are there."""
-        super().__post_init__()
-        self._networks()
-
-    def _networks(self) -> list[str]:
-        names = list(dict.fromkeys(name.strip() for name in self.networks.split(",") if name.strip()))
-        if not names:
-            raise BadSetting("Expected networks to name at least one network, got none.")
-        return [models.card(name).name for name in names]
-
-    def depends(self) -> JSON:
-        """Return where the pictures are from and the digest of the weights, for each network."""
-        cards = [models.card(name) for name in self._networks()]
-        return [[origin(card, self.data), card.weights.sha256] for card in cards]
-
     def pieces(self) -> list[str]:
         """Return, for each network, the attack, then the draws and lines of ten pictures at a time."""
         parts = [f"{what} {start}" for start in range(0, self.n, CHUNK) for what in ("draws", "lines")]
-        return [f"{name} {part}" for name in self._networks() for part in ["attack 0", *parts]]
+        return [f"{name} {part}" for name in self.named() for part in ["attack 0", *parts]]
 
     def piece(self, name: str, store: Store) -> JSON:
         """Attack the pictures of a network, or draw around some of them, or follow lines from them."""
@@ -152,7 +136,7 @@ class Rarity(Experiment):
             "lines": self.lines,
             "kinds": KINDS,
             "farthest": FARTHEST,
-            "networks": {name: self._figures(name, done) for name in self._networks()},
+            "networks": {name: self._figures(name, done) for name in self.named()},
         }
 
     def _figures(self, name: str, done: Mapping[str, JSON]) -> dict[str, JSON]:

@@ -18,7 +18,8 @@ from attacks.pgd import PGD
 from attacks.random_noise import reach
 from errors import BadSetting
 from experiments import features, intervals, operators
-from experiments.core import JSON, Experiment, ExperimentCard, Published
+from experiments.core import JSON, ExperimentCard, Published
+from experiments.families import OfNetworks
 from experiments.pictures import origin
 from experiments.rarity import answers, right, sphere
 from experiments.store import Store
@@ -45,7 +46,7 @@ POOLINGS = 3
 
 
 @dataclass(frozen=True)
-class Stability(Experiment):
+class Stability(OfNetworks):
     """How much each layer can stretch a difference at most, and how much it does.
 
     For a network that is a chain of layers the products of their norms bound how much a change of the
@@ -78,26 +79,10 @@ class Stability(Experiment):
         unit="distance",
     )
 
-    def __post_init__(self) -> None:
-        """Check every setting, and that the networks are there."""
-        super().__post_init__()
-        self._networks()
-
-    def _networks(self) -> list[str]:
-        names = list(dict.fromkeys(name.strip() for name in self.networks.split(",") if name.strip()))
-        if not names:
-            raise BadSetting("Expected networks to name at least one network, got none.")
-        return [models.card(name).name for name in names]
-
-    def depends(self) -> JSON:
-        """Return where the pictures are from and the digest of the weights, for each network."""
-        cards = [models.card(name) for name in self._networks()]
-        return [[origin(card, self.data), card.weights.sha256] for card in cards]
-
     def pieces(self) -> list[str]:
         """Return, for each network, shares of its norms, the attack, and what the layers make of it."""
         parts = [*(f"norms {share}" for share in range(SHARES)), "attack 0", "ratios 0"]
-        return [f"{name} {part}" for name in self._networks() for part in parts]
+        return [f"{name} {part}" for name in self.named() for part in parts]
 
     def piece(self, name: str, store: Store) -> JSON:
         """Compute some of the norms, attack the pictures, or follow both kinds of change through."""
@@ -141,7 +126,7 @@ class Stability(Experiment):
         product = math.prod(bound.value for _, _, bound in TABLE_5.values())
         right = math.prod(bound.value * stride for _, stride, bound in TABLE_5.values())
         return {
-            "networks": {name: self._figures(name, done) for name in self._networks()},
+            "networks": {name: self._figures(name, done) for name in self.named()},
             "paper": {
                 "network": "AlexNet",
                 "layers": {

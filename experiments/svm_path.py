@@ -14,10 +14,10 @@ import numpy as np
 import torch
 
 from attacks.core import setting
-from errors import BadSetting
 from experiments import tilt
-from experiments.core import JSON, Experiment, ExperimentCard
+from experiments.core import JSON, ExperimentCard
 from experiments.data import MNIST, source
+from experiments.families import OfTwoDigits
 from experiments.packing import pack, unpack
 from experiments.store import Store
 from experiments.svm import Array, Solution
@@ -31,7 +31,7 @@ SCALARS = (*tilt.Measures._fields, "gap")
 
 
 @dataclass(frozen=True)
-class SVMPath(Experiment):
+class SVMPath(OfTwoDigits):
     """Support vector machines for two digits, from strong to weak regularisation."""
 
     card: ClassVar[ExperimentCard] = ExperimentCard(
@@ -44,24 +44,9 @@ class SVMPath(Experiment):
         "MNIST, for the article's own figures",
     )
 
-    n: int = setting(
-        3000, "Images per digit", "The first so many training images of each digit.", low=10, high=60_000
-    )
-    first: int = setting(7, "First digit", "The class on the negative side.", low=0, high=9)
-    second: int = setting(9, "Second digit", "The class on the positive side.", low=0, high=9)
     lambdas: int = setting(
         81, "Values of lambda", "How many, evenly from 10^2 down to 10^-6 on a log scale.", low=5, high=161
     )
-
-    def __post_init__(self) -> None:
-        """Check every setting, and that there are two digits."""
-        super().__post_init__()
-        if self.first == self.second:
-            raise BadSetting(f"Expected two different digits, got {self.first} twice.")
-
-    def depends(self) -> JSON:
-        """Return where the digits come from."""
-        return source(self.data)
 
     def pieces(self) -> list[str]:
         """Return one name for every nine values of lambda."""

@@ -10,15 +10,14 @@ from dataclasses import asdict, dataclass
 from typing import Any, ClassVar
 
 import models
-from experiments.core import Experiment, ExperimentCard, Published
-from experiments.data import digits, source
+from experiments.core import ExperimentCard, Published
+from experiments.data import digits
 from experiments.digit_nets import LINEAR, TEST, TRAIN
 from experiments.distorted import (
     NEAREST,
     NETS,
     RANDOM,
     VARIANTS,
-    Sample,
     answers,
     distortion,
     examples,
@@ -26,9 +25,9 @@ from experiments.distorted import (
     kept,
     parts,
     rounded,
-    sample,
     wrong,
 )
+from experiments.families import OfDistorted
 from experiments.intervals import mean, median, share
 from experiments.store import Store
 
@@ -46,7 +45,7 @@ CLOSE = 0.2
 
 
 @dataclass(frozen=True)
-class Table1(Experiment):
+class Table1(OfDistorted):
     """Errors and minimum distortion of seven networks, for three readings of what is aimed at."""
 
     card: ClassVar[ExperimentCard] = ExperimentCard(
@@ -57,10 +56,6 @@ class Table1(Experiment):
         url="https://arxiv.org/abs/1312.6199",
         source="Table 1",
     )
-
-    def depends(self) -> Any:
-        """Return where the digits come from, and the weights."""
-        return [source(self.data), *(models.card(name).weights.sha256 for name in NETS)]
 
     def pieces(self) -> list[str]:
         """Return a piece for the errors of each network and one for each part of each attack."""
@@ -88,10 +83,6 @@ class Table1(Experiment):
         right = answers(network, found.x) == before.y
         size = distortion(before.x, found.x)
         return {"size": size.tolist(), "met": int(found.met.sum()), "right": int(right.sum())}
-
-    def sample(self) -> Sample:
-        """Return the training pictures that are distorted."""
-        return sample(digits(self.data), "train", self.n, self.seed)
 
     def figures(self, done: Mapping[str, Any]) -> dict[str, Any]:
         """Return errors and distortions beside the paper's, and which reading comes nearest to it."""

@@ -13,8 +13,7 @@ from typing import Any, ClassVar
 import torch
 
 import models
-from experiments.core import Experiment, ExperimentCard, Published
-from experiments.data import digits, source
+from experiments.core import ExperimentCard, Published
 from experiments.distorted import (
     NEAREST,
     NETS,
@@ -29,9 +28,9 @@ from experiments.distorted import (
     noisy,
     parts,
     rounded,
-    sample,
     wrong,
 )
+from experiments.families import OfDistorted
 from experiments.intervals import share
 from experiments.store import Store
 
@@ -65,13 +64,13 @@ SHALLOW, DEEP = ("fc10_1e-4", "fc10_1e-2", "fc10_1"), ("fc100_100", "fc200_200")
 MADE = (RANDOM, NEAREST)
 UNCUT, CUT = "uncut", "cut"
 GAUSSIAN = (
-    "The paper does not say whether pixels beyond black and white were cut off. Uncut noise has about its "
-    "errors; cut, noise brightens the dark paper on which the digits stand, and fools far more."
+    "The paper does not say whether pixels beyond black and white were cut off. Noise that is cut brightens "
+    "the dark paper on which the digits stand. Both were measured."
 )
 
 
 @dataclass(frozen=True)
-class Table2(Experiment):
+class Table2(OfDistorted):
     """Errors of seven networks on training pictures distorted for each of them, and on noise."""
 
     card: ClassVar[ExperimentCard] = ExperimentCard(
@@ -82,10 +81,6 @@ class Table2(Experiment):
         url="https://arxiv.org/abs/1312.6199",
         source="Table 2",
     )
-
-    def depends(self) -> Any:
-        """Return where the digits come from, and the weights."""
-        return [source(self.data), *(models.card(name).weights.sha256 for name in NETS)]
 
     def pieces(self) -> list[str]:
         """Return a piece for each part of each attack, for each row of the table, and for clean errors."""
@@ -107,10 +102,6 @@ class Table2(Experiment):
         chance = self._chance(" ".join(rest))
         x = pictures.x if what == "clean" else noisy(pictures.x, float(rest[0]), chance, what == CUT)
         return {victim: wrong(victim, x, pictures.y) for victim in NETS}
-
-    def sample(self) -> Sample:
-        """Return the training pictures that are distorted."""
-        return sample(digits(self.data), "train", self.n, self.seed)
 
     def figures(self, done: Mapping[str, Any]) -> dict[str, Any]:
         """Return shares of errors by row and column, each with clean errors, noise and the paper's."""

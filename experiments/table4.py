@@ -11,8 +11,8 @@ from typing import Any, ClassVar
 import torch
 
 import models
-from experiments.core import Experiment, ExperimentCard, Published
-from experiments.data import Digits, digits, source
+from experiments.core import ExperimentCard, Published
+from experiments.data import Digits, digits
 from experiments.distorted import (
     RANDOM,
     VARIANTS,
@@ -26,9 +26,9 @@ from experiments.distorted import (
     noisy,
     parts,
     rounded,
-    sample,
     wrong,
 )
+from experiments.families import OfDistorted
 from experiments.intervals import mean, share
 from experiments.store import Store
 from models.train.digit_nets import part
@@ -67,7 +67,7 @@ UNCUT, CUT = "uncut", "cut"
 
 
 @dataclass(frozen=True)
-class Table4(Experiment):
+class Table4(OfDistorted):
     """Three networks that learnt from two halves, and what test pictures made for one do to the others."""
 
     card: ClassVar[ExperimentCard] = ExperimentCard(
@@ -78,10 +78,8 @@ class Table4(Experiment):
         url="https://arxiv.org/abs/1312.6199",
         source="Tables 3 and 4",
     )
-
-    def depends(self) -> Any:
-        """Return where the digits come from, and the weights."""
-        return [source(self.data), *(models.card(name).weights.sha256 for name in NETS)]
+    nets: ClassVar[tuple[str, ...]] = NETS
+    part: ClassVar[str] = "test"
 
     def pieces(self) -> list[str]:
         """Return a piece for the errors of each network, each part of each attack, each row of the table."""
@@ -106,10 +104,6 @@ class Table4(Experiment):
         if what in (UNCUT, CUT):
             x = noisy(x, float(rest[0]), self._chance(), what == CUT)
         return {victim: wrong(victim, x, pictures.y) for victim in NETS}
-
-    def sample(self) -> Sample:
-        """Return the test pictures that are distorted."""
-        return sample(digits(self.data), "test", self.n, self.seed)
 
     def figures(self, done: Mapping[str, Any]) -> dict[str, Any]:
         """Return table 3, and the two blocks of table 4 with noise of the same size, beside the paper's."""
