@@ -7,6 +7,7 @@ from typing import Literal
 import streamlit as st
 
 from app.subject import wake
+from components import reader
 
 PARTS = {
     "attacks": "Attacks",
@@ -30,7 +31,7 @@ def render() -> None:
         return
     from components.tables import TABLES
 
-    st.query_params.from_dict({"part": str(part)})
+    st.query_params.from_dict(reader.query() | {"part": str(part)})
     st.markdown(TABLES[str(part)]())
 
 
@@ -50,7 +51,7 @@ def _attacks() -> None:
                 title, its = known[name].card.title, name == chosen
                 kind: Literal["secondary", "tertiary"] = "secondary" if its else "tertiary"
                 st.button(title, type=kind, key=f"card.{name}", on_click=_choose, args=(name,))
-    st.query_params.from_dict({"card": chosen})
+    st.query_params.from_dict(reader.query() | {"card": chosen})
     with side[1]:
         _card(chosen)
 

@@ -9,6 +9,7 @@ import streamlit as st
 from app import service
 from app.access import base
 from app.subject import subject, wake
+from components import reader
 
 if TYPE_CHECKING:
     from components.session import Session
@@ -42,7 +43,7 @@ def render() -> None:
     original = session.ranking[0].label
     compare(base=base(), mode=shown, runs=runs, original=original, goal=goal, hint=HINTS[mode], key="compare")
     _findings([each["id"] for each in runs])
-    st.query_params.from_dict(session.query() | _address())
+    st.query_params.from_dict(reader.query() | session.query() | _address())
 
 
 def _compose(session: Session) -> tuple[str, list[Recipe]]:

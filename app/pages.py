@@ -8,6 +8,9 @@ import streamlit as st
 from streamlit.navigation.page import StreamlitPage
 
 from app import lessons
+from components import reader
+from components.text import say, texts
+from components.ways import Way
 
 ASSETS = Path(__file__).parents[1] / "assets"
 
@@ -36,19 +39,24 @@ def catalogue() -> None:
 def lesson(name: str) -> StreamlitPage:
     """Return the page of a lesson."""
     found = lessons.registry()[name]
-    return st.Page(found.render, title=found.TITLE, url_path=name)
+    return st.Page(found.render, title=texts(name, reader.language())["title"], url_path=name)
 
 
 st.set_page_config(page_title="Foolscope", page_icon=ASSETS / "icon.svg", layout="wide")
 st.html(ASSETS / "style.css")
 st.logo(ASSETS / "logo.svg", size="large")
-pages = {
-    "": [
-        st.Page(playground, title="Playground", url_path="playground", default=True),
-        st.Page(compare, title="Compare", url_path="compare"),
-        st.Page(catalogue, title="Attacks and networks", url_path="catalogue"),
-    ]
+reader.read()
+reader.language_picker()
+reader.write()
+labs = {say(lab): [lesson(name) for name in names] for lab, names in lessons.labs().items()}
+st.session_state["ways"] = {
+    page.url_path: Way(page, back, onward)
+    for menu in labs.values()
+    for back, page, onward in zip([None, *menu], menu, [*menu[1:], None], strict=False)
 }
-for lab, names in lessons.labs().items():
-    pages[lab] = [lesson(name) for name in names]
-st.navigation(pages, position="top").run()
+first = [
+    st.Page(playground, title=say("Playground"), url_path="playground", default=True),
+    st.Page(compare, title=say("Compare"), url_path="compare"),
+    st.Page(catalogue, title=say("Attacks and networks"), url_path="catalogue"),
+]
+st.navigation({"": first, **labs}, position="top").run()

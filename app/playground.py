@@ -10,6 +10,7 @@ import streamlit as st
 from app import service
 from app.access import base
 from app.subject import subject, wake
+from components import reader
 
 if TYPE_CHECKING:
     from components.session import Session
@@ -33,7 +34,7 @@ def render() -> None:
     shown = player(base=base(), run=session.run, idle=_idle(session), key="player", present=session.present)
     if not session.present:
         _elsewhere(session)
-    st.query_params.from_dict(session.query())
+    st.query_params.from_dict(reader.query() | session.query())
     if shown["start"]:
         session.start()
         st.rerun()

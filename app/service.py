@@ -28,7 +28,7 @@ def engine() -> Engine:
     """Return the engine; the first call imports torch, which takes seconds."""
     from engine.engine import Engine
 
-    made = Engine(sources={"digit": _digit})
+    made = Engine(sources={"digit": _digit, "photo": _photo, "plain": _plain})
     _up.set()
     return made
 
@@ -38,6 +38,20 @@ def _digit(name: str) -> Image:
     from experiments.data import open_digit
 
     return open_digit(name)
+
+
+def _photo(name: str) -> Image:
+    """Return a photo of the data folder."""
+    from experiments.photographs import open_photograph
+
+    return open_photograph(name)
+
+
+def _plain(levels: str) -> Image:
+    """Return a field of one colour."""
+    from experiments.photographs import plain
+
+    return plain(levels)
 
 
 def ready() -> bool:

@@ -51,7 +51,7 @@ def model_picker(chosen: str) -> str:
     """Let the person choose a network; each says whether its weights are here. The lab's come last."""
     cards = {card.name: card for card in sorted(models.cards(), key=lambda card: card.lab)}
     _remember("model", chosen)
-    return str(st.selectbox("Network", list(cards), format_func=lambda n: _title(cards[n]), key="model"))
+    return str(st.selectbox("Network", list(cards), format_func=lambda n: model_title(cards[n]), key="model"))
 
 
 def target_picker(card: Card, ranking: Sequence[Outcome], wanted: int | None) -> int | None:
@@ -219,7 +219,8 @@ def _level(value: float) -> str:
     return f"{value * 255:.4g}/255 · {percent} %"
 
 
-def _title(card: Card) -> str:
+def model_title(card: Card) -> str:
+    """Return the network's title, and what is missing where its weights are not here."""
     if card.offline or weights.locate(card):
         return card.title
     size = f" · {card.weights.bytes / 1e6:.0f} MB to fetch" if card.weights.bytes else ""

@@ -2,37 +2,106 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from urllib.parse import urlencode
 
 import streamlit as st
+from streamlit.navigation.page import StreamlitPage
 
 from attacks.core import Stop
+from components import deck, reader
+from components.deck import part
 from components.share import write
-from components.text import texts
+from components.text import say, texts
+from components.ways import Way
 from engine.recipe import Recipe
 from experiments.data import SMALL, place
+
+CAST = ("picture", "net")
+"""The parts of a lesson's address that its neighbours take over."""
+
+__all__ = ["address", "digit", "page", "part", "source"]
 
 
 @contextmanager
 def page(name: str) -> Iterator[dict[str, str]]:
     """Lay out the lesson ``name``: heading, lead and story from its texts, then what is drawn within the
-    block, then, where it has them, its formulas in a fold. The block is given the texts."""
-    said = texts(name)
+    block, then the way to its neighbours. The block is given the texts in the reader's language.
+
+    Who wants formulas reads the text ``maths`` in place of ``story``; any other text ``key`` gives way to
+    ``key_maths`` where there is one. Other readers find the formulas in a fold.
+    """
+    said = _spoken(texts(name, reader.language()))
     with st.container(key="lesson"):
-        st.header(said["title"], anchor=False)
-        st.markdown(f"**{said['lead']}**")
-        if place() is None:
-            st.info(
-                f"MNIST is not on this server: what you compute here is computed on {SMALL}, and a picture "
-                "that ships may not open. On the server, “python -m experiments --download” fetches it."
-            )
-        st.markdown(said["story"])
+        deck.begin(name)
+        with st.container(key="lesson_head"):
+            reader.register_picker(say("Told as"), say("In plain words"), say("In formulas"))
+        with deck.part():
+            st.header(said["title"], anchor=False)
+            st.markdown(f"**{said['lead']}**")
+        _missing()
+        with deck.part():
+            st.markdown(said["story"])
         yield said
-        if "maths" in said:
-            with st.expander("For the mathematician"):
+        if "maths" in said and not reader.mathematical():
+            with st.expander(say("For the mathematician")):
                 st.markdown(said["maths"])
+        _ways(name)
+
+
+def _spoken(said: Mapping[str, str]) -> dict[str, str]:
+    """Return the texts in the register that the reader chose."""
+    if not reader.mathematical():
+        return dict(said)
+    return {key: said.get("maths" if key == "story" else f"{key}_maths", text) for key, text in said.items()}
+
+
+def _missing() -> None:
+    """Say when there is no MNIST."""
+    if place() is None:
+        st.info(
+            say(
+                "MNIST is not on this server: what you compute here is computed on {small}, and a picture "
+                "that ships may not open. On the server, “python -m experiments --download” fetches it.",
+                small=SMALL,
+            )
+        )
+
+
+def _ways(name: str) -> None:
+    """Show the way to the lessons before and after, or follow the keys while presenting."""
+    way: Way | None = st.session_state.get("ways", {}).get(name)
+    if reader.presenting():
+        _follow(way)
+    elif way:
+        with st.container(key="lesson_foot", horizontal=True, horizontal_alignment="distribute"):
+            _link(way.back, ":material/arrow_back:")
+            _link(way.page, ":material/present_to_all:", say("Present"), present="1")
+            _link(way.onward, ":material/arrow_forward:")
+
+
+def _link(page: StreamlitPage | None, icon: str, label: str = "", **more: str) -> None:
+    if page is None:
+        st.empty()
+    else:
+        st.page_link(page, label=label or page.title, icon=icon, query_params=_query() | more)
+
+
+def _follow(way: Way | None) -> None:
+    """Do what was pressed while presenting."""
+    asked = deck.keys(bool(way and way.back), bool(way and way.onward))
+    if way is None or asked is None:
+        return
+    target = {"leave": way.page, "back": way.back, "onward": way.onward}[asked]
+    if target is not None:
+        st.switch_page(target, query_params=_query() | ({} if asked == "leave" else {"present": "1"}))
+
+
+def _query() -> dict[str, str]:
+    """Return what goes along from lesson to lesson: who reads, and with which picture and network."""
+    kept = {name: st.query_params[name] for name in CAST if name in st.query_params}
+    return reader.query() | kept
 
 
 def address(recipe: Recipe, **more: str) -> str:
@@ -51,4 +120,4 @@ def digit(
 
 def source(text: str, url: str) -> None:
     """Say which paper, table or figure a part of the lesson repeats."""
-    st.caption(f"After [{text}]({url}).")
+    st.caption(say("After [{text}]({url}).", text=text, url=url))

@@ -29,6 +29,8 @@ RESERVED = (
     "mode",
     "runs",
     "witness",
+    "lang",
+    "register",
 )
 DEFAULT = Recipe(
     "photos", "cat", "bim", {"steps": 60, "step_size": 0.2 / 255}, stop=Stop("probability", 0.95)

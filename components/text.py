@@ -1,14 +1,19 @@
-"""What lessons say, in one Markdown file for each lesson and language: ``assets/text/en/NAME.md``.
+"""What pages say, in the reader's language.
 
-A line ``# key`` begins the text called ``key``; what follows, up to the next such line, is the text.
+Prose: one Markdown file for each lesson and language, ``assets/text/en/NAME.md``. A line ``# key`` begins
+the text called ``key``; what follows, up to the next such line, is the text.
+
+Phrases (labels, buttons, claims): the English phrase is its own key, and the files of ``assets/text/zh/phrases`` hold what it is in Chinese.
 """
 
 from __future__ import annotations
 
+import json
 import re
 from functools import cache
 from pathlib import Path
 
+from components import reader
 from errors import UnknownName
 
 FOLDER = Path(__file__).parents[1] / "assets" / "text"
@@ -16,9 +21,31 @@ FOLDER = Path(__file__).parents[1] / "assets" / "text"
 
 @cache
 def texts(name: str, language: str = "en", folder: Path = FOLDER) -> dict[str, str]:
-    """Return the texts of the lesson ``name`` by key; raises `errors.UnknownName` for another lesson."""
+    """Return the texts of the lesson ``name`` by key; raises `errors.UnknownName` for another lesson.
+
+    A lesson that was not translated is in English; a test finds those.
+    """
     path = folder / language / f"{name}.md"
+    path = path if path.is_file() else folder / "en" / f"{name}.md"
     if not path.is_file():
-        raise UnknownName.of("lesson", name, [each.stem for each in sorted((folder / language).glob("*.md"))])
+        raise UnknownName.of("lesson", name, [each.stem for each in sorted((folder / "en").glob("*.md"))])
     parts = re.split(r"^# (\w+)\n", path.read_text(encoding="utf-8"), flags=re.MULTILINE)
     return {key: text.strip() for key, text in zip(parts[1::2], parts[2::2], strict=True)}
+
+
+@cache
+def phrases(language: str, folder: Path = FOLDER) -> dict[str, str]:
+    """Return what each English phrase is in ``language``; nothing for English itself."""
+    found: dict[str, str] = {}
+    for path in sorted((folder / language / "phrases").glob("*.json")):
+        found |= json.loads(path.read_text(encoding="utf-8"))
+    return found
+
+
+def say(phrase: str, **facts: object) -> str:
+    """Return ``phrase`` in the reader's language, with ``facts`` put in as `str.format` does.
+
+    A phrase that was not translated stays English; a test finds those.
+    """
+    found = phrases(reader.language()).get(phrase, phrase)
+    return found.format(**facts) if facts else found

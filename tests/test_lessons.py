@@ -29,9 +29,9 @@ def test_a_lesson_draws_itself(name):
 @pytest.mark.parametrize("name", NAMES)
 def test_a_lesson_is_written_in_every_language(name):
     module = lessons.registry()[name]
-    assert module.TITLE and module.LAB and isinstance(module.ORDER, int)
+    assert module.LAB and isinstance(module.ORDER, int)
     said = texts(name)
-    assert said["title"] == module.TITLE and {"lead", "story", "maths"} <= said.keys()
+    assert {"title", "lead", "story", "maths"} <= said.keys()
     for language in FOLDER.iterdir():
         assert texts(name, language.name).keys() == said.keys(), language.name
         assert all(texts(name, language.name).values())

@@ -1,4 +1,5 @@
-"""The lessons: one file each, with ``TITLE``, ``LAB`` (its menu), ``ORDER`` and ``render``.
+"""The lessons: one file each, with ``LAB`` (its menu), ``ORDER`` (among all lessons) and ``render``; what a
+lesson says, its title first, is in ``assets/text``.
 
 Adding a lesson is adding a file. A lesson imports what is slow (torch comes with the experiments) inside
 ``render``, so that the frame of the page shows at once.
@@ -19,7 +20,7 @@ def registry() -> dict[str, ModuleType]:
         info.name: importlib.import_module(f"{__name__}.{info.name}")
         for info in pkgutil.iter_modules(__path__)
     }
-    return dict(sorted(found.items(), key=lambda item: (item[1].LAB, item[1].ORDER)))
+    return dict(sorted(found.items(), key=lambda item: item[1].ORDER))
 
 
 def labs() -> dict[str, list[str]]:

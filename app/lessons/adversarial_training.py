@@ -8,7 +8,7 @@ import streamlit as st
 
 from app.subject import wake
 
-LAB, ORDER, TITLE = "Blind spots", 80, "Training with adversarial examples"
+LAB, ORDER = "Blind spots", 180
 URL = "https://arxiv.org/abs/1312.6199"
 PERCENT = {"unit": " %", "digits": 3}
 

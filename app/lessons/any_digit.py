@@ -11,7 +11,7 @@ from app.subject import wake
 if TYPE_CHECKING:
     from components.tiles import Tile
 
-LAB, ORDER, TITLE = "Blind spots", 10, "Any digit into any other"
+LAB, ORDER = "Blind spots", 110
 
 
 def render() -> None:

@@ -8,7 +8,7 @@ import streamlit as st
 
 from app.subject import wake
 
-LAB, ORDER, TITLE = "Tilting boundary", 60, "Is it as sure as it is right?"
+LAB, ORDER = "Tilting boundary", 260
 
 
 def render() -> None:

@@ -8,7 +8,7 @@ import streamlit as st
 
 from app.subject import wake
 
-LAB, ORDER, TITLE = "Tilting boundary", 40, "Deeper networks"
+LAB, ORDER = "Tilting boundary", 240
 URL = "https://arxiv.org/abs/1806.11186"
 
 

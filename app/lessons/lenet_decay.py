@@ -8,7 +8,7 @@ import streamlit as st
 
 from app.subject import wake
 
-LAB, ORDER, TITLE = "Tilting boundary", 50, "One network, two decays"
+LAB, ORDER = "Tilting boundary", 250
 URL = "https://arxiv.org/abs/1806.11186"
 NAMES = {"lenet_low": "weak decay", "lenet_high": "strong decay"}
 LAYERS = {"conv1": "first convolution", "conv2": "second convolution", "fc1": "first full layer"}

@@ -8,7 +8,7 @@ import streamlit as st
 
 from app.subject import wake
 
-LAB, ORDER, TITLE = "Tilting boundary", 30, "One loss, many shapes"
+LAB, ORDER = "Tilting boundary", 230
 URL = "https://arxiv.org/abs/1806.11186"
 NAMES = {"zero_one": "0-1 loss", "hinge": "hinge loss", "softplus": "softplus loss"}
 

@@ -8,7 +8,7 @@ import streamlit as st
 
 from app.subject import wake
 
-LAB, ORDER, TITLE = "Blind spots", 90, "Learning by heart"
+LAB, ORDER = "Blind spots", 190
 PARTS = {"train": "training pictures", "test": "new pictures"}
 CURVES = ("true", "half", "random_labels", "random_pixels", "gaussian")
 

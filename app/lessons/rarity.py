@@ -8,7 +8,7 @@ import streamlit as st
 
 from app.subject import wake
 
-LAB, ORDER, TITLE = "Blind spots", 50, "How rare are they?"
+LAB, ORDER = "Blind spots", 150
 
 
 def render() -> None:

@@ -8,7 +8,7 @@ import streamlit as st
 
 from app.subject import wake
 
-LAB, ORDER, TITLE = "Blind spots", 20, "The smallest change"
+LAB, ORDER = "Blind spots", 120
 URL = "https://arxiv.org/abs/1312.6199"
 
 

@@ -8,7 +8,7 @@ import streamlit as st
 
 from app.subject import wake
 
-LAB, ORDER, TITLE = "Blind spots", 70, "How much a change can grow"
+LAB, ORDER = "Blind spots", 170
 URL = "https://arxiv.org/abs/1312.6199"
 
 

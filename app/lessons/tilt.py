@@ -10,7 +10,7 @@ import streamlit as st
 from app.access import base
 from app.subject import wake
 
-LAB, ORDER, TITLE = "Tilting boundary", 20, "The tilting boundary"
+LAB, ORDER = "Tilting boundary", 220
 URL = "https://arxiv.org/abs/1806.11186"
 SHIPPED = (7, 9)
 

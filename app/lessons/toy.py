@@ -9,7 +9,7 @@ import streamlit as st
 from app.access import base
 from app.subject import wake
 
-LAB, ORDER, TITLE = "Tilting boundary", 10, "Two grey levels"
+LAB, ORDER = "Tilting boundary", 210
 URL = "https://arxiv.org/abs/1806.11186"
 NAMES = {
     "hinge centred": "SVM, no intercept",

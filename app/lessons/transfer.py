@@ -8,7 +8,7 @@ import streamlit as st
 
 from app.subject import wake
 
-LAB, ORDER, TITLE = "Blind spots", 30, "One network's trap, another's too"
+LAB, ORDER = "Blind spots", 130
 URL = "https://arxiv.org/abs/1312.6199"
 
 

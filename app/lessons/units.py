@@ -8,7 +8,7 @@ import streamlit as st
 
 from app.subject import wake
 
-LAB, ORDER, TITLE = "Blind spots", 60, "Units and mixtures"
+LAB, ORDER = "Blind spots", 160
 SHOWN = {"units": "Single units", "directions": "Random mixtures"}
 NAMES = {"units": "single units", "directions": "mixtures", "scaled": "mixtures of scaled units"}
 

@@ -1,0 +1,67 @@
+"""Chapter 1: what a network says of a picture, and what it cannot say."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from app.subject import wake
+
+if TYPE_CHECKING:
+    from components.cast import Cast
+
+LAB, ORDER = "Tour", 10
+UNNAMED = ("seven", "rocket", "astronaut")
+
+
+def render() -> None:
+    """Draw the chapter."""
+    wake()
+    from app import service
+    from components import cast, lesson
+
+    with lesson.page("at_work") as said:
+        with lesson.part():
+            playing = cast.pick(service.engine())
+            _look(playing)
+        with lesson.part():
+            st.markdown(said["mistake"])
+            if st.button(said["press"], type="primary", key="at_work.press"):
+                st.session_state["at_work.shown"] = True
+            if st.session_state.get("at_work.shown"):
+                _mistake(playing, said["missing"])
+
+
+def _look(playing: Cast) -> None:
+    """Show the picture and the five most probable names."""
+    from app import service
+    from components import cast, views
+    from components.odds import odds
+
+    ranking = service.engine().classify(playing.model, playing.image)
+    left, right = st.columns([1, 2], gap="large", vertical_alignment="center")
+    with left:
+        views.seen(service.engine(), playing, credit=cast.credit(playing.image))
+    with right:
+        odds([(each.label, each.probability) for each in ranking[:5]], ranking[0].label)
+
+
+def _mistake(playing: Cast, sentence: str) -> None:
+    """Show the same network a picture of something that is not among its names."""
+    from app import service
+    from components import cast, views
+    from components.odds import odds, percent
+
+    shown = next(
+        (name for name in UNNAMED if name not in {s.lower() for s in playing.card.labels}), UNNAMED[0]
+    )
+    ranking = service.engine().classify(playing.model, shown)
+    left, right = st.columns([1, 2], gap="large", vertical_alignment="center")
+    with left:
+        views.seen(service.engine(), playing._replace(image=shown))
+    with right:
+        words = {"label": ranking[0].label, "share": percent(ranking[0].probability)}
+        count = len(playing.card.labels)
+        st.markdown(sentence.format(shown=cast.picture_title(shown), count=count, **words))
+        odds([(each.label, each.probability) for each in ranking[:5]], ranking[0].label)

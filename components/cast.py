@@ -1,0 +1,126 @@
+"""Who plays in the tour: a picture and a network, the same in every chapter until the reader changes them."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import streamlit as st
+
+import models
+from components.controls import model_title
+from components.text import say
+from engine.engine import Engine
+from engine.images import UPLOAD, samples
+from errors import FoolscopeError
+from experiments.photographs import photographs
+from models import weights
+from models.core import Card
+
+FIRST = ("bvlc_googlenet_article", "googlenet", "mobilenet_v2", "photos")
+PANDA = "photo:panda-hero.webp"
+
+
+class Cast(NamedTuple):
+    """A network's name and a picture's, as a recipe names them."""
+
+    model: str
+    image: str
+
+    @property
+    def card(self) -> Card:
+        """Return the network's card."""
+        return models.card(self.model)
+
+
+def pick(engine: Engine, image: str = "") -> Cast:
+    """Show who plays and let the reader change it; ``image``: the chapter's own first picture.
+
+    A link may name them (``?net=``, ``?picture=``); what it names wrongly is said and replaced.
+    """
+    _read(engine)
+    found = Cast(st.session_state["cast.net"], st.session_state["cast.picture"] or image or first_picture())
+    title = say("{network} looks at {picture}", network=found.card.title, picture=picture_title(found.image))
+    with st.popover(title, icon=":material/tune:"):
+        _networks(found)
+        _pictures(engine, found)
+    for key, value in (("net", st.session_state["cast.net"]), ("picture", st.session_state["cast.picture"])):
+        if value:
+            st.query_params[key] = value
+    return found
+
+
+def first_network() -> str:
+    """Return the network of the article where its weights are here, else the next best that is here."""
+    return next(n for n in FIRST if n == "photos" or weights.locate(models.card(n)))
+
+
+def first_picture() -> str:
+    """Return the panda where the data folder has it, else the cat that ships."""
+    return PANDA if PANDA.partition(":")[2] in photographs() else "cat"
+
+
+def pictures() -> list[str]:
+    """Return the colour pictures that are here: samples, then the data folder's photos."""
+    own = [name for name, sample in samples().items() if sample.channels == 3]
+    return [*own, *(f"photo:{name}" for name in photographs())]
+
+
+def picture_title(image: str) -> str:
+    """Return what a picture is called on a page."""
+    kind, _, name = image.partition(":")
+    if kind == "photo" and name in photographs():
+        return say(photographs()[name].shows)
+    if kind == "plain":
+        return say("a black picture") if name == "0" else say("a plain picture")
+    return say(samples()[image].label) if image in samples() else say("your picture")
+
+
+def credit(image: str) -> str:
+    """Return who took a photo of the data folder, "" for others (samples are credited in the catalogue)."""
+    kind, _, name = image.partition(":")
+    return photographs()[name].credit if kind == "photo" and name in photographs() else ""
+
+
+def _read(engine: Engine) -> None:
+    if "cast.net" in st.session_state:
+        return
+    net, picture = st.query_params.get("net", first_network()), st.query_params.get("picture", "")
+    try:
+        models.card(net)
+        if picture:
+            engine.picture(picture)
+    except FoolscopeError as error:
+        st.error(str(error))
+        net, picture = first_network(), ""
+    st.session_state["cast.net"], st.session_state["cast.picture"] = net, picture
+
+
+def _networks(found: Cast) -> None:
+    cards = {c.name: c for c in models.cards() if c.channels == 3 and not c.lab}
+    names = list(cards)
+    chosen = st.selectbox(
+        say("Network"), names, names.index(found.model), lambda n: model_title(cards[n]), key="cast.network"
+    )
+    if chosen != found.model:
+        st.session_state["cast.net"] = chosen
+        st.rerun()
+
+
+def _pictures(engine: Engine, found: Cast) -> None:
+    names = pictures()
+    names += [] if found.image in names else [found.image]
+    chosen = st.selectbox(
+        say("Picture"), names, names.index(found.image), picture_title, key=f"cast.image.{found.image}"
+    )
+    file = st.file_uploader(say("Or your own photo"), key="cast.upload", max_upload_size=20)
+    if file is not None and st.session_state.get("cast.file") != file.file_id:
+        st.session_state["cast.file"] = file.file_id
+        try:
+            chosen = engine.uploads.add(file.getvalue(), file.name)
+        except FoolscopeError as error:
+            st.error(str(error))
+    if chosen != found.image:
+        st.session_state["cast.picture"] = chosen
+        st.rerun()
+    if found.image.startswith(UPLOAD):
+        st.caption(say("Your photo stays on this server's memory for a while and goes nowhere else."))

@@ -1,0 +1,59 @@
+"""A lesson as slides: its parts one at a time, large, with keys, for a projector."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import streamlit as st
+
+from components import reader
+
+STYLE = """<style>
+[data-testid=stHeader], .st-key-language, .st-key-lesson_head, .st-key-lesson_foot,
+.st-key-lesson :is([data-testid=stSelectbox], [data-testid=stFileUploader], [data-testid=stExpander],
+  [data-testid=stButtonGroup], [data-testid=stNumberInput]) { display: none; }
+.st-key-lesson { max-width: 78rem; zoom: 1.4; padding-bottom: 3rem; }
+.st-key-lesson [data-testid=stMarkdownContainer] > :is(p, ul, ol) { max-width: none; }
+[class*="st-key-part_"] { display: none; }
+.st-key-part_%d { display: flex; }
+.st-key-deck { position: fixed; bottom: 0.75rem; right: 1rem; z-index: 20; width: auto; }
+</style>"""
+
+
+def begin(name: str) -> None:
+    """Begin the parts of the lesson ``name`` anew."""
+    if st.session_state.get("deck.of") != name:
+        st.session_state["deck.of"], st.session_state["deck.at"] = name, 1
+    st.session_state["deck.parts"] = 0
+    if reader.presenting():
+        st.html(STYLE % st.session_state["deck.at"])
+
+
+@contextmanager
+def part() -> Iterator[None]:
+    """Hold what belongs together on a projector: a sentence, a figure."""
+    st.session_state["deck.parts"] = st.session_state.get("deck.parts", 0) + 1
+    with st.container(key=f"part_{st.session_state['deck.parts']}"):
+        yield
+
+
+def keys(back: bool, onward: bool) -> str | None:
+    """Draw, while presenting, the buttons that the arrow keys press, and go from part to part.
+
+    Return "back" or "onward" when a key leads out of the lesson (where there is a lesson), "leave" when the
+    presentation shall end, else None.
+    """
+    parts, at = st.session_state["deck.parts"], st.session_state["deck.at"]
+    with st.container(key="deck", horizontal=True, vertical_alignment="center"):
+        left = st.button("←", shortcut="Left", key="deck.left", disabled=at == 1 and not back)
+        st.caption(f"{at} / {parts}")
+        right = st.button("→", shortcut="Right", key="deck.right", disabled=at >= parts and not onward)
+        leave = st.button("×", shortcut="Esc", key="deck.leave")
+    to = at + right - left
+    if 1 <= to <= parts and to != at:
+        st.session_state["deck.at"] = to
+        st.rerun()
+    if leave:
+        return "leave"
+    return "back" if to < 1 else "onward" if to > parts else None

@@ -1,0 +1,72 @@
+"""Who reads: in which language, in whose words, and whether on a projector. All of it is in the address."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import streamlit as st
+
+LANGUAGES = {"en": "EN", "zh": "中文"}
+REGISTERS = ("plain", "maths")
+
+
+def language() -> str:
+    """Return the reader's language, a folder of ``assets/text``."""
+    return str(st.session_state.get("lang") or "en")
+
+
+def mathematical() -> bool:
+    """Say whether the reader wants formulas rather than a story."""
+    return st.session_state.get("register") == "maths"
+
+
+def presenting() -> bool:
+    """Say whether the page is on a projector: large, one thing at a time, keys only."""
+    return st.query_params.get("present") == "1"
+
+
+def read() -> None:
+    """Take over, once in a session, what the address says."""
+    if "lang" not in st.session_state:
+        for key, known in (("lang", LANGUAGES), ("register", REGISTERS)):
+            said = st.query_params.get(key)
+            st.session_state[key] = said if said in known else next(iter(known))
+
+
+def language_picker() -> None:
+    """Let the reader choose a language, in the corner of every page."""
+    with st.container(key="language"):
+        _choice("lang", "Language / 语言", LANGUAGES)
+
+
+def register_picker(label: str, plain: str, maths: str) -> None:
+    """Let the reader choose between a story and formulas; ``label``, ``plain`` and ``maths`` say so."""
+    _choice("register", label, dict(zip(REGISTERS, (plain, maths), strict=True)))
+
+
+def _choice(key: str, label: str, names: Mapping[str, str]) -> None:
+    st.segmented_control(
+        label,
+        list(names),
+        format_func=names.__getitem__,
+        required=True,
+        key=key,
+        label_visibility="collapsed",
+        persist_state="session",
+        on_change=write,
+    )
+
+
+def write() -> None:
+    """Write into the address who reads."""
+    for key in ("lang", "register"):
+        if key in query():
+            st.query_params[key] = query()[key]
+        else:
+            st.query_params.pop(key, None)
+
+
+def query() -> dict[str, str]:
+    """Return the part of the address that says who reads; what is at its default is left out."""
+    said = {"lang": language() if language() != "en" else "", "register": "maths" if mathematical() else ""}
+    return {name: value for name, value in said.items() if value}

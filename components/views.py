@@ -1,0 +1,47 @@
+"""Pictures of a chapter: what a network sees, with words for those who cannot see it."""
+
+from __future__ import annotations
+
+import base64
+import html
+
+import streamlit as st
+from torch import Tensor
+
+from components.cast import Cast, picture_title
+from components.pictures import encode, perturbation, to_image
+from components.text import say
+from engine.engine import Engine
+from engine.images import samples
+from engine.recipe import Recipe
+
+
+def see(engine: Engine, playing: Cast) -> Tensor:
+    """Return what the network sees of the picture: ``(c, size, size)`` in [0, 1]."""
+    return engine.see(Recipe(playing.model, playing.image, "bim"))
+
+
+def seen(engine: Engine, playing: Cast, caption: str = "", credit: str = "") -> None:
+    """Show what the network sees of the picture."""
+    sample = samples().get(playing.image)
+    alt = sample.alt if sample else picture_title(playing.image)
+    picture(see(engine, playing), alt, caption, credit)
+
+
+def picture(x: Tensor, alt: str, caption: str = "", credit: str = "") -> None:
+    """Show ``x`` ``(c, h, w)`` in [0, 1] as a square."""
+    _square(encode(to_image(x.clamp(0, 1).numpy()), "png"), alt, caption, credit)
+
+
+def change(delta: Tensor, gain: float, caption: str = "") -> None:
+    """Show ``delta`` ``(c, h, w)`` on grey, ``gain`` times as strong."""
+    alt = say("The change, {gain} times enlarged, on grey", gain=f"{gain:g}")
+    _square(encode(perturbation(delta.numpy(), gain, "signed"), "png"), alt, caption, "")
+
+
+def _square(png: bytes, alt: str, caption: str, credit: str) -> None:
+    small = f"<small>{html.escape(credit)}</small>" if credit else ""
+    said = f"<figcaption>{html.escape(caption)}{small}</figcaption>" if caption or small else ""
+    data = base64.b64encode(png).decode()
+    shown = f'<img src="data:image/png;base64,{data}" alt="{html.escape(alt)}">'
+    st.html(f'<figure class="view">{shown}{said}</figure>')
