@@ -3,7 +3,8 @@
 Prose: one Markdown file for each lesson and language, ``assets/text/en/NAME.md``. A line ``# key`` begins
 the text called ``key``; what follows, up to the next such line, is the text.
 
-Phrases (labels, buttons, claims): the English phrase is its own key, and the files of ``assets/text/zh/phrases`` hold what it is in Chinese.
+Phrases (labels, buttons, claims): the English phrase is its own key, and the files of
+``assets/text/zh/phrases`` hold what it is in Chinese.
 """
 
 from __future__ import annotations
