@@ -6,7 +6,14 @@ import re
 
 import streamlit as st
 
-NAMES = ("primaryColor", "linkColor", "backgroundColor", "secondaryBackgroundColor", "textColor", "borderColor")
+NAMES = (
+    "primaryColor",
+    "linkColor",
+    "backgroundColor",
+    "secondaryBackgroundColor",
+    "textColor",
+    "borderColor",
+)
 
 
 def palette() -> str:

@@ -75,5 +75,5 @@ def _computed(name: str, settings: dict[str, Any]) -> dict[str, Any] | None:
 
 def _origin(shown: dict[str, Any], live: bool) -> str:
     where = "Computed here just now" if live else "Ships with the program"
-    data = f", on {source()}" if live else ""
+    data = f", on {source()}" if live and experiments.get(shown["name"]).card.digits else ""
     return f"{where}{data}: n = {shown['n']:,}, seed {shown['seed']}, {shown['seconds']:,.0f} s of work."
