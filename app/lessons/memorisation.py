@@ -32,8 +32,7 @@ def render() -> None:
             _table(told)
         with lesson.part():
             st.markdown(said["distortion"])
-            head = [say("Learnt"), say("Smallest change that undoes it")]
-            verdicts.beside(head, _changes(figures["distortion"], told))
+            _undone(figures["distortion"], told)
             st.markdown(said["theorem"])
             _theorem(figures["theorem"])
         with lesson.part():
@@ -78,7 +77,7 @@ def _table(told: dict[str, Any]) -> None:
     from components.verdicts import Cell, cell
 
     head = [say("Trained on"), say("Passes until learnt"), say("Training"), say("New pictures")]
-    rows = [
+    rows: list[list[Any]] = [
         [
             say(each["title"]),
             say("never") if each["fitted"] is None else str(each["fitted"]),
@@ -90,10 +89,14 @@ def _table(told: dict[str, Any]) -> None:
     verdicts.beside(head, rows)
 
 
-def _changes(distortion: dict[str, Any], told: dict[str, Any]) -> list[list[Any]]:
-    from components.verdicts import cell
+def _undone(distortion: dict[str, Any], told: dict[str, Any]) -> None:
+    """Show how small a change undoes what was learnt."""
+    from components import verdicts
 
-    return [[say(told[name]["title"]), cell(each)] for name, each in distortion.items()]
+    rows: list[list[Any]] = [
+        [say(told[name]["title"]), verdicts.cell(each)] for name, each in distortion.items()
+    ]
+    verdicts.beside([say("Learnt"), say("Smallest change that undoes it")], rows)
 
 
 def _theorem(built: list[dict[str, Any]]) -> None:
@@ -102,7 +105,7 @@ def _theorem(built: list[dict[str, Any]]) -> None:
     from components.verdicts import Cell, cell
 
     head = [say("Pictures n"), say("Weights 2n + d"), say("Largest error")]
-    rows = [
+    rows: list[list[Any]] = [
         [
             f"{each['n']:,}",
             f"{each['parameters']:,}",
@@ -123,5 +126,7 @@ def _published(published: dict[str, Any]) -> None:
         unit = say(" % (recalled)") if each["recalled"] else " %"
         return Cell(each["value"], unit=unit, digits=4)
 
-    rows = [[say(name), number(row["train"]), number(row["test"])] for name, row in published["rows"].items()]
+    rows: list[list[Any]] = [
+        [say(name), number(row["train"]), number(row["test"])] for name, row in published["rows"].items()
+    ]
     verdicts.beside([say("CIFAR-10, as published"), say("Training"), say("Test")], rows)

@@ -46,7 +46,7 @@ def _dice(networks: dict[str, Any]) -> None:
     from components import verdicts
     from models import card
 
-    rows = []
+    rows: list[list[Any]] = []
     for name, each in networks.items():
         share = each["flips"]["full"]["share"]
         fool = verdicts.cell(share, scale=100, unit=" %", digits=2)

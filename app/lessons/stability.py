@@ -52,12 +52,10 @@ def _curve(network: dict[str, Any]) -> None:
 
     layers = network["layers"]
     places = list(range(1, len(layers) + 1))
-    series = [
-        plots.Series(
-            words, places, *(_values(layers, key, part) for part in ("value", "low", "high")), colour=colour
-        )
-        for key, words, colour in (("adversarial", say("adversarial"), 1), ("random", say("random"), 0))
-    ]
+    series = []
+    for key, words, colour in (("adversarial", say("adversarial"), 1), ("random", say("random"), 0)):
+        value, low, high = (_values(layers, key, part) for part in ("value", "low", "high"))
+        series.append(plots.Series(words, places, value, low, high, colour=colour))
     if network["guarantee"]:
         products = [layer["product"] for layer in layers]
         series.append(plots.Series(say("allowed"), places, products, dash="dot", colour=6))
