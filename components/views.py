@@ -24,7 +24,7 @@ def see(engine: Engine, playing: Cast) -> Tensor:
 def seen(engine: Engine, playing: Cast, caption: str = "", credit: str = "") -> None:
     """Show what the network sees of the picture."""
     sample = samples().get(playing.image)
-    alt = sample.alt if sample else picture_title(playing.image)
+    alt = say(sample.alt) if sample else picture_title(playing.image)
     picture(see(engine, playing), alt, caption, credit)
 
 
