@@ -139,10 +139,9 @@ def taken(x: Tensor, card: Card, at: Slope, tried: Mapping[float, Tensor], size:
     """Show the picture after a step of ``size`` along the gradient's signs, and what the network says."""
     p, label = tried[size], card.labels[at.index]
     after = first_order.moved(x, at.grad.sign(), [size])[0]
-    left, middle, right = st.columns([1, 1, 2.2], gap="medium", vertical_alignment="center")
-    with left:
+    left, right = st.columns(2, gap="medium", vertical_alignment="center")
+    with left, views.row("step"):
         views.picture(after, say("The picture after the step"), say("after the step"))
-    with middle:
         views.change(after - x, GAIN, say("the change, {gain} times enlarged", gain=GAIN))
     with right:
         told = say("{label}: {before} → {after}", label=label, before="{before}", after="{after}")

@@ -57,7 +57,7 @@ def lines(
     powers: dict[str, Any] = {"type": "log", "dtick": 1, "exponentformat": "power"}
     figure.update_xaxes(**(powers if "x" in log else {"type": "linear"}))
     figure.update_yaxes(
-        **(powers if "y" in log else {"type": "linear"}), tickformat=".0%" if percent else None
+        **(powers if "y" in log else {"type": "linear"}), tickformat=".2~%" if percent else None
     )
     for place in [marker] if isinstance(marker, int | float) else marker or []:
         figure.add_vline(x=place, line={"color": "#777777", "width": 1, "dash": "dot"})
@@ -81,7 +81,7 @@ def bars(
     for index, (name, values) in enumerate(groups.items()):
         figure.add_bar(x=list(labels), y=list(values), name=name, marker_color=COLOURS[index])
     figure.update_layout(barmode="group", showlegend=len(groups) > 1)
-    figure.update_yaxes(tickformat=".0%" if percent else None)
+    figure.update_yaxes(tickformat=".2~%" if percent else None)
     _show(figure, alt, key)
 
 

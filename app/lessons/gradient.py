@@ -19,7 +19,7 @@ def render() -> None:
     """Draw the chapter."""
     wake()
     from app import service
-    from components import cast, lesson
+    from components import cast, lesson, views
     from components import gradient as shown
 
     with lesson.page("gradient") as said:
@@ -28,10 +28,9 @@ def render() -> None:
                 playing = cast.pick(service.engine())
                 index = shown.class_picker(service.engine(), playing)
             at, lines = _slope(playing, index)
-            left, middle, right = st.columns([1, 1, 2.2], gap="medium")
-            with left:
+            left, right = st.columns(2, gap="medium")
+            with left, views.row("gradient"):
                 _seen(playing, at)
-            with middle:
                 shown.gradient(at)
             with right:
                 shown.lines(lines, playing.card.labels[index])
