@@ -37,7 +37,7 @@ class Ask(Protocol):
 class Slope(NamedTuple):
     """The probability of one class at a picture, and its gradient ``(c, h, w)`` per grey level."""
 
-    index: int
+    index: int  # type: ignore[assignment]  # hides tuple.index, which nobody wants of a slope
     probability: float
     grad: Tensor
 
