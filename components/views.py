@@ -6,6 +6,7 @@ import base64
 import html
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 from torch import Tensor
 
 from components.cast import Cast, picture_title
@@ -14,6 +15,11 @@ from components.text import say
 from engine.engine import Engine
 from engine.images import samples
 from engine.recipe import Recipe
+
+
+def row(key: str) -> DeltaGenerator:
+    """Return a container whose pictures stand beside each other, on a phone too."""
+    return st.container(horizontal=True, key=f"pictures_{key}")
 
 
 def see(engine: Engine, playing: Cast) -> Tensor:
