@@ -106,7 +106,7 @@ def _query() -> dict[str, str]:
 
 def pressed(words: str, key: str, *about: object) -> bool:
     """Show a button that says ``words``; return whether it was pressed since ``about`` last changed."""
-    if st.button(words, type="primary", key=f"{key}.press"):
+    if st.button(words, type="primary", key=f"{key}.press", shortcut=deck.enter()):
         st.session_state[key] = about
     return st.session_state.get(key) == about
 

@@ -6,6 +6,7 @@ from itertools import groupby
 
 import streamlit as st
 
+from components import deck
 from components.player import player
 from engine.engine import Engine
 from engine.recipe import Recipe
@@ -18,7 +19,8 @@ def stage(engine: Engine, base: str, recipe: Recipe, words: str, key: str) -> Ru
     return that run, or None. A run of another recipe gives way. ``base``: the path of the run routes.
     """
     kept = f"stage.{key}"
-    if st.button(words, type="primary", key=f"{kept}.press", icon=":material/play_arrow:"):
+    icon, shortcut = ":material/play_arrow:", deck.enter()
+    if st.button(words, type="primary", key=f"{kept}.press", icon=icon, shortcut=shortcut):
         begin(engine, recipe, kept)
     return follow(engine, base, recipe, kept)
 

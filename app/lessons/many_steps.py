@@ -94,7 +94,7 @@ def _hundred(playing: Cast, words: str) -> Run | None:
             say("Make it say"), names, names.index(wished), key=f"many_steps.{playing.model}"
         )
         levels = st.select_slider(
-            say("How far in all, in grey levels"), LEVELS, LEVELS[0], key="many_steps.levels", width=260
+            say("How far in all, in grey levels"), LEVELS, LEVELS[1], key="many_steps.levels", width=260
         )
     params = {"steps": STEPS, "step_size": levels / 255 / STEPS, "epsilon": levels / 255}
     recipe = Recipe(
