@@ -85,14 +85,14 @@ def test_two_files_agree_on_a_phrase(language):
 
 
 class Heard(dict[str, str]):
-    """Phrases of a language; keeps in ``missing`` those that were asked for and are not there."""
+    """Phrases of Chinese; keeps in ``missing`` what was asked for in another language and is not there."""
 
     def __init__(self, known):
         super().__init__(known)
         self.missing: set[str] = set()
 
     def get(self, key, default=None):
-        if key not in self:
+        if key not in self and not re.search("[\u4e00-\u9fff]", key):
             self.missing.add(key)
         return super().get(key, default)
 
@@ -130,9 +130,9 @@ def foreign(page: str) -> list[str]:
     page = re.sub(r"\$[^$]+\$", " ", page)
     page = re.sub(r'\b(?!alt|aria-label|title)[\w-]+="[^"]*"', " ", page)
     page = re.sub(r"</?[a-z][^>\"]*|\b(?:alt|aria-label)=", ";", page)
-    for card in models.cards():
-        for name in (card.title, *(card.labels if card.channels == 3 else ())):
-            page = page.replace(name, ";") if name in page else page
+    names = {name for card in models.cards() for name in (card.title, *card.labels) if len(name) > 3}
+    for name in sorted(names, key=len, reverse=True):
+        page = page.replace(name, ";") if name in page else page
     return re.findall(r"(?:\b[A-Za-z]{2,}[ ,]+){3}[A-Za-z]{2,}", page)
 
 
