@@ -34,7 +34,7 @@ def said_literally() -> set[str]:
     """Return each phrase that stands in the code as ``say("...")``."""
     calls = (n for tree in trees("app", "components") for n in ast.walk(tree) if isinstance(n, ast.Call))
     named = (n for n in calls if getattr(n.func, "id", getattr(n.func, "attr", "")) == "say" and n.args)
-    return {n.args[0].value for n in named if isinstance(n.args[0], ast.Constant)}
+    return {str(n.args[0].value) for n in named if isinstance(n.args[0], ast.Constant)}
 
 
 def claimed() -> set[str]:
@@ -113,7 +113,8 @@ def visit(name: str, **state: str) -> AppTest:
 
 def shown(app: AppTest) -> str:
     """Return what a page says: text, labels, and what stands for a picture."""
-    parts = [each.value for kind in ("markdown", "caption", "header", "subheader") for each in app.get(kind)]
+    spoken = (*app.markdown, *app.caption, *app.header, *app.subheader)
+    parts = [str(each.value) for each in spoken]
     parts += [each.proto.body for each in app.get("html")]
     parts += [each for chart in app.get("plotly_chart") for each in strings(json.loads(chart.proto.spec))]
     widgets = ("button", "selectbox", "button_group", "select_slider", "toggle")
@@ -191,7 +192,12 @@ def test_a_drawing_is_attacked_once(monkeypatch):
 
     calls: list[str] = []
     row = grid.row
-    monkeypatch.setattr(grid, "row", lambda model, x: calls.append(model) or row(model, x))
+
+    def counted(model, x):
+        calls.append(model)
+        return row(model, x)
+
+    monkeypatch.setattr(grid, "row", counted)
     app = visit("any_digit").run().run()
     assert calls == ["fc100"] and not app.exception
     app.selectbox(key="any_digit.model").select("lenet").run()
