@@ -181,8 +181,8 @@ def test_the_twin_runs_beside_its_network_and_survives_a_reload(playground: Play
     assert asked == ["photos", "photos_robust"] and runs[0] != runs[1]
     expect(page).to_have_url(re.compile(f"run={runs[0]}.*twin={runs[1]}"))
     page.reload()
-    for at, run in enumerate(runs):
-        expect(views.nth(at)).to_have_attribute("data-run", run)
+    for at, key in enumerate(runs):
+        expect(views.nth(at)).to_have_attribute("data-run", key)
     page.get_by_text("Beside it").click()
     expect(views).to_have_count(1)
     expect(page).not_to_have_url(re.compile("twin"))
