@@ -41,9 +41,8 @@ Result = Mapping[str, Any]
 
 def strength() -> float:
     """Let the reader choose how far any value may move; return it on the scale of [0, 1]."""
-    chosen = st.select_slider(
-        say("No value may move by more than so many grey levels"), LEVELS, 4, key="survival.levels"
-    )
+    words = say("No value may move by more than so many grey levels")
+    chosen = st.select_slider(words, LEVELS, 4, key="survival.levels", width=360)
     return int(chosen) / 255
 
 
@@ -101,7 +100,7 @@ def _column(found: Result, kind: str) -> str:
     name = say(KINDS[kind])
     said = found[kind].get("first", found[kind])
     shown = _img(found["pictures"][kind], name)
-    told = say("below: the changes, {gain} times enlarged", gain=found["gain"])
+    told = say("beside: the changes, {gain} times enlarged", gain=found["gain"])
     change = f'<div class="blank">{html.escape(told)}</div>'
     if kind in found["changes"]:
         change = _img(found["changes"][kind], say("{name}: the change, enlarged, on grey", name=name))

@@ -200,9 +200,11 @@ class Survival(Experiment):
             "It still fools as a JPEG file of quality 75.": handling["JPEG 75"]["attack"]["fooled"],
             "It still fools from a screenshot.": handling["screenshot"]["attack"]["fooled"],
         }
-        foreign = [each["attack"]["fooled"] for each in transfer.values() if not each["same"]]
+        foreign = [each for each in transfer.values() if not each["same"]]
         if foreign:
-            found["It fools at least one network with other weights."] = any(foreign)
+            found["It fools a network with other weights that noise does not."] = any(
+                each["attack"]["fooled"] and 2 * each["noise"] < each["drawn"] for each in foreign
+            )
         return found
 
 

@@ -19,8 +19,10 @@ def render() -> None:
 
     with lesson.page("just_noise") as said:
         with lesson.part():
-            playing = cast.pick(service.engine())
-            found = shown.result(service.engine(), playing, shown.strength())
+            with st.container(horizontal=True, vertical_alignment="bottom", gap="large"):
+                playing = cast.pick(service.engine())
+                epsilon = shown.strength()
+            found = shown.result(service.engine(), playing, epsilon)
             if found:
                 shown.side_by_side(found["figures"])
         if not found:
