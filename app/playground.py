@@ -72,11 +72,18 @@ def _view(session: Session) -> dict[str, Any]:
     left, right = st.columns(2, gap="medium")
     with left:
         st.markdown(f"**{session.card.title}**")
-        shown = first(present=session.present)
+        shown = first(present=session.present, beside=True)
     with right:
         st.markdown(f"**{models.card(twin).title}**")
         other = session.twin_run()
-        player(base=base(), run=other, idle=_idle(session, twin), key="twin", present=session.present)
+        player(
+            base=base(),
+            run=other,
+            idle=_idle(session, twin),
+            key="twin",
+            present=session.present,
+            beside=True,
+        )
     return shown
 
 
