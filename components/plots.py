@@ -78,7 +78,7 @@ def bars(
     figure = _figure(x, y, height)
     for index, (name, values) in enumerate(groups.items()):
         figure.add_bar(x=list(labels), y=list(values), name=name, marker_color=COLOURS[index])
-    figure.update_layout(barmode="group", showlegend=len(groups) > 1)
+    figure.update_layout(barmode="group", showlegend=len(groups) > 1, margin={"r": 12})
     figure.update_yaxes(tickformat=".2~%" if percent else None)
     _show(figure, alt, key)
 
