@@ -37,11 +37,13 @@ def lines(
     percent: bool = False,
     marker: float | None = None,
     height: int = 340,
+    dots: Sequence[tuple[float, float]] = (),
 ) -> None:
     """Draw ``series`` over each other; ``x`` and ``y`` name the axes.
 
     ``log``: which of "x", "y" or "xy" are logarithmic. ``percent``: y in [0, 1] is shown in per cent.
-    ``marker``: a place on x where a vertical line stands. ``alt`` says in words what is to be seen.
+    ``marker``: a place on x where a vertical line stands; ``dots``: points (x, y) that stand out.
+    ``alt`` says in words what is to be seen.
     """
     figure = _figure(x, y, height)
     low, high = _range(series, "y" in log)
@@ -51,6 +53,9 @@ def lines(
         colour = COLOURS[(index if each.colour is None else each.colour) % len(COLOURS)]
         _line(figure, each, colour)
         _label(figure, each.name, colour, heights[index], shifts[index])
+    if dots:
+        at = {"color": COLOURS[1], "size": 13}
+        figure.add_scatter(x=[x for x, _ in dots], y=[y for _, y in dots], mode="markers", marker=at)
     figure.update_yaxes(range=[low, high])
     powers: dict[str, Any] = {"type": "log", "dtick": 1, "exponentformat": "power"}
     figure.update_xaxes(**(powers if "x" in log else {"type": "linear"}))

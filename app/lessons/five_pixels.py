@@ -1,0 +1,151 @@
+"""Chapter 2: a classifier of five pixels, and ten numbers that one small step carries across."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from app.subject import wake
+
+LAB, ORDER = "Tour", 20
+FIRST = (3, 200, 20, 100, 14)
+KARPATHY = "http://karpathy.github.io/2015/03/30/breaking-convnets/"
+
+
+def render() -> None:
+    """Draw the chapter."""
+    wake()
+    from components import lesson
+    from components.text import say
+    from experiments import linear
+
+    with lesson.page("five_pixels") as said:
+        with lesson.part():
+            st.button(say("Find five pixels that score exactly 794"), type="primary", on_click=_find)
+            _pixels()
+        with lesson.part():
+            counted = linear.census()
+            facts = {name: f"{value:,}" for name, value in counted._asdict().items()} | {
+                "edge": linear.edge(),
+                "one_in": f"{counted.pictures / counted.certain:,.0f}",
+                "share_one": f"{counted.one / counted.pictures:.1%}",
+                "share_unsure": f"{counted.unsure / counted.pictures:.2%}",
+                "short": f"{-linear.CERTAIN / 2.302585093:.1f}",
+            }
+            st.markdown(said["hundred"].format(**facts))
+        with lesson.part():
+            st.markdown(said["ten"])
+            _ten()
+            lesson.source(say("Karpathy, Breaking Linear Classifiers on ImageNet"), KARPATHY)
+
+
+def _find() -> None:
+    """Put five pixels that score 794 into the sliders; the next press finds others."""
+    from experiments import linear
+
+    seed = st.session_state.get("five.seed", -1) + 1
+    st.session_state["five.seed"], found = seed, linear.find(seed)
+    st.session_state["five.draws"] = found.draws
+    for index, level in enumerate(found.pixels):
+        st.session_state[f"five.{index}"] = level
+
+
+def _pixels() -> None:
+    """Show the sliders with their pixels, the sum, and where it lies on the curve."""
+    from components.text import say
+    from experiments import linear
+
+    left, right = st.columns([1, 1], gap="large")
+    levels = []
+    with left, st.container(key="five", gap="small"):
+        for index, (weight, first) in enumerate(zip(linear.WEIGHTS, FIRST, strict=True)):
+            st.session_state.setdefault(f"five.{index}", first)
+            words = say("Pixel {number}, weight {weight}", number=index + 1, weight=_signed(weight))
+            levels.append(st.slider(words, 0, 255, key=f"five.{index}"))
+    with right:
+        _swatches(levels)
+        score = int(linear.score(levels))
+        products = zip(linear.WEIGHTS, levels, strict=True)
+        sum_ = " ".join(f"{_signed(w, plus=i > 0)} · {x}" for i, (w, x) in enumerate(products))
+        st.markdown(f"{sum_} = **{_signed(score)}**")
+        _curve(score)
+
+
+def _swatches(levels: list[int]) -> None:
+    """Show the five pixels as a picture of five squares."""
+    from components.text import say
+
+    squares = "".join(f'<span style="background: rgb({v}, {v}, {v})"></span>' for v in levels)
+    alt = say("Five grey squares: levels {levels}", levels=", ".join(map(str, levels)))
+    st.html(f'<div class="swatches" role="img" aria-label="{alt}">{squares}</div>')
+
+
+def _curve(score: int) -> None:
+    """Draw the logistic curve wide enough to hold ``score``, and the point on it."""
+    from components import plots
+    from components.odds import percent
+    from components.text import say
+    from experiments.linear import logistic
+
+    p = logistic(score)
+    st.markdown(say("The network says **raccoon**, {share}", share=percent(p)))
+    if logistic(score) == 1:
+        st.caption(say("Not rounded: 1/(1+e^−t) is 1 here to the last digit that the computer keeps."))
+    wide = max(12.0, 1.15 * abs(score))
+    places = sorted({*(wide * i / 100 for i in range(-100, 101)), *(i / 2 for i in range(-24, 25))})
+    series = [plots.Series("S(t)", places, [logistic(t) for t in places])]
+    alt = say(
+        "The logistic curve S(t), and on it the score {score}: {share}.",
+        score=_signed(score),
+        share=percent(p),
+    )
+    axes = (say("score t"), say("probability"))
+    plots.lines(series, *axes, alt=alt, key="five", percent=True, height=230, dots=[(score, p)])
+
+
+def _ten() -> None:
+    """Show Karpathy's ten numbers and the same moved along the weights."""
+    from components.odds import percent
+    from components.text import say
+    from components.verdicts import Cell, beside
+    from experiments import linear
+
+    step = st.slider(
+        say("Step: how much of its weight is added to each number"),
+        0.0,
+        1.0,
+        linear.STEP,
+        0.05,
+        key="five.step",
+    )
+    moved = linear.moved(step)
+    before, after = linear.score(linear.X, linear.W), linear.score(moved, linear.W)
+    rows = {"x": linear.X, "w": linear.W, f"x + {step:g} w": moved}
+    beside(
+        ["", *(str(i + 1) for i in range(10))],
+        [[name, *(Cell(float(v)) for v in row)] for name, row in rows.items()],
+    )
+    said = linear.PUBLISHED if step == linear.STEP else {}
+    beside(
+        ["", say("score"), say("probability")],
+        [
+            ["x", *_pair(before, linear.PUBLISHED["score"], linear.PUBLISHED["p"])],
+            [f"x + {step:g} w", *_pair(after, said.get("moved score"), said.get("moved p"))],
+        ],
+    )
+    words = "No number moves by more than {step}; together they move the score by {sum}, from {p} to {q}."
+    facts = {"step": f"{step:g}", "sum": f"{after - before:g}"}
+    p, q = (percent(linear.logistic(score)) for score in (before, after))
+    st.markdown(say(words, p=p, q=q, **facts))
+
+
+def _pair(score: float, said: float | None, p: float | None) -> list[object]:
+    from components.verdicts import Cell
+    from experiments.linear import logistic
+
+    return [Cell(score, published=said), Cell(logistic(score), published=p)]
+
+
+def _signed(value: int, plus: bool = False) -> str:
+    """Return a number with a true minus sign; ``plus``: also with a plus, and spaces, within a sum."""
+    sign = "−" if value < 0 else "+" if plus else ""
+    return f"{sign}{' ' if plus else ''}{abs(value)}"
