@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from attacks.core import Query, Search
+from attacks.core import Objective, Query, Search
 
 
-def look(x: Tensor) -> Search:
-    """Ask for the logits of ``x`` ``(n, c, h, w)`` once."""
-    yield Query(x, None)
+def look(x: Tensor, objective: Objective | None = None) -> Search:
+    """Ask about ``x`` ``(n, c, h, w)`` once: for its logits, and, with an ``objective``, its gradient."""
+    yield Query(x, objective)

@@ -7,25 +7,9 @@ from typing import Any
 
 import streamlit as st
 
-from components.player import live_version
+from components.loader import facts, loader, place
 
-_PLACE = '<div class="foolscope-place" style="min-height: 480px"></div>'
-
-# Streamlit sends this text again with every message, so it only fetches the real modules.
-_LOADER = """
-export default function ({ data: [data], parentElement }) {
-  const address = new URL(`${data.base}/static/${data.v}/compare.js`, document.baseURI).href;
-  const module = import(address);
-  module.then(({ show }) => show({ data, parentElement })).catch((error) => {
-    console.error(error);
-    const place = parentElement.querySelector(".foolscope-place");
-    if (place) place.textContent = "The live view could not be loaded. Reload the page.";
-  });
-  return () => module.then(({ leave }) => leave(parentElement)).catch(() => {});
-}
-"""
-
-_component = st.components.v2.component("foolscope_compare", html=_PLACE, js=_LOADER)
+_component = st.components.v2.component("foolscope_compare", html=place(480), js=loader("compare"))
 
 
 def compare(
@@ -44,12 +28,5 @@ def compare(
     ``original`` is the picture's class, ``goal`` the target's label or None; ``hint`` is shown while
     there is no run.
     """
-    facts: dict[str, Any] = {
-        "base": base,
-        "v": live_version(),
-        "mode": mode,
-        "runs": list(runs),
-        "hint": hint,
-    }
-    facts |= {"original": original, "goal": goal}
-    _component(key=key, data=[facts])  # in a list, as in `components.player`
+    shown: dict[str, Any] = {"mode": mode, "runs": list(runs), "hint": hint}
+    _component(key=key, data=facts(base, **shown, original=original, goal=goal))

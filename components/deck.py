@@ -14,6 +14,7 @@ STYLE = """<style>
 .st-key-lesson :is([data-testid=stSelectbox], [data-testid=stFileUploader], [data-testid=stExpander],
   [data-testid=stButtonGroup], [data-testid=stNumberInput]) { display: none; }
 .st-key-lesson { max-width: 78rem; zoom: 1.4; padding-bottom: 3rem; }
+.st-key-lesson [data-testid=stPlotlyChart] { zoom: calc(1 / 1.4); }
 .st-key-lesson [data-testid=stMarkdownContainer] > :is(p, ul, ol) { max-width: none; }
 [class*="st-key-part_"] { display: none; }
 .st-key-part_%d { display: flex; }

@@ -6,6 +6,8 @@ import base64
 
 import streamlit as st
 
+from components.text import say
+
 _CSS = """
 .field { display: flex; flex-direction: column; gap: .5rem; width: fit-content; }
 canvas { width: 224px; height: 224px; border-radius: 8px; touch-action: none; cursor: crosshair;
@@ -19,14 +21,19 @@ button { font: inherit; padding: .3rem .8rem; border-radius: 6px; border: 1px so
 # A stroke of two of 28 pixels, softened by the reduction, looks like the digits that networks are trained on.
 _JS = """
 export default function ({ data: [data], parentElement, setTriggerValue }) {
-  if (parentElement.querySelector(".field")) return;
+  const say = (field) => {
+    field.querySelector("canvas").setAttribute("aria-label", data.label);
+    field.querySelector(".clear").textContent = data.clear;
+  };
+  const drawn = parentElement.querySelector(".field");
+  if (drawn) return say(drawn);
   const field = document.createElement("div");
   field.className = "field";
   field.innerHTML = `<canvas width="280" height="280" tabindex="0" role="img"></canvas>
-    <div class="row"><button type="button" class="clear">Clear</button></div>`;
+    <div class="row"><button type="button" class="clear"></button></div>`;
   parentElement.appendChild(field);
   const canvas = field.querySelector("canvas");
-  canvas.setAttribute("aria-label", data.label);
+  say(field);
   const pen = canvas.getContext("2d");
   const clear = () => { pen.fillStyle = "#000"; pen.fillRect(0, 0, 280, 280); };
   clear();
@@ -69,7 +76,7 @@ def drawing(label: str, key: str) -> bytes | None:
     """Show the field, described by ``label``; return the drawing as a PNG of 28 x 28, white on black, right
     after a stroke, else None."""
     # A list, because Streamlit looks for data frames in a bare dict, which imports pandas.
-    result = _component(key=key, data=[{"label": label}], on_drawn_change=lambda: None)
+    result = _component(key=key, data=[{"label": label, "clear": say("Clear")}], on_drawn_change=lambda: None)
     if not result.drawn or not str(result.drawn).startswith(START):
         return None
     return base64.b64decode(str(result.drawn)[len(START) :])

@@ -64,7 +64,7 @@ def _missing() -> None:
             say(
                 "MNIST is not on this server: what you compute here is computed on {small}, and a picture "
                 "that ships may not open. On the server, “python -m experiments --download” fetches it.",
-                small=SMALL,
+                small=say(SMALL),
             )
         )
 

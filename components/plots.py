@@ -35,14 +35,16 @@ def lines(
     key: str,
     log: str = "",
     percent: bool = False,
-    marker: float | None = None,
+    marker: float | Sequence[float] | None = None,
     height: int = 340,
+    room: int = 190,
     dots: Sequence[tuple[float, float]] = (),
 ) -> None:
     """Draw ``series`` over each other; ``x`` and ``y`` name the axes.
 
     ``log``: which of "x", "y" or "xy" are logarithmic. ``percent``: y in [0, 1] is shown in per cent.
-    ``marker``: a place on x where a vertical line stands; ``dots``: points (x, y) that stand out.
+    ``marker``: places on x where a vertical line stands. ``room``: pixels for the names at the lines' ends.
+    ``dots``: points (x, y) that stand out.
     ``alt`` says in words what is to be seen.
     """
     figure = _figure(x, y, height)
@@ -60,10 +62,11 @@ def lines(
     powers: dict[str, Any] = {"type": "log", "dtick": 1, "exponentformat": "power"}
     figure.update_xaxes(**(powers if "x" in log else {"type": "linear"}))
     figure.update_yaxes(
-        **(powers if "y" in log else {"type": "linear"}), tickformat=".0%" if percent else None
+        **(powers if "y" in log else {"type": "linear"}), tickformat=".2~%" if percent else None
     )
-    if marker is not None:
-        figure.add_vline(x=marker, line={"color": "#777777", "width": 1, "dash": "dot"})
+    for place in [marker] if isinstance(marker, int | float) else marker or []:
+        figure.add_vline(x=place, line={"color": "#777777", "width": 1, "dash": "dot"})
+    figure.update_layout(margin={"r": room})
     _show(figure, alt, key)
 
 
@@ -83,7 +86,7 @@ def bars(
     for index, (name, values) in enumerate(groups.items()):
         figure.add_bar(x=list(labels), y=list(values), name=name, marker_color=COLOURS[index])
     figure.update_layout(barmode="group", showlegend=len(groups) > 1)
-    figure.update_yaxes(tickformat=".0%" if percent else None)
+    figure.update_yaxes(tickformat=".2~%" if percent else None)
     _show(figure, alt, key)
 
 

@@ -17,6 +17,7 @@ from pathlib import Path
 from components import reader
 from errors import UnknownName
 
+HAN = "\u2e80-\u9fff\uff00-\uffef"
 FOLDER = Path(__file__).parents[1] / "assets" / "text"
 
 
@@ -31,7 +32,14 @@ def texts(name: str, language: str = "en", folder: Path = FOLDER) -> dict[str, s
     if not path.is_file():
         raise UnknownName.of("lesson", name, [each.stem for each in sorted((folder / "en").glob("*.md"))])
     parts = re.split(r"^# (\w+)\n", path.read_text(encoding="utf-8"), flags=re.MULTILINE)
-    return {key: text.strip() for key, text in zip(parts[1::2], parts[2::2], strict=True)}
+    return {key: _joined(text.strip()) for key, text in zip(parts[1::2], parts[2::2], strict=True)}
+
+
+def _joined(text: str) -> str:
+    """Return ``text`` without the line breaks between Chinese characters, which would show as spaces."""
+    within = rf"(?<=[{HAN}])\n(?=[{HAN}“])|(?<=”)\n(?=[{HAN}])"
+    after_a_stop = r"(?<=[，。；：？！、）])\n(?=[^\s*+>#|\d-])"
+    return re.sub(f"{within}|{after_a_stop}", "", text)
 
 
 @cache

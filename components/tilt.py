@@ -7,7 +7,8 @@ from typing import Any
 
 import streamlit as st
 
-from components.player import live_version
+from components.loader import facts, loader
+from components.text import say
 
 _CSS = """
 .tilt { display: grid; grid-template-columns: 1fr 1fr; gap: 1rem; min-height: 560px;
@@ -34,15 +35,9 @@ _CSS = """
   .strip { grid-template-columns: repeat(3, 1fr); }
 }
 """
+CAPTIONS = ("slider", "plane", "histogram", "curves", "ghost", "w", "x", "xm", "y", "ym")
 
-_LOADER = """
-export default function ({ data: [data], parentElement, setTriggerValue }) {
-  const address = new URL(`${data.base}/static/${data.v}/tilt.js`, document.baseURI).href;
-  import(address).then(({ show }) => show({ data, parentElement, setTriggerValue })).catch(console.error);
-}
-"""
-
-_component = st.components.v2.component("foolscope_tilt", css=_CSS, js=_LOADER)
+_component = st.components.v2.component("foolscope_tilt", css=_CSS, js=loader("tilt"))
 
 
 def tilt(
@@ -56,11 +51,27 @@ def tilt(
     """Show the ``figures`` of the experiment "svm_path" with a slider over lambda.
 
     ``published``: the article's angle (radians), d_adv and errors over the same values of lambda, for a
-    ghost line that can be switched on. ``words``: slider, plane, histogram, curves, ghost, and what the five
-    pictures are (w, x, xm, y, ym). Returns what was just pressed, else None: ``what`` is "point" and
+    ghost line that can be switched on. ``words``: those of `CAPTIONS`, the last five of which say
+    what the pictures are. Returns what was just pressed, else None: ``what`` is "point" and
     ``index`` its number, or ``what`` is a picture and ``index`` that of lambda.
     """
-    facts = {"base": base, "v": live_version(), "figures": dict(figures), "words": dict(words)}
-    listed = [facts | {"published": published}]  # a list, as in `components.player`
-    result = _component(key=key, data=listed, on_picked_change=lambda: None)
+    spoken = {key: str(words[key]) for key in CAPTIONS} | _words()
+    shown = {"figures": dict(figures), "published": published, "words": spoken}
+    result = _component(key=key, data=facts(base, **shown), on_picked_change=lambda: None)
     return dict(result.picked) if result.picked else None
+
+
+def _words() -> dict[str, str]:
+    """Return the words that the drawings themselves hold."""
+    return {
+        "test_error": say("test error"),
+        "train_error": say("training error"),
+        "d_adv": say("adversarial distance"),
+        "angle": say("angle"),
+        "wrong": say("wrong side"),
+        "right": say("right side"),
+        "strength": say("Strength of the regularisation"),
+        "plane_alt": say("The images of both digits in the plane in which the boundary tilts"),
+        "histogram_alt": say("How far the images are from the boundary, under the loss"),
+        "curves_alt": say("Errors, adversarial distance and angle over lambda"),
+    }

@@ -7,7 +7,7 @@ from typing import Any
 
 import streamlit as st
 
-from components.player import live_version
+from components.loader import facts, loader
 
 _CSS = """
 .toy { display: grid; grid-template-columns: 1.2fr 1fr; gap: 1rem; min-height: 420px;
@@ -22,20 +22,15 @@ _CSS = """
 @media (max-width: 640px) { .toy { grid-template-columns: 1fr; } }
 """
 
-_LOADER = """
-export default function ({ data: [data], parentElement }) {
-  const address = new URL(`${data.base}/static/${data.v}/toy.js`, document.baseURI).href;
-  import(address).then(({ show }) => show({ data, parentElement })).catch(console.error);
-}
-"""
+CAPTIONS = ("slider", "plane", "x", "xp", "xm")
 
-_component = st.components.v2.component("foolscope_toy", css=_CSS, js=_LOADER)
+_component = st.components.v2.component("foolscope_toy", css=_CSS, js=loader("toy"))
 
 
 def toy(*, base: str, figures: Mapping[str, Any], words: Mapping[str, str], key: str) -> None:
     """Show the geometry of the experiment "toy" with a slider over the angle.
 
-    ``words``: slider, plane, and what the three pictures are (x, xp, xm).
+    ``words``: those of `CAPTIONS`, the last three of which say what the pictures are.
     """
-    facts = {"base": base, "v": live_version(), "figures": {"geometry": figures["geometry"]}}
-    _component(key=key, data=[facts | {"words": dict(words)}])  # a list, as in `components.player`
+    spoken = {each: words[each] for each in CAPTIONS}
+    _component(key=key, data=facts(base, figures={"geometry": figures["geometry"]}, words=spoken))

@@ -7,13 +7,14 @@ from typing import Any
 import streamlit as st
 
 import experiments
+from components.text import say
 from errors import FoolscopeError
 from experiments.core import Progress, walk
 from experiments.data import source
 from experiments.store import Store, cache
 
 
-def result(name: str, words: str = "Compute it here", **settings: Any) -> dict[str, Any]:
+def result(name: str, words: str, **settings: Any) -> dict[str, Any]:
     """Show where the result of the experiment ``name`` comes from and a button ``words`` that computes it
     anew with ``settings``, with its progress; return the result to show.
 
@@ -37,7 +38,9 @@ def shipped(name: str) -> dict[str, Any]:
     """Return the result that ships; where there is none, say so and end the page."""
     found = experiments.shipped(name)
     if found is None:
-        st.error(f"Expected assets/results/{name}.json; python -m experiments {name} writes it.")
+        st.error(
+            say("Expected assets/results/{name}.json; python -m experiments {name} writes it.", name=name)
+        )
         st.stop()
     return found
 
@@ -63,17 +66,22 @@ def computed(name: str, **settings: Any) -> dict[str, Any]:
 def _computed(name: str, settings: dict[str, Any]) -> dict[str, Any] | None:
     try:
         experiment = experiments.get(name)(**settings)
-        bar = st.progress(0.0, "Starting…")
+        bar = st.progress(0.0, say("Starting…"))
         for each in walk(experiment, Store(cache())):
             if not isinstance(each, Progress):
                 return each
-            bar.progress(each.done / each.total, f"{each.done} of {each.total}: {each.piece}")
+            at = {"done": each.done, "total": each.total, "piece": each.piece}
+            bar.progress(each.done / each.total, say("{done} of {total}: {piece}", **at))
     except FoolscopeError as error:
         st.error(str(error))
     return None
 
 
 def _origin(shown: dict[str, Any], live: bool) -> str:
-    where = "Computed here just now" if live else "Ships with the program"
-    data = f", on {source()}" if live else ""
-    return f"{where}{data}: n = {shown['n']:,}, seed {shown['seed']}, {shown['seconds']:,.0f} s of work."
+    facts = {"n": f"{shown['n']:,}", "seed": shown["seed"], "seconds": f"{shown['seconds']:,.0f}"}
+    if not live:
+        return say("Ships with the program: n = {n}, seed {seed}, {seconds} s of work.", **facts)
+    words = "Computed here just now, on {data}: n = {n}, seed {seed}, {seconds} s of work."
+    own = shown["figures"].get("on") or shown.get("data")
+    data = own if isinstance(own, str) else source()
+    return say(words, data=say(data), **facts)

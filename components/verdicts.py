@@ -8,26 +8,7 @@ from typing import Any, NamedTuple
 
 import streamlit as st
 
-CSS = """<style>
-.claims { list-style: none; padding: 0; margin: 0 0 1rem; }
-.claims li { padding: .2rem 0 .2rem 1.8rem; position: relative; }
-.claims li::before { position: absolute; left: .2rem; font-weight: 700; }
-.claims .holds::before { content: "✓"; color: #15803d; }
-.claims .fails::before { content: "✗"; color: var(--st-primary-color); }
-.beside { overflow-x: auto; }
-.beside table { border-collapse: collapse; font-variant-numeric: tabular-nums; width: 100%; }
-.beside th, .beside td { padding: .3rem .6rem; border-bottom: 1px solid var(--st-border-color);
-  text-align: right; white-space: nowrap; font-weight: 400; }
-.beside thead th { font-size: .85rem; opacity: .8; border-bottom-width: 2px; }
-.beside th:first-child, .beside td:first-child { text-align: left; }
-.beside small { opacity: .7; }
-.beside .many { font-size: .85rem; }
-.beside .many th, .beside .many td { padding: .25rem .35rem; }
-.beside .many thead th, .beside .many tbody th { white-space: normal; }
-.beside .agrees { background: color-mix(in srgb, #0072b2 14%, transparent); }
-.beside .differs { background: color-mix(in srgb, #e69f00 22%, transparent); }
-.beside a { color: inherit; text-decoration-style: dotted; text-underline-offset: 3px; }
-</style>"""
+from components.text import say
 
 
 class Cell(NamedTuple):
@@ -60,14 +41,15 @@ def cell(figure: Mapping[str, Any], **facts: Any) -> Cell:
 
 
 def claims(found: Mapping[str, bool]) -> None:
-    """Show each claim with a tick where this run bears it out and a cross where it does not."""
-    items = [
-        f'<li class="{"holds" if holds else "fails"}"><span class="sr">{"Holds" if holds else "Fails"}: '
-        f"</span>{html.escape(claim)}</li>"
-        for claim, holds in found.items()
-    ]
-    hidden = "<style>.sr { position: absolute; width: 1px; height: 1px; overflow: hidden; }</style>"
-    st.html(f'{CSS}{hidden}<ul class="claims">{"".join(items)}</ul>')
+    """Show each claim, in the reader's language, with a tick where this run bears it out and a cross where
+    it does not."""
+    items = "".join(_claim(say(claim), holds) for claim, holds in found.items())
+    st.html(f'<ul class="claims">{items}</ul>')
+
+
+def _claim(words: str, holds: bool) -> str:
+    kind, verdict = ("holds", say("Holds")) if holds else ("fails", say("Fails"))
+    return f'<li class="{kind}"><span class="sr">{verdict}: </span>{html.escape(words)}</li>'
 
 
 def beside(head: Sequence[str], rows: Sequence[Sequence[str | Cell]]) -> None:
@@ -80,11 +62,13 @@ def beside(head: Sequence[str], rows: Sequence[Sequence[str | Cell]]) -> None:
     body = "".join(f"<tr>{''.join(_td(each, many) for each in row)}</tr>" for row in rows)
     kind = ' class="many"' if many else ""
     table = f"<table{kind}><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table>"
-    st.html(f'{CSS}<div class="beside">{table}</div>')
+    st.html(f'<div class="beside">{table}</div>')
     if any(isinstance(each, Cell) and each.published is not None for row in rows for each in row):
         st.caption(
-            "Large: this run, with its 95 % interval. Small: = the paper's number lies in the interval or "
-            "within 20 %, ≠ it does not; “recalled” where it could not be read in the paper itself."
+            say(
+                "Large: this run, with its 95 % interval. Small: = the paper's number lies in the interval "
+                "or within 20 %, ≠ it does not; “recalled” where it could not be read in the paper itself."
+            )
         )
 
 
@@ -99,15 +83,17 @@ def _td(each: str | Cell, many: bool) -> str:
         number = f'<a href="{html.escape(each.href)}" target="_self">{number}</a>'
     if each.published is None:
         return f"<td>{number}</td>"
-    word = "recalled " if each.recalled else ""
+    published = _number(each, each.published)
+    if each.recalled:
+        published = say("recalled {number}", number=published)
     sign, kind = ("=", "agrees") if each.agrees else ("≠", "differs")
-    said = f"<br><small>{sign} {word}{_number(each, each.published)}</small>"
+    said = f"<br><small>{sign} {published}</small>"
     return f'<td class="{kind}">{number}{said}</td>'
 
 
 def _interval(each: Cell, low: float, high: float, many: bool) -> str:
-    ends = (_number(each._replace(unit="") if many else each, value) for value in (low, high))
-    return ("–" if many else " to ").join(ends)
+    first, last = (_number(each._replace(unit="") if many else each, value) for value in (low, high))
+    return f"{first}–{last}" if many else say("{low} to {high}", low=first, high=last)
 
 
 def _number(each: Cell, value: float) -> str:

@@ -6,6 +6,7 @@ import base64
 import html
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 from torch import Tensor
 
 from components.cast import Cast, picture_title
@@ -16,6 +17,11 @@ from engine.images import samples
 from engine.recipe import Recipe
 
 
+def row(key: str) -> DeltaGenerator:
+    """Return a container whose pictures stand beside each other, on a phone too."""
+    return st.container(horizontal=True, key=f"pictures_{key}")
+
+
 def see(engine: Engine, playing: Cast) -> Tensor:
     """Return what the network sees of the picture: ``(c, size, size)`` in [0, 1]."""
     return engine.see(Recipe(playing.model, playing.image, "bim"))
@@ -24,7 +30,7 @@ def see(engine: Engine, playing: Cast) -> Tensor:
 def seen(engine: Engine, playing: Cast, caption: str = "", credit: str = "") -> None:
     """Show what the network sees of the picture."""
     sample = samples().get(playing.image)
-    alt = sample.alt if sample else picture_title(playing.image)
+    alt = say(sample.alt) if sample else picture_title(playing.image)
     picture(see(engine, playing), alt, caption, credit)
 
 

@@ -24,7 +24,7 @@ from PIL import Image
 from torch import Tensor
 
 import models
-from attacks.core import Criterion, Evaluation, Query, Search
+from attacks.core import Criterion, Evaluation, Objective, Query, Search
 from attacks.mask import masked
 from attacks.probes import look
 from engine.batch import check, evaluate
@@ -146,17 +146,23 @@ class Engine:
 
     def ask(self, model: str, x: Tensor) -> Tensor:
         """Return the logits ``(n, classes)`` of pictures ``(n, c, h, w)`` in [0, 1], on the CPU."""
-        answer: Future[Tensor] = Future()
+        return self.inquire(model, x).logits
+
+    def inquire(self, model: str, x: Tensor, objective: Objective | None = None) -> Evaluation:
+        """Return the answer to one query about pictures ``(n, c, h, w)`` in [0, 1], on the CPU: with an
+        ``objective`` of the logits also its values and its gradient."""
+        answer: Future[Evaluation] = Future()
 
         def receive(_: Query, evaluation: Evaluation) -> None:
-            answer.set_result(evaluation.logits.float().cpu())
+            parts = (None if part is None else part.float().cpu() for part in evaluation)
+            answer.set_result(Evaluation(*parts))  # type: ignore[arg-type]  # logits are never None
 
         def done(_: str | None, error: Exception | None) -> None:
             if error:
                 answer.set_exception(error)
 
         key = f"look-{next(self._numbers)}"
-        self._start(Job(key, self.model(model), look(x.to(self.device)), receive, done))
+        self._start(Job(key, self.model(model), look(x.to(self.device), objective), receive, done))
         return answer.result()
 
     def submit(self, recipe: Recipe, paused: bool = False) -> Run:

@@ -68,13 +68,14 @@ class Confusion(OfNetworks):
     def figures(self, done: Mapping[str, JSON]) -> dict[str, JSON]:
         """Return, for each network and family, where its photos land and how far that is."""
         return {
+            "on": "photos of each family",
             "networks": {
                 name: {
                     family: family_figures(name, family, done[f"{name} | {family}"])
                     for family in kin.families(models.card(name))
                 }
                 for name in self.named()
-            }
+            },
         }
 
     def claims(self, figures: Mapping[str, JSON]) -> dict[str, bool]:

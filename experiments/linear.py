@@ -102,3 +102,9 @@ def moved(step: float) -> tuple[float, ...]:
 def tipping() -> float:
     """Return the step at which Karpathy's score is 0 and the probability one half."""
     return -score(X, W) / score(W, W)
+
+
+def signed(value: int, plus: bool = False) -> str:
+    """Return a number with a true minus sign; ``plus``: also with a plus, and a space, within a sum."""
+    sign = "−" if value < 0 else "+" if plus else ""
+    return f"{sign}{' ' if plus else ''}{abs(value)}"

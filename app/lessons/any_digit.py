@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import streamlit as st
 
 from app.subject import wake
+from components.text import say
 
 if TYPE_CHECKING:
     from components.tiles import Tile
@@ -21,15 +22,18 @@ def render() -> None:
     from components.tiles import tiles
 
     with lesson.page("any_digit") as said:
-        _own(said["draw"])
-        st.subheader("The whole grid", anchor=False)
-        st.markdown(said["grid"])
-        seed = st.session_state.get("any_digit.seed", 0)
-        result = trial.result("grid", "Other digits", seed=seed + 1)
-        st.session_state["any_digit.seed"] = result["seed"]
-        tiles(_grid(result))
-        verdicts.claims(result["claims"])
-        lesson.source("Szegedy et al. 2013, section 4", "https://arxiv.org/abs/1312.6199")
+        with lesson.part():
+            _own(said["draw"])
+        with lesson.part():
+            st.subheader(say("The whole grid"), anchor=False)
+            st.markdown(said["grid"])
+            seed = st.session_state.get("any_digit.seed", 0)
+            result = trial.result("grid", say("Other digits"), seed=seed + 1)
+            st.session_state["any_digit.seed"] = result["seed"]
+            tiles(_grid(result))
+        with lesson.part():
+            verdicts.claims(result["claims"])
+            lesson.source(say("Szegedy et al. 2013, section 4"), "https://arxiv.org/abs/1312.6199")
 
 
 def _own(hint: str) -> None:
@@ -42,35 +46,47 @@ def _own(hint: str) -> None:
 
     left, right = st.columns([1, 2], gap="large", vertical_alignment="top")
     with left:
-        drawn = drawing("A black field: draw a white digit in it", key="drawing")
-        first = DIGIT_NETWORKS.index("fc100")
-        model = st.selectbox("Network", DIGIT_NETWORKS, first, lambda m: card(m).title, key="any_digit.model")
+        drawn = drawing(say("A black field: draw a white digit in it"), key="drawing")
+        nets, first = DIGIT_NETWORKS, DIGIT_NETWORKS.index("fc100")
+        model = st.selectbox(say("Network"), nets, first, lambda m: card(m).title, key="any_digit.model")
     if drawn:
         st.session_state["any_digit.drawn"] = service.engine().uploads.add(drawn, "drawing.png")
     token = st.session_state.get("any_digit.drawn", "seven")
     with right:
         st.markdown(hint)
-        seen, rows = _turned(token, model)
-        st.markdown(f"**The network reads {seen}.** Taken to each of the ten classes:")
+        read, rows = _tiles(token, model)
+        st.markdown(say("**The network reads {read}.** Taken to each of the ten classes:", read=read))
         tiles(rows)
-        st.caption("Under each: the size of the change. Press one to watch it happen in the playground.")
+        st.caption(say("Under each: the size of the change. Press one to watch it happen in the playground."))
 
 
-def _turned(token: str, model: str) -> tuple[str, list[list[Tile]]]:
-    from app import service
+def _tiles(token: str, model: str) -> tuple[str, list[list[Tile]]]:
+    """Return what the network reads, and the picture taken to each class: two rows of five."""
     from components import lesson
     from components.tiles import Tile
+
+    read, cells = _turned(token, model)
+    made = []
+    for target, cell in enumerate(cells):
+        alt = say("The drawing, changed until the network reads {target}", target=target)
+        caption, href = f"{target}: {cell['distortion']:.2g}", lesson.digit(model, token, target)
+        made.append(Tile(cell["picture"], alt, caption, href, cell["distortion"] == 0))
+    return read, [made[:5], made[5:]]
+
+
+def _turned(token: str, model: str) -> tuple[str, list[dict[str, Any]]]:
+    """Return what ``model`` reads in the picture and the ten attacks on it; computed once for each two."""
+    from app import service
     from engine.recipe import Recipe
     from experiments.grid import row
 
-    engine = service.engine()
-    seen = engine.classify(model, token)[0]
-    made = []
-    for target, cell in enumerate(row(model, engine.see(Recipe(model, token, "lbfgs"))[None])):
-        alt = f"The drawing, changed until the network reads {target}"
-        caption, href = f"{target}: {cell['distortion']:.2g}", lesson.digit(model, token, target)
-        made.append(Tile(cell["picture"], alt, caption, href, cell["distortion"] == 0))
-    return f"{seen.label} ({seen.probability:.0%})", [made[:5], made[5:]]
+    key, engine = f"any_digit.turned.{token}.{model}", service.engine()
+    if key not in st.session_state:
+        seen = engine.classify(model, token)[0]
+        cells = row(model, engine.see(Recipe(model, token, "lbfgs"))[None])
+        st.session_state[key] = f"{seen.label} ({seen.probability:.0%})", cells
+    found: tuple[str, list[dict[str, Any]]] = st.session_state[key]
+    return found
 
 
 def _grid(result: dict[str, Any]) -> list[list[Tile | str]]:
@@ -82,9 +98,12 @@ def _grid(result: dict[str, Any]) -> list[list[Tile | str]]:
     for digit, line in enumerate(result["figures"]["rows"]):
         image, tiles = f"digit:test:{line['index']}", []
         for target, cell in enumerate(line["cells"]):
-            alt = f"A {digit} that is read as {target}, changed by {cell['distortion']:.2g}"
+            size = f"{cell['distortion']:.2g}"
+            alt = say(
+                "A {digit} that is read as {target}, changed by {size}", digit=digit, target=target, size=size
+            )
             href = "" if target == digit else lesson.digit(model, image, target)
-            caption = f"{cell['distortion']:.2g}" if cell["distortion"] else "as it is"
+            caption = size if cell["distortion"] else say("as it is")
             tiles.append(Tile(cell["picture"], alt, caption, href, target == digit))
         rows.append([str(digit), *tiles])
     return rows

@@ -7,61 +7,50 @@ from typing import Any
 import streamlit as st
 
 from app.subject import wake
+from components.text import say
 
 LAB, ORDER = "Tilting boundary", 260
+URL = "https://arxiv.org/abs/1806.11186"
+PERCENT: dict[str, Any] = {"scale": 100, "unit": " %"}
+SMALL = {"n": 1000, "attacked": 100, "random_n": 100, "random_epochs": 20, "l1_n": 500, "l1_epochs": 2}
 
 
 def render() -> None:
     """Draw the lesson."""
     wake()
-    from components import lesson, plots, trial, verdicts
-    from models import card
+    from components import lesson, trial, verdicts
 
     with lesson.page("calibration") as said:
-        small = {
-            "n": 1000,
-            "attacked": 100,
-            "random_n": 100,
-            "random_epochs": 20,
-            "l1_n": 500,
-            "l1_epochs": 2,
-        }
-        result = trial.result("calibration", "Compute it on 1,000 digits", **small)
-        figures, networks = result["figures"], result["figures"]["networks"]
-        name = st.segmented_control(
-            "Network", list(networks), format_func=lambda n: card(n).title, key="calibration.network",
-            default="lenet_low" if "lenet_low" in networks else next(iter(networks)), required=True,
-        )  # fmt: skip
-        _reliability(networks[str(name)], said["reliability"])
-        head = [
-            "Network",
-            "Error",
-            "Calibration error",
-            "Likeliest temperature",
-            "then",
-            "Scores of exactly 1",
-        ]
-        verdicts.beside(head, [_row(card(n).title, each) for n, each in networks.items()])
-        st.markdown(said["step"])
-        series = [_step(card(n).title, each, figures["epsilons"]) for n, each in networks.items()]
-        axes = ("largest change", "read wrongly")
-        alt = "Share of digits read wrongly after one step, over its size."
-        plots.lines(series, *axes, alt=alt, key="calibration.step", percent=True)
-        st.markdown(said["labels"])
-        lots = [
-            plots.Series(card(n).title, list(range(1, len(each["errors"]) + 1)), each["errors"])
-            for n, each in figures["labels_by_lot"].items()
-        ]
-        alt = "Training error on labels drawn by lot, by pass."
-        plots.lines(lots, "passes", "not learnt", alt=alt, key="calibration.lots", percent=True)
-        st.markdown(said["l1"])
-        verdicts.beside(["Penalty", "Training error", "Test error"], [_penalty(e) for e in figures["l1"]])
-        verdicts.claims(result["claims"])
-        lesson.source("Tanay & Griffin 2018, the section on under-regularisation", URL)
+        with lesson.part():
+            result = trial.result("calibration", say("Compute it on 1,000 digits"), **SMALL)
+            figures, networks = result["figures"], result["figures"]["networks"]
+            _reliability(networks[_chosen(list(networks))], said["reliability"])
+            _errors(networks)
+        with lesson.part():
+            st.markdown(said["step"])
+            _step(networks, figures["epsilons"])
+        with lesson.part():
+            st.markdown(said["labels"])
+            _lots(figures["labels_by_lot"])
+        with lesson.part():
+            st.markdown(said["l1"])
+            head = [say("Penalty"), say("Training error"), say("Test error")]
+            verdicts.beside(head, [_penalty(each) for each in figures["l1"]])
+            verdicts.claims(result["claims"])
+            lesson.source(say("Tanay & Griffin 2018, the section on under-regularisation"), URL)
 
 
-URL = "https://arxiv.org/abs/1806.11186"
-PERCENT: dict[str, Any] = {"scale": 100, "unit": " %"}
+def _chosen(names: list[str]) -> str:
+    """Let the reader choose a network."""
+    from models import card
+
+    first = "lenet_low" if "lenet_low" in names else names[0]
+    return str(
+        st.segmented_control(
+            say("Network"), names, format_func=lambda n: card(n).title, key="calibration.network",
+            default=first, required=True,
+        )
+    )  # fmt: skip
 
 
 def _reliability(network: dict[str, Any], words: str) -> None:
@@ -71,40 +60,67 @@ def _reliability(network: dict[str, Any], words: str) -> None:
     grid = network["temperatures"]
     nearest = min(range(len(grid)), key=lambda i: abs(grid[i]["temperature"] - 1))
     index = st.select_slider(
-        "Temperature", list(range(len(grid))), value=nearest, key="calibration.temperature",
+        say("Temperature"), list(range(len(grid))), value=nearest, key="calibration.temperature",
         format_func=lambda i: f"{grid[i]['temperature']:.3g}",
     )  # fmt: skip
     at = grid[index]
     filled = [i for i, count in enumerate(at["counts"]) if count]
     sure, right = [at["scores"][i] for i in filled], [at["right"][i] for i in filled]
     series = [
-        plots.Series("as right as sure", [0.0, 1.0], [0.0, 1.0], dash="dot", colour=6),
-        plots.Series("this network", sure, right, colour=1),
+        plots.Series(say("as right as sure"), [0.0, 1.0], [0.0, 1.0], dash="dot", colour=6),
+        plots.Series(say("this network"), sure, right, colour=1),
     ]
-    alt = f"At temperature {at['temperature']:.3g} the calibration error is {at['ece']:.2%}."
+    facts = {"temperature": f"{at['temperature']:.3g}", "error": f"{at['ece']:.2%}"}
+    alt = say("At temperature {temperature} the calibration error is {error}.", **facts)
     st.markdown(words)
-    plots.lines(series, "how sure", "how often right", alt=alt, key="reliability", percent=True)
+    axes = say("how sure"), say("how often right")
+    plots.lines(series, *axes, alt=alt, key="reliability", percent=True)
+
+
+def _errors(networks: dict[str, Any]) -> None:
+    """Show how wrong and how badly calibrated each network is, before and after."""
+    from components import verdicts
+    from models import card
+
+    words = say("Network"), say("Error"), say("Calibration error"), say("Likeliest temperature")
+    head = [*words, say("then"), say("Scores of exactly 1")]
+    verdicts.beside(head, [_row(card(name).title, each) for name, each in networks.items()])
 
 
 def _row(title: str, each: dict[str, Any]) -> list[Any]:
     from components.verdicts import Cell, cell
 
-    return [
-        title,
-        cell(each["error"], **PERCENT),
-        cell(each["ece"], **PERCENT),
-        Cell(each["likeliest"]),
-        cell(each["ece_at_likeliest"], **PERCENT),
-        cell(each["saturated"], **PERCENT),
+    error, ece = cell(each["error"], **PERCENT), cell(each["ece"], **PERCENT)
+    then, saturated = cell(each["ece_at_likeliest"], **PERCENT), cell(each["saturated"], **PERCENT)
+    return [title, error, ece, Cell(each["likeliest"]), then, saturated]
+
+
+def _step(networks: dict[str, Any], epsilons: list[float]) -> None:
+    """Draw how many digits one step of growing size fools."""
+    from components import plots
+    from models import card
+
+    series = []
+    for name, each in networks.items():
+        rows = each["step"]["own"]
+        middle, low, high = ([float(row[key]) for row in rows] for key in ("value", "low", "high"))
+        series.append(plots.Series(card(name).title, epsilons, middle, low, high))
+    alt = say("Share of digits read wrongly after one step, over its size.")
+    axes = say("largest change"), say("read wrongly")
+    plots.lines(series, *axes, alt=alt, key="calibration.step", percent=True)
+
+
+def _lots(lots: dict[str, Any]) -> None:
+    """Draw how labels that were drawn by lot are learnt."""
+    from components import plots
+    from models import card
+
+    series = [
+        plots.Series(card(name).title, list(range(1, len(each["errors"]) + 1)), each["errors"])
+        for name, each in lots.items()
     ]
-
-
-def _step(title: str, each: dict[str, Any], epsilons: list[float]) -> Any:
-    from components.plots import Series
-
-    rows = each["step"]["own"]
-    middle, low, high = ([float(row[key]) for row in rows] for key in ("value", "low", "high"))
-    return Series(title, epsilons, middle, low, high)
+    alt = say("Training error on labels drawn by lot, by pass.")
+    plots.lines(series, say("passes"), say("not learnt"), alt=alt, key="calibration.lots", percent=True)
 
 
 def _penalty(each: dict[str, Any]) -> list[Any]:

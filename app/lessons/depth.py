@@ -7,42 +7,62 @@ from typing import Any
 import streamlit as st
 
 from app.subject import wake
+from components.text import say
 
 LAB, ORDER = "Tilting boundary", 240
 URL = "https://arxiv.org/abs/1806.11186"
+SMALL = {"n": 500, "epochs": 3, "repeats": 2}
 
 
 def render() -> None:
     """Draw the lesson."""
     wake()
-    from components import lesson, plots, trial, verdicts
+    from components import lesson, trial, verdicts
 
     with lesson.page("depth") as said:
-        small = {"n": 500, "epochs": 3, "repeats": 2}
-        result = trial.result("depth", "Train them here, on 500 digits of each", **small)
-        figures = result["figures"]
-        decays, depths = figures["decays"], figures["depths"]
-        st.markdown(said["distance"])
-        series = [plots.Series(f"{depth} layers", decays, *_band(each)) for depth, each in depths.items()]
-        alt = "Distance of the nearest boundary over weight decay, for each depth."
-        plots.lines(series, "weight decay", "distance (l2)", alt=alt, key="depth")
-        head = ["Layers", *(f"decay {decay:g}" for decay in decays)]
-        for words, key in (("Test error", "test_error"), ("Length of the gradient", "gradient")):
-            st.markdown(f"**{words}**")
-            verdicts.beside(head, [_row(depth, each[key], key) for depth, each in depths.items()])
-        st.markdown(said["best"])
-        gains = [[depth, *_gains(each, decays)] for depth, each in depths.items()]
-        verdicts.beside(["Layers", "At decay", "Times farther", "As the linear view has it"], gains)
-        verdicts.claims(result["claims"])
-        lesson.source("Tanay & Griffin 2018, sections on two-layer networks and the general case", URL)
+        with lesson.part():
+            result = trial.result("depth", say("Train them here, on 500 digits of each"), **SMALL)
+            decays, depths = result["figures"]["decays"], result["figures"]["depths"]
+            st.markdown(said["distance"])
+            _distances(decays, depths)
+        with lesson.part():
+            _tables(decays, depths)
+        with lesson.part():
+            st.markdown(said["best"])
+            gains = [[depth, *_gains(each, decays)] for depth, each in depths.items()]
+            head = [say("Layers"), say("At decay"), say("Times farther"), say("As the linear view has it")]
+            verdicts.beside(head, gains)
+            verdicts.claims(result["claims"])
+            cited = say("Tanay & Griffin 2018, sections on two-layer networks and the general case")
+            lesson.source(cited, URL)
 
 
-def _band(each: dict[str, Any]) -> tuple[list[float], list[float], list[float]]:
-    """Return the distances that an attack found, with their intervals."""
-    rows = each["attacked"]
+def _distances(decays: list[float], depths: dict[str, Any]) -> None:
+    """Draw the distances that an attack found, with their intervals."""
+    from components import plots
+
+    series = [
+        plots.Series(say("{depth} layers", depth=depth), decays, *_band(each["attacked"]))
+        for depth, each in depths.items()
+    ]
+    alt = say("Distance of the nearest boundary over weight decay, for each depth.")
+    plots.lines(series, say("weight decay"), say("distance (l2)"), alt=alt, key="depth")
+
+
+def _band(rows: list[dict[str, Any]]) -> tuple[list[float], list[float], list[float]]:
     low = [row["value"] if row["low"] is None else row["low"] for row in rows]
     high = [row["value"] if row["high"] is None else row["high"] for row in rows]
     return [row["value"] for row in rows], low, high
+
+
+def _tables(decays: list[float], depths: dict[str, Any]) -> None:
+    """Show errors and gradients under each decay."""
+    from components import verdicts
+
+    head = [say("Layers"), *(say("decay {decay}", decay=f"{decay:g}") for decay in decays)]
+    for words, key in ((say("Test error"), "test_error"), (say("Length of the gradient"), "gradient")):
+        st.markdown(f"**{words}**")
+        verdicts.beside(head, [_row(depth, each[key], key) for depth, each in depths.items()])
 
 
 def _row(depth: str, figures: list[dict[str, Any]], key: str) -> list[Any]:

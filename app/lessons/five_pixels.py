@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import streamlit as st
 
 from app.subject import wake
@@ -16,26 +18,31 @@ def render() -> None:
     wake()
     from components import lesson
     from components.text import say
-    from experiments import linear
 
     with lesson.page("five_pixels") as said:
         with lesson.part():
             st.button(say("Find five pixels that score exactly 794"), type="primary", on_click=_find)
             _pixels()
         with lesson.part():
-            counted = linear.census()
-            facts = {name: f"{value:,}" for name, value in counted._asdict().items()} | {
-                "edge": linear.edge(),
-                "one_in": f"{counted.pictures / counted.certain:,.0f}",
-                "share_one": f"{counted.one / counted.pictures:.1%}",
-                "share_unsure": f"{counted.unsure / counted.pictures:.2%}",
-                "short": f"{-linear.CERTAIN / 2.302585093:.1f}",
-            }
-            st.markdown(said["hundred"].format(**facts))
+            st.markdown(said["hundred"].format(**_counted()))
         with lesson.part():
             st.markdown(said["ten"])
             _ten()
             lesson.source(say("Karpathy, Breaking Linear Classifiers on ImageNet"), KARPATHY)
+
+
+def _counted() -> dict[str, object]:
+    """Return what the text says of all pictures of five pixels."""
+    from experiments import linear
+
+    counted = linear.census()
+    return {name: f"{value:,}" for name, value in counted._asdict().items()} | {
+        "edge": linear.edge(),
+        "one_in": f"{counted.pictures / counted.certain:,.0f}",
+        "share_one": f"{counted.one / counted.pictures:.1%}",
+        "share_unsure": f"{counted.unsure / counted.pictures:.2%}",
+        "short": f"{-linear.CERTAIN / math.log(10):.1f}",
+    }
 
 
 def _find() -> None:
@@ -59,14 +66,14 @@ def _pixels() -> None:
     with left, st.container(key="five", gap="small"):
         for index, (weight, first) in enumerate(zip(linear.WEIGHTS, FIRST, strict=True)):
             st.session_state.setdefault(f"five.{index}", first)
-            words = say("Pixel {number}, weight {weight}", number=index + 1, weight=_signed(weight))
+            words = say("Pixel {number}, weight {weight}", number=index + 1, weight=linear.signed(weight))
             levels.append(st.slider(words, 0, 255, key=f"five.{index}"))
     with right:
         _swatches(levels)
         score = int(linear.score(levels))
         products = zip(linear.WEIGHTS, levels, strict=True)
-        sum_ = " ".join(f"{_signed(w, plus=i > 0)} · {x}" for i, (w, x) in enumerate(products))
-        st.markdown(f"{sum_} = **{_signed(score)}**")
+        sum_ = " ".join(f"{linear.signed(w, plus=i > 0)} · {x}" for i, (w, x) in enumerate(products))
+        st.markdown(f"{sum_} = **{linear.signed(score)}**")
         _curve(score)
 
 
@@ -84,20 +91,17 @@ def _curve(score: int) -> None:
     from components import plots
     from components.odds import percent
     from components.text import say
-    from experiments.linear import logistic
+    from experiments import linear
 
-    p = logistic(score)
+    p = linear.logistic(score)
     st.markdown(say("The network says **raccoon**, {share}", share=percent(p)))
-    if logistic(score) == 1:
+    if p == 1:
         st.caption(say("Not rounded: 1/(1+e^−t) is 1 here to the last digit that the computer keeps."))
     wide = max(12.0, 1.15 * abs(score))
     places = sorted({*(wide * i / 100 for i in range(-100, 101)), *(i / 2 for i in range(-24, 25))})
-    series = [plots.Series("S(t)", places, [logistic(t) for t in places])]
-    alt = say(
-        "The logistic curve S(t), and on it the score {score}: {share}.",
-        score=_signed(score),
-        share=percent(p),
-    )
+    series = [plots.Series("S(t)", places, [linear.logistic(t) for t in places])]
+    words = "The logistic curve S(t), and on it the score {score}: {share}."
+    alt = say(words, score=linear.signed(score), share=percent(p))
     axes = (say("score t"), say("probability"))
     plots.lines(series, *axes, alt=alt, key="five", percent=True, height=230, dots=[(score, p)])
 
@@ -143,9 +147,3 @@ def _pair(score: float, said: float | None, p: float | None) -> list[object]:
     from experiments.linear import logistic
 
     return [Cell(score, published=said), Cell(logistic(score), published=p)]
-
-
-def _signed(value: int, plus: bool = False) -> str:
-    """Return a number with a true minus sign; ``plus``: also with a plus, and spaces, within a sum."""
-    sign = "−" if value < 0 else "+" if plus else ""
-    return f"{sign}{' ' if plus else ''}{abs(value)}"

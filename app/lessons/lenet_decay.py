@@ -7,44 +7,60 @@ from typing import Any
 import streamlit as st
 
 from app.subject import wake
+from components.text import say
 
 LAB, ORDER = "Tilting boundary", 250
 URL = "https://arxiv.org/abs/1806.11186"
-NAMES = {"lenet_low": "weak decay", "lenet_high": "strong decay"}
-LAYERS = {"conv1": "first convolution", "conv2": "second convolution", "fc1": "first full layer"}
 
 
 def render() -> None:
     """Draw the lesson."""
     wake()
-    from components import lesson, plots, trial, verdicts
+    from components import lesson, trial, verdicts
 
     with lesson.page("lenet_decay") as said:
-        result = trial.result("lenet", "Change other digits here", draws=1, seed=_next())
-        st.session_state["lenet_decay.seed"] = result["seed"]
-        networks = result["figures"]["networks"]
-        head = ["Network", "Test error", "Mean length of the changes", "Temperature"]
-        verdicts.beside(head, [_row(name, each) for name, each in networks.items()])
-        st.markdown(said["errors"])
-        alt = "Training and test error of both networks, by pass."
-        plots.lines(_errors(networks), "passes", "error", alt=alt, key="lenet.errors", percent=True)
-        st.markdown(said["filters"])
-        _filters(networks)
-        st.markdown(said["changes"])
-        for name, each in networks.items():
-            st.markdown(f"**{NAMES[name].capitalize()}**")
-            _changes(name, each["changes"]["shown"])
-        digit = st.select_slider(said["curve"], list(range(10)), key="lenet_decay.digit")
-        alt = f"Probability of {(digit + 1) % 10} on the way from a {digit}, for both networks."
-        plots.lines(
-            _curves(networks, digit), "steps", "probability", alt=alt, key="lenet.curve", percent=True
-        )
-        verdicts.claims(result["claims"])
-        lesson.source("Tanay & Griffin 2018, the section on LeNet", URL)
+        with lesson.part():
+            result = trial.result("lenet", say("Change other digits here"), draws=1, seed=_next())
+            st.session_state["lenet_decay.seed"] = result["seed"]
+            networks = result["figures"]["networks"]
+            _errors(networks, said["errors"])
+        with lesson.part():
+            st.markdown(said["filters"])
+            _filters(networks)
+        with lesson.part():
+            st.markdown(said["changes"])
+            for name, each in networks.items():
+                st.markdown(f"**{_name(name)}**")
+                _changes(name, each["changes"]["shown"])
+        with lesson.part():
+            _curves(networks, said["curve"])
+            verdicts.claims(result["claims"])
+            lesson.source(say("Tanay & Griffin 2018, the section on LeNet"), URL)
+
+
+def _name(network: str) -> str:
+    return {"lenet_low": say("Weak decay"), "lenet_high": say("Strong decay")}[network]
 
 
 def _next() -> int:
     return int(st.session_state.get("lenet_decay.seed", 0)) + 1
+
+
+def _errors(networks: dict[str, Any], words: str) -> None:
+    """Show what each network ended with, and the errors on the way there."""
+    from components import plots, verdicts
+
+    head = [say("Network"), say("Test error"), say("Mean length of the changes"), say("Temperature")]
+    verdicts.beside(head, [_row(name, each) for name, each in networks.items()])
+    st.markdown(words)
+    kinds = (("train", say("training"), "dot"), ("test", say("test"), "solid"))
+    series = [
+        plots.Series(f"{_name(name)}, {kind}", _passes(each), each["curves"][part], dash=dash, colour=colour)
+        for colour, (name, each) in enumerate(networks.items())
+        for part, kind, dash in kinds
+    ]
+    alt = say("Training and test error of both networks, by pass.")
+    plots.lines(series, say("passes"), say("error"), alt=alt, key="lenet.errors", percent=True)
 
 
 def _row(name: str, each: dict[str, Any]) -> list[Any]:
@@ -53,17 +69,7 @@ def _row(name: str, each: dict[str, Any]) -> list[Any]:
     theirs = each["changes"]["published"]["lengths"]
     mean = cell(each["changes"]["mean"], published=sum(theirs) / len(theirs))
     error = cell(each["test_error"], published=each["published_test_error"], scale=100, unit=" %")
-    return [NAMES[name].capitalize(), error, mean, Cell(each["temperature"])]
-
-
-def _errors(networks: dict[str, Any]) -> list[Any]:
-    from components.plots import Series
-
-    return [
-        Series(f"{NAMES[name]}, {part}", _passes(each), each["curves"][part], dash=dash, colour=colour)
-        for colour, (name, each) in enumerate(networks.items())
-        for part, dash in (("train", "dot"), ("test", "solid"))
-    ]
+    return [_name(name), error, mean, Cell(each["temperature"])]
 
 
 def _passes(each: dict[str, Any]) -> list[int]:
@@ -71,17 +77,25 @@ def _passes(each: dict[str, Any]) -> list[int]:
 
 
 def _filters(networks: dict[str, Any]) -> None:
-    style = "<style>.filters img { width: 100%; image-rendering: pixelated; }</style>"
+    layers = {
+        "conv1": say("first convolution"),
+        "conv2": say("second convolution"),
+        "fc1": say("first full layer"),
+    }
     for side, (name, each) in zip(st.columns(2, gap="large"), networks.items(), strict=True):
         with side:
-            st.markdown(f"**{NAMES[name].capitalize()}**")
-            for key, words in LAYERS.items():
-                layer = each["layers"][key]
-                alt = f"Filters of the {words} with {NAMES[name]}"
-                image = f'<img alt="{alt}" src="data:image/png;base64,{layer["sheet"]}">'
-                st.html(f'{style}<div class="filters">{image}</div>')
-                paper = layer["published_rms"]
-                st.caption(f"{words}: root mean square {layer['rms']:.2g} (published {paper:g})")
+            st.markdown(f"**{_name(name)}**")
+            for key, words in layers.items():
+                _sheet(each["layers"][key], words, _name(name))
+
+
+def _sheet(layer: dict[str, Any], words: str, network: str) -> None:
+    """Show the filters of one layer, and how large its weights are."""
+    alt = say("Filters: {network}, {layer}", network=network, layer=words)
+    image = f'<img alt="{alt}" src="data:image/png;base64,{layer["sheet"]}">'
+    st.html(f'<div class="filters">{image}</div>')
+    facts = {"layer": words, "rms": f"{layer['rms']:.2g}", "paper": f"{layer['published_rms']:g}"}
+    st.caption(say("{layer}: root mean square {rms} (published {paper})", **facts))
 
 
 def _changes(name: str, shown: list[dict[str, Any]]) -> None:
@@ -90,19 +104,26 @@ def _changes(name: str, shown: list[dict[str, Any]]) -> None:
 
     rows: list[list[Tile | str]] = [[], [], []]
     for each in shown:
-        pair = f"{each['digit']} to {each['target']}"
+        pair = {"digit": each["digit"], "target": each["target"]}
         href = lesson.digit(name, f"digit:test:{each['row']}", each["target"], attack="towards")
-        rows[0].append(Tile(each["original"], f"The {each['digit']} as it is", pair))
-        rows[1].append(Tile(each["changed"], f"Changed from {pair}", f"{each['score']:.0%}"))
-        rows[2].append(Tile(each["change"], f"The change from {pair}", f"{each['length']:.2g}", href))
+        words = say("The {digit} as it is", **pair), say("The {digit}, changed into a {target}", **pair)
+        own, changed = (Tile(each[key], alt) for key, alt in zip(("original", "changed"), words, strict=True))
+        rows[0].append(own._replace(caption=f"{each['digit']} → {each['target']}"))
+        rows[1].append(changed._replace(caption=f"{each['score']:.0%}"))
+        alt = say("The change from {digit} to {target}", **pair)
+        rows[2].append(Tile(each["change"], alt, f"{each['length']:.2g}", href))
     tiles(rows)
 
 
-def _curves(networks: dict[str, Any], digit: int) -> list[Any]:
-    from components.plots import Series
+def _curves(networks: dict[str, Any], words: str) -> None:
+    """Let the reader choose a digit; draw how sure each network becomes of the next one."""
+    from components import plots
 
-    found = []
+    digit = st.select_slider(words, list(range(10)), key="lenet_decay.digit")
+    series = []
     for name, each in networks.items():
         curve = each["changes"]["shown"][digit]["curve"]
-        found.append(Series(NAMES[name], [row[0] for row in curve], [row[2] for row in curve]))
-    return found
+        series.append(plots.Series(_name(name), [row[0] for row in curve], [row[2] for row in curve]))
+    pair = {"digit": digit, "target": (digit + 1) % 10}
+    alt = say("Probability of {target} on the way from a {digit}, for both networks.", **pair)
+    plots.lines(series, say("steps"), say("probability"), alt=alt, key="lenet.curve", percent=True)

@@ -7,48 +7,62 @@ from typing import Any
 import streamlit as st
 
 from app.subject import wake
+from components.text import say
 
 LAB, ORDER = "Tilting boundary", 230
 URL = "https://arxiv.org/abs/1806.11186"
-NAMES = {"zero_one": "0-1 loss", "hinge": "hinge loss", "softplus": "softplus loss"}
 
 
 def render() -> None:
     """Draw the lesson."""
     wake()
-    from components import lesson, plots, trial, verdicts
+    from components import lesson, trial, verdicts
 
     with lesson.page("losses") as said:
-        result = trial.result("losses", "Compute it here, on 500 digits of each", n=500)
-        figures = result["figures"]
-        norms = [10**log for log in figures["log_norm"]]
-        st.markdown(said["risk"])
-        series = [plots.Series(NAMES[name], norms, values) for name, values in figures["risk"].items()]
-        alt = "Mean loss over the length of the weights; the dotted line is the length that training chose."
-        own = figures["own_log_norm"]
-        plots.lines(series, *_axes("mean loss"), alt=alt, key="risk", log="xy", marker=own)
-        for part, least, key in (
-            ("large", "d_err", "error distance"),
-            ("small", "d_adv", "adversarial distance"),
-        ):
-            st.markdown(said[part])
-            _limit(part, norms, figures, least, key)
-        verdicts.claims(result["claims"])
-        lesson.source("Tanay & Griffin 2018, the figures on the scaling of losses", URL)
+        with lesson.part():
+            result = trial.result("losses", say("Compute it here, on 500 digits of each"), n=500)
+            figures = result["figures"]
+            norms = [10**log for log in figures["log_norm"]]
+            st.markdown(said["risk"])
+            _risk(norms, figures)
+        with lesson.part():
+            st.markdown(said["large"])
+            _limit("large", norms, figures, figures["d_err"], say("error distance"))
+        with lesson.part():
+            st.markdown(said["small"])
+            _limit("small", norms, figures, figures["d_adv"], say("adversarial distance"))
+        with lesson.part():
+            verdicts.claims(result["claims"])
+            lesson.source(say("Tanay & Griffin 2018, the figures on the scaling of losses"), URL)
+
+
+def _name(loss: str) -> str:
+    named = {"zero_one": say("0-1 loss"), "hinge": say("hinge loss"), "softplus": say("softplus loss")}
+    return named[loss]
 
 
 def _axes(y: str) -> tuple[str, str]:
-    return "length of the weights ‖w‖", y
+    return say("length of the weights ‖w‖"), y
 
 
-def _limit(part: str, norms: list[float], figures: dict[str, Any], least: str, words: str) -> None:
-    """Draw what both losses tend to, beside the distance that they should tend to."""
+def _risk(norms: list[float], figures: dict[str, Any]) -> None:
+    """Draw the mean losses over the length of the weights."""
+    from components import plots
+
+    series = [plots.Series(_name(name), norms, values) for name, values in figures["risk"].items()]
+    alt = say("Mean loss over the length of the weights; the dotted line is the length that training chose.")
+    own = figures["own_log_norm"]
+    plots.lines(series, *_axes(say("mean loss")), alt=alt, key="risk", log="xy", marker=own)
+
+
+def _limit(part: str, norms: list[float], figures: dict[str, Any], limit: float, words: str) -> None:
+    """Draw what both losses tend to, beside the distance ``limit`` that they should tend to."""
     from components import plots
 
     kept = [i for i, norm in enumerate(norms) if (norm > 1) == (part == "large")]
     x = [norms[i] for i in kept]
-    series = [plots.Series(NAMES[name], x, [v[i] for i in kept]) for name, v in figures[part].items()]
-    series.append(plots.Series(words, x, [figures[least]] * len(x), dash="dot", colour=6))
-    alt = f"Both losses approach the {words} ({figures[least]:.3g})."
+    series = [plots.Series(_name(name), x, [v[i] for i in kept]) for name, v in figures[part].items()]
+    series.append(plots.Series(words, x, [limit] * len(x), dash="dot", colour=6))
+    alt = say("Both losses approach the {distance} ({limit}).", distance=words, limit=f"{limit:.3g}")
     log = "xy" if part == "large" else "x"
     plots.lines(series, *_axes(words), alt=alt, key=part, log=log, height=260)

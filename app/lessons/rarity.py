@@ -7,6 +7,7 @@ from typing import Any
 import streamlit as st
 
 from app.subject import wake
+from components.text import say
 
 LAB, ORDER = "Blind spots", 150
 
@@ -14,71 +15,90 @@ LAB, ORDER = "Blind spots", 150
 def render() -> None:
     """Draw the lesson."""
     wake()
-    from components import lesson, plots, trial, verdicts
-    from models import card
+    from components import lesson, trial, verdicts
 
     with lesson.page("rarity") as said:
-        result = trial.result("rarity", "Throw the dice again", n=10, draws=500, lines=2, seed=_next())
-        st.session_state["rarity.seed"] = result["seed"]
-        figures, networks = result["figures"], result["figures"]["networks"]
-        head = ["Network", "Smallest change that fools (l2)", "Random changes of that size", "of which fool"]
-        verdicts.beside(head, [_dice(card(name).title, each) for name, each in networks.items()])
-        st.markdown(said["curves"])
-        name = st.segmented_control(
-            "Network", list(networks), format_func=lambda n: card(n).title, default=next(iter(networks)),
-            key="rarity.network", required=True,
-        )  # fmt: skip
-        alt = f"How sure {card(str(name)).title} is of the right digit: half of all pictures lie in the band."
-        series = _curves(figures["curve"], networks[name]["probability"])
-        axes = ("distance, in units of the adversarial change", "probability of the right digit")
-        plots.lines(series, *axes, alt=alt, key="rarity", percent=True, marker=1.0)
-        st.markdown(said["farther"])
-        head = ["Network", "Times farther", "Were it flat", "Never, in the pictures' range"]
-        verdicts.beside(head, [_farther(card(name).title, each) for name, each in networks.items()])
-        st.markdown(said["nearest"])
-        head = ["Network", "To its own digit", "To the nearest training digit", "The latter nearer"]
-        verdicts.beside(head, [_nearest(card(name).title, each) for name, each in networks.items()])
-        verdicts.claims(result["claims"])
-        lesson.source("Szegedy et al. 2013, section 4", "https://arxiv.org/abs/1312.6199")
+        with lesson.part():
+            settings = {"n": 10, "draws": 500, "lines": 2, "seed": _next()}
+            result = trial.result("rarity", say("Throw the dice again"), **settings)
+            st.session_state["rarity.seed"] = result["seed"]
+            figures, networks = result["figures"], result["figures"]["networks"]
+            _dice(networks)
+        with lesson.part():
+            st.markdown(said["curves"])
+            _walk(figures["curve"], networks)
+        with lesson.part():
+            st.markdown(said["farther"])
+            _farther(networks)
+        with lesson.part():
+            st.markdown(said["nearest"])
+            _nearest(networks)
+            verdicts.claims(result["claims"])
+            lesson.source(say("Szegedy et al. 2013, section 4"), "https://arxiv.org/abs/1312.6199")
 
 
 def _next() -> int:
     return int(st.session_state.get("rarity.seed", 0)) + 1
 
 
-def _dice(title: str, each: dict[str, Any]) -> list[Any]:
-    from components.verdicts import cell
+def _dice(networks: dict[str, Any]) -> None:
+    """Show how many random changes as large as the smallest that fools fool as well."""
+    from components import verdicts
+    from models import card
 
-    full = each["flips"]["full"]
-    share = cell(full["share"], scale=100, unit=" %", digits=2)
-    return [title, cell(each["length"]), f"{full['share']['n']:,}", share]
+    rows: list[list[Any]] = []
+    for name, each in networks.items():
+        share = each["flips"]["full"]["share"]
+        fool = verdicts.cell(share, scale=100, unit=" %", digits=2)
+        rows.append([card(name).title, verdicts.cell(each["length"]), f"{share['n']:,}", fool])
+    head = [say("Network"), say("Smallest change that fools (l2)"), say("Random changes of that size")]
+    verdicts.beside([*head, say("of which fool")], rows)
 
 
-def _curves(distance: list[float], probability: dict[str, Any]) -> list[Any]:
-    from components.plots import Series
+def _walk(distance: list[float], networks: dict[str, Any]) -> None:
+    """Let the reader choose a network; draw how sure it stays on both walks."""
+    from components import plots
+    from models import card
 
-    names = {"adversarial": "towards the example", "random": "at random"}
-    return [
-        Series(names[key], distance, each["median"], each["low"], each["high"], colour=1 - index)
-        for index, (key, each) in enumerate(probability.items())
+    name = st.segmented_control(
+        say("Network"), list(networks), format_func=lambda n: card(n).title, default=next(iter(networks)),
+        key="rarity.network", required=True,
+    )  # fmt: skip
+    names = {"adversarial": say("towards the example"), "random": say("at random")}
+    series = [
+        plots.Series(names[key], distance, each["median"], each["low"], each["high"], colour=1 - index)
+        for index, (key, each) in enumerate(networks[str(name)]["probability"].items())
     ]
+    words = "How sure {network} is of the right digit: half of all pictures lie in the band."
+    axes = say("distance, in units of the adversarial change"), say("probability of the right digit")
+    alt = say(words, network=card(str(name)).title)
+    plots.lines(series, *axes, alt=alt, key="rarity", percent=True, marker=1.0)
 
 
-def _farther(title: str, each: dict[str, Any]) -> list[Any]:
-    from components.verdicts import Cell, cell
+def _farther(networks: dict[str, Any]) -> None:
+    """Show how much farther the boundary is at random."""
+    from components import verdicts
+    from models import card
 
-    boxed = each["farther"]["boxed"]
-    never = f"{boxed['never']} of {boxed['lines']}"
-    return [title, cell(each["farther"]["open"]["ratio"]), Cell(each["flat"]), never]
+    rows: list[list[Any]] = []
+    for name, each in networks.items():
+        boxed, ratio = each["farther"]["boxed"], verdicts.cell(each["farther"]["open"]["ratio"])
+        never = say("{count} of {total}", count=boxed["never"], total=boxed["lines"])
+        rows.append([card(name).title, ratio, verdicts.Cell(each["flat"]), never])
+    head = [say("Network"), say("Times farther"), say("Were it flat")]
+    verdicts.beside([*head, say("Never, in the pictures' range")], rows)
 
 
-def _nearest(title: str, each: dict[str, Any]) -> list[Any]:
-    from components.verdicts import cell
+def _nearest(networks: dict[str, Any]) -> None:
+    """Show what an adversarial example is near to."""
+    from components import verdicts
+    from models import card
 
-    training = each["training"]
-    return [
-        title,
-        cell(each["length"]),
-        cell(training["nearest"]),
-        f"{training['nearer']} of {training['n']}",
-    ]
+    rows: list[list[Any]] = []
+    for name, each in networks.items():
+        training = each["training"]
+        nearer = say("{count} of {total}", count=training["nearer"], total=training["n"])
+        own, other = verdicts.cell(each["length"]), verdicts.cell(training["nearest"])
+        rows.append([card(name).title, own, other, nearer])
+    head = [say("Network"), say("To its own digit"), say("To the nearest training digit")]
+    verdicts.beside([*head, say("The latter nearer")], rows)

@@ -7,6 +7,7 @@ from typing import Any
 import streamlit as st
 
 from app.subject import wake
+from components.text import say
 
 LAB, ORDER = "Blind spots", 120
 URL = "https://arxiv.org/abs/1312.6199"
@@ -18,29 +19,58 @@ def render() -> None:
     from components import lesson, trial, verdicts
 
     with lesson.page("smallest") as said:
-        result = trial.result("table1", "Measure it here, on 50 digits", n=50)
-        figures = result["figures"]
-        names = figures["variants"]
-        variant = st.segmented_control(
-            "Which wrong answer", list(names), format_func=lambda v: names[v], default=figures["variant"],
-            key=f"smallest.{result['n']}", required=True,
-        )  # fmt: skip
-        head = ["Network", "Training error", "Test error", "Smallest change"]
-        verdicts.beside(head, [_row(name, net, str(variant)) for name, net in figures["nets"].items()])
-        st.caption(said["press"])
-        whys = {net["title"]: net["why"] for net in figures["nets"].values() if net.get("why")}
-        for title, why in whys.items():
-            st.markdown(f"**{title}** is farther than a fifth from the paper's. {why}")
-        st.markdown(said["reading"])
-        readings = [[names[v], verdicts.Cell(away)] for v, away in figures["away"].items()]
-        verdicts.beside(["Aim", "Farthest from the paper (logarithm of the ratio)"], readings)
-        st.caption(figures["variant_why"])
-        verdicts.claims(result["claims"])
-        st.subheader("The networks", anchor=False)
-        st.markdown(said["nets"])
-        nets = trial.shipped("digit_nets")
-        verdicts.claims(nets["claims"])
-        lesson.source("Szegedy et al. 2013, table 1", URL)
+        with lesson.part():
+            result = trial.result("table1", say("Measure it here, on 50 digits"), n=50)
+            figures = result["figures"]
+            _table(figures, _chosen(figures, result["n"]), said["press"])
+        with lesson.part():
+            st.markdown(said["reading"])
+            _readings(figures)
+            verdicts.claims(result["claims"])
+        with lesson.part():
+            st.subheader(say("The networks"), anchor=False)
+            st.markdown(said["nets"])
+            verdicts.claims(trial.shipped("digit_nets")["claims"])
+            lesson.source(say("Szegedy et al. 2013, table 1"), URL)
+
+
+def _chosen(figures: dict[str, Any], n: int) -> str:
+    """Let the reader choose at which wrong answer the attack aims."""
+    names = figures["variants"]
+    return str(
+        st.segmented_control(
+            say("Which wrong answer"), list(names), format_func=lambda v: say(names[v]),
+            default=figures["variant"], key=f"smallest.{n}", required=True,
+        )
+    )  # fmt: skip
+
+
+def _table(figures: dict[str, Any], variant: str, press: str) -> None:
+    """Show the paper's first table, and why a number is far from the paper's where one is."""
+    from components import verdicts
+
+    head = [say("Network"), say("Training error"), say("Test error"), say("Smallest change")]
+    verdicts.beside(head, [_row(name, net, variant) for name, net in figures["nets"].items()])
+    st.caption(press)
+    for net in figures["nets"].values():
+        if net.get("why"):
+            words = say("**{network}** is farther than a fifth from the paper's.", network=net["title"])
+            st.markdown(f"{words} {say(net['why'])}")
+
+
+def _readings(figures: dict[str, Any]) -> None:
+    """Show how far each reading of the paper is from its numbers."""
+    from components import verdicts
+
+    names = figures["variants"]
+    rows: list[list[Any]] = [[say(names[v]), verdicts.Cell(away)] for v, away in figures["away"].items()]
+    head = [say("Aim"), say("Farthest from the paper (logarithm of the ratio)")]
+    verdicts.beside(head, rows)
+    words = (
+        "Of the three readings, “{reading}” is nearest to the paper's column, judged by the figure that is "
+        "farthest from it."
+    )
+    st.caption(say(words, reading=say(names[figures["variant"]])))
 
 
 def _row(name: str, net: dict[str, Any], variant: str) -> list[Any]:

@@ -7,6 +7,7 @@ from typing import Any
 import streamlit as st
 
 from app.subject import wake
+from components.text import say
 
 LAB, ORDER = "Blind spots", 170
 URL = "https://arxiv.org/abs/1312.6199"
@@ -18,24 +19,32 @@ def render() -> None:
     from components import lesson, trial, verdicts
 
     with lesson.page("stability") as said:
-        words, small = "Compute it here, for LeNet on 20 digits", {"networks": "lenet", "n": 20}
-        result = trial.result("stability", words, **small)
-        figures = result["figures"]
-        names = list(figures["networks"])
-        chosen = st.segmented_control(
-            "Network", names, format_func=lambda n: figures["networks"][n]["title"], default=names[0],
+        with lesson.part():
+            words = say("Compute it here, for LeNet on 20 digits")
+            result = trial.result("stability", words, networks="lenet", n=20)
+            figures = result["figures"]
+            network = figures["networks"][_chosen(figures["networks"])]
+            st.markdown(said["chain"])
+            _curve(network)
+        with lesson.part():
+            _table(network["layers"])
+            verdicts.claims(result["claims"])
+        with lesson.part():
+            st.subheader(say("The paper's own norms"), anchor=False)
+            st.markdown(said["paper"])
+            _paper(figures["paper"])
+            lesson.source(say("Szegedy et al. 2013, section 4.3, table 5"), URL)
+
+
+def _chosen(networks: dict[str, Any]) -> str:
+    """Let the reader choose a network."""
+    names = list(networks)
+    return str(
+        st.segmented_control(
+            say("Network"), names, format_func=lambda n: networks[n]["title"], default=names[0],
             key=f"stability.network.{'.'.join(names)}", required=True,
-        )  # fmt: skip
-        network = figures["networks"][chosen]
-        st.markdown(said["chain"])
-        _curve(network)
-        head = ["Layer", "Kind", "Norm", "Product so far", "Adversarial", "Random"]
-        verdicts.beside(head, [_row(layer) for layer in network["layers"]])
-        verdicts.claims(result["claims"])
-        st.subheader("The paper's own norms", anchor=False)
-        st.markdown(said["paper"])
-        _paper(figures["paper"])
-        lesson.source("Szegedy et al. 2013, section 4.3, table 5", URL)
+        )
+    )  # fmt: skip
 
 
 def _curve(network: dict[str, Any]) -> None:
@@ -43,22 +52,16 @@ def _curve(network: dict[str, Any]) -> None:
 
     layers = network["layers"]
     places = list(range(1, len(layers) + 1))
-    series = [
-        plots.Series(
-            words,
-            places,
-            _values(layers, key, "value"),
-            _values(layers, key, "low"),
-            _values(layers, key, "high"),
-            colour=colour,
-        )
-        for key, words, colour in (("adversarial", "adversarial", 1), ("random", "random", 0))
-    ]
+    series = []
+    for key, words, colour in (("adversarial", say("adversarial"), 1), ("random", say("random"), 0)):
+        value, low, high = (_values(layers, key, part) for part in ("value", "low", "high"))
+        series.append(plots.Series(words, places, value, low, high, colour=colour))
     if network["guarantee"]:
         products = [layer["product"] for layer in layers]
-        series.append(plots.Series("allowed", places, products, dash="dot", colour=6))
-    alt = f"Growth of a change from layer to layer of {network['title']}, on a logarithmic scale."
-    plots.lines(series, "layer", "times its size in the picture", alt=alt, key="stability", log="y")
+        series.append(plots.Series(say("allowed"), places, products, dash="dot", colour=6))
+    words = "Growth of a change from layer to layer of {network}, on a logarithmic scale."
+    axes = say("layer"), say("times its size in the picture")
+    plots.lines(series, *axes, alt=say(words, network=network["title"]), key="stability", log="y")
 
 
 def _values(layers: list[dict[str, Any]], key: str, part: str) -> list[float]:
@@ -66,12 +69,21 @@ def _values(layers: list[dict[str, Any]], key: str, part: str) -> list[float]:
     return [max(float(layer[key][part] or 0), 1e-6) for layer in layers]
 
 
+def _table(layers: list[dict[str, Any]]) -> None:
+    """Show each layer's norm, and what it does to changes."""
+    from components import verdicts
+
+    words = say("Layer"), say("Kind"), say("Norm"), say("Product so far")
+    verdicts.beside([*words, say("Adversarial"), say("Random")], [_row(layer) for layer in layers])
+
+
 def _row(layer: dict[str, Any]) -> list[Any]:
     from components.verdicts import Cell, cell
 
-    norm = "not known" if layer["norm"] is None else Cell(layer["norm"])
+    norm = say("not known") if layer["norm"] is None else Cell(layer["norm"])
     product = "" if layer["product"] is None else Cell(layer["product"], digits=2)
-    return [layer["name"], layer["kind"], norm, product, cell(layer["adversarial"]), cell(layer["random"])]
+    names = [say(name) if name == "normalisation" else name for name in (layer["name"], layer["kind"])]
+    return [*names, norm, product, cell(layer["adversarial"]), cell(layer["random"])]
 
 
 def _paper(paper: dict[str, Any]) -> None:
@@ -82,6 +94,6 @@ def _paper(paper: dict[str, Any]) -> None:
         [name, each["size"], str(each["stride"]), Cell(each["bound"]["value"]), Cell(each["if printed"])]
         for name, each in paper["layers"].items()
     ]
-    rows.append(["Product", "", "", Cell(paper["product"]), Cell(paper["if printed"])])
-    head = [f"{paper['network']}, published", "Size", "Stride", "As published", "With 1 / stride"]
-    verdicts.beside(head, rows)
+    rows.append([say("Product"), "", "", Cell(paper["product"]), Cell(paper["if printed"])])
+    head = [say("{network}, published", network=paper["network"]), say("Size"), say("Stride")]
+    verdicts.beside([*head, say("As published"), say("With 1 / stride")], rows)

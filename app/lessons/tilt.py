@@ -9,6 +9,7 @@ import streamlit as st
 
 from app.access import base
 from app.subject import wake
+from components.text import say
 
 LAB, ORDER = "Tilting boundary", 220
 URL = "https://arxiv.org/abs/1806.11186"
@@ -22,17 +23,20 @@ def render() -> None:
     from components.tilt import tilt
 
     with lesson.page("tilt") as said:
-        result = _result()
-        figures = result["figures"]
-        picked = tilt(base=base(), figures=figures, published=_article(figures), words=said, key="tilt")
-        st.markdown(_open(picked, figures) or said["press"])
-        verdicts.claims(result["claims"])
-        st.subheader("All pairs", anchor=False)
-        st.markdown(said["pairs"])
-        every = trial.shipped("svm_pairs")
-        _pairs(every["figures"])
-        verdicts.claims(every["claims"])
-        lesson.source("Tanay & Griffin 2018, A New Angle on L2 Regularization", URL)
+        with lesson.part():
+            result = _result()
+            figures = result["figures"]
+            picked = tilt(base=base(), figures=figures, published=_article(figures), words=said, key="tilt")
+            st.markdown(_open(picked, figures) or said["press"])
+        with lesson.part():
+            verdicts.claims(result["claims"])
+        with lesson.part():
+            st.subheader(say("All pairs"), anchor=False)
+            st.markdown(said["pairs"])
+            every = trial.shipped("svm_pairs")
+            _pairs(every["figures"])
+            verdicts.claims(every["claims"])
+            lesson.source("Tanay & Griffin 2018, A New Angle on L2 Regularization", URL)
 
 
 def _result() -> dict[str, Any]:
@@ -40,15 +44,16 @@ def _result() -> dict[str, Any]:
     from components import trial
 
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        first = st.selectbox("One digit", range(10), SHIPPED[0], key="tilt.first", width=120)
+        first = st.selectbox(say("One digit"), range(10), SHIPPED[0], key="tilt.first", width=120)
         rest = [digit for digit in range(10) if digit != first]
         second = st.selectbox(
-            "The other", rest, rest.index(SHIPPED[1]), key=f"tilt.second.{first}", width=120
+            say("The other"), rest, rest.index(SHIPPED[1]), key=f"tilt.second.{first}", width=120
         )
-        full = st.toggle("All 81 values of lambda", value=False, key="tilt.full")
+        full = st.toggle(say("All 81 values of lambda"), value=False, key="tilt.full")
     if (first, second) == SHIPPED:
         result = trial.shipped("svm_path")
-        st.caption(f"Ships with the program: {result['seconds']:.0f} s of work.")
+        seconds = f"{result['seconds']:.0f}"
+        st.caption(say("Ships with the program: {seconds} s of work.", seconds=seconds))
         return result
     return trial.computed("svm_path", first=first, second=second, lambdas=81 if full else 17)
 
@@ -75,11 +80,14 @@ def _open(picked: dict[str, Any] | None, figures: dict[str, Any]) -> str:
     if picked["what"] == "point":
         digit, index = training_index(figures, picked["index"])
         address = lesson.digit("lenet", f"digit:train:{index}", second if digit == first else first)
-        return f"[Open training image {index}, a {digit}, in the playground]({address})"
+        facts = {"index": index, "digit": digit, "address": address}
+        return say("[Open training image {index}, a {digit}, in the playground]({address})", **facts)
     token = service.engine().uploads.add(drawn(figures, picked["what"], picked["index"]), "digit.png")
-    log = figures["log_lambda"][picked["index"]]
-    name = picked["what"].replace("m", ", mirrored")
-    return f"[Open {name} at λ = 10^{log:g} in the playground]({lesson.digit('lenet', token, None)})"
+    name, address = picked["what"], lesson.digit("lenet", token, None)
+    facts = {"name": name[0], "log": f"{figures['log_lambda'][picked['index']]:g}", "address": address}
+    if name.endswith("m"):
+        return say("[Open {name}, mirrored at λ = 10^{log} in the playground]({address})", **facts)
+    return say("[Open {name} at λ = 10^{log} in the playground]({address})", **facts)
 
 
 def _pairs(figures: dict[str, Any]) -> None:
@@ -92,16 +100,17 @@ def _pairs(figures: dict[str, Any]) -> None:
     for index, name in enumerate(figures["pairs"]):
         worst, log = theirs[name], figures["log_lambda"][best["index"][index]]
         rows.append([
-            f"{name[0]} and {name[1]}",
+            say("{one} and {other}", one=name[0], other=name[1]),
             Cell(worst["angle_degrees"], unit="°", digits=2),
-            Cell(worst["test_error"], scale=100, unit=" points", digits=2),
+            Cell(worst["test_error"], scale=100, unit=f" {say('points')}", digits=2),
             f"10^{log:g}",
             Cell(best["test_error"][index], scale=100, unit=" %"),
             Cell(math.degrees(best["angle"][index]), unit="°"),
         ])  # fmt: skip
-    head = ["Digits", "Angle, at worst", "Test error, at worst", "Most accurate λ", "Test error", "Angle"]
+    words = say("Digits"), say("Angle, at worst"), say("Test error, at worst"), say("Most accurate λ")
     outside = figures["published"]["exceptions"]
-    named = f": {', '.join(outside)}" if outside else ""
-    st.markdown(f"Beyond 2 degrees or half a point: **{len(outside)} of {len(rows)} pairs**{named}.")
-    with st.expander("Every pair"):
-        verdicts.beside(head, rows)
+    facts = {"outside": len(outside), "pairs": len(rows)}
+    said = say("Beyond 2 degrees or half a point: **{outside} of {pairs} pairs**", **facts)
+    st.markdown(f"{said}{': ' if outside else ''}{', '.join(outside)}")
+    with st.expander(say("Every pair")):
+        verdicts.beside([*words, say("Test error"), say("Angle")], rows)

@@ -7,6 +7,7 @@ from typing import Any
 import streamlit as st
 
 from app.subject import wake
+from components.text import say
 
 LAB, ORDER = "Blind spots", 130
 URL = "https://arxiv.org/abs/1312.6199"
@@ -18,57 +19,78 @@ def render() -> None:
     from components import lesson, trial, verdicts
 
     with lesson.page("transfer") as said:
-        result = trial.result("table2", "Measure it here, on 50 digits", n=50)
-        figures = result["figures"]
-        nets, rows = figures["nets"], figures["rows"][figures["variant"]]
-        head = ["Made for ↓, shown to →", *nets.values(), "Change"]
-        clean = _line("Clean digits", figures["clean"], nets)
-        table = [_made(name, rows[name], nets, rows[name]["distortion"]) for name in nets]
-        verdicts.beside(head, [*table, [*clean, ""]])
-        st.caption(said["press"])
-        st.markdown(said["noise"])
-        noise = _noise(figures["gaussian"], nets)
-        own = [_line(f"As large as for {nets[n]}", rows[n]["noise"], nets) for n in nets]
-        verdicts.beside(["Noise ↓, shown to →", *nets.values()], [*noise, *own])
-        st.caption(figures["gaussian_why"])
-        st.markdown(said["excess"])
-        verdicts.beside(["Network", "Clean", "Over it", "Over noise"], [_over(n, figures) for n in nets])
-        verdicts.claims(result["claims"])
-        st.subheader("Other training pictures", anchor=False)
-        st.markdown(said["halves"])
-        _halves()
-        lesson.source("Szegedy et al. 2013, tables 2 to 4", URL)
+        with lesson.part():
+            result = trial.result("table2", say("Measure it here, on 50 digits"), n=50)
+            figures = result["figures"]
+            _table(figures)
+            st.caption(said["press"])
+        with lesson.part():
+            st.markdown(said["noise"])
+            _noisy(figures)
+        with lesson.part():
+            st.markdown(said["excess"])
+            head = [say("Network"), say("Clean"), say("Over it"), say("Over noise")]
+            verdicts.beside(head, [_over(name, figures) for name in figures["nets"]])
+            verdicts.claims(result["claims"])
+        with lesson.part():
+            st.subheader(say("Other training pictures"), anchor=False)
+            st.markdown(said["halves"])
+            _halves()
+            lesson.source(say("Szegedy et al. 2013, tables 2 to 4"), URL)
+
+
+def _table(figures: dict[str, Any]) -> None:
+    """Show the errors of each network on what was made for each."""
+    from components import verdicts
+
+    nets, rows = figures["nets"], figures["rows"][figures["variant"]]
+    clean = _line(say("Clean digits"), figures["clean"], nets)
+    table = [_made(name, rows[name], nets, rows[name]["distortion"]) for name in nets]
+    head = [say("Made for ↓, shown to →"), *nets.values(), say("Change")]
+    verdicts.beside(head, [*table, [*clean, ""]])
+
+
+def _noisy(figures: dict[str, Any]) -> None:
+    """Show the errors of each network on noise."""
+    from components import verdicts
+
+    nets, rows = figures["nets"], figures["rows"][figures["variant"]]
+    noise = _noise(figures["gaussian"], nets)
+    own = [_line(say("As large as for {network}", network=nets[n]), rows[n]["noise"], nets) for n in nets]
+    verdicts.beside([say("Noise ↓, shown to →"), *nets.values()], [*noise, *own])
+    st.caption(say(figures["gaussian_why"]))
 
 
 def _halves() -> None:
+    """Show what was made for a network that saw one half of the digits to one that saw the other."""
     from components import trial, verdicts
 
-    result = trial.result("table4", "Measure the halves here, on 50 digits", n=50)
-    figures = result["figures"]
-    nets = figures["nets"]
+    result = trial.result("table4", say("Measure the halves here, on 50 digits"), n=50)
+    figures, nets = result["figures"], result["figures"]["nets"]
+    places = ["first half", "second half", "test", "distortion"]
+    third = [[nets[n], *(_error(figures["table3"][n], place) for place in places)] for n in nets]
+    words = say("Network"), say("Error on first half"), say("On second half"), say("On test set")
+    verdicts.beside([*words, say("Change")], third)
+    head = [say("Made for ↓, shown to →"), *nets.values(), say("Change")]
+    verdicts.beside(head, _both(figures, nets))
+    st.caption(say(figures["formula"]))
+    verdicts.claims(result["claims"])
+
+
+def _both(figures: dict[str, Any], nets: dict[str, str]) -> list[list[Any]]:
+    """Return the rows of changes of their own size and of larger ones, of noise, and of clean digits."""
     rows, sizes = figures["rows"], {n: figures["table3"][n]["distortion"] for n in nets}
     own = [_made(n, rows[n], nets, sizes[n], "own size", "test") for n in nets]
     cut = "amplified distortion after cutting"
     large = [_made(n, rows[n], nets, rows[n][cut], "amplified", "test") for n in nets]
     for row in large:
-        row[0] = f"{row[0]}, amplified"
+        row[0] = say("{network}, amplified", network=row[0])
     noise = [[*line, ""] for line in _noise(figures["gaussian"], nets)]
-    clean = [*_line("Clean digits", figures["clean"], nets), ""]
-    places = ["first half", "second half", "test", "distortion"]
-    third = [[nets[n], *(_error(figures["table3"][n], place) for place in places)] for n in nets]
-    verdicts.beside(["Network", "Error on first half", "On second half", "On test set", "Change"], third)
-    verdicts.beside(["Made for ↓, shown to →", *nets.values(), "Change"], [*own, *large, *noise, clean])
-    st.caption(figures["formula"])
-    verdicts.claims(result["claims"])
+    return [*own, *large, *noise, [*_line(say("Clean digits"), figures["clean"], nets), ""]]
 
 
 def _made(
-    name: str,
-    row: dict[str, Any],
-    nets: dict[str, str],
-    size: Any,
-    block: str = "cells",
-    part: str = "train",
+    name: str, row: dict[str, Any], nets: dict[str, str], size: Any, block: str = "cells", part: str = "train"
 ) -> list[Any]:
     """Return a row of a transfer table; a cell opens its digit, attacked on the row's network."""
     from components import lesson
@@ -88,9 +110,9 @@ def _line(name: str, cells: dict[str, Any], nets: dict[str, str]) -> list[Any]:
 
 def _noise(kinds: dict[str, Any], nets: dict[str, str]) -> list[list[Any]]:
     """Return rows of noise that was not cut to [0, 1], and of noise that was."""
-    words = {"uncut": "not cut", "cut": "cut to [0, 1]"}
+    words = {"uncut": say("not cut"), "cut": say("cut to [0, 1]")}
     return [
-        _line(f"Deviation {size}, {words[kind]}", cells, nets)
+        _line(say("Deviation {size}, {kind}", size=size, kind=words[kind]), cells, nets)
         for kind, block in kinds.items()
         for size, cells in block.items()
     ]
@@ -122,6 +144,6 @@ def _over(name: str, figures: dict[str, Any]) -> list[Any]:
     others = [row for other, row in rows.items() if other != name]
     over = sum(row["cells"][name]["excess"] for row in others) / len(others)
     beyond = sum(row["cells"][name]["value"] - row["noise"][name]["value"] for row in others) / len(others)
-    points: dict[str, Any] = {"scale": 100, "unit": " points", "digits": 2}
+    points: dict[str, Any] = {"scale": 100, "unit": f" {say('points')}", "digits": 2}
     clean = _share(figures["clean"][name])
     return [figures["nets"][name], clean, Cell(over, **points), Cell(beyond, **points)]

@@ -2,60 +2,90 @@
 
 from __future__ import annotations
 
+import html
 from typing import Any
 
 import streamlit as st
 
 from app.subject import wake
+from components.text import say
 
 LAB, ORDER = "Blind spots", 160
-SHOWN = {"units": "Single units", "directions": "Random mixtures"}
-NAMES = {"units": "single units", "directions": "mixtures", "scaled": "mixtures of scaled units"}
+SMALL = {"n": 1000, "units": 100, "directions": 200, "shuffles": 200}
 
 
 def render() -> None:
     """Draw the lesson."""
     wake()
-    from components import lesson, plots, trial, verdicts
+    from components import lesson, trial, verdicts
     from experiments.grid import DIGIT_NETWORKS
     from models import card
 
     with lesson.page("units") as said:
-        first = DIGIT_NETWORKS.index("lenet")
-        model = st.selectbox("Network", DIGIT_NETWORKS, first, lambda m: card(m).title, key="units.model")
-        settings = {"n": 1000, "units": 100, "directions": 200, "shuffles": 200}
-        result = trial.result("units", "Compute it on 1,000 digits", model=model, **settings)
-        figures = result["figures"]
-        sides = st.columns(2, gap="large")
-        for side, (family, title) in zip(sides, SHOWN.items(), strict=True):
-            with side:
-                st.subheader(title, anchor=False)
-                _strips(figures["families"][family]["shown"], title)
-        st.markdown(said["purity"])
-        verdicts.beside(["Rows of eight", "Share of the most frequent label", "By chance"], _rows(figures))
-        labels = [f"{count} of {figures['k']}" for count in range(1, figures["k"] + 1)]
-        groups = {NAMES[key]: _shares(each) for key, each in figures["families"].items()}
-        alt = "How many rows have so many pictures of one label, for units and for mixtures."
-        plots.bars(groups, labels, "of one label", "rows", percent=True, alt=alt, key="purity")
-        st.markdown(said["rotation"])
-        turned = figures["rotation"]
-        st.markdown(
-            f"Largest difference of any output: **{turned['logits']:.1g}**. Pictures among the eight of the "
-            f"old unit and of the new one: **{turned['common']['value']:.1%}** "
-            f"(by chance {turned['by_chance']:.1%})."
-        )
-        verdicts.claims(result["claims"])
-        lesson.source("Szegedy et al. 2013, section 3, figures 1 to 4", "https://arxiv.org/abs/1312.6199")
+        with lesson.part():
+            nets, first = DIGIT_NETWORKS, DIGIT_NETWORKS.index("lenet")
+            model = st.selectbox(say("Network"), nets, first, lambda m: card(m).title, key="units.model")
+            result = trial.result("units", say("Compute it on 1,000 digits"), model=model, **SMALL)
+            figures = result["figures"]
+            _galleries(figures)
+        with lesson.part():
+            st.markdown(said["purity"])
+            _purity(figures)
+        with lesson.part():
+            st.markdown(said["rotation"])
+            _rotation(figures["rotation"])
+            verdicts.claims(result["claims"])
+            cited = say("Szegedy et al. 2013, section 3, figures 1 to 4")
+            lesson.source(cited, "https://arxiv.org/abs/1312.6199")
 
 
-def _strips(shown: list[dict[str, Any]], title: str) -> None:
-    rows = "".join(
-        f'<img src="data:image/png;base64,{each["png"]}" alt="{title[:-1]} {each["name"]}: pictures of '
-        f'{", ".join(map(str, each["labels"]))}">'
-        for each in shown
-    )
-    style = "width: 100%; image-rendering: pixelated; display: block; margin-bottom: 4px"
-    st.html(f"<style>.strips img {{ {style} }}</style><div class='strips'>{rows}</div>")
+def _name(family: str) -> str:
+    named = {
+        "units": say("single units"),
+        "directions": say("mixtures"),
+        "scaled": say("mixtures of scaled units"),
+    }
+    return named[family]
+
+
+def _galleries(figures: dict[str, Any]) -> None:
+    """Show the pictures that most excite units, beside those that most excite mixtures."""
+    titles = {"units": say("Single units"), "directions": say("Random mixtures")}
+    one = {"units": say("Single unit {name}"), "directions": say("Random mixture {name}")}
+    for side, (family, title) in zip(st.columns(2, gap="large"), titles.items(), strict=True):
+        with side:
+            st.subheader(title, anchor=False)
+            shown = figures["families"][family]["shown"]
+            st.html("".join(_strip(each, one[family], figures["model"]) for each in shown))
+    st.caption(say("Press a picture to open it in the playground."))
+
+
+def _strip(row: dict[str, Any], named: str, model: str) -> str:
+    """Return a row of pictures as HTML; on each of them lies a link to the playground."""
+    from components import lesson
+
+    labels = ", ".join(map(str, row["labels"]))
+    alt = say("{row}: pictures of {labels}", row=named.format(name=row["name"]), labels=labels)
+    links = ""
+    for index, label in zip(row["top"], row["labels"], strict=True):
+        words = say("Open this {label} in the playground", label=label)
+        href = html.escape(lesson.digit(model, f"digit:test:{index}", None))
+        links += f'<a href="{href}" target="_self" aria-label="{words}"></a>'
+    picture = f'<img src="data:image/png;base64,{row["png"]}" alt="{html.escape(alt)}">'
+    return f'<div class="strip">{picture}<div class="links">{links}</div></div>'
+
+
+def _purity(figures: dict[str, Any]) -> None:
+    """Show how often rows share a label, beside chance."""
+    from components import plots, verdicts
+
+    head = [say("Rows of eight"), say("Share of the most frequent label"), say("By chance")]
+    verdicts.beside(head, _rows(figures))
+    count = figures["k"]
+    labels = [say("{count} of {total}", count=one, total=count) for one in range(1, count + 1)]
+    groups = {_name(key): _shares(each) for key, each in figures["families"].items()}
+    alt = say("How many rows have so many pictures of one label, for units and for mixtures.")
+    plots.bars(groups, labels, say("of one label"), say("rows"), percent=True, alt=alt, key="purity")
 
 
 def _shares(family: dict[str, Any]) -> list[float]:
@@ -67,9 +97,23 @@ def _rows(figures: dict[str, Any]) -> list[list[Any]]:
 
     return [
         [
-            f"{NAMES[key]} ({each['count']})",
+            f"{_name(key)} ({each['count']})",
             cell(each["purity"], scale=100, unit=" %"),
             cell(each["chance"], scale=100, unit=" %"),
         ]
         for key, each in figures["families"].items()
     ]
+
+
+def _rotation(turned: dict[str, Any]) -> None:
+    """Say what a rotation of the layer changes."""
+    facts = {
+        "logits": f"{turned['logits']:.1g}",
+        "common": f"{turned['common']['value']:.1%}",
+        "chance": f"{turned['by_chance']:.1%}",
+    }
+    words = (
+        "Largest difference of any output: **{logits}**. Pictures among the eight of the old unit and of the "
+        "new one: **{common}** (by chance {chance})."
+    )
+    st.markdown(say(words, **facts))

@@ -7,13 +7,13 @@ const BOUNDARY = "#e66100";
 /** How many units of distance the plane is wide. */
 const SPAN = 13;
 const CURVES = [
-  ["test_error", "test error", "#d55e00", (value) => `${(100 * value).toFixed(2)} %`],
-  ["train_error", "training error", "#cc79a7", (value) => `${(100 * value).toFixed(2)} %`],
-  ["d_adv", "adversarial distance", "#0072b2", (value) => value.toFixed(2)],
-  ["angle", "angle", "#009e73", (value) => `${((180 / Math.PI) * value).toFixed(1)}°`],
+  ["test_error", "#d55e00", (value) => `${(100 * value).toFixed(2)} %`],
+  ["train_error", "#cc79a7", (value) => `${(100 * value).toFixed(2)} %`],
+  ["d_adv", "#0072b2", (value) => value.toFixed(2)],
+  ["angle", "#009e73", (value) => `${((180 / Math.PI) * value).toFixed(1)}°`],
 ];
 
-/** Show a path of support vector machines: `data` has {figures, published, words, start}. */
+/** Show a path of support vector machines: `data` has {figures, published, words}. */
 export function show({ parentElement, data, setTriggerValue }) {
   let view = views.get(parentElement);
   if (!view?.root.isConnected) {
@@ -31,10 +31,10 @@ function power(exponent) {
 
 class Tilt {
   constructor(parent) {
-    this.plane = new Canvas("The images of both digits in the plane in which the boundary tilts", "3 / 2");
-    this.histogram = new Canvas("How far the images are from the boundary, under the loss", "3 / 2");
-    this.curves = new Canvas("Errors, adversarial distance and angle over lambda", "3 / 1");
-    this.slider = element("input", { type: "range", min: 0, step: 1, "aria-label": "Strength of the regularisation" });
+    this.plane = new Canvas("", "3 / 2");
+    this.histogram = new Canvas("", "3 / 2");
+    this.curves = new Canvas("", "3 / 1");
+    this.slider = element("input", { type: "range", min: 0, step: 1 });
     this.ghost = element("input", { type: "checkbox" });
     this.said = element("output", {});
     this.names = element("div", { class: "numbers" });
@@ -68,14 +68,17 @@ class Tilt {
 
   async update({ figures, published, words }) {
     const key = JSON.stringify([figures.classes, figures.n_per_class, figures.log_lambda.length]);
-    if (this.key === key) return;
+    const [fresh, spoken] = [this.key !== key, JSON.stringify(words)];
+    if (!fresh && this.spoken === spoken) return;
     const { histogram, plane, weights, pictures } = figures;
     const parts = [histogram, plane.across, plane.up, weights.images, pictures.images, pictures.distance, pictures.up];
     const [bars, across, up, images, typical, distance, pictureUp] = await Promise.all(parts.map(unpack));
-    Object.assign(this, { key, figures, published, words, bars, across, up, weights: images, typical, distance, pictureUp });
+    Object.assign(this, { key, spoken, figures, published, words, bars, across, up, weights: images, typical, distance, pictureUp });
     this.slider.max = figures.log_lambda.length - 1;
-    if (!this.moved) this.slider.value = figures.log_lambda.length - 1 - figures.best;
+    if (fresh) this.slider.value = figures.log_lambda.length - 1 - figures.best;
     this.ghostLine.hidden = !published;
+    for (const part of ["plane", "histogram", "curves"]) this[part].canvas.setAttribute("aria-label", words[`${part}_alt`]);
+    this.slider.setAttribute("aria-label", words.strength);
     this.#ask();
   }
 
@@ -112,8 +115,8 @@ class Tilt {
     write(this.root.querySelector(".name"), words.slider);
     write(this.ghostLine.lastChild, words.ghost);
     this.captions.forEach((caption, i) => write(caption, [words.plane, words.histogram, words.curves][i]));
-    this.names.replaceChildren(...CURVES.map(([key, name, , format]) =>
-      element("span", {}, `${name} `, element("b", {}, format(figures[key][index])))));
+    this.names.replaceChildren(...CURVES.map(([key, , format]) =>
+      element("span", {}, `${words[key]} `, element("b", {}, format(figures[key][index])))));
     this.#drawPlane();
     this.#drawHistogram();
     this.#drawImages();
@@ -163,7 +166,7 @@ class Tilt {
   }
 
   #drawMirrors(c, at, ink) {
-    const { index, unit, figures } = this;
+    const { index, unit, figures, words } = this;
     for (const side of [0, 1]) {
       const place = [figures.pictures.across[side], this.pictureUp.row(index)[side]];
       const distance = this.distance.row(index)[side];
@@ -171,7 +174,7 @@ class Tilt {
       c.strokeStyle = c.fillStyle = ink;
       c.lineWidth = 1;
       line(c, ...at(...place), ...at(...mirror));
-      for (const [spot, name] of [[place, "xy"[side]], [mirror, `${"xy"[side]} mirrored`]]) {
+      for (const [spot, name] of [[place, "xy"[side]], [mirror, words[`${"xy"[side]}m`]]]) {
         const [x, y] = at(...spot);
         c.beginPath();
         c.arc(x, y, 4.5, 0, 7);
@@ -205,9 +208,9 @@ class Tilt {
     c.textAlign = "center";
     c.fillText("0", x(0), height - 6);
     c.textAlign = "left";
-    c.fillText("wrong side", 4, height - 6);
+    c.fillText(this.words.wrong, 4, height - 6);
     c.textAlign = "right";
-    c.fillText("right side", width - 4, height - 6);
+    c.fillText(this.words.right, width - 4, height - 6);
     c.textAlign = "left";
     c.globalAlpha = 1;
   }
@@ -255,7 +258,7 @@ class Tilt {
     line(c, x(logs[this.index]), 4, x(logs[this.index]), floor);
     for (let log = Math.ceil(logs.at(-1)); log <= logs[0]; log += 2) c.fillText(power(log), Math.min(x(log), right - 26), height - 5);
     c.globalAlpha = 1;
-    CURVES.forEach(([key, name, colour], place) => {
+    CURVES.forEach(([key, colour], place) => {
       const values = this.figures[key];
       const top = Math.max(...values, ...((this.ghost.checked && this.published?.[key]) || []));
       const path = (series) => {
@@ -266,7 +269,7 @@ class Tilt {
       c.strokeStyle = c.fillStyle = colour;
       c.lineWidth = 2;
       path(values);
-      c.fillText(name, right + 8, 16 + place * 18);
+      c.fillText(this.words[key], right + 8, 16 + place * 18);
       if (!this.ghost.checked || !this.published) return;
       c.setLineDash([2, 4]);
       c.lineWidth = 4;

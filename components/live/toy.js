@@ -8,10 +8,12 @@ const REACH = 1.15;
 /** Show the toy problem: images of two grey levels, a boundary at an angle, `data` has {figures, words}. */
 export function show({ parentElement, data }) {
   let view = views.get(parentElement);
-  if (!view?.root.isConnected) {
-    view = new Toy(parentElement, data);
-    views.set(parentElement, view);
-  }
+  const old = view?.root.isConnected ? view : null;
+  if (old && JSON.stringify(old.words) === JSON.stringify(data.words)) return;
+  view = new Toy(parentElement, data);
+  views.set(parentElement, view);
+  if (old) view.slider.value = old.slider.value;
+  old?.root.remove();
 }
 
 class Toy {
@@ -77,7 +79,7 @@ class Toy {
       c.beginPath();
       c.arc(x, y, 5, 0, 7);
       c.fill();
-      c.fillText({ x: "x", xp: "x projected", xm: "x mirrored" }[key], x + 8, y - 8);
+      c.fillText(this.words[key], x + 8, y - 8);
     }
   }
 

@@ -1,0 +1,97 @@
+"""Chapter 4: the gradient as a picture, how far its straight line holds, and a step along its sign."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import streamlit as st
+
+from app.subject import wake
+
+if TYPE_CHECKING:
+    from components.cast import Cast
+    from experiments.first_order import Slope
+
+LAB, ORDER = "Tour", 40
+
+
+def render() -> None:
+    """Draw the chapter."""
+    wake()
+    from app import service
+    from components import cast, lesson, views
+    from components import gradient as shown
+
+    with lesson.page("gradient") as said:
+        with lesson.part():
+            with st.container(horizontal=True):
+                playing = cast.pick(service.engine())
+                index = shown.class_picker(service.engine(), playing)
+            at, lines = _slope(playing, index)
+            left, right = st.columns(2, gap="medium")
+            with left, views.row("gradient"):
+                _seen(playing, at)
+                shown.gradient(at)
+            with right:
+                shown.lines(lines, playing.card.labels[index])
+        with lesson.part():
+            st.markdown(said["example"])
+            shown.example()
+        with lesson.part():
+            _step(playing, at, said)
+        with lesson.part():
+            st.markdown(said["logs"])
+            shown.logs(at.probability)
+        lesson.source(
+            "Evans 2016, Goodfellow et al. 2014", "https://codewords.recurse.com/issues/five/why-do-"
+            "neural-networks-think-a-panda-is-a-vulture",
+        )  # fmt: skip
+
+
+def _slope(playing: Cast, index: int) -> tuple[Slope, Any]:
+    """Return the gradient of the class's probability and its lines; kept while the cast stays."""
+    from functools import partial
+
+    from app import service
+    from components import views
+    from components.text import say
+    from experiments import first_order
+
+    key = (*playing, index)
+    if st.session_state.get("gradient.of") != key:
+        ask = partial(service.engine().inquire, playing.model)
+        x = views.see(service.engine(), playing)
+        with st.spinner(say("Following the straight line…")):
+            at = first_order.slope(ask, x, index)
+            st.session_state["gradient.found"] = at, first_order.lines(ask, x, at)
+        st.session_state["gradient.of"] = key
+    found: tuple[Slope, Any] = st.session_state["gradient.found"]
+    return found
+
+
+def _seen(playing: Cast, at: Slope) -> None:
+    from app import service
+    from components import cast, views
+    from components.odds import percent
+    from components.text import say
+
+    told = say("{label}: {share}", label=playing.card.labels[at.index], share=percent(at.probability))
+    views.seen(service.engine(), playing, told, cast.credit(playing.image))
+
+
+def _step(playing: Cast, at: Slope, said: dict[str, str]) -> None:
+    """Let the reader take a step along the sign of the gradient, or against it; show both, and chance."""
+    from app import service
+    from components import gradient as shown
+    from components import views
+    from components.text import say
+
+    st.markdown(said["step"])
+    size, sign = shown.step_controls()
+    if st.button(say("Take the step"), type="primary", key="gradient.press"):
+        st.session_state["gradient.taken"] = (*playing, at.index)
+    if st.session_state.get("gradient.taken") == (*playing, at.index):
+        tried = shown.tries(service.engine(), playing, at, size)
+        shown.taken(views.see(service.engine(), playing), playing.card, at, tried, sign * size)
+        st.markdown(said["puzzle"])
+        shown.puzzle(at, tried, size)
