@@ -17,7 +17,7 @@ from experiments import intervals, kin
 from experiments.core import JSON, ExperimentCard
 from experiments.families import OfNetworks
 
-AT_ONCE = 20
+AT_ONCE = 10
 
 
 @dataclass(frozen=True)
@@ -35,48 +35,46 @@ class Confusion(OfNetworks):
         needs="photos",
     )
 
-    n: int = setting(40, "Photos", "How many photos of each family.", low=4, high=1000)
+    n: int = setting(30, "Photos", "How many photos of each family.", low=4, high=1000)
     networks: str = setting("photos", "Networks", "Names of networks, with commas between.", main=True)
-    steps: int = setting(40, "Steps", "How many steps DDN takes.", low=5, high=1000)
+    steps: int = setting(20, "Steps", "How many steps DDN takes.", low=5, high=1000)
 
     def depends(self) -> JSON:
         """Return the digests of the weights."""
         return [models.card(name).weights.sha256 for name in self.named()]
 
     def pieces(self) -> list[str]:
-        """Return one name for each network and family."""
-        return [f"{name} | {family}" for name in self.named() for family in kin.families(models.card(name))]
+        """Return one name for ten photos of each network's families."""
+        return [f"{name} | {f} | {at}" for name, f in self._families() for at in range(0, self.n, AT_ONCE)]
+
+    def _families(self) -> list[tuple[str, str]]:
+        return [(name, family) for name in self.named() for family in kin.families(models.card(name))]
 
     def piece(self, name: str, store: Any) -> JSON:
-        """Move the photos of one family."""
-        network, family = name.split(" | ")
+        """Move ten photos of one family, from the one of that number on."""
+        network, family, start = name.split(" | ")
         model = models.load(network)
         x, label = kin.members(model.card, family, 2 * self.n, self.data)
         with torch.no_grad():
             right = torch.cat([model(part).argmax(1) for part in x.split(AT_ONCE)]) == label
-        x, label = x[right][: self.n], label[right][: self.n]
+        rows = slice(int(start), min(int(start) + AT_ONCE, self.n))
+        x, own = x[right][rows], label[right][rows]
         if not len(x):
-            raise BadSetting(f"{model.card.title} gets no photo of the family “{family}” right.")
+            return {"near": [], "leave": [], "lands": [], "from": []}
         inside = kin.mask(model.card, kin.families(model.card)[family])
-        near, leave, lands = [], [], []
-        for part, own in zip(x.split(AT_ONCE), label.split(AT_ONCE), strict=True):
-            far, answer = kin.least(model, part, Criterion(own, targeted=False), self.steps)
-            near, lands = near + far.tolist(), lands + answer.tolist()
-            leave += kin.least(model, part, kin.Leaving(own, False, inside), self.steps)[0].tolist()
-        return {"near": near, "leave": leave, "lands": lands, "from": label.tolist(), "tried": len(right)}
+        near, lands = kin.least(model, x, Criterion(own, targeted=False), self.steps)
+        leave, _ = kin.least(model, x, kin.Leaving(own, False, inside), self.steps)
+        found = {"near": near, "leave": leave, "lands": lands, "from": own}
+        return {key: values.tolist() for key, values in found.items()}
 
     def figures(self, done: Mapping[str, JSON]) -> dict[str, JSON]:
         """Return, for each network and family, where its photos land and how far that is."""
-        return {
-            "on": "photos of each family",
-            "networks": {
-                name: {
-                    family: family_figures(name, family, done[f"{name} | {family}"])
-                    for family in kin.families(models.card(name))
-                }
-                for name in self.named()
-            },
-        }
+        networks: dict[str, JSON] = {name: {} for name in self.named()}
+        for name, family in self._families():
+            parts = [done[f"{name} | {family} | {at}"] for at in range(0, self.n, AT_ONCE)]
+            joined = {key: [v for part in parts for v in part[key]] for key in parts[0]}
+            networks[name][family] = family_figures(name, family, joined)
+        return {"on": "photos of each family", "networks": networks}
 
     def claims(self, figures: Mapping[str, JSON]) -> dict[str, bool]:
         """Return what the article says of dogs, of every family."""
@@ -101,7 +99,7 @@ def family_figures(network: str, family: str, answer: Mapping[str, JSON]) -> dic
     rows = zip(answer["near"], answer["leave"], answer["lands"], answer["from"], strict=True)
     kept = [row for row in rows if math.isfinite(row[0]) and math.isfinite(row[1])]
     if not kept:
-        raise BadSetting(f"DDN fooled {card.title} on no photo of the family “{family}”: take more steps.")
+        raise BadSetting(f"No photo of the family “{family}” that {card.title} gets right was fooled.")
     ways = Counter((card.labels[own], card.labels[lands]) for *_, lands, own in kept)
     return {
         "size": len(classes),

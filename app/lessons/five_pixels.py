@@ -39,8 +39,8 @@ def _counted() -> dict[str, object]:
     return {name: f"{value:,}" for name, value in counted._asdict().items()} | {
         "edge": linear.edge(),
         "one_in": f"{counted.pictures / counted.certain:,.0f}",
-        "share_one": f"{counted.one / counted.pictures:.1%}",
-        "share_unsure": f"{counted.unsure / counted.pictures:.2%}",
+        "share_one": f"{100 * counted.one / counted.pictures:.1f} %",
+        "share_unsure": f"{100 * counted.unsure / counted.pictures:.2f} %",
         "short": f"{-linear.CERTAIN / math.log(10):.1f}",
     }
 
@@ -103,7 +103,7 @@ def _curve(score: int) -> None:
     words = "The logistic curve S(t), and on it the score {score}: {share}."
     alt = say(words, score=linear.signed(score), share=percent(p))
     axes = (say("score t"), say("probability"))
-    plots.lines(series, *axes, alt=alt, key="five", percent=True, height=230, dots=[(score, p)])
+    plots.lines(series, *axes, alt=alt, key="five", percent=True, height=230, room=50, dots=[(score, p)])
 
 
 def _ten() -> None:

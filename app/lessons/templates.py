@@ -118,6 +118,11 @@ def _picture(net: Linear) -> tuple[Tensor, int]:
 
     own = st.session_state.get("cast.picture") or cast.first_picture()
     names = list(dict.fromkeys([own, *cast.pictures()]))
-    chosen = st.selectbox(say("Picture"), names, 0, cast.picture_title, key=f"templates.picture.{own}")
+    titles = {name: cast.picture_title(name) for name in names}
+    taken = list(titles.values())
+    for index, name in enumerate(names):  # two options alike would be taken for each other
+        titles[name] += f" ({index + 1})" if taken.count(titles[name]) > 1 else ""
+    words = say("Picture")
+    chosen = st.selectbox(words, names, 0, titles.__getitem__, key=f"templates.picture.{own}")
     x = templates.see(service.engine().picture(str(chosen)))
     return x, int(net.logits(x[None]).argmax())
