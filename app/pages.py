@@ -9,6 +9,7 @@ from streamlit.navigation.page import StreamlitPage
 
 from app import lessons
 from components import reader
+from components.palette import palette
 from components.text import say, texts
 from components.ways import Way
 
@@ -44,6 +45,7 @@ def lesson(name: str) -> StreamlitPage:
 
 st.set_page_config(page_title="Foolscope", page_icon=ASSETS / "icon.svg", layout="wide")
 st.html(ASSETS / "style.css")
+st.html(palette())
 st.logo(ASSETS / "logo.svg", size="large")
 reader.read()
 reader.language_picker()

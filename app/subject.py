@@ -8,6 +8,7 @@ import streamlit as st
 
 from app import service
 from app.access import base
+from components.text import say
 
 if TYPE_CHECKING:
     from components.session import Session
@@ -17,7 +18,8 @@ def wake() -> None:
     """Wait for the engine, with the frame of the page already on the screen."""
     waiting = st.empty()
     if not service.ready():
-        waiting.html('<div class="foolscope-skeleton" role="status">Waking the network…</div>')
+        words = say("Waking the network…")
+        waiting.html(f'<div class="foolscope-skeleton" role="status">{words}</div>')
     service.engine()  # the first visitor waits here for torch
     waiting.empty()
 

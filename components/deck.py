@@ -12,7 +12,7 @@ from components import reader
 STYLE = """<style>
 [data-testid=stHeader], .st-key-language, .st-key-lesson_head, .st-key-lesson_foot,
 .st-key-lesson :is([data-testid=stSelectbox], [data-testid=stFileUploader], [data-testid=stExpander],
-  [data-testid=stButtonGroup], [data-testid=stNumberInput]) { display: none; }
+  [data-testid=stButtonGroup], [data-testid=stNumberInput], [data-testid=stPopover]) { display: none; }
 .st-key-lesson { max-width: 78rem; zoom: 1.4; padding-bottom: 3rem; }
 .st-key-lesson [data-testid=stPlotlyChart] { zoom: calc(1 / 1.4); }
 .st-key-lesson [data-testid=stMarkdownContainer] > :is(p, ul, ol) { max-width: none; }
@@ -26,7 +26,7 @@ def begin(name: str) -> None:
     """Begin the parts of the lesson ``name`` anew."""
     if st.session_state.get("deck.of") != name:
         st.session_state["deck.of"], st.session_state["deck.at"] = name, 1
-    st.session_state["deck.parts"] = 0
+    st.session_state["deck.parts"], st.session_state["deck.keyed"] = 0, 0
     if reader.presenting():
         st.html(STYLE % st.session_state["deck.at"])
 
@@ -37,6 +37,17 @@ def part() -> Iterator[None]:
     st.session_state["deck.parts"] = st.session_state.get("deck.parts", 0) + 1
     with st.container(key=f"part_{st.session_state['deck.parts']}"):
         yield
+
+
+def enter() -> str | None:
+    """Return the shortcut for a button drawn now: "Enter" for the first one of the part that is shown while
+    presenting, None for every other."""
+    parts = st.session_state.get("deck.parts", 0)
+    shown = parts == st.session_state.get("deck.at") and st.session_state.get("deck.keyed") != parts
+    if not (reader.presenting() and shown):
+        return None
+    st.session_state["deck.keyed"] = parts
+    return "Enter"
 
 
 def keys(back: bool, onward: bool) -> str | None:

@@ -21,7 +21,7 @@ from experiments.data import SMALL, place
 CAST = ("picture", "net")
 """The parts of a lesson's address that its neighbours take over."""
 
-__all__ = ["address", "digit", "page", "part", "source"]
+__all__ = ["address", "digit", "page", "part", "pressed", "source"]
 
 
 @contextmanager
@@ -102,6 +102,13 @@ def _query() -> dict[str, str]:
     """Return what goes along from lesson to lesson: who reads, and with which picture and network."""
     kept = {name: st.query_params[name] for name in CAST if name in st.query_params}
     return reader.query() | kept
+
+
+def pressed(words: str, key: str, *about: object) -> bool:
+    """Show a button that says ``words``; return whether it was pressed since ``about`` last changed."""
+    if st.button(words, type="primary", key=f"{key}.press", shortcut=deck.enter()):
+        st.session_state[key] = about
+    return st.session_state.get(key) == about
 
 
 def address(recipe: Recipe, **more: str) -> str:

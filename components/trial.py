@@ -81,6 +81,8 @@ def _origin(shown: dict[str, Any], live: bool) -> str:
     facts = {"n": f"{shown['n']:,}", "seed": shown["seed"], "seconds": f"{shown['seconds']:,.0f}"}
     if not live:
         return say("Ships with the program: n = {n}, seed {seed}, {seconds} s of work.", **facts)
+    if not experiments.get(shown["name"]).card.digits:
+        return say("Computed here just now: n = {n}, seed {seed}, {seconds} s of work.", **facts)
     words = "Computed here just now, on {data}: n = {n}, seed {seed}, {seconds} s of work."
     own = shown["figures"].get("on") or shown.get("data")
     data = own if isinstance(own, str) else source()

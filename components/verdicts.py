@@ -100,3 +100,11 @@ def _number(each: Cell, value: float) -> str:
     scaled = value * each.scale
     short = f"{scaled:.{each.digits}g}"
     return f"{scaled:,.0f}{each.unit}" if "e+" in short else f"{short}{each.unit}"
+
+
+def words(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Show a table of words."""
+    top = "".join(f'<th scope="col">{html.escape(text)}</th>' for text in head)
+    body = "".join(f"<tr>{''.join(f'<td>{html.escape(text)}</td>' for text in row)}</tr>" for row in rows)
+    table = f'<table class="words"><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table>'
+    st.html(f'<div class="beside">{table}</div>')

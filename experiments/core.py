@@ -27,7 +27,8 @@ JSON = Any
 @dataclass(frozen=True)
 class ExperimentCard:
     """What an experiment says of itself. ``question``: what it asks, in one plain sentence; ``source``: the
-    table, figure or section that it repeats; ``needs``: data sets beyond handwritten digits, as text."""
+    table, figure or section that it repeats; ``needs``: data sets beyond handwritten digits, as text;
+    ``digits``: whether it is about digits at all."""
 
     name: str
     title: str
@@ -36,6 +37,7 @@ class ExperimentCard:
     url: str
     source: str
     needs: str = ""
+    digits: bool = True
 
 
 @dataclass(frozen=True)

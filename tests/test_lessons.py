@@ -33,6 +33,7 @@ def test_a_lesson_is_written_in_every_language(name):
     said = texts(name)
     assert {"title", "lead", "story", "maths"} <= said.keys()
     for language in FOLDER.iterdir():
+        assert (language / f"{name}.md").is_file(), language.name
         assert texts(name, language.name).keys() == said.keys(), language.name
         assert all(texts(name, language.name).values())
 

@@ -27,9 +27,7 @@ def render() -> None:
             _look(playing)
         with lesson.part():
             st.markdown(said["mistake"])
-            if st.button(said["press"], type="primary", key="at_work.press"):
-                st.session_state["at_work.shown"] = True
-            if st.session_state.get("at_work.shown"):
+            if lesson.pressed(said["press"], "at_work.mistake"):
                 _mistake(playing, said["missing"])
 
 

@@ -1,0 +1,137 @@
+"""Chapter 6: many small steps, and what lies on the way."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import streamlit as st
+
+from app.access import base
+from app.subject import wake
+
+if TYPE_CHECKING:
+    from components.cast import Cast
+    from engine.run import Run
+
+LAB, ORDER = "Tour", 60
+STEPS = 100
+TARGETS = ("vulture", "bird", "cat")
+LEVELS = (0.9, 1.8, 3.6, 9.0)
+
+
+def render() -> None:
+    """Draw the chapter."""
+    wake()
+    from app import service
+    from components import cast, lesson, trial, verdicts
+
+    with lesson.page("many_steps") as said:
+        playing = cast.pick(service.engine())
+        with lesson.part():
+            st.markdown(said["nine"])
+            if lesson.pressed(said["press"], "many_steps.nine", playing.model):
+                result = trial.computed("black", model=playing.model)
+                _nine(result["figures"])
+                verdicts.claims(result["claims"])
+        with lesson.part():
+            st.markdown(said["hundred"])
+            run = _hundred(playing, said["go"])
+            if run is not None and run.over:
+                _path(run, said["path"])
+        with lesson.part():
+            st.subheader(said["between_title"], anchor=False)
+            st.markdown(said["between"])
+            _between(playing)
+
+
+def _nine(figures: dict[str, Any]) -> None:
+    """Draw nine small steps beside one of the same length, and the article's numbers."""
+    from components import plots, verdicts
+    from components.plots import Series
+    from components.text import say
+    from components.verdicts import Cell
+
+    ways, target = figures["ways"], figures["target"]
+    nine, one, cut = (ways[name]["curves"][target] for name in ("nine steps", "one step", "nine steps, cut"))
+    x = [float(step) for step in range(10)]
+    series = [
+        Series(say("{label}: nine steps", label=target), x, nine, colour=1),
+        Series(say("{label}: one step", label=target), [0.0, 9.0], one, dash="dot", colour=0),
+        Series(say("{label}: nine, cut at black", label=target), x, cut, colour=2),
+    ]
+    alt = say(
+        "Nine small steps end at {nine}, one large step at {one}.",
+        nine=f"{nine[-1]:.0%}",
+        one=f"{one[-1]:.0%}",
+    )
+    plots.lines(series, say("Step"), say("Probability"), alt=alt, key="many_steps.nine", percent=True)
+    if figures["article"]:
+        printed = figures["article"]
+        rows: list[list[str | Cell]] = [
+            [say("One step of .9"), Cell(one[-1], published=printed["one step"] / 100, scale=100, unit=" %")],
+            [
+                say("Nine steps of .1"),
+                Cell(nine[-1], published=printed["nine steps"] / 100, scale=100, unit=" %"),
+            ],
+        ]
+        verdicts.beside(["", target], rows)
+
+
+def _hundred(playing: Cast, words: str) -> Run | None:
+    """Let the reader start a hundred small steps and watch them."""
+    from app import service
+    from attacks.core import Stop
+    from components.stage import stage
+    from components.text import say
+    from engine.recipe import Recipe
+
+    engine, card = service.engine(), playing.card
+    first = engine.classify(playing.model, playing.image)[0].label
+    wished = next(label for label in TARGETS if label in card.labels and label != first)
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        names = sorted((label for label in card.labels if label != first), key=str.lower)
+        target = st.selectbox(
+            say("Make it say"), names, names.index(wished), key=f"many_steps.{playing.model}"
+        )
+        levels = st.select_slider(
+            say("How far in all, in grey levels"), LEVELS, LEVELS[1], key="many_steps.levels", width=260
+        )
+    params = {"steps": STEPS, "step_size": levels / 255 / STEPS, "epsilon": levels / 255}
+    recipe = Recipe(
+        playing.model, playing.image, "bim", params, card.label_index(str(target)), stop=Stop("steps")
+    )
+    return stage(engine, base(), recipe, words.format(label=first, target=target), "hundred")
+
+
+def _path(run: Run, sentence: str) -> None:
+    """Say which classes were named on the way."""
+    from components.stage import named
+
+    ways = " → ".join(f"**{label}** ({first}–{last})" for label, first, last in named(run))
+    st.markdown(sentence.format(path=ways))
+
+
+def _between(playing: Cast) -> None:
+    """Show which classes are named between which."""
+    from components import trial, verdicts
+    from components.text import say
+
+    result = trial.result(
+        "between", say("Go all these ways with {network}", network=playing.card.title), model=playing.model
+    )
+    rows = [
+        [f"{name} ({row['is']})", way["target"], _stations(way), _arrival(way)]
+        for name, row in result["figures"]["rows"].items()
+        for way in row["ways"]
+    ]
+    with st.container(height=380, key="between"):
+        verdicts.words([say("Picture"), say("To"), say("Named on the way"), say("Step")], rows)
+    verdicts.claims(result["claims"])
+
+
+def _stations(way: dict[str, Any]) -> str:
+    return " → ".join(label for label, _ in way["named"])
+
+
+def _arrival(way: dict[str, Any]) -> str:
+    return "—" if way["reached"] is None else str(way["reached"])

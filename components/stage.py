@@ -1,0 +1,60 @@
+"""A run inside a lesson: a button that starts it, and the live view that follows it."""
+
+from __future__ import annotations
+
+from itertools import groupby
+
+import streamlit as st
+
+from components import deck
+from components.player import player
+from engine.engine import Engine
+from engine.recipe import Recipe
+from engine.run import Run
+from errors import FoolscopeError, UnknownName
+
+
+def stage(engine: Engine, base: str, recipe: Recipe, words: str, key: str) -> Run | None:
+    """Show a button that says ``words`` and starts ``recipe``, and the run that this visitor started with it;
+    return that run, or None. A run of another recipe gives way. ``base``: the path of the run routes.
+    """
+    kept = f"stage.{key}"
+    icon, shortcut = ":material/play_arrow:", deck.enter()
+    if st.button(words, type="primary", key=f"{kept}.press", icon=icon, shortcut=shortcut):
+        begin(engine, recipe, kept)
+    return follow(engine, base, recipe, kept)
+
+
+def follow(engine: Engine, base: str, recipe: Recipe, kept: str) -> Run | None:
+    """Show and return the run of ``recipe`` that was begun under ``kept``; None where there is none."""
+    before, run = st.session_state.get(kept, ("", ""))
+    if not run or before != recipe.key():
+        return None
+    try:
+        found = engine.run(run)
+    except UnknownName:  # the server forgets old runs
+        del st.session_state[kept]
+        return None
+    player(base=base, run=run, idle=None, key=f"{kept}.player")
+    return found
+
+
+def begin(engine: Engine, recipe: Recipe, kept: str) -> None:
+    """Start ``recipe`` and remember it under ``kept``; what was started there before is cancelled."""
+    _, old = st.session_state.pop(kept, ("", ""))
+    try:
+        if old:
+            engine.cancel(engine.run(old))
+    except UnknownName:
+        pass  # it was forgotten: there is nothing to cancel
+    try:
+        st.session_state[kept] = (recipe.key(), engine.submit(recipe).id)
+    except FoolscopeError as error:
+        st.error(str(error))
+
+
+def named(run: Run) -> list[tuple[str, int, int]]:
+    """Return what the network named on the way: each class with the first and the last step it held."""
+    steps = [(run.top(index)[0].label, index) for index in range(len(run))]
+    stretches = [(label, [index for _, index in group]) for label, group in groupby(steps, lambda s: s[0])]
+    return [(label, indices[0], indices[-1]) for label, indices in stretches]

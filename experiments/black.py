@@ -1,0 +1,115 @@
+"""Black made into a paper towel: in one step, and in nine as long together (the panda-to-vulture article)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+
+import models
+from attacks.core import setting
+from experiments.core import JSON, Experiment, ExperimentCard
+from experiments.signs import Steps, step
+from experiments.store import Store
+from models.core import Card
+
+ARTICLE = "bvlc_googlenet_article"
+SAID = {"velvet": 27.38, "shower curtain": 6.40, "wool": 6.19, "paper towel": 4.67, "window screen": 4.39}
+"""What the article prints for the black picture, in percent."""
+AFTER = {"one step": 14.55, "nine steps": 89.98}
+"""What it prints for the paper towel afterwards (its second edition), in percent."""
+WAYS = {"one step": 1, "nine steps": 9}
+
+
+def intended(card: Card, p: Tensor) -> int:
+    """Return the class to make of black: the paper towel where the network knows it, else the one that it
+    puts fourth, as it is with the article's network; ``p`` ``(classes,)``."""
+    if "paper towel" in card.labels:
+        return card.label_index("paper towel")
+    return int(p.topk(min(4, len(p))).indices[-1])
+
+
+@dataclass(frozen=True)
+class Black(Experiment):
+    """One step of ``size`` grey levels along the sign of the gradient, and nine of a ninth of that, from a
+    black picture; once as the article does it, below black too, and once cut to what a picture can hold."""
+
+    card: ClassVar[ExperimentCard] = ExperimentCard(
+        name="black",
+        title="Black is a paper towel",
+        question="How far is a black picture from any other answer?",
+        paper="Julia Evans: How to trick a neural network into thinking a panda is a vulture",
+        url="https://codewords.recurse.com/issues/five/why-do-neural-networks-think-a-panda-is-a-vulture",
+        source="the black picture, one step, and ten small steps (which are nine)",
+        digits=False,
+    )
+
+    n: int = setting(1, "Pictures", "The black one.", low=1, high=1)
+    model: str = setting("photos", "Network", "Which network looks at it.")
+    size: float = setting(
+        0.9, "Size", "How far each pixel moves in all, in grey levels of 255.", low=0.01, high=50
+    )
+
+    def depends(self) -> JSON:
+        """Return which weights are asked, and how they are fed."""
+        card = models.card(self.model)
+        return [card.weights.sha256, card.mean]
+
+    def pieces(self) -> list[str]:
+        """Return both ways, as the article goes them and cut to pictures."""
+        return [f"{way}{kind}" for kind in ("", ", cut") for way in WAYS]
+
+    def piece(self, name: str, store: Store) -> JSON:
+        """Return what the network says at each step: the classes of the first and of the last top five."""
+        way, _, cut = name.partition(", ")
+        model = models.load(self.model)
+        black = torch.zeros(1, model.card.channels, model.card.size, model.card.size)
+        with torch.no_grad():
+            target = intended(model.card, model(black).softmax(1)[0])
+        sizes = [self.size / 255 / WAYS[way]] * WAYS[way]
+        return _told(model.card, target, step(model, black, target, sizes, cut=bool(cut)))
+
+    def figures(self, done: Mapping[str, JSON]) -> dict[str, JSON]:
+        """Return the ways by name, the target, and the article's numbers where they are this network's."""
+        target = done["one step"]["target"]
+        article = self.model == ARTICLE and self.size == 0.9
+        return {
+            "ways": dict(done),
+            "target": target,
+            "article": {"black": SAID, **AFTER} if article else None,
+        }
+
+    def claims(self, figures: Mapping[str, JSON]) -> dict[str, bool]:
+        """Return whether a step helps, nine help more, and, for the article's network, its numbers."""
+        target = figures["target"]
+        last = {name: way["curves"][target][-1] for name, way in figures["ways"].items()}
+        begun = figures["ways"]["one step"]["curves"][target][0]
+        found = {
+            "One step makes the network surer of the target.": last["one step"] > begun,
+            "Nine small steps reach farther than one as long as all of them.": last["nine steps"]
+            > last["one step"],
+            "Cut to what a picture can hold, the same steps do less.": last["nine steps, cut"]
+            < last["nine steps"],
+        }
+        return found | (_article(figures["ways"]["one step"], last) if figures["article"] else {})
+
+
+def _article(way: JSON, last: Mapping[str, float]) -> dict[str, bool]:
+    printed = [abs(100 * way["curves"][label][0] - said) < 0.006 for label, said in SAID.items()]
+    return {
+        "The five numbers for black are the article's, to the last digit printed.": all(printed),
+        "One step gives the paper towel 15 % give or take 1.": abs(last["one step"] - 0.15) <= 0.01,
+        "Nine small steps give it 90 % give or take 2.": abs(last["nine steps"] - 0.90) <= 0.02,
+    }
+
+
+def _told(card: Card, target: int, steps: Steps) -> dict[str, Any]:
+    ends = [*steps.p[0].topk(5).indices.tolist(), *steps.p[-1].topk(5).indices.tolist()]
+    kept = list(dict.fromkeys([*ends, target]))
+    return {
+        "target": card.labels[target],
+        "curves": {card.labels[i]: [round(v, 6) for v in steps.p[:, i].tolist()] for i in kept},
+    }

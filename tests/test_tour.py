@@ -1,0 +1,166 @@
+"""The tour's frame: who reads, who plays, what a step does, and that the article's numbers come out."""
+# ruff: noqa: F811  (fixtures are imported by name)
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from playwright.sync_api import expect
+from streamlit.testing.v1 import AppTest
+from torch import nn
+
+import models
+from app import lessons
+from components import cast
+from errors import BadSetting, UnknownName
+from experiments import photographs
+from experiments.between import Between, _way
+from experiments.black import Black
+from experiments.core import run
+from experiments.signs import gradient, step
+from experiments.store import Store
+from models.core import Card, Classifier, WeightsFile
+from tests.browser import PHONE, Playground, playground, site, visitor, window_maker  # noqa: F401
+
+TOUR = lessons.labs()["Tour"]
+
+
+@pytest.fixture
+def small() -> Classifier:
+    torch.manual_seed(0)
+    card = Card("small", "", "", 4, ("a", "b", "c"), WeightsFile("", ""))
+    net = nn.Sequential(nn.Flatten(), nn.Linear(48, 8), nn.Tanh(), nn.Linear(8, 3))
+    return Classifier(card, net).double()
+
+
+def test_the_gradient_is_that_of_the_probability(small: Classifier) -> None:
+    x = torch.rand(1, 3, 4, 4, dtype=torch.float64)
+    grad, h = gradient(small, x, 1), 1e-6
+    for place in [(0, 0, 0, 0), (0, 2, 3, 1)]:
+        up, down = x.clone(), x.clone()
+        up[place] += h
+        down[place] -= h
+        slope = (small(up).softmax(1) - small(down).softmax(1))[0, 1] / (2 * h)
+        assert float(grad[place]) == pytest.approx(float(slope), rel=1e-5)
+
+
+def test_steps_go_as_far_as_they_say_and_are_cut_when_asked(small: Classifier) -> None:
+    black = torch.zeros(1, 3, 4, 4, dtype=torch.float64)
+    free = step(small, black, 2, [0.1, 0.1, -0.1], cut=False)
+    assert torch.allclose(free.x.diff(dim=0).abs(), torch.tensor(0.1, dtype=torch.float64))
+    assert free.p[1, 2] > free.p[0, 2] and free.p[2, 2] > free.p[1, 2] and free.p[3, 2] < free.p[2, 2]
+    assert torch.allclose(free.p, small(free.x).softmax(1))
+    assert float(free.x.min()) < 0 <= float(step(small, black, 2, [0.1], cut=True).x.min())
+
+
+def test_the_articles_numbers_come_out(shared: Callable[[str], Path], tmp_path: Path) -> None:
+    shared("weights/bvlc_googlenet.safetensors")
+    result = run(Black(model="bvlc_googlenet_article"), Store(tmp_path))
+    assert len(result["claims"]) == 6 and all(result["claims"].values())
+    curve = result["figures"]["ways"]["one step"]["curves"]["paper towel"]
+    assert curve[0] == pytest.approx(0.0467, abs=5e-5) and curve[1] == pytest.approx(0.154, abs=0.01)
+
+
+def test_with_the_offline_network_black_tells_the_same_story(tmp_path: Path) -> None:
+    result = run(Black(), Store(tmp_path))
+    figures, card = result["figures"], models.card("photos")
+    assert figures["article"] is None and len(result["claims"]) == 3
+    model, black = models.load("photos"), torch.zeros(1, 3, 128, 128)
+    target = card.label_index(figures["target"])
+    assert target == int(model(black).softmax(1)[0].topk(4).indices[3])
+    moved = step(model, black, target, [0.9 / 255], cut=True)
+    told = figures["ways"]["one step, cut"]["curves"][figures["target"]]
+    assert told == pytest.approx(moved.p[:, target].tolist(), abs=1e-4)
+
+
+def test_a_way_is_what_is_named_on_it_until_it_arrives() -> None:
+    labels = ("a", "b", "c", "d")
+    way = _way(labels, 2, [0, 0, 1, 1, 0, 2, 3])
+    assert way == {"target": "c", "named": [["a", 0], ["b", 2], ["a", 4], ["c", 5]], "reached": 5}
+    assert _way(labels, 3, [0, 1])["reached"] is None
+
+
+def test_between_goes_from_every_picture_to_the_others_class(tmp_path: Path) -> None:
+    made = Between(images="cat,coffee", steps=60, size=0.25)
+    figures = run(made, Store(tmp_path))["figures"]
+    rows = figures["rows"]
+    assert rows["cat"]["ways"][0]["target"] == rows["coffee"]["is"] == "cup"
+    assert figures["gone"] == figures["all"] == 2
+    assert rows["coffee"]["ways"][0]["named"][-1] == ["cat", rows["coffee"]["ways"][0]["reached"]]
+    with pytest.raises(BadSetting, match="at least two"):
+        Between(images="cat").named()
+
+
+def test_photos_of_the_data_folder_open_with_their_credit(shared: Callable[[str], Path]) -> None:
+    shared("photos.tsv")
+    found = photographs.photographs()["panda-hero.webp"]
+    assert found.shows == "giant panda" and found.credit.startswith("CC")
+    assert min(photographs.open_photograph("panda-hero.webp").size) > 100
+    assert cast.picture_title(cast.PANDA) == "giant panda"
+
+
+def test_pictures_that_are_not_there_are_refused_in_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("FOOLSCOPE_DATA", raising=False)
+    assert photographs.photographs() == {} and cast.first_picture() == "cat"
+    with pytest.raises(UnknownName, match="photo"):
+        photographs.open_photograph("panda-hero.webp")
+    assert photographs.plain("0,80,255").getpixel((5, 5)) == (0, 80, 255)
+    for wrong in ("256", "1,2", "x"):
+        with pytest.raises(UnknownName, match="levels 0 to 255"):
+            photographs.plain(wrong)
+
+
+def test_a_link_says_who_plays_and_what_it_says_wrongly_is_told() -> None:
+    app = AppTest.from_string("from app.lessons.at_work import render\nrender()", default_timeout=120)
+    app.query_params["net"], app.query_params["picture"] = "photos", "coffee"
+    assert not app.run().error and "Everyday photos" in str(app.main)
+    wrong = AppTest.from_string("from app.lessons.at_work import render\nrender()", default_timeout=120)
+    wrong.query_params["net"] = "photoss"
+    (said,) = wrong.run().error
+    assert "photos" in said.value
+
+
+@pytest.mark.parametrize("name", TOUR)
+def test_a_chapter_is_drawn_with_the_offline_network_in_both_registers(name: str) -> None:
+    for register in ("plain", "maths"):
+        app = AppTest.from_string(f"from app.lessons.{name} import render\nrender()", default_timeout=120)
+        app.query_params["net"] = "photos"
+        app.session_state["register"] = register
+        app.session_state["lang"] = "zh"
+        assert not app.run().exception and not app.error
+
+
+def test_slides_follow_the_keys_and_the_reader_stays_the_same(playground: Playground) -> None:
+    page = playground.page
+    page.goto(f"{playground.site.url}/{TOUR[0]}?present=1&lang=zh&net=photos")
+    parts = page.locator("[class*=st-key-part_]")
+    expect(parts.first.locator("h2")).to_be_visible()
+    playground.settle()
+    count = parts.count()
+    assert count >= 3 and [parts.nth(i).is_visible() for i in range(3)] == [True, False, False]
+    for at in range(1, count):
+        page.keyboard.press("ArrowRight")
+        expect(parts.nth(at)).to_be_visible()
+        expect(parts.nth(at - 1)).to_be_hidden()
+    page.keyboard.press("ArrowRight")
+    expect(page).to_have_url(re.compile(f"/{TOUR[1]}\\?.*present=1"))
+    assert "lang=zh" in page.url
+    playground.settle()
+    page.keyboard.press("Escape")
+    expect(page).not_to_have_url(re.compile("present"))
+    expect(page.get_by_role("radio", name="中文")).to_be_checked()
+    expect(page.locator("[data-testid=stHeader]")).to_be_visible()
+
+
+def test_a_chapter_streams_a_run_and_names_its_way(visitor: Callable[..., Playground]) -> None:
+    here = visitor(viewport=PHONE)
+    here.page.goto(f"{here.site.url}/many_steps?net=photos&picture=coffee")
+    here.page.get_by_role("button", name=re.compile("From cup to bird")).click()
+    here.begun()
+    here.reaches("finished")
+    expect(here.page.get_by_text("Named on the way, with the steps")).to_be_visible()
+    assert here.count == 101
