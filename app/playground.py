@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
 def render() -> None:
     """Draw the page and carry out what was pressed."""
     wake()
-    from components.player import player
     from components.session import Session
 
     session = Session.current(service.engine())
@@ -31,7 +31,7 @@ def render() -> None:
         session.start()
     for problem in session.told():
         st.error(problem)
-    shown = player(base=base(), run=session.run, idle=_idle(session), key="player", present=session.present)
+    shown = _view(session)
     if not session.present:
         _elsewhere(session)
     st.query_params.from_dict(reader.query() | session.query())
@@ -57,6 +57,29 @@ def _compose(session: Session) -> bool:
         return st.button("Run", type="primary", width="stretch", key="start")
 
 
+def _view(session: Session) -> dict[str, Any]:
+    """Show the run, and beside it, if wanted, that of the network's twin."""
+    import models
+    from components.player import player
+
+    first = partial(player, base=base(), run=session.run, idle=_idle(session), key="player")
+    twin = session.card.twin
+    if twin and not session.present:
+        title = models.card(twin).title
+        session.beside(st.toggle(f"Beside it: {title}", value=session.twin is not None, key=f"twin.{twin}"))
+    if not twin or session.twin is None:
+        return first(present=session.present)
+    left, right = st.columns(2, gap="medium")
+    with left:
+        st.markdown(f"**{session.card.title}**")
+        shown = first(present=session.present)
+    with right:
+        st.markdown(f"**{models.card(twin).title}**")
+        other = session.twin_run()
+        player(base=base(), run=other, idle=_idle(session, twin), key="twin", present=session.present)
+    return shown
+
+
 def _elsewhere(session: Session) -> None:
     """Ask a second network about the run's picture, again and again until the run is over."""
     from components import witness
@@ -73,15 +96,19 @@ def _elsewhere(session: Session) -> None:
         st.error(str(error))
 
 
-def _idle(session: Session) -> dict[str, Any]:
-    recipe, card = session.recipe, session.card
-    query = {"model": recipe.model, "image": recipe.image}
+def _idle(session: Session, model: str = "") -> dict[str, Any]:
+    """Return what there is to show before a run: the picture as ``model`` (else the chosen one) sees it."""
+    import models
+
+    recipe, card = session.recipe, models.card(model or session.recipe.model)
+    ranking = service.engine().classify(card.name, recipe.image, recipe.crop)
+    query = {"model": card.name, "image": recipe.image}
     query |= {"crop": ",".join(map(str, recipe.crop))} if recipe.crop else {}
     goal = None if recipe.target is None else {"label": card.labels[recipe.target]}
     return {
         "model": {"title": card.title, "size": card.size, "channels": card.channels},
         "image_url": f"{base()}/seen.png?{urlencode(query)}",
-        "top": [{"label": o.label, "probability": round(o.probability, 5)} for o in session.ranking[:5]],
+        "top": [{"label": o.label, "probability": round(o.probability, 5)} for o in ranking[:5]],
         "target": goal,
         "hint": "Press Run and watch it change its mind.",
     }

@@ -16,8 +16,11 @@ from attacks.rows import wide
 from attacks.smallest import Smallest
 from attacks.weighing import Patience, Weight, shortfall
 
-EDGE = 1.5
-"""Where the variable of a black or white pixel lies: there it moves at a fifth of a grey one's speed."""
+EDGE, END = 1.5, 8.0
+"""Where the variable of a black or white value lies, which there moves at a fifth of a grey one's speed; and
+where the variable of any other value may go at most."""
+HALF = 0.5 / 255
+"""What is nearer than this to black or white is black or white in a file."""
 
 
 @dataclass(frozen=True)
@@ -25,10 +28,11 @@ class CarliniWagner(Attack):
     """The L2 attack: Adam on squared distance plus c times how far the logits are from success
     (equation 7 and f6), with a search for the smallest c that succeeds (section 5.1 and 6.1).
 
-    Each value of a picture is ½ + ½ tanh(w) / tanh(1.5) with w kept to [-1.5, 1.5], where the paper has
-    ½ + ½ tanh(w): that reaches 0 and 1 at infinity alone, where its slope is 0, so a pixel that is black
-    or white could hardly move. A value whose w has not moved is the picture's own, to the bit. Each round,
-    that is each c, starts at the picture; the nearest picture that fools in any round is the result.
+    Each value of a picture is ½ + ½ tanh(w), as in the paper. That reaches 0 and 1 at infinity alone, where
+    its slope is 0, so a value that is black or white (to half a grey level) could never move: such a one is
+    ½ + ½ tanh(w) / tanh(1.5), with w kept to [-1.5, 1.5]. A value whose w has not moved is the picture's own,
+    to the bit. Each round, that is each c, starts at the picture; the nearest picture that fools in any
+    round is the result.
     """
 
     card: ClassVar[AttackCard] = AttackCard(
@@ -102,7 +106,7 @@ class CarliniWagner(Attack):
             if not going.any():
                 break
             slope = (2 * (adv - x) + wide(c, x) * answer.gradient) * space.slope(w)
-            w = torch.where(wide(going, x), (w - adam.step(slope)).clamp(-EDGE, EDGE), w)
+            w = torch.where(wide(going, x), space.kept(w - adam.step(slope)), w)
             adv = space.picture(w)
             answer = yield Query(adv, lack if left else None)
             fooled = self.enough(criterion, answer)
@@ -120,11 +124,16 @@ class CarliniWagner(Attack):
 
 
 class TanhSpace:
-    """The variable w of pictures ``x``: values in [-1.5, 1.5] for values in [0, 1]."""
+    """The variable w of pictures ``x``, whose values are in [0, 1]; see `CarliniWagner`."""
 
     def __init__(self, x: Tensor) -> None:
-        self._x, self._top = x, torch.tanh(x.new_tensor(EDGE))
-        self.start = torch.atanh((2 * x - 1) * self._top).clamp(-EDGE, EDGE)
+        self._x, self._edge = x, torch.where((x < HALF) | (x > 1 - HALF), EDGE, END).to(x)
+        self._top = torch.tanh(self._edge)
+        self.start = self.kept(torch.atanh((2 * x - 1) * self._top))
+
+    def kept(self, w: Tensor) -> Tensor:
+        """Return ``w`` within its ends."""
+        return torch.clamp(w, -self._edge, self._edge)
 
     def picture(self, w: Tensor) -> Tensor:
         """Return the pictures that ``w`` stands for; what has not moved is exactly as it was."""

@@ -19,6 +19,8 @@ from engine.run import Outcome
 from errors import BadImage, FoolscopeError, UnknownName, WeightsError
 from models.core import Card
 
+ALONE = "1"
+"""What stands for the twin's run before there is one."""
 CROP_KEYS = ("crop.x", "crop.y", "crop.size")
 
 
@@ -28,6 +30,7 @@ class Session:
     def __init__(self, engine: Engine, link: share.Link) -> None:
         self.engine, self.recipe, self.run = engine, link.recipe, link.run
         self.wanted, self.present, self.witness = link.target, link.present, link.witness
+        self.twin = link.twin
         self.problems: list[str] = link.problems
         self.ranking: list[Outcome] = []
         self._own: str | None = None
@@ -141,18 +144,38 @@ class Session:
         self.recipe = replace(self.recipe, **parts)
 
     def start(self) -> None:
-        """Start the recipe as a run; the one that this visitor had going gives way."""
-        if self._own:
-            self._end(self._own)
+        """Start the recipe as a run, and on the network's twin if that is shown; what this visitor had going
+        gives way."""
+        for run in filter(None, (self._own, self.twin_run())):
+            self._end(run)
         try:
             self.run = self._own = self.engine.submit(self.recipe).id
+            if self.twin is not None and self.card.twin:
+                self.twin = ALONE
+                self.twin = self.engine.submit(replace(self.recipe, model=self.card.twin)).id
         except FoolscopeError as error:
             self.problems.append(str(error))
+
+    def beside(self, wanted: bool) -> None:
+        """Show the network's twin beside it, or no longer."""
+        if wanted is not (self.twin is not None):
+            self.twin = ALONE if wanted else None
+
+    def twin_run(self) -> str | None:
+        """Return the twin's run; None where there is none, or none of this page's run, or it is forgotten."""
+        if self.run is None or self.twin in (None, ALONE):
+            return None
+        try:
+            return self.engine.run(self.twin or "").id
+        except UnknownName:
+            self.twin = ALONE
+            return None
 
     def query(self) -> dict[str, str]:
         """Return the address of what is shown."""
         query = share.write(self.recipe, self.run)
         query |= {"witness": self.witness} if self.witness else {}
+        query |= {"twin": self.twin} if self.twin else {}
         return query | ({"present": "1"} if self.present else {})
 
     def _fitting(self, model: str) -> str:

@@ -31,6 +31,7 @@ RESERVED = (
     "witness",
     "lang",
     "register",
+    "twin",
 )
 DEFAULT = Recipe(
     "photos", "cat", "bim", {"steps": 60, "step_size": 0.2 / 255}, stop=Stop("probability", 0.95)
@@ -40,14 +41,16 @@ DEFAULT = Recipe(
 @dataclass
 class Link:
     """What an address says. ``target`` is None when it says nothing about one, `ANYTHING` for
-    untargeted. ``witness``: a second network to ask. ``problems``: one sentence for each part that
-    could not be used."""
+    untargeted. ``witness``: a second network to ask. ``twin``: a run of the network's twin to show beside,
+    "1" where none was started, None for no twin. ``problems``: one sentence for each part that could not be
+    used."""
 
     recipe: Recipe = DEFAULT
     target: str | None = None
     run: str | None = None
     present: bool = False
     witness: str | None = None
+    twin: str | None = None
     problems: list[str] = field(default_factory=list)
 
     def read(self, part: Callable[[], Any], otherwise: Any) -> Any:
@@ -61,7 +64,7 @@ class Link:
 
 def read(query: Mapping[str, str]) -> Link:
     """Return what ``query`` says; what it says wrongly becomes a sentence and falls back to the default."""
-    link = Link(run=query.get("run"), present=query.get("present") == "1")
+    link = Link(run=query.get("run"), present=query.get("present") == "1", twin=query.get("twin"))
     if "witness" in query:
         link.witness = link.read(lambda: models.card(query["witness"]).name, None)
     model = link.read(lambda: models.card(query.get("model", DEFAULT.model)).name, DEFAULT.model)

@@ -11,7 +11,7 @@ from components import verdicts
 from components.odds import odds, percent
 from components.text import say
 from components.tiles import Tile, tiles
-from components.verdicts import cell
+from components.verdicts import Cell, cell
 from experiments.sheets import colour
 from experiments.templates import Linear
 
@@ -55,7 +55,7 @@ def added(net: Linear, x: Tensor, target: int, alpha: float, classes: list[str])
 def compare(figures: dict[str, Any]) -> None:
     """Show, for each decay, how rough the templates are, the errors, and how far other answers are."""
     head = ["Weight decay", "Wrong in training", "Wrong on new photos", "To the nearest other answer (l2)"]
-    rows = [
+    rows: list[list[str | Cell]] = [
         [
             f"{row['decay']:g}",
             cell(row["train"], scale=100, unit=" %")._replace(low=None, high=None),

@@ -210,10 +210,10 @@ def fit(x: Tensor, y: Tensor, decay: float, iterations: int) -> Linear:
         optimiser.zero_grad()
         errors = functional.cross_entropy(flat @ w.T + b, y, reduction="none")
         value = share @ errors + decay / 2 * w.square().sum()
-        value.backward()  # type: ignore[no-untyped-call]
+        value.backward()
         return value
 
-    optimiser.step(loss)  # type: ignore[no-untyped-call]
+    optimiser.step(loss)
     return Linear(w.detach().view(k, *x.shape[1:]), b.detach())
 
 

@@ -76,7 +76,8 @@ class Card:
     ``labels``: one for each class, no two alike (`distinct`). ``mean`` and ``std``: per channel, for
     input in [0, 1]. ``accuracy``: percent, by measure. ``parameters``: how many numbers were learnt.
     ``recipe``: address of the training recipe. ``offline``: the weights come with the product.
-    ``lab``: meant for the experiments; listed after the others.
+    ``lab``: meant for the experiments; listed after the others. ``twin``: a network of the same build and
+    classes that learnt otherwise, to be shown beside this one.
     """
 
     name: str
@@ -97,6 +98,7 @@ class Card:
     recipe: str = ""
     offline: bool = False
     lab: bool = False
+    twin: str = ""
 
     def __post_init__(self) -> None:
         """Refuse a card whose facts contradict each other."""

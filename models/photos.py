@@ -1,6 +1,7 @@
-"""The offline photo classifier: everyday classes, trained by this project from scratch.
+"""The offline photo classifiers: everyday classes, trained by this project from scratch.
 
-What it was trained on, how, and how good it is, is in ``assets/weights/photos.json``.
+One learnt from photos as they are, its twin from attacked ones. What they were trained on, how, and how good
+they are, is in ``assets/weights/photos.json`` and ``photos_robust.json``.
 """
 
 from __future__ import annotations
@@ -11,30 +12,51 @@ from models.core import Card, WeightsFile, register
 from models.records import read_record
 from models.resnet import SmallResNet
 
-_RECORD = read_record("photos")
-_LABELS = tuple(_RECORD["labels"])
+LABELS = tuple(read_record("photos")["labels"])
 
 
 def _build() -> nn.Module:
-    return SmallResNet(len(_LABELS))
+    return SmallResNet(len(LABELS))
+
+
+def _card(name: str, title: str, summary: str, paper: str, twin: str) -> Card:
+    record = read_record(name)
+    return Card(
+        name=name,
+        title=title,
+        summary=summary,
+        size=record["size"],
+        labels=tuple(record["labels"]),
+        weights=WeightsFile(f"{name}.safetensors", record["sha256"], bytes=record["bytes"]),
+        mean=tuple(record["mean"]),
+        std=tuple(record["std"]),
+        training_set=record["data"],
+        accuracy=record["accuracy"],
+        parameters=record["parameters"],
+        licence=record["licence"],
+        paper=paper,
+        offline=True,
+        twin=twin,
+    )
 
 
 register(
-    Card(
-        name="photos",
-        title="Everyday photos",
-        summary=f"A small ResNet that knows {len(_LABELS)} everyday things and needs no network.",
-        size=_RECORD["size"],
-        labels=_LABELS,
-        weights=WeightsFile("photos.safetensors", _RECORD["sha256"], bytes=_RECORD["bytes"]),
-        mean=tuple(_RECORD["mean"]),
-        std=tuple(_RECORD["std"]),
-        training_set=_RECORD["data"],
-        accuracy=_RECORD["accuracy"],
-        parameters=_RECORD["parameters"],
-        licence=_RECORD["licence"],
-        paper="https://arxiv.org/abs/1512.03385",
-        offline=True,
+    _card(
+        "photos",
+        "Everyday photos",
+        f"A small ResNet that knows {len(LABELS)} everyday things and needs no network.",
+        "https://arxiv.org/abs/1512.03385",
+        "photos_robust",
+    ),
+    _build,
+)
+register(
+    _card(
+        "photos_robust",
+        "Everyday photos, robust twin",
+        "The same ResNet after adversarial training: harder to fool, and its gradients look like something.",
+        "https://arxiv.org/abs/2202.01181",
+        "photos",
     ),
     _build,
 )

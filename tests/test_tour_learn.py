@@ -43,6 +43,12 @@ def page(name, **state):
     return app.run()
 
 
+def shipped(name):
+    found = experiments.shipped(name)
+    assert found is not None
+    return found
+
+
 def written(app):
     html = [each.proto.body for each in app.get("html")]
     return "\n".join([*html, *(each.value for each in [*app.markdown, *app.caption])])
@@ -141,14 +147,14 @@ def test_distance_and_least_alpha_of_a_linear_classifier():
 def test_a_template_is_read_back_from_its_picture_to_within_a_level():
     levels = torch.rand(3, 8, 8, generator=torch.Generator().manual_seed(0))
     assert (read(colour(levels)) - levels).abs().max() <= 0.5 / 255 + 1e-6
-    answer = experiments.shipped("templates")["figures"]["decays"][0]
+    answer = shipped("templates")["figures"]["decays"][0]
     net = templates.opened(answer)
     assert net.weights.shape == (10, 3, 32, 32)
     assert float(net.weights.abs().max()) == pytest.approx(answer["top"], rel=0.01)
 
 
 def test_the_shipped_templates_say_what_is_claimed():
-    result = experiments.shipped("templates")
+    result = shipped("templates")
     rows = result["figures"]["decays"]
     assert all(result["claims"].values()) and len(rows) == len(templates.DECAYS)
     far = [row["distance"]["value"] for row in rows]
@@ -157,8 +163,9 @@ def test_the_shipped_templates_say_what_is_claimed():
     assert size < 400_000
 
 
-def test_templates_are_trained_where_the_photos_are(shared, tmp_path):
+def test_templates_are_trained_where_the_photos_are(shared, tmp_path, monkeypatch):
     shared("animals_160.tar")
+    monkeypatch.setattr(templates, "DECAYS", (1e-3, 1.0))
     result = run(templates.Templates(n=12, iterations=20), Store(tmp_path))
     first, last = result["figures"]["decays"][0], result["figures"]["decays"][-1]
     assert first["train"]["value"] < last["train"]["value"]
@@ -252,7 +259,8 @@ def test_an_unbalanced_training_set_has_as_many_digits_in_all():
     assert torch.bincount(y[rows]).tolist() == sizes["ten times"] and len(set(rows.tolist())) == 740
 
 
-def test_an_over_represented_family_is_harder_to_leave(small, tmp_path):
+def test_an_over_represented_family_is_harder_to_leave(small, tmp_path, monkeypatch):
+    monkeypatch.setattr(imbalance, "PASSES", 15)
     result = run(Imbalance(n=20, many=120, seeds=2, steps=20), Store(tmp_path))
     figures = result["figures"]
     assert figures["more"]["leave"]["value"] > 0 and figures["more"]["other error"]["value"] > 0

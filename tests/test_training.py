@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -28,11 +29,13 @@ from models.train.loop import (
     best_temperature,
     calibration_error,
     learning_rate,
+    normalise,
     top_k,
     train,
 )
+from models.train.robust import RobustSettings, perturbed, robust_accuracy
 
-TRAINED = ["photos", "lenet", "fc100"]
+TRAINED = ["photos", "photos_robust", "lenet", "fc100"]
 Shared = Callable[[str], Path]
 
 
@@ -41,7 +44,7 @@ def test_the_record_is_that_of_the_shipped_weights(name: str) -> None:
     record, raw = read_record(name), (FOLDER / f"{name}.safetensors").read_bytes()
     tensors = load_file(FOLDER / f"{name}.safetensors")
     assert hashlib.sha256(raw).hexdigest() == record["sha256"]
-    assert len(raw) == record["bytes"] < (12_000_000 if name == "photos" else 2_000_000)
+    assert len(raw) == record["bytes"] < (12_000_000 if name.startswith("photos") else 2_000_000)
     assert all(value.dtype == torch.float16 for value in tensors.values() if value.is_floating_point())
     head = [value for value in tensors.values() if value.ndim == 1][-1]
     network = registry()[name].build()
@@ -75,6 +78,44 @@ def test_photos_that_were_held_out_are_named_as_well_as_the_record_says(shared: 
     some, network = unseen.take(rows), load("photos").network
     right = top_k(answers(network, some.pictures, record["size"]), some.labels, 1)
     assert right == pytest.approx(record["accuracy"]["held-out top-1"], abs=3)
+
+
+def test_the_twin_holds_out_under_attack_as_its_record_says(shared: Shared) -> None:
+    root, record = shared("caltech101_160.tar").parent, read_record("photos_robust")
+    photos = load_photos(root, read_classes(FOLDER / "photos_classes.json"))
+    _, unseen = photos.split(record["settings"]["held_out"], record["seed"])
+    rows = torch.randperm(len(unseen), generator=torch.Generator().manual_seed(0))[:96].tolist()
+    some, settings = unseen.take(rows), RobustSettings(epsilon=record["robust"]["epsilon"])
+    twin = robust_accuracy(load("photos_robust").network, some, settings, steps=5)
+    clean = robust_accuracy(load("photos").network, some, settings, steps=5)
+    assert twin["clean"] == pytest.approx(record["robust"]["robust"]["clean"], abs=15)
+    assert twin["PGD-5"] > record["robust"]["robust"]["PGD-20"] - 12 and clean["PGD-5"] < twin["PGD-5"] / 3
+
+
+def test_the_robust_command_trains_against_attacks_and_judges_both(shared: Shared, tmp_path: Path) -> None:
+    shared("caltech101_160.tar")
+    options = ["--robust", "--epochs", "1", "--limit", "300", "--out", str(tmp_path)]
+    assert command.main(["photos", *options]) == 0
+    record = json.loads((tmp_path / "photos_robust.json").read_text(encoding="utf-8"))
+    assert set(record["robust"]["photos"]) == set(record["robust"]["robust"]) == {"clean", "PGD-20"}
+    assert record["settings"]["epsilon"] == 4 / 255 and record["started_from"]["sha256"]
+    network = SmallResNet(len(record["labels"]))
+    network.load_state_dict(load_file(tmp_path / "photos_robust.safetensors"))
+
+
+def test_the_twin_is_trained_on_what_fools_it() -> None:
+    """The step goes up the loss, and no farther than noise and step together allow."""
+    torch.manual_seed(0)
+    settings = RobustSettings()
+    student = Student.fresh(SmallResNet(3, (8, 8, 8, 8)), settings)
+    x, labels = torch.rand(6, 3, 32, 32), torch.arange(6) % 3
+    adv = perturbed(student, x, labels, settings)
+    assert adv.min() >= 0 and adv.max() <= 1
+    assert float((adv - x).abs().max()) <= settings.epsilon * (1 + settings.noise) + 1e-6
+    still = perturbed(student, x, labels, replace(settings, noise=0.0))
+    net = student.network.eval()
+    before, after = (functional.cross_entropy(net(normalise(at)), labels) for at in (x, still))
+    assert float((still - x).abs().max()) == pytest.approx(settings.epsilon) and after > before
 
 
 def test_a_portrait_and_its_crop_are_on_one_side_of_the_split(shared: Shared) -> None:

@@ -113,6 +113,9 @@ def _ten() -> None:
     from components.verdicts import Cell, beside
     from experiments import linear
 
+    def pair(score: float, said: float | None, p: float | None) -> list[Cell]:
+        return [Cell(score, published=said), Cell(linear.logistic(score), published=p)]
+
     step = st.slider(
         say("Step: how much of its weight is added to each number"),
         0.0,
@@ -132,18 +135,11 @@ def _ten() -> None:
     beside(
         ["", say("score"), say("probability")],
         [
-            ["x", *_pair(before, linear.PUBLISHED["score"], linear.PUBLISHED["p"])],
-            [f"x + {step:g} w", *_pair(after, said.get("moved score"), said.get("moved p"))],
+            ["x", *pair(before, linear.PUBLISHED["score"], linear.PUBLISHED["p"])],
+            [f"x + {step:g} w", *pair(after, said.get("moved score"), said.get("moved p"))],
         ],
     )
     words = "No number moves by more than {step}; together they move the score by {sum}, from {p} to {q}."
     facts = {"step": f"{step:g}", "sum": f"{after - before:g}"}
     p, q = (percent(linear.logistic(score)) for score in (before, after))
     st.markdown(say(words, p=p, q=q, **facts))
-
-
-def _pair(score: float, said: float | None, p: float | None) -> list[object]:
-    from components.verdicts import Cell
-    from experiments.linear import logistic
-
-    return [Cell(score, published=said), Cell(logistic(score), published=p)]

@@ -13,7 +13,6 @@ if TYPE_CHECKING:
 
 LAB, ORDER = "Tour", 80
 ARTICLE = "https://codewords.recurse.com/issues/five/why-do-neural-networks-think-a-panda-is-a-vulture"
-QUICK = {"n": 6, "steps": 20}
 
 
 def render() -> None:
@@ -79,7 +78,7 @@ def _computed(playing: Cast, place: Any, what: str) -> dict[str, Any] | None:
 
     known = playing.image in samples() or playing.image.partition(":")[2] in photographs()
     extra = playing.image if known else ""
-    experiment = Resistance(networks=playing.model, extra=extra, **QUICK)
+    experiment = Resistance(networks=playing.model, extra=extra, n=6, steps=20)
     rows = experiment.rows()
     return watched(experiment, lambda done: kinship.distances(place, table(playing.card, rows, done), what))
 

@@ -123,10 +123,13 @@ def train_robust(options: argparse.Namespace) -> None:
     student.start_from(clean.state_dict())
     _train_photos(student, CleanNet(clean), known, settings, options.checkpoint, loss_of=robust_loss)
     record = photo_record(student, known, unseen, settings, classes)
+    order = torch.randperm(len(unseen), generator=torch.Generator().manual_seed(settings.seed))
+    judged = unseen.take(order[: settings.judged].tolist())
     record["robust"] = {
         "epsilon": settings.epsilon,
-        "photos": robust_accuracy(clean, unseen, settings),
-        "robust": robust_accuracy(student.average, unseen, settings),
+        "judged": len(judged),
+        "photos": robust_accuracy(clean, judged, settings),
+        "robust": robust_accuracy(student.average, judged, settings),
     }
     record["started_from"] = _ancestor(start)
     record["elsewhere"] = elsewhere(student.average, settings.size, classes, data_root())

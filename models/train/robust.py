@@ -7,6 +7,7 @@ answers are the targets (https://arxiv.org/abs/1905.09747).
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass
 
 import torch
@@ -15,6 +16,7 @@ from torch.nn import functional
 
 from attacks.core import Criterion, walk
 from attacks.pgd import PGD
+from models import prepared
 from models.train.augment import random_colours, random_crops
 from models.train.data import PhotoSet
 from models.train.loop import Settings, Student, distillation_loss, normalise, picture_size
@@ -26,7 +28,7 @@ class RobustSettings(Settings):
     """What adversarial training is made of, besides `Settings`.
 
     ``epsilon``: the largest change of a pixel (linf), for pixels in [0, 1]. ``noise``: half the width of
-    the random start, in ``epsilon``.
+    the random start, in ``epsilon``. ``judged``: how many held-out photos are attacked in the end.
     """
 
     epochs: int = 30
@@ -35,6 +37,7 @@ class RobustSettings(Settings):
     average: float = 0.99
     epsilon: float = 4 / 255
     noise: float = 2.0
+    judged: int = 384
 
 
 class CleanNet(nn.Module):
@@ -91,7 +94,7 @@ def robust_accuracy(
 ) -> dict[str, float]:
     """Return the percentage of ``photos`` named right, clean and after PGD (linf ``epsilon``, random start,
     steps of a quarter of ``epsilon``) has tried."""
-    network.eval().requires_grad_(False)
+    network = prepared(copy.deepcopy(network))
     attack = PGD(epsilon=settings.epsilon, step_size=settings.epsilon / 4, steps=steps, random_start=True)
     generator, held = torch.Generator().manual_seed(settings.seed), []
     for pictures, labels in zip(photos.pictures.split(128), photos.labels.split(128), strict=True):

@@ -1,0 +1,128 @@
+"""Chapter 10: what defends."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import streamlit as st
+
+from app.access import base
+from app.subject import wake
+
+if TYPE_CHECKING:
+    from engine.recipe import Recipe
+
+LAB, ORDER = "Tour", 100
+NETS = ("photos", "photos_robust")
+PLAIN = "motorcycle"
+LABS = ("adversarial_training", "calibration", "tilt", "lenet_decay")
+
+
+def render() -> None:
+    """Draw the chapter."""
+    wake()
+    from app import service
+    from components import cast, lesson
+
+    with lesson.page("defences", digits=False) as said:
+        playing = cast.pick(service.engine())
+        with lesson.part():
+            st.markdown(said["twin"])
+            _facts()
+        with lesson.part():
+            _side_by_side(_shared(playing.image, said["differ"]), said["go"])
+        with lesson.part():
+            st.markdown(said["temperature"])
+            _temperature(playing.image)
+        with lesson.part():
+            st.markdown(said["labs"])
+            _labs()
+
+
+def _facts() -> None:
+    """Show how often each of the twins is right, clean and attacked, as their training measured it."""
+    import models
+    from components import verdicts
+    from components.text import say
+    from components.verdicts import Cell
+    from models.records import read_record
+
+    record = read_record("photos_robust")
+    robust: dict[str, Any] = record["robust"]
+    heads = [say("Network"), *(say("Right, {kind}", kind=say(kind)) for kind in robust["photos"])]
+    rows: list[list[Any]] = [
+        [
+            models.card(name).title,
+            *(
+                Cell(value, unit=" %")
+                for value in robust["robust" if name != "photos" else "photos"].values()
+            ),
+        ]
+        for name in NETS
+    ]
+    verdicts.beside(heads, rows)
+    facts = {"n": robust["judged"], "epsilon": f"{robust['epsilon'] * 255:g}"}
+    st.caption(say("Held-out photos: {n}; no pixel moved by more than {epsilon} of 255; seed 0.", **facts))
+
+
+def _shared(image: str, sentence: str) -> str:
+    """Return the tour's picture if both nets name it alike; else say so, and return another."""
+    from app import service
+    from components import cast
+
+    names = [service.engine().classify(net, image)[0].label for net in NETS]
+    if names[0] == names[1]:
+        return image
+    words = {"picture": cast.picture_title(image), "other": cast.picture_title(PLAIN)}
+    st.markdown(sentence.format(first=names[0], second=names[1], **words))
+    return PLAIN
+
+
+def _recipes(image: str) -> list[Recipe]:
+    """Return the same attack on both nets, away from what each says."""
+    from attacks.core import Stop
+    from engine.recipe import Recipe
+
+    params = {"steps": 40, "step_size": 0.2 / 255, "epsilon": 4 / 255}
+    return [Recipe(name, image, "pgd", params, stop=Stop("steps")) for name in NETS]
+
+
+def _side_by_side(image: str, words: str) -> None:
+    """Let the reader attack both nets at once, and watch them side by side."""
+    import models
+    from app import service
+    from components.stage import begin, follow
+
+    engine, recipes = service.engine(), _recipes(image)
+    if st.button(words, type="primary", key="defences.press", icon=":material/play_arrow:"):
+        for recipe in recipes:
+            begin(engine, recipe, f"stage.{recipe.model}")
+    for column, recipe in zip(st.columns(2, gap="medium"), recipes, strict=True):
+        with column:
+            st.markdown(f"**{models.card(recipe.model).title}**")
+            follow(engine, base(), recipe, f"stage.{recipe.model}")
+
+
+def _temperature(image: str) -> None:
+    """Let the reader heat the answer: the probabilities change, the answer does not."""
+    import torch
+
+    from app import service
+    from components.odds import odds
+    from components.text import say
+
+    ranking = service.engine().classify("photos", image)
+    heat = st.select_slider(say("Temperature"), (0.25, 0.5, 1.0, 2.0, 4.0, 8.0), 1.0, key="defences.heat")
+    logits = torch.tensor([each.probability for each in ranking]).clamp(min=1e-30).log() / heat
+    p = logits.softmax(0).tolist()
+    odds([(each.label, p[i]) for i, each in enumerate(ranking[:4])], ranking[0].label)
+
+
+def _labs() -> None:
+    """Link the lessons that go on from here."""
+    from components import reader
+
+    ways = st.session_state.get("ways", {})
+    for name in LABS:
+        if name in ways:
+            st.page_link(ways[name].page, query_params=reader.query())
