@@ -25,7 +25,8 @@ def pictures(figures: dict[str, Any], row: dict[str, Any]) -> None:
             "The template of {name}; on the whole it asks {question}", name=say(name), question=question
         )
         made.append(Tile(png, alt, f"{say(name)}: {question}"))
-    tiles([made[:5], made[5:]], least="56px")
+    with st.container(key="template_pictures"):
+        tiles([made[:5], made[5:]], least="56px")
     words = "Wrong answers: {train} of the training photos, {test} of {n} new ones; guessing: {guess}."
     facts = {part: percent(row[part]["value"]) for part in ("train", "test")}
     guess = percent(1 - 1 / len(figures["classes"]))

@@ -61,6 +61,8 @@ class Resistance(OfNetworks):
         needs="photos for all rows; the samples that ship otherwise",
     )
 
+    version: ClassVar[int] = 2
+
     n: int = setting(8, "Pictures", "How many pictures, one a row.", low=1, high=len(ROWS))
     networks: str = setting("photos", "Networks", "Names of networks, with commas between.", main=True)
     steps: int = setting(40, "Steps", "How many steps DDN takes.", low=5, high=1000)
