@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
@@ -62,17 +63,17 @@ def _view(session: Session) -> dict[str, Any]:
     import models
     from components.player import player
 
-    first = {"base": base(), "run": session.run, "idle": _idle(session), "key": "player"}
+    first = partial(player, base=base(), run=session.run, idle=_idle(session), key="player")
     twin = session.card.twin
     if twin and not session.present:
         title = models.card(twin).title
         session.beside(st.toggle(f"Beside it: {title}", value=session.twin is not None, key=f"twin.{twin}"))
     if not twin or session.twin is None:
-        return player(**first, present=session.present)
+        return first(present=session.present)
     left, right = st.columns(2, gap="medium")
     with left:
         st.markdown(f"**{session.card.title}**")
-        shown = player(**first, present=session.present)
+        shown = first(present=session.present)
     with right:
         st.markdown(f"**{models.card(twin).title}**")
         other = session.twin_run()

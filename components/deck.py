@@ -12,7 +12,9 @@ from components import reader
 STYLE = """<style>
 [data-testid=stHeader], .st-key-language, .st-key-lesson_head, .st-key-lesson_foot,
 .st-key-lesson :is([data-testid=stSelectbox], [data-testid=stFileUploader], [data-testid=stExpander],
-  [data-testid=stButtonGroup], [data-testid=stNumberInput], [data-testid=stPopover]) { display: none; }
+  [data-testid=stButtonGroup], [data-testid=stNumberInput], [data-testid=stPopover],
+  [data-testid=stAlertContainer]) { display: none; }
+[data-testid=stMainBlockContainer] { padding-top: 1rem; }
 .st-key-lesson { max-width: 78rem; zoom: 1.4; padding-bottom: 3rem; }
 .st-key-lesson [data-testid=stPlotlyChart] { zoom: calc(1 / 1.4); }
 .st-key-lesson [data-testid=stMarkdownContainer] > :is(p, ul, ol) { max-width: none; }

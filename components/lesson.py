@@ -25,12 +25,13 @@ __all__ = ["address", "digit", "page", "part", "pressed", "source"]
 
 
 @contextmanager
-def page(name: str) -> Iterator[dict[str, str]]:
+def page(name: str, *, digits: bool = True) -> Iterator[dict[str, str]]:
     """Lay out the lesson ``name``: heading, lead and story from its texts, then what is drawn within the
     block, then the way to its neighbours. The block is given the texts in the reader's language.
 
     Who wants formulas reads the text ``maths`` in place of ``story``; any other text ``key`` gives way to
-    ``key_maths`` where there is one. Other readers find the formulas in a fold.
+    ``key_maths`` where there is one. Other readers find the formulas in a fold. ``digits``: whether the
+    lesson computes on handwritten digits, whose absence is then told.
     """
     said = _spoken(texts(name, reader.language()))
     with st.container(key="lesson"):
@@ -40,7 +41,8 @@ def page(name: str) -> Iterator[dict[str, str]]:
         with deck.part():
             st.header(said["title"], anchor=False)
             st.markdown(f"**{said['lead']}**")
-        _missing()
+        if digits and place() is None:
+            _missing()
         with deck.part():
             st.markdown(said["story"])
         yield said
@@ -58,15 +60,14 @@ def _spoken(said: Mapping[str, str]) -> dict[str, str]:
 
 
 def _missing() -> None:
-    """Say when there is no MNIST."""
-    if place() is None:
-        st.info(
-            say(
-                "MNIST is not on this server: what you compute here is computed on {small}, and a picture "
-                "that ships may not open. On the server, “python -m experiments --download” fetches it.",
-                small=say(SMALL),
-            )
+    """Say that there is no MNIST."""
+    st.info(
+        say(
+            "MNIST is not on this server: what you compute here is computed on {small}, and a picture "
+            "that ships may not open. On the server, “python -m experiments --download” fetches it.",
+            small=say(SMALL),
         )
+    )
 
 
 def _ways(name: str) -> None:

@@ -30,7 +30,7 @@ def render() -> None:
     from app import service
     from components import cast, lesson
 
-    with lesson.page("anything") as said:
+    with lesson.page("anything", digits=False) as said:
         playing = cast.pick(service.engine())
         with lesson.part():
             playing, target = _choose(playing, said["own"])

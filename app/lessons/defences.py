@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 LAB, ORDER = "Tour", 100
 NETS = ("photos", "photos_robust")
+PLAIN = "motorcycle"
 LABS = ("adversarial_training", "calibration", "tilt", "lenet_decay")
 
 
@@ -23,13 +24,13 @@ def render() -> None:
     from app import service
     from components import cast, lesson
 
-    with lesson.page("defences") as said:
+    with lesson.page("defences", digits=False) as said:
         playing = cast.pick(service.engine())
         with lesson.part():
             st.markdown(said["twin"])
             _facts()
         with lesson.part():
-            _side_by_side(playing.image, said["go"])
+            _side_by_side(_shared(playing.image, said["differ"]), said["go"])
         with lesson.part():
             st.markdown(said["temperature"])
             _temperature(playing.image)
@@ -60,8 +61,21 @@ def _facts() -> None:
         for name in NETS
     ]
     verdicts.beside(heads, rows)
-    facts = {"n": f"{record['held_out']['photos']:,}", "epsilon": f"{robust['epsilon'] * 255:g}"}
+    facts = {"n": robust["judged"], "epsilon": f"{robust['epsilon'] * 255:g}"}
     st.caption(say("Held-out photos: {n}; no pixel moved by more than {epsilon} of 255; seed 0.", **facts))
+
+
+def _shared(image: str, sentence: str) -> str:
+    """Return the tour's picture if both nets name it alike; else say so, and return another."""
+    from app import service
+    from components import cast
+
+    names = [service.engine().classify(net, image)[0].label for net in NETS]
+    if names[0] == names[1]:
+        return image
+    words = {"picture": cast.picture_title(image), "other": cast.picture_title(PLAIN)}
+    st.markdown(sentence.format(first=names[0], second=names[1], **words))
+    return PLAIN
 
 
 def _recipes(image: str) -> list[Recipe]:

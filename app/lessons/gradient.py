@@ -22,7 +22,7 @@ def render() -> None:
     from components import cast, lesson, views
     from components import gradient as shown
 
-    with lesson.page("gradient") as said:
+    with lesson.page("gradient", digits=False) as said:
         with lesson.part():
             with st.container(horizontal=True):
                 playing = cast.pick(service.engine())

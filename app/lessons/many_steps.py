@@ -25,7 +25,7 @@ def render() -> None:
     from app import service
     from components import cast, lesson, trial, verdicts
 
-    with lesson.page("many_steps") as said:
+    with lesson.page("many_steps", digits=False) as said:
         playing = cast.pick(service.engine())
         with lesson.part():
             st.markdown(said["nine"])
@@ -35,6 +35,7 @@ def render() -> None:
                 verdicts.claims(result["claims"])
         with lesson.part():
             st.markdown(said["hundred"])
+        with lesson.part():
             run = _hundred(playing, said["go"])
             if run is not None and run.over:
                 _path(run, said["path"])

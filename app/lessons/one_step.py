@@ -24,7 +24,7 @@ def render() -> None:
     from app import service
     from components import cast, lesson, trial, verdicts
 
-    with lesson.page("one_step") as said:
+    with lesson.page("one_step", digits=False) as said:
         playing = cast.pick(service.engine())
         with lesson.part():
             st.markdown(said["black"])
