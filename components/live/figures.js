@@ -39,7 +39,7 @@ export class Figures {
     const linf = scalar("linf");
     this.#set("linf", `${levels(linf)}/255`, `l∞ ${two(100 * linf)} %`);
     this.#set("l2", two(scalar("l2")), "l2");
-    this.#set("rms", two(scalar("rms")), "rms");
+    this.#set("rms", two(scalar("rms")), say("rms"));
     this.#set("grad_norm", two(scalar("grad_norm")), "");
     this.#set("queries", String(scalar("queries")), say("pictures"));
   }
