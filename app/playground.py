@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 
 import streamlit as st
 
-from app import service
+from app import lessons, service
 from app.access import base
 from app.subject import subject, wake
 from components import reader
@@ -35,6 +35,7 @@ def render() -> None:
     shown = _view(session)
     if not session.present:
         _elsewhere(session)
+        _welcome(session)
     st.query_params.from_dict(reader.query() | session.query())
     if shown["start"]:
         session.start()
@@ -58,6 +59,16 @@ def _compose(session: Session) -> bool:
         return st.button("Run", type="primary", width="stretch", key="start")
 
 
+def _welcome(session: Session) -> None:
+    """Show a newcomer, who has not run anything yet, where the tour begins."""
+    from components.text import say
+
+    way = st.session_state.get("ways", {}).get(lessons.labs()["Tour"][0])
+    if way is not None and session.run is None:
+        label = say("New here? The tour begins with five pixels and ends at a panda that is a vulture.")
+        st.page_link(way.page, label=label, icon=":material/explore:", query_params=reader.query())
+
+
 def _view(session: Session) -> dict[str, Any]:
     """Show the run, and beside it, if wanted, that of the network's twin."""
     import models
@@ -73,11 +84,18 @@ def _view(session: Session) -> dict[str, Any]:
     left, right = st.columns(2, gap="medium")
     with left:
         st.markdown(f"**{session.card.title}**")
-        shown = first(present=session.present)
+        shown = first(present=session.present, beside=True)
     with right:
         st.markdown(f"**{models.card(twin).title}**")
         other = session.twin_run()
-        player(base=base(), run=other, idle=_idle(session, twin), key="twin", present=session.present)
+        player(
+            base=base(),
+            run=other,
+            idle=_idle(session, twin),
+            key="twin",
+            present=session.present,
+            beside=True,
+        )
     return shown
 
 

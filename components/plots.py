@@ -48,7 +48,7 @@ def lines(
     figure = _figure(x, y, height)
     low, high = _range(series, "y" in log)
     heights = [(_scaled(each.y[-1], "y" in log) - low) / (high - low) for each in series]
-    shifts = _apart([share * (height - 60) for share in heights])
+    shifts = _apart([share * (height - 60) for share in heights], height - 60)
     for index, each in enumerate(series):
         colour = COLOURS[(index if each.colour is None else each.colour) % len(COLOURS)]
         _line(figure, each, colour)
@@ -138,13 +138,17 @@ def _range(series: Sequence[Series], log: bool) -> tuple[float, float]:
     return low - room, high + room
 
 
-def _apart(places: Sequence[float], least: float = 17.0) -> list[float]:
-    """Return by how many pixels labels at ``places`` move, so that none covers another."""
-    moved, floor = [0.0] * len(places), -math.inf
-    for index in sorted(range(len(places)), key=lambda i: places[i]):
-        floor = max(places[index], floor + least)
-        moved[index] = floor - places[index]
-    return moved
+def _apart(places: Sequence[float], top: float, least: float = 17.0) -> list[float]:
+    """Return by how many pixels labels at ``places`` (from the bottom) move, so that none covers another
+    and none is above ``top``."""
+    moved, floor = list(places), -math.inf
+    order = sorted(range(len(places)), key=lambda i: places[i])
+    for index in order:
+        floor = moved[index] = max(places[index], floor + least)
+    ceiling = top + least
+    for index in reversed(order):
+        ceiling = moved[index] = min(moved[index], ceiling - least)
+    return [there - here for there, here in zip(moved, places, strict=True)]
 
 
 def _show(figure: Any, alt: str, key: str) -> None:

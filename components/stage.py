@@ -25,8 +25,9 @@ def stage(engine: Engine, base: str, recipe: Recipe, words: str, key: str) -> Ru
     return follow(engine, base, recipe, kept)
 
 
-def follow(engine: Engine, base: str, recipe: Recipe, kept: str) -> Run | None:
-    """Show and return the run of ``recipe`` that was begun under ``kept``; None where there is none."""
+def follow(engine: Engine, base: str, recipe: Recipe, kept: str, *, beside: bool = False) -> Run | None:
+    """Show and return the run of ``recipe`` that was begun under ``kept``; None where there is none.
+    ``beside``: it is one of several on the page."""
     before, run = st.session_state.get(kept, ("", ""))
     if not run or before != recipe.key():
         return None
@@ -35,7 +36,7 @@ def follow(engine: Engine, base: str, recipe: Recipe, kept: str) -> Run | None:
     except UnknownName:  # the server forgets old runs
         del st.session_state[kept]
         return None
-    player(base=base, run=run, idle=None, key=f"{kept}.player")
+    player(base=base, run=run, idle=None, key=f"{kept}.player", beside=beside)
     return found
 
 

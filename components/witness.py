@@ -6,12 +6,11 @@ from typing import NamedTuple
 
 import streamlit as st
 import torch
-from torch import Tensor
-from torch.nn import functional
 
 import models
 from engine.engine import Engine
 from engine.run import Run
+from models.core import fitted
 
 
 class Opinion(NamedTuple):
@@ -35,7 +34,7 @@ def testify(engine: Engine, run: Run, model: str) -> tuple[Opinion, Opinion]:
     """
     start, last = run.start.cpu(), torch.from_numpy(run.picture(len(run) - 1))
     card = models.card(model)
-    logits = engine.ask(model, _fitted(torch.stack([start, last.to(start.dtype)]), card.size))
+    logits = engine.ask(model, fitted(torch.stack([start, last.to(start.dtype)]), card.size))
     top = logits.softmax(1).max(1)
     said = [Opinion(card.labels[int(i)], float(p)) for p, i in zip(top.values, top.indices, strict=True)]
     return said[0], said[1]
@@ -72,9 +71,3 @@ def show(engine: Engine, run: Run, model: str) -> None:
             f"{first} and **“{after.label}”** ({after.probability:.0%}) after step {len(run) - 1}: "
             "it changes its mind too."
         )
-
-
-def _fitted(x: Tensor, size: int) -> Tensor:
-    if x.shape[-1] == size:
-        return x
-    return functional.interpolate(x, size=(size, size), mode="bilinear", antialias=True).clamp(0, 1)

@@ -109,7 +109,7 @@ class Experiment(ABC):
 
     def key(self) -> str:
         """Return a digest that two experiments share when they would give the same answers."""
-        said = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "data"}
+        said = {f.name: getattr(self, f.name) for f in fields(self) if f.compare and f.name != "data"}
         whole = [self.card.name, self.version, said, self.depends()]
         return hashlib.sha256(json.dumps(whole, sort_keys=True).encode()).hexdigest()[:16]
 

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from PIL import Image
 
-from engine.images import read_file
+from engine.images import open_image, read_file
 from errors import UnknownName
 
 
@@ -62,3 +62,11 @@ def plain(levels: str) -> Image.Image:
         raise UnknownName(f"Expected plain:LEVEL or plain:R,G,B with levels 0 to 255, got “{levels[:40]}”.")
     red, green, blue = (int(each) for each in (given * 3 if len(given) == 1 else given))
     return Image.new("RGB", (224, 224), (red, green, blue))
+
+
+def open_named(ref: str) -> Image.Image:
+    """Return the picture that ``ref`` names: a sample, "photo:FILE" or "plain:LEVEL".
+
+    Raises `errors.UnknownName`, for a visitor's upload too: only the engine has those.
+    """
+    return open_image(ref, sources={"photo": open_photograph, "plain": plain})

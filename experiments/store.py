@@ -66,3 +66,40 @@ class Store:
         with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
             file.write(data)
         os.replace(file.name, path)
+
+
+class Memory(Store):
+    """A store that writes nothing to the disk: for what follows from a visitor's own photo."""
+
+    def __init__(self) -> None:
+        super().__init__(Path())
+        self._kept: dict[str, Any] = {}
+        self._tensors: dict[str, dict[str, Tensor]] = {}
+
+    def under(self, name: str) -> Store:
+        """Return this store: it is for one experiment."""
+        return self
+
+    def has(self, name: str) -> bool:
+        """Return whether an answer of that name is kept."""
+        return name in self._kept
+
+    def read(self, name: str) -> Any:
+        """Return what was `put` under ``name``; raises KeyError."""
+        return self._kept[name]
+
+    def put(self, name: str, value: Any) -> None:
+        """Keep ``value`` (JSON) under ``name``."""
+        self._kept[name] = value
+
+    def has_tensors(self, name: str) -> bool:
+        """Return whether tensors of that name are kept."""
+        return name in self._tensors
+
+    def tensors(self, name: str) -> dict[str, Tensor]:
+        """Return the tensors kept under ``name``; raises KeyError."""
+        return self._tensors[name]
+
+    def put_tensors(self, name: str, tensors: dict[str, Tensor]) -> None:
+        """Keep ``tensors`` under ``name``."""
+        self._tensors[name] = tensors

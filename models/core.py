@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor, nn
+from torch.nn import functional
 
 from errors import BadSetting, UnknownName
 
@@ -141,6 +142,14 @@ class Card:
         small = picture.convert(mode).resize((self.size, self.size), FILTERS[self.interpolation], box=box)
         levels = np.asarray(small, dtype=np.float32) / 255
         return torch.from_numpy(levels.reshape(self.size, self.size, self.channels).transpose(2, 0, 1).copy())
+
+
+def fitted(x: Tensor, size: int) -> Tensor:
+    """Return pictures ``x`` ``(n, c, h, w)`` in [0, 1] as a network of ``size`` x ``size`` pixels takes them;
+    they keep every digit, and their own size where it is right already."""
+    if x.shape[-1] == size:
+        return x
+    return functional.interpolate(x, size=(size, size), mode="bilinear", antialias=True).clamp(0, 1)
 
 
 def distinct(labels: Iterable[str]) -> tuple[str, ...]:

@@ -164,3 +164,25 @@ def test_a_chapter_streams_a_run_and_names_its_way(visitor: Callable[..., Playgr
     here.reaches("finished")
     expect(here.page.get_by_text("Named on the way, with the steps")).to_be_visible()
     assert here.count == 101
+
+
+def test_the_twin_runs_beside_its_network_and_survives_a_reload(playground: Playground) -> None:
+    page = playground.page
+    recipe = "image=motorcycle&target=any&attack=pgd&steps=8&step_size=2/255&epsilon=6/255&stop=steps"
+    page.goto(f"{playground.site.url}/?{recipe}&twin=1")
+    views = page.locator("[data-test=player]")
+    expect(views).to_have_count(2)
+    playground.settle()
+    page.get_by_role("button", name="Run", exact=True).and_(page.locator("[kind=primary]")).click()
+    for at in (0, 1):
+        expect(views.nth(at)).to_have_attribute("data-status", "finished")
+    runs = [str(views.nth(at).get_attribute("data-run")) for at in (0, 1)]
+    asked = [playground.ask(run)["model"]["name"] for run in runs]
+    assert asked == ["photos", "photos_robust"] and runs[0] != runs[1]
+    expect(page).to_have_url(re.compile(f"run={runs[0]}.*twin={runs[1]}"))
+    page.reload()
+    for at, key in enumerate(runs):
+        expect(views.nth(at)).to_have_attribute("data-run", key)
+    page.get_by_text("Beside it").click()
+    expect(views).to_have_count(1)
+    expect(page).not_to_have_url(re.compile("twin"))

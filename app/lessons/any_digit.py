@@ -103,7 +103,7 @@ def _grid(result: dict[str, Any]) -> list[list[Tile | str]]:
                 "A {digit} that is read as {target}, changed by {size}", digit=digit, target=target, size=size
             )
             href = "" if target == digit else lesson.digit(model, image, target)
-            caption = size if cell["distortion"] else say("as it is")
+            caption = size if cell["distortion"] else say("unchanged")
             tiles.append(Tile(cell["picture"], alt, caption, href, target == digit))
         rows.append([str(digit), *tiles])
     return rows

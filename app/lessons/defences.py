@@ -83,7 +83,7 @@ def _recipes(image: str) -> list[Recipe]:
     from attacks.core import Stop
     from engine.recipe import Recipe
 
-    params = {"steps": 40, "step_size": 0.2 / 255, "epsilon": 4 / 255}
+    params = {"steps": 40, "step_size": 0.6 / 255, "epsilon": 6 / 255}
     return [Recipe(name, image, "pgd", params, stop=Stop("steps")) for name in NETS]
 
 
@@ -100,7 +100,7 @@ def _side_by_side(image: str, words: str) -> None:
     for column, recipe in zip(st.columns(2, gap="medium"), recipes, strict=True):
         with column:
             st.markdown(f"**{models.card(recipe.model).title}**")
-            follow(engine, base(), recipe, f"stage.{recipe.model}")
+            follow(engine, base(), recipe, f"stage.{recipe.model}", beside=True)
 
 
 def _temperature(image: str) -> None:

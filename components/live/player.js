@@ -72,6 +72,7 @@ class Player {
   update(data, trigger) {
     this.trigger = trigger;
     mark(this.root, "data-present", Boolean(data.present));
+    mark(this.root, "data-beside", Boolean(data.beside));
     const idle = JSON.stringify(data.idle ?? null);
     const changed = data.run !== this.run || this.base !== data.base;
     this.base = data.base;
