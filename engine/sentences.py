@@ -6,6 +6,7 @@ English and one of `templates`.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from itertools import product
 from typing import TYPE_CHECKING
 
@@ -14,7 +15,7 @@ import attacks
 if TYPE_CHECKING:
     from engine.run import Run
 
-Said = tuple[str, dict[str, str | int]]
+Said = tuple[str, Mapping[str, str | int]]
 """A template, and its facts by name."""
 
 UNMET = "; the network was not fooled"

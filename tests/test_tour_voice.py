@@ -15,11 +15,12 @@ from playwright.sync_api import expect
 from streamlit.testing.v1 import AppTest
 
 import models
+from attacks.core import Stop
 from components.loader import LIVE
 from components.text import FOLDER, phrases
 from components.wire import status_message
 from engine import checks
-from engine.recipe import Recipe, Stop
+from engine.recipe import Recipe
 from engine.sentences import templates
 from tests import small, voice
 from tests.browser import Playground, site, until, visitor, window_maker  # noqa: F401
@@ -126,7 +127,12 @@ def test_a_finding_is_its_template_with_its_facts():
 @pytest.mark.parametrize("language", ["en", *LANGUAGES])
 def test_the_words_go_with_the_view_unless_they_are_english(language, monkeypatch):
     given: list[Any] = []
-    monkeypatch.setattr("components.player.facts", lambda base, **more: given.append(more) or [more])
+
+    def facts(base, **more):
+        given.append(more)
+        return [more]
+
+    monkeypatch.setattr("components.player.facts", facts)
     app = AppTest.from_string(
         "from components.player import player\nplayer(base='/x', run=None, idle=None, key='p')"
     )
