@@ -54,11 +54,9 @@ def lines(
         _line(figure, each, colour)
         _label(figure, each.name, colour, heights[index], shifts[index])
     figure.update_yaxes(range=[low, high])
-    powers: dict[str, Any] = {"type": "log", "dtick": 1, "exponentformat": "power"}
-    figure.update_xaxes(**(powers if "x" in log else {"type": "linear"}))
-    figure.update_yaxes(
-        **(powers if "y" in log else {"type": "linear"}), tickformat=".2~%" if percent else None
-    )
+    figure.update_xaxes(**(_powers(_decades(series)) if "x" in log else {"type": "linear"}))
+    figure.update_yaxes(**(_powers(high - low) if "y" in log else {"type": "linear"}))
+    figure.update_yaxes(tickformat=".2~%" if percent else None)
     for place in [marker] if isinstance(marker, int | float) else marker or []:
         figure.add_vline(x=place, line={"color": "#777777", "width": 1, "dash": "dot"})
     figure.update_layout(margin={"r": room})
@@ -80,7 +78,7 @@ def bars(
     figure = _figure(x, y, height)
     for index, (name, values) in enumerate(groups.items()):
         figure.add_bar(x=list(labels), y=list(values), name=name, marker_color=COLOURS[index])
-    figure.update_layout(barmode="group", showlegend=len(groups) > 1)
+    figure.update_layout(barmode="group", showlegend=len(groups) > 1, margin={"r": 12})
     figure.update_yaxes(tickformat=".2~%" if percent else None)
     _show(figure, alt, key)
 
@@ -89,7 +87,7 @@ def _figure(x: str, y: str, height: int) -> Any:
     figure = go.Figure()
     figure.update_layout(
         height=height,
-        margin={"l": 60, "r": 190, "t": 12, "b": 48},
+        margin={"l": 70, "r": 190, "t": 12, "b": 48},
         paper_bgcolor="rgba(0,0,0,0)",
         plot_bgcolor="rgba(0,0,0,0)",
         showlegend=False,
@@ -111,6 +109,12 @@ def _line(figure: Any, each: Series, colour: str) -> None:
         )
     line = {"color": colour, "width": 2, "dash": each.dash}
     figure.add_scatter(x=list(each.x), y=list(each.y), name=each.name, mode="lines", line=line)
+
+
+def _decades(series: Sequence[Series]) -> float:
+    """Return over how many powers of ten x reaches."""
+    ends = [value for each in series for value in each.x]
+    return math.log10(max(ends) / min(ends))
 
 
 def _powers(decades: float) -> dict[str, Any]:
