@@ -38,11 +38,13 @@ def lines(
     marker: float | Sequence[float] | None = None,
     height: int = 340,
     room: int = 190,
+    dots: Sequence[tuple[float, float]] = (),
 ) -> None:
     """Draw ``series`` over each other; ``x`` and ``y`` name the axes.
 
     ``log``: which of "x", "y" or "xy" are logarithmic. ``percent``: y in [0, 1] is shown in per cent.
     ``marker``: places on x where a vertical line stands. ``room``: pixels for the names at the lines' ends.
+    ``dots``: points (x, y) that stand out.
     ``alt`` says in words what is to be seen.
     """
     figure = _figure(x, y, height)
@@ -53,6 +55,9 @@ def lines(
         colour = COLOURS[(index if each.colour is None else each.colour) % len(COLOURS)]
         _line(figure, each, colour)
         _label(figure, each.name, colour, heights[index], shifts[index])
+    if dots:
+        at = {"color": COLOURS[1], "size": 13}
+        figure.add_scatter(x=[x for x, _ in dots], y=[y for _, y in dots], mode="markers", marker=at)
     figure.update_yaxes(range=[low, high])
     figure.update_xaxes(**(_powers(_decades(series)) if "x" in log else {"type": "linear"}))
     figure.update_yaxes(**(_powers(high - low) if "y" in log else {"type": "linear"}))
