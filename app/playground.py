@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 
 import streamlit as st
 
-from app import service
+from app import lessons, service
 from app.access import base
 from app.subject import subject, wake
 from components import reader
@@ -34,6 +34,7 @@ def render() -> None:
     shown = _view(session)
     if not session.present:
         _elsewhere(session)
+        _welcome(session)
     st.query_params.from_dict(reader.query() | session.query())
     if shown["start"]:
         session.start()
@@ -55,6 +56,16 @@ def _compose(session: Session) -> bool:
         session.change(params=params, stop=stop, region=region, seed=seed)
     with st.container(key="run"):
         return st.button("Run", type="primary", width="stretch", key="start")
+
+
+def _welcome(session: Session) -> None:
+    """Show a newcomer, who has not run anything yet, where the tour begins."""
+    from components.text import say
+
+    way = st.session_state.get("ways", {}).get(lessons.labs()["Tour"][0])
+    if way is not None and session.run is None:
+        label = say("New here? The tour begins with five pixels and ends at a panda that is a vulture.")
+        st.page_link(way.page, label=label, icon=":material/explore:", query_params=reader.query())
 
 
 def _view(session: Session) -> dict[str, Any]:

@@ -16,10 +16,14 @@ STYLE = """<style>
   [data-testid=stAlertContainer]) { display: none; }
 [data-testid=stMainBlockContainer] { padding-top: 1rem; }
 .st-key-lesson { max-width: 78rem; zoom: 1.4; padding-bottom: 3rem; }
-.st-key-lesson [data-testid=stPlotlyChart] { zoom: calc(1 / 1.4); }
+.st-key-lesson :is([data-testid=stPlotlyChart], [class*="st-key-view_"]) { zoom: calc(1 / 1.4); }
 .st-key-lesson [data-testid=stMarkdownContainer] > :is(p, ul, ol) { max-width: none; }
-[class*="st-key-part_"] { display: none; }
-.st-key-part_%d { display: flex; }
+/* With the wrappers around them, which would keep their gaps. */
+[data-testid=stLayoutWrapper]:has(
+  > :is([class*="st-key-part_"], .st-key-lesson_head, .st-key-lesson_foot, .st-key-setup)),
+[data-testid=stElementContainer]:has(> :is([data-testid=stSelectbox], [data-testid=stPopover])) {
+  display: none; }
+[data-testid=stLayoutWrapper]:has(> .st-key-part_%d) { display: flex; }
 .st-key-deck { position: fixed; bottom: 0.75rem; right: 1rem; z-index: 20; width: auto; }
 </style>"""
 

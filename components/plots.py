@@ -38,11 +38,13 @@ def lines(
     marker: float | Sequence[float] | None = None,
     height: int = 340,
     room: int = 190,
+    dots: Sequence[tuple[float, float]] = (),
 ) -> None:
     """Draw ``series`` over each other; ``x`` and ``y`` name the axes.
 
     ``log``: which of "x", "y" or "xy" are logarithmic. ``percent``: y in [0, 1] is shown in per cent.
     ``marker``: places on x where a vertical line stands. ``room``: pixels for the names at the lines' ends.
+    ``dots``: points (x, y) that stand out.
     ``alt`` says in words what is to be seen.
     """
     figure = _figure(x, y, height)
@@ -53,12 +55,13 @@ def lines(
         colour = COLOURS[(index if each.colour is None else each.colour) % len(COLOURS)]
         _line(figure, each, colour)
         _label(figure, each.name, colour, heights[index], shifts[index])
+    if dots:
+        at = {"color": COLOURS[1], "size": 13}
+        figure.add_scatter(x=[x for x, _ in dots], y=[y for _, y in dots], mode="markers", marker=at)
     figure.update_yaxes(range=[low, high])
-    powers: dict[str, Any] = {"type": "log", "dtick": 1, "exponentformat": "power"}
-    figure.update_xaxes(**(powers if "x" in log else {"type": "linear"}))
-    figure.update_yaxes(
-        **(powers if "y" in log else {"type": "linear"}), tickformat=".2~%" if percent else None
-    )
+    figure.update_xaxes(**(_powers(_decades(series)) if "x" in log else {"type": "linear"}))
+    figure.update_yaxes(**(_powers(high - low) if "y" in log else {"type": "linear"}))
+    figure.update_yaxes(tickformat=".2~%" if percent else None)
     for place in [marker] if isinstance(marker, int | float) else marker or []:
         figure.add_vline(x=place, line={"color": "#777777", "width": 1, "dash": "dot"})
     figure.update_layout(margin={"r": room})
@@ -80,7 +83,7 @@ def bars(
     figure = _figure(x, y, height)
     for index, (name, values) in enumerate(groups.items()):
         figure.add_bar(x=list(labels), y=list(values), name=name, marker_color=COLOURS[index])
-    figure.update_layout(barmode="group", showlegend=len(groups) > 1)
+    figure.update_layout(barmode="group", showlegend=len(groups) > 1, margin={"r": 12})
     figure.update_yaxes(tickformat=".2~%" if percent else None)
     _show(figure, alt, key)
 
@@ -89,7 +92,7 @@ def _figure(x: str, y: str, height: int) -> Any:
     figure = go.Figure()
     figure.update_layout(
         height=height,
-        margin={"l": 60, "r": 190, "t": 12, "b": 48},
+        margin={"l": 70, "r": 190, "t": 12, "b": 48},
         paper_bgcolor="rgba(0,0,0,0)",
         plot_bgcolor="rgba(0,0,0,0)",
         showlegend=False,
@@ -111,6 +114,12 @@ def _line(figure: Any, each: Series, colour: str) -> None:
         )
     line = {"color": colour, "width": 2, "dash": each.dash}
     figure.add_scatter(x=list(each.x), y=list(each.y), name=each.name, mode="lines", line=line)
+
+
+def _decades(series: Sequence[Series]) -> float:
+    """Return over how many powers of ten x reaches."""
+    ends = [value for each in series for value in each.x]
+    return math.log10(max(ends) / min(ends))
 
 
 def _powers(decades: float) -> dict[str, Any]:

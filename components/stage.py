@@ -6,7 +6,7 @@ from itertools import groupby
 
 import streamlit as st
 
-from components import deck
+from components import deck, reader
 from components.player import player
 from engine.engine import Engine
 from engine.recipe import Recipe
@@ -36,7 +36,9 @@ def follow(engine: Engine, base: str, recipe: Recipe, kept: str, *, beside: bool
     except UnknownName:  # the server forgets old runs
         del st.session_state[kept]
         return None
-    player(base=base, run=run, idle=None, key=f"{kept}.player", beside=beside)
+    with st.container(key=f"view_{kept.replace('.', '_')}"):
+        shown = reader.presenting() and not beside
+        player(base=base, run=run, idle=None, key=f"{kept}.player", present=shown, beside=beside)
     return found
 
 

@@ -84,4 +84,6 @@ def _origin(shown: dict[str, Any], live: bool) -> str:
     if not experiments.get(shown["name"]).card.digits:
         return say("Computed here just now: n = {n}, seed {seed}, {seconds} s of work.", **facts)
     words = "Computed here just now, on {data}: n = {n}, seed {seed}, {seconds} s of work."
-    return say(words, data=say(source()), **facts)
+    own = shown["figures"].get("on") or shown.get("data")
+    data = own if isinstance(own, str) else source()
+    return say(words, data=say(data), **facts)

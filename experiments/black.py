@@ -12,7 +12,7 @@ from torch import Tensor
 import models
 from attacks.core import setting
 from experiments.core import JSON, Experiment, ExperimentCard
-from experiments.signs import Steps, step
+from experiments.signs import Steps, asking, step
 from experiments.store import Store
 from models.core import Card
 
@@ -70,7 +70,7 @@ class Black(Experiment):
         with torch.no_grad():
             target = intended(model.card, model(black).softmax(1)[0])
         sizes = [self.size / 255 / WAYS[way]] * WAYS[way]
-        return _told(model.card, target, step(model, black, target, sizes, cut=bool(cut)))
+        return _told(model.card, target, step(asking(model), black, target, sizes, cut=bool(cut)))
 
     def figures(self, done: Mapping[str, JSON]) -> dict[str, JSON]:
         """Return the ways by name, the target, and the article's numbers where they are this network's."""

@@ -8,6 +8,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from attacks.core import Query, answer
+from experiments.first_order import Ask
 from models.core import Classifier
 
 
@@ -19,26 +21,23 @@ class Steps(NamedTuple):
     p: Tensor
 
 
-def gradient(model: Classifier, x: Tensor, label: int) -> Tensor:
-    """Return the gradient of the probability of ``label`` at ``x`` ``(1, c, h, w)``: the same shape.
+def asking(model: Classifier) -> Ask:
+    """Return what asks ``model`` where no engine owns it, as in a script."""
+    return lambda x, objective=None: answer(model, Query(x, objective))
 
-    It is the probability's, not the loss's: to step along it makes the network surer.
+
+def step(ask: Ask, x: Tensor, label: int, sizes: Sequence[float], *, cut: bool) -> Steps:
+    """Take ``sizes`` (in levels of [0, 1], negative to move away) along the sign of the gradient of the
+    probability of ``label`` from ``x`` ``(1, c, h, w)``.
+
+    It is the probability's gradient, not the loss's: to step along it makes the network surer. ``cut``:
+    whether what leaves [0, 1] is brought back, as in any picture that can be stored; the article did not.
     """
-    at = x.detach().clone().requires_grad_()
-    (grad,) = torch.autograd.grad(model(at).softmax(1)[0, label], at)
-    return grad
-
-
-def step(model: Classifier, x: Tensor, label: int, sizes: Sequence[float], *, cut: bool) -> Steps:
-    """Take ``sizes`` (in levels of [0, 1], negative to move away) along the gradient's sign from ``x``
-    ``(1, c, h, w)``. ``cut``: whether what leaves [0, 1] is brought back, as in any picture that can be
-    stored; the article did not.
-    """
-    pictures = [x]
+    pictures, answers = [x], []
     for size in sizes:
-        moved = pictures[-1] + size * gradient(model, pictures[-1], label).sign()
+        found = ask(pictures[-1], lambda logits: logits.softmax(1)[:, label])
+        answers.append(found.logits.softmax(1))
+        moved = pictures[-1] + size * found.gradient.sign()
         pictures.append(moved.clamp(0, 1) if cut else moved)
-    whole = torch.cat(pictures)
-    with torch.no_grad():
-        answers = [model(part).softmax(1) for part in whole.split(8)]
-    return Steps(whole, torch.cat(answers))
+    answers.append(ask(pictures[-1]).logits.softmax(1))
+    return Steps(torch.cat(pictures), torch.cat(answers))

@@ -21,7 +21,7 @@ from experiments import photographs
 from experiments.between import Between, _way
 from experiments.black import Black
 from experiments.core import run
-from experiments.signs import gradient, step
+from experiments.signs import asking, step
 from experiments.store import Store
 from models.core import Card, Classifier, WeightsFile
 from tests.browser import PHONE, Playground, playground, site, visitor, window_maker  # noqa: F401
@@ -37,24 +37,24 @@ def small() -> Classifier:
     return Classifier(card, net).double()
 
 
-def test_the_gradient_is_that_of_the_probability(small: Classifier) -> None:
-    x = torch.rand(1, 3, 4, 4, dtype=torch.float64)
-    grad, h = gradient(small, x, 1), 1e-6
+def test_a_step_follows_the_probability_not_the_loss(small: Classifier) -> None:
+    x, h, size = torch.rand(1, 3, 4, 4, dtype=torch.float64), 1e-6, 1e-3
+    moved = step(asking(small), x, 1, [size], cut=False).x[1:] - x
     for place in [(0, 0, 0, 0), (0, 2, 3, 1)]:
         up, down = x.clone(), x.clone()
         up[place] += h
         down[place] -= h
-        slope = (small(up).softmax(1) - small(down).softmax(1))[0, 1] / (2 * h)
-        assert float(grad[place]) == pytest.approx(float(slope), rel=1e-5)
+        slope = (small(up).softmax(1) - small(down).softmax(1))[0, 1]
+        assert float(moved[place]) == pytest.approx(size * float(slope.sign()))
 
 
 def test_steps_go_as_far_as_they_say_and_are_cut_when_asked(small: Classifier) -> None:
     black = torch.zeros(1, 3, 4, 4, dtype=torch.float64)
-    free = step(small, black, 2, [0.1, 0.1, -0.1], cut=False)
+    free = step(asking(small), black, 2, [0.1, 0.1, -0.1], cut=False)
     assert torch.allclose(free.x.diff(dim=0).abs(), torch.tensor(0.1, dtype=torch.float64))
     assert free.p[1, 2] > free.p[0, 2] and free.p[2, 2] > free.p[1, 2] and free.p[3, 2] < free.p[2, 2]
     assert torch.allclose(free.p, small(free.x).softmax(1))
-    assert float(free.x.min()) < 0 <= float(step(small, black, 2, [0.1], cut=True).x.min())
+    assert float(free.x.min()) < 0 <= float(step(asking(small), black, 2, [0.1], cut=True).x.min())
 
 
 def test_the_articles_numbers_come_out(shared: Callable[[str], Path], tmp_path: Path) -> None:
@@ -72,7 +72,7 @@ def test_with_the_offline_network_black_tells_the_same_story(tmp_path: Path) -> 
     model, black = models.load("photos"), torch.zeros(1, 3, 128, 128)
     target = card.label_index(figures["target"])
     assert target == int(model(black).softmax(1)[0].topk(4).indices[3])
-    moved = step(model, black, target, [0.9 / 255], cut=True)
+    moved = step(asking(model), black, target, [0.9 / 255], cut=True)
     told = figures["ways"]["one step, cut"]["curves"][figures["target"]]
     assert told == pytest.approx(moved.p[:, target].tolist(), abs=1e-4)
 
@@ -164,3 +164,25 @@ def test_a_chapter_streams_a_run_and_names_its_way(visitor: Callable[..., Playgr
     here.reaches("finished")
     expect(here.page.get_by_text("Named on the way, with the steps")).to_be_visible()
     assert here.count == 101
+
+
+def test_the_twin_runs_beside_its_network_and_survives_a_reload(playground: Playground) -> None:
+    page = playground.page
+    recipe = "image=motorcycle&target=any&attack=pgd&steps=8&step_size=2/255&epsilon=6/255&stop=steps"
+    page.goto(f"{playground.site.url}/?{recipe}&twin=1")
+    views = page.locator("[data-test=player]")
+    expect(views).to_have_count(2)
+    playground.settle()
+    page.get_by_role("button", name="Run", exact=True).and_(page.locator("[kind=primary]")).click()
+    for at in (0, 1):
+        expect(views.nth(at)).to_have_attribute("data-status", "finished")
+    runs = [str(views.nth(at).get_attribute("data-run")) for at in (0, 1)]
+    asked = [playground.ask(run)["model"]["name"] for run in runs]
+    assert asked == ["photos", "photos_robust"] and runs[0] != runs[1]
+    expect(page).to_have_url(re.compile(f"run={runs[0]}.*twin={runs[1]}"))
+    page.reload()
+    for at, key in enumerate(runs):
+        expect(views.nth(at)).to_have_attribute("data-run", key)
+    page.get_by_text("Beside it").click()
+    expect(views).to_have_count(1)
+    expect(page).not_to_have_url(re.compile("twin"))

@@ -85,14 +85,14 @@ def test_two_files_agree_on_a_phrase(language):
 
 
 class Heard(dict[str, str]):
-    """Phrases of Chinese; keeps in ``missing`` what was asked for in another language and is not there."""
+    """Phrases of Chinese; keeps in ``missing`` English words that were asked for and are not there."""
 
     def __init__(self, known):
         super().__init__(known)
         self.missing: set[str] = set()
 
     def get(self, key, default=None):
-        if key not in self and not re.search("[\u4e00-\u9fff]", key):
+        if key not in self and re.search("[a-z]{2}", key) and not re.search("[\u4e00-\u9fff]", key):
             self.missing.add(key)
         return super().get(key, default)
 

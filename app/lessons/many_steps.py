@@ -89,13 +89,15 @@ def _hundred(playing: Cast, words: str) -> Run | None:
     engine, card = service.engine(), playing.card
     first = engine.classify(playing.model, playing.image)[0].label
     wished = next(label for label in TARGETS if label in card.labels and label != first)
-    with st.container(horizontal=True, vertical_alignment="bottom"):
+    with st.container(horizontal=True, vertical_alignment="bottom", key="setup"):
         names = sorted((label for label in card.labels if label != first), key=str.lower)
         target = st.selectbox(
             say("Make it say"), names, names.index(wished), key=f"many_steps.{playing.model}"
         )
+        first_level = LEVELS[1] if card.size > 200 else LEVELS[3]  # fewer pixels must move farther
+        key = f"many_steps.levels.{card.size}"
         levels = st.select_slider(
-            say("How far in all, in grey levels"), LEVELS, LEVELS[1], key="many_steps.levels", width=260
+            say("How far in all, in grey levels"), LEVELS, first_level, key=key, width=260
         )
     params = {"steps": STEPS, "step_size": levels / 255 / STEPS, "epsilon": levels / 255}
     recipe = Recipe(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import streamlit as st
@@ -81,9 +82,9 @@ def _step(playing: Cast, target: str) -> Steps:
     from experiments.signs import step
 
     engine = service.engine()
-    model, x = engine.model(playing.model), views.see(engine, playing)[None].to(engine.device)
-    index = model.card.label_index(target)
-    return kept(("step", playing, target), lambda: step(model, x, index, [SIZE], cut=False))
+    ask, x = partial(engine.inquire, playing.model), views.see(engine, playing)[None]
+    index = playing.card.label_index(target)
+    return kept(("step", playing, target), lambda: step(ask, x, index, [SIZE], cut=False))
 
 
 def _away(playing: Cast, words: str, size: float = SIZE) -> None:
@@ -99,8 +100,8 @@ def _away(playing: Cast, words: str, size: float = SIZE) -> None:
     first = engine.classify(playing.model, playing.image)[0]
     if not lesson.pressed(words.format(label=first.label), f"one_step.{size:.3g}", *playing):
         return
-    model, x = engine.model(playing.model), views.see(engine, playing)[None].to(engine.device)
-    steps = kept(("away", playing, size), lambda: step(model, x, first.index, [-size], cut=True))
+    ask, x = partial(engine.inquire, playing.model), views.see(engine, playing)[None]
+    steps = kept(("away", playing, size), lambda: step(ask, x, first.index, [-size], cut=True))
     columns = st.columns([3, 4, 3, 4], gap="small", vertical_alignment="center")
     heads = say("Before"), say("After {size} grey levels", size=f"{255 * size:.2g}")
     for index, (head, picture, p) in enumerate(zip(heads, steps.x, steps.p, strict=True)):

@@ -1,0 +1,128 @@
+"""Chapter 3: what a linear classifier looks for, and how little it takes to give it that."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import streamlit as st
+
+from app.subject import wake
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from experiments.templates import Linear
+
+LAB, ORDER = "Tour", 30
+KARPATHY = "http://karpathy.github.io/2015/03/30/breaking-convnets/"
+
+
+def render() -> None:
+    """Draw the chapter."""
+    wake()
+    from components import lesson, verdicts
+    from components import templates as drawn
+    from components.text import say
+
+    with lesson.page("templates") as said:
+        with lesson.part():
+            result = _result()
+            figures = result["figures"]
+            row = _decay(figures)
+            drawn.pictures(figures, row)
+        with lesson.part():
+            st.markdown(said["break"])
+            _break(figures, row)
+        with lesson.part():
+            st.markdown(said["compare"])
+            drawn.compare(figures)
+            st.markdown(said["karpathy"].format(**figures["published"]))
+            verdicts.claims(result["claims"])
+            lesson.source(say("Karpathy, Breaking Linear Classifiers on ImageNet"), KARPATHY)
+
+
+def _result() -> dict[str, Any]:
+    """Return the classifiers that ship, or train new ones where the photos are."""
+    from components import trial
+    from components.text import say
+    from experiments import templates
+
+    if not templates.here():
+        st.caption(
+            say("The photos to train on are not on this server: these classifiers ship with the program.")
+        )
+        return trial.shipped("templates")
+    seed = int(st.session_state.get("templates.seed", 0)) + 1
+    result = trial.result("templates", say("Train them here"), seed=seed)
+    st.session_state["templates.seed"] = result["seed"]
+    return result
+
+
+def _decay(figures: dict[str, Any]) -> dict[str, Any]:
+    """Let the reader choose a weight decay; return what was learnt with it."""
+    from components.text import say
+
+    rows = {f"{row['decay']:g}": row for row in figures["decays"]}
+    words = say("Weight decay: left noisy, right smooth")
+    chosen = st.select_slider(words, list(rows), "0.1", key="templates.decay")
+    return dict(rows[str(chosen)])
+
+
+def _break(figures: dict[str, Any], row: dict[str, Any]) -> None:
+    """Add one class's template to a picture until the classifier gives in."""
+    from components import templates as drawn
+    from components.text import say
+    from experiments import templates
+
+    net = templates.opened(row)
+    left, right = st.columns([2, 3], gap="large")
+    with left:
+        x, before = _picture(net)
+        names = [i for i in range(len(figures["classes"])) if i != before]
+        first = names.index(figures["classes"].index("watch")) if before != 9 else 0
+        target = st.selectbox(
+            say("Add the template of"),
+            names,
+            first,
+            lambda i: say(figures["classes"][i]),
+            key="templates.target",
+        )
+        least = net.least(x, target)
+        st.button(
+            say("Add just enough to fool it"),
+            type="primary",
+            on_click=_to,
+            args=(least,),
+            disabled=least is None,
+        )
+        alpha = st.slider(say("How much of it is added"), 0.0, 1.0, 0.0, 0.001, "%.3f", key="templates.alpha")
+    with right:
+        drawn.added(net, x, target, alpha, figures["classes"])
+        if least is None:
+            st.caption(say("No amount up to 2 is enough."))
+        else:
+            st.caption(say("The least that fools it: {least}.", least=f"{least:g}"))
+
+
+def _to(least: float) -> None:
+    """Move the slider to what is just enough."""
+    st.session_state["templates.alpha"] = min(least, 1.0)
+
+
+def _picture(net: Linear) -> tuple[Tensor, int]:
+    """Return the picture chosen, as the classifier sees it, and what it is taken for."""
+    from app import service
+    from components import cast
+    from components.text import say
+    from experiments import templates
+
+    own = st.session_state.get("cast.picture") or cast.first_picture()
+    names = list(dict.fromkeys([own, *cast.pictures()]))
+    titles = {name: cast.picture_title(name) for name in names}
+    taken = list(titles.values())
+    for index, name in enumerate(names):  # two options alike would be taken for each other
+        titles[name] += f" ({index + 1})" if taken.count(titles[name]) > 1 else ""
+    words = say("Picture")
+    chosen = st.selectbox(words, names, 0, titles.__getitem__, key=f"templates.picture.{own}")
+    x = templates.see(service.engine().picture(str(chosen)))
+    return x, int(net.logits(x[None]).argmax())

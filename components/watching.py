@@ -1,0 +1,40 @@
+"""An experiment that can be watched: what is done already is drawn while the rest is computed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import streamlit as st
+
+from components.text import say
+from errors import FoolscopeError
+from experiments.core import Experiment, Progress, walk
+from experiments.store import Store, cache
+
+
+def watched(experiment: Experiment, draw: Callable[[Mapping[str, Any]], None]) -> dict[str, Any] | None:
+    """Carry out ``experiment``, with ``draw`` called after each piece with the answers so far, and a bar of
+    its progress; return its result, or None after saying why there is none.
+
+    Pieces computed before are kept, so that a reader who left in between goes on from there.
+    """
+    store = Store(cache())
+    mine = store.under(f"{experiment.card.name}-{experiment.key()}")
+    bar, done, before = st.progress(0.0, say("Starting…")), {}, ""
+    try:
+        for each in walk(experiment, store):
+            if not isinstance(each, Progress):
+                bar.empty()
+                return each
+            if before:
+                done[before] = mine.get(before)
+                draw(done)
+            before = each.piece
+            bar.progress(
+                each.done / each.total, say("{done} of {total} cells", done=each.done, total=each.total)
+            )
+    except FoolscopeError as error:
+        bar.empty()
+        st.error(str(error))
+    return None
