@@ -270,8 +270,8 @@ def compared(engine, press=True, **query):
     app.run()
     if press:
         next(button for button in app.button if button.key == "start_compare").click().run()
-    told = [json.loads(each.proto.json)[0] for each in app.get("bidi_component")]
-    told = next(each for each in told if "mode" in each)
+    views = [json.loads(each.proto.json)[0] for each in app.get("bidi_component")]
+    told = next(each for each in views if "mode" in each)
     for each in told["runs"]:
         list(engine.stream(engine.run(each["id"])))
     app.run()
