@@ -51,10 +51,11 @@ def networks(engine: Engine, runs: Sequence[Run]) -> None:
         "target or not."
     )
     clean = [engine.classify(run.recipe.model, run.recipe.image, run.recipe.crop)[0] for run in runs]
-    first = ["the clean picture", *(answer(each.label, each.probability) for each in clean)]
-    rows = [first]
+    head = ["the clean picture", *(answer(each.label, each.probability) for each in clean)]
+    rows = [head]
     for run, row in zip(runs, cells, strict=True):
-        told = [_cell(pair, name == run.recipe.model) for pair, name in zip(row, names, strict=True)]
+        columns = zip(row, names, clean, strict=True)
+        told = [_cell(pair, name == run.recipe.model, first.label) for pair, name, first in columns]
         rows.append([f"{_title(run)}<br><small>{html.escape(_goal(run))}</small>", *told])
     table(["Attacked ↓ Asked →", *(models.card(name).title for name in names)], rows, "matrix")
     st.caption(_caption(cells, names))
@@ -72,10 +73,13 @@ def transferred(cells: Cells) -> tuple[int, int]:
     return sum(before.label != after.label for before, after in pairs), len(pairs)
 
 
-def _cell(pair: tuple[Opinion, Opinion], own: bool) -> str:
+def _cell(pair: tuple[Opinion, Opinion], own: bool, clean: str) -> str:
+    """Return what was said of the attacked picture; beside it, where resizing alone changed the answer
+    ``clean``, what was said of the clean picture at that size, for that is what it is compared with."""
     before, after = pair
     text = answer(after.label, after.probability, before.label != after.label)
-    return f"{text}<br><small>attacked</small>" if own else text
+    note = "attacked" if own else f"clean, resized: {html.escape(before.label)}"
+    return f"{text}<br><small>{note}</small>" if own or before.label != clean else text
 
 
 def _caption(cells: Cells, names: Sequence[str]) -> str:
