@@ -61,3 +61,9 @@ def say(phrase: str, **facts: object) -> str:
     """
     found = phrases(reader.language()).get(phrase, phrase)
     return found.format(**facts) if facts else found
+
+
+def named(label: str) -> str:
+    """Return a network's label in the reader's language where it has a name there, else as it is."""
+    known = phrases(reader.language())
+    return known[label] if label in known else label
