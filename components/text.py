@@ -66,4 +66,6 @@ def say(phrase: str, **facts: object) -> str:
 def named(label: str) -> str:
     """Return a network's label in the reader's language where it has a name there, else as it is."""
     known = phrases(reader.language())
-    return known[label] if label in known else label
+    if label not in known:
+        return label
+    return known[label]
