@@ -1,4 +1,4 @@
-"""Attacks side by side: a race at one budget, and one attack over a range of budgets."""
+"""Attacks side by side: at one budget, over a range of budgets, on several networks, by several norms."""
 
 from __future__ import annotations
 
@@ -15,10 +15,12 @@ if TYPE_CHECKING:
     from components.session import Session
     from engine.recipe import Recipe
 
-MODES = {"race": "Race", "sweep": "Robustness curve"}
+MODES = {"race": "Race", "sweep": "Robustness curve", "networks": "Networks", "norms": "Norms"}
 HINTS = {
     "race": "Several attacks, one picture, one budget: press Start and see which gets there, at what cost.",
     "sweep": "The same attack at ten budgets, and random noise of the same sizes: press Start.",
+    "networks": "One attack on several networks, and whom else its pictures fool: press Start.",
+    "norms": "One attack that keeps its change small in one way or another: press Start.",
 }
 RACERS = ("fgsm", "pgd", "mi_fgsm", "deepfool", "square", "random_noise")
 
@@ -42,7 +44,7 @@ def render() -> None:
     goal = session.card.labels[session.recipe.target] if session.recipe.target is not None else None
     original = session.ranking[0].label
     compare(base=base(), mode=shown, runs=runs, original=original, goal=goal, hint=HINTS[mode], key="compare")
-    _findings([each["id"] for each in runs])
+    _after(shown, [each["id"] for each in runs])
     st.query_params.from_dict(reader.query() | session.query() | _address())
 
 
@@ -54,8 +56,14 @@ def _compose(session: Session) -> tuple[str, list[Recipe]]:
 
     first = st.query_params.get("mode", "race")
     mode = controls.mode_picker(MODES, first if first in MODES else "race")
-    norm = controls.norm_picker(contest.NORMS)
+    norm = "linf" if mode == "norms" else controls.norm_picker(contest.NORMS)
     try:
+        if mode == "norms":
+            attack, measure = controls.normed_picker(), controls.measure_picker()
+            epsilon, steps = controls.budget_picker("linf"), controls.steps_picker()
+            return mode, contest.norms(session.recipe, attack, epsilon, steps, measure)
+        if mode == "networks":
+            return mode, _many(session, norm)
         if mode == "race":
             names = controls.racers_picker(RACERS, norm)
             epsilon, steps = controls.budget_picker(norm), controls.steps_picker()
@@ -65,6 +73,18 @@ def _compose(session: Session) -> tuple[str, list[Recipe]]:
     except FoolscopeError as error:
         session.problems.append(str(error))
         return mode, []
+
+
+def _many(session: Session, norm: str) -> list[Recipe]:
+    """Return the recipes of one attack on every network that the person chose."""
+    from components import compare_controls as controls
+    from components import contest
+
+    base, engine = session.recipe, service.engine()
+    names = controls.networks_picker(contest.here(session.card))
+    attack = controls.swept_picker(norm)
+    one = contest.alone(base, attack, norm, controls.budget_picker(norm), controls.steps_picker())
+    return contest.networks(base, names, one, lambda n: engine.classify(n, base.image, base.crop)[0].index)
 
 
 def _start(session: Session, mode: str, recipes: list[Recipe]) -> None:
@@ -104,7 +124,7 @@ def _shown(session: Session, mode: str) -> tuple[str, list[dict[str, Any]]]:
         st.session_state["compared"] = (st.query_params.get("mode", mode), named)
     shown, keys = st.session_state["compared"]
     try:
-        return shown, [contest.facts(service.engine().run(key).recipe, key) for key in keys]
+        return shown, [contest.facts(service.engine().run(key).recipe, key, shown) for key in keys]
     except UnknownName as error:
         st.error(str(error))
         st.session_state["compared"] = (mode, [])
@@ -116,9 +136,15 @@ def _address() -> dict[str, str]:
     return {"mode": mode, "runs": ",".join(keys)} if keys else {}
 
 
-def _findings(keys: list[str]) -> None:
+def _after(mode: str, keys: list[str]) -> None:
     """Say what is worth knowing about the runs together, once they are over."""
+    from components import transfer
     from engine import checks
 
-    for found in checks.compare([service.engine().run(key) for key in keys]):
-        st.warning(f"{found.seen} {found.means} [Read on]({found.url})")
+    engine = service.engine()
+    runs = [engine.run(key) for key in keys]
+    if mode in ("race", "sweep"):
+        for found in checks.compare(runs):
+            st.warning(f"{found.seen} {found.means} [Read on]({found.url})")
+    elif runs:
+        transfer.after(engine, runs, mode)

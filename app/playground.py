@@ -12,6 +12,7 @@ from app import lessons, service
 from app.access import base
 from app.subject import subject, wake
 from components import reader
+from components.text import say
 
 if TYPE_CHECKING:
     from components.session import Session
@@ -128,5 +129,5 @@ def _idle(session: Session, model: str = "") -> dict[str, Any]:
         "image_url": f"{base()}/seen.png?{urlencode(query)}",
         "top": [{"label": o.label, "probability": round(o.probability, 5)} for o in ranking[:5]],
         "target": goal,
-        "hint": "Press Run and watch it change its mind.",
+        "hint": say("Press Run and watch it change its mind."),
     }

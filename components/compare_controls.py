@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 import streamlit as st
 
 import attacks
+import models
 from components import families
-from components.contest import BUDGETS, MOST, budgeted, known
+from components.contest import BUDGETS, MEASURES, MOST, budgeted, known, manynormed
 
 WORDS = {"linf": "largest change (linf)", "l2": "total change (l2)"}
 USUAL = {"linf": 4 / 255, "l2": 1.5}
@@ -68,6 +69,46 @@ def swept_picker(norm: str) -> str:
     key = f"compare.swept.{norm}"
     _remember(key, "pgd")
     return str(st.selectbox("Attack", names, format_func=lambda n: attacks.get(n).card.title, key=key))
+
+
+def networks_picker(names: Sequence[str]) -> list[str]:
+    """Let the person choose which of the networks ``names`` are attacked and asked; theirs is first."""
+    key = f"compare.networks.{names[0]}"
+    _remember(key, [name for name in names if not models.card(name).lab][:5] or list(names[:3]))
+    return st.multiselect(
+        "Networks",
+        names,
+        format_func=lambda n: models.card(n).title,
+        key=key,
+        max_selections=MOST,
+        help="Each is attacked, and asked about the others' pictures. Only those whose weights are here.",
+    )
+
+
+def normed_picker() -> str:
+    """Let the person choose the attack that is carried out under every norm."""
+    _remember("compare.normed", "pgd")
+    title = "Attack"
+    return str(
+        st.selectbox(
+            title, manynormed(), format_func=lambda n: attacks.get(n).card.title, key="compare.normed"
+        )
+    )
+
+
+def measure_picker() -> str:
+    """Let the person choose what makes budgets in several norms comparable."""
+    _remember("compare.measure", "value")
+    help = (
+        "A change of every value by ε has length ε√m (l2) and sum εm (l1), for m values. Or all norms may "
+        "move the picture by the same length, ε√m, which under l1 is very few values."
+    )
+    return str(
+        st.selectbox(
+            "Budgets compare by", list(MEASURES), format_func=MEASURES.__getitem__, key="compare.measure",
+            help=help,
+        )
+    )  # fmt: skip
 
 
 def _remember(key: str, value: object) -> None:

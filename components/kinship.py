@@ -8,10 +8,10 @@ from typing import Any
 from streamlit.delta_generator import DeltaGenerator
 
 import models
-from components import reader, verdicts
+from components import verdicts
 from components.cast import picture_title
 from components.heat import Head, Spot, heat
-from components.text import phrases, say
+from components.text import named, say
 from components.verdicts import Cell, cell
 
 
@@ -19,18 +19,13 @@ def distances(place: DeltaGenerator, table: Mapping[str, Any], what: str) -> Non
     """Draw the cells of `experiments.resistance.table` into ``place``; ``what``: "distance" or "steps"."""
     found = [each[what] for row in table["cells"] for each in row if each and each[what] is not None]
     most = max(found, default=1) or 1
-    columns = [Head(_named(each["label"]), each["kin"]) for each in table["columns"]]
+    columns = [Head(named(each["label"]), each["kin"]) for each in table["columns"]]
     rows = []
     for row, spots in zip(table["rows"], table["cells"], strict=True):
-        said = f" ({_named(row['said'])})" if row["said"] else ""
+        said = f" ({named(row['said'])})" if row["said"] else ""
         head = Head(f"{picture_title(row['image'])}{said}", bool(row["kin"]))
         rows.append((head, [_spot(each, what, most) for each in spots]))
     heat(place, say("Picture (what it is taken for)"), columns, rows)
-
-
-def _named(label: str) -> str:
-    """Return a class's label in the reader's language where it has one there."""
-    return phrases(reader.language()).get(label, label)
 
 
 def _spot(each: Mapping[str, Any] | None, what: str, most: float) -> Spot:

@@ -1,10 +1,15 @@
-"""The live view: one component that follows a run by itself, beside Streamlit."""
+"""The live view: one component that follows a run by itself, beside Streamlit.
+
+What it says itself is in the reader's language: ``assets/text/LANGUAGE/phrases/live.json`` goes with it.
+"""
 
 from typing import Any
 
 import streamlit as st
 
+from components import reader
 from components.loader import facts, loader, place
+from components.text import phrases
 
 _component = st.components.v2.component("foolscope_player", html=place(640), js=loader("player"))
 
@@ -26,9 +31,12 @@ def player(
     (bool: the person asks for a new run) and ``ended`` (the id of a run that has just ended, else None);
     each is set for one script run.
     """
+    language = reader.language()
+    words = phrases(language, part="live") or None
+    shown = {"run": run, "present": present, "beside": beside, "idle": None if run else idle}
     result = _component(
         key=key,
-        data=facts(base, run=run, present=present, beside=beside, idle=None if run else idle),
+        data=facts(base, language=language, words=words, **shown),
         on_start_change=lambda: None,
         on_ended_change=lambda: None,
     )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -65,7 +64,7 @@ def result(run: Run, image: str) -> dict[str, Any]:
         **{name: figures[name] for name in ("linf", "l2", "rms")},
         "gradient_evaluations": run.gradient_evaluations,
         "queries": run.queries,
-        "findings": [asdict(each) for each in checks.findings(run)],
+        "findings": [each.plain() for each in checks.findings(run)],
         "seconds": round(run.seconds, 3),
         "recipe": run.recipe.to_json() | {"image": image},
     }

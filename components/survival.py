@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import streamlit as st
@@ -11,6 +11,7 @@ import streamlit as st
 import experiments
 import models
 from components import verdicts
+from components.answers import answer, table
 from components.cast import Cast, picture_title
 from components.odds import percent
 from components.text import say
@@ -124,13 +125,7 @@ def _size(size: Mapping[str, float]) -> str:
 
 
 def _answer(said: Mapping[str, Any], judged: bool = True) -> str:
-    """Return the answer as HTML: with a sign and a word, when ``judged``, that say whether it is fooled."""
-    label = f"{html.escape(said['label'])} {percent(said['probability'])}"
-    if not judged:
-        return label
-    if said["fooled"]:
-        return f'<span class="fooled">✗ {html.escape(say("fooled"))}: {label}</span>'
-    return f"✓ {html.escape(say('not fooled'))}: {label}"
+    return answer(said["label"], said["probability"], said["fooled"] if judged else None)
 
 
 def handling(found: Result) -> None:
@@ -146,7 +141,7 @@ def handling(found: Result) -> None:
         each = found["handling"][how]
         rows.append([say(how), _answer(each["clean"]), _answer(each["attack"])])
     kept = [found["attack"], *(found["handling"][how]["attack"] for how in HANDLINGS)]
-    _table(head, [[*row, percent(each["original"])] for row, each in zip(rows, kept, strict=True)])
+    table(head, [[*row, percent(each["original"])] for row, each in zip(rows, kept, strict=True)], "handling")
 
 
 def transfer(found: Result) -> None:
@@ -161,20 +156,9 @@ def transfer(found: Result) -> None:
         title += f"<br><small>{html.escape(say('the same weights'))}</small>" if each["same"] else ""
         noise = say("{count} of {n}", count=each["noise"], n=each["drawn"])
         rows.append([title, _answer(each["clean"], False), _answer(each["attack"]), noise])
-    _table(head, rows)
+    table(head, rows, "transfer")
 
 
 def claims(shown: Result) -> None:
     """Show what people ask, with a tick or a cross."""
     verdicts.claims({say(claim): holds for claim, holds in shown["claims"].items()})
-
-
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Show a table; ``rows`` are HTML, the first of each its heading."""
-    top = "".join(f'<th scope="col">{html.escape(text)}</th>' for text in head)
-    body = "".join(
-        f'<tr><th scope="row">{row[0]}</th>{"".join(f"<td>{cell}</td>" for cell in row[1:])}</tr>'
-        for row in rows
-    )
-    table = f"<table><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table>"
-    st.html(f'<div class="beside asked">{table}</div>')

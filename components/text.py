@@ -43,10 +43,13 @@ def _joined(text: str) -> str:
 
 
 @cache
-def phrases(language: str, folder: Path = FOLDER) -> dict[str, str]:
-    """Return what each English phrase is in ``language``; nothing for English itself."""
+def phrases(language: str, folder: Path = FOLDER, part: str = "*") -> dict[str, str]:
+    """Return what each English phrase is in ``language``; nothing for English itself.
+
+    ``part``: the one file to read, without its ending; all of them by default.
+    """
     found: dict[str, str] = {}
-    for path in sorted((folder / language / "phrases").glob("*.json")):
+    for path in sorted((folder / language / "phrases").glob(f"{part}.json")):
         found |= json.loads(path.read_text(encoding="utf-8"))
     return found
 
@@ -58,3 +61,11 @@ def say(phrase: str, **facts: object) -> str:
     """
     found = phrases(reader.language()).get(phrase, phrase)
     return found.format(**facts) if facts else found
+
+
+def named(label: str) -> str:
+    """Return a network's label in the reader's language where it has a name there, else as it is."""
+    known = phrases(reader.language())
+    if label not in known:
+        return label
+    return known[label]

@@ -114,15 +114,16 @@ def run_message(run: Run) -> dict[str, Any]:
 
 
 def status_message(run: Run) -> dict[str, Any]:
-    """Return where the run stands, in words as well."""
+    """Return where the run stands, in words as well; ``said`` is the template of the words, and its facts."""
     return {
         "type": "status",
         "status": run.status,
         "reason": run.reason,
         "sentence": run.sentence(),
+        "said": run.said(),
         "count": len(run),
         "end": run.over,
-        "findings": [asdict(each) for each in checks.findings(run)] if run.over else [],
+        "findings": [each.plain() | {"said": each.said} for each in checks.findings(run)] if run.over else [],
     }
 
 

@@ -14,6 +14,7 @@ import numpy as np
 
 import attacks
 from engine.run import SCALARS, Run
+from engine.sentences import Said
 
 EVALUATING = "https://arxiv.org/abs/1902.06705"
 MASKING = "https://arxiv.org/abs/1802.00420"
@@ -24,12 +25,23 @@ ABSURD_LINF = 0.5
 
 @dataclass(frozen=True)
 class Finding:
-    """``name``: of the check. ``seen``: what was measured. ``means``: what follows. ``url``: a source."""
+    """``name``: of the check. ``said``: what was measured, as a template and its facts. ``means``: what
+    follows. ``url``: a source."""
 
     name: str
-    seen: str
+    said: Said
     means: str
     url: str
+
+    @property
+    def seen(self) -> str:
+        """Return what was measured."""
+        template, facts = self.said
+        return template.format(**facts)
+
+    def plain(self) -> dict[str, str]:
+        """Return the finding in English."""
+        return {"name": self.name, "seen": self.seen, "means": self.means, "url": self.url}
 
 
 def findings(run: Run) -> list[Finding]:
@@ -43,10 +55,10 @@ def zero_gradient(run: Run) -> Finding | None:
     zero = np.flatnonzero(lengths < 1e-12)  # NaN, where none was asked for, compares as False
     if not len(zero):
         return None
+    facts = {"zero": len(zero), "asked": int(np.isfinite(lengths).sum()), "first": int(zero[0])}
     return Finding(
         "zero gradient",
-        f"The gradient was zero at {len(zero)} of {int(np.isfinite(lengths).sum())} steps, "
-        f"first at step {zero[0]}.",
+        ("The gradient was zero at {zero} of {asked} steps, first at step {first}.", facts),
         "Steps that follow the gradient cannot move there. It does not mean that the network is robust: try "
         "a loss on the logits (APGD with DLR, Carlini-Wagner) or an attack that needs no gradient (Square).",
         MASKING,
@@ -58,9 +70,10 @@ def saturated_softmax(run: Run) -> Finding | None:
     log_p = float(run.log_p(0, 1, [run.original])[0, 0])
     if run.criterion.targeted or log_p < -2e-7:
         return None
+    facts = {"label": run.labels[run.original], "percent": f"{100 * np.exp(log_p):.5f}"}
     return Finding(
         "saturated softmax",
-        f"The untouched picture is {run.labels[run.original]} with {100 * np.exp(log_p):.5f} %.",
+        ("The untouched picture is {label} with {percent} %.", facts),
         "At such certainty the slope of the cross-entropy is almost nothing, and what is left is rounding. A "
         "loss on the logits, or a target, does not have that trouble.",
         ENSEMBLE,
@@ -72,14 +85,16 @@ def absurd_budget(run: Run) -> Finding | None:
     norm, epsilon = run.recipe.build().bound() or ("", 0.0)
     if epsilon <= VISIBLE.get(norm, np.inf):
         return None
-    size = f"{255 * epsilon:.3g}/255 per value" if norm == "linf" else f"{epsilon:.3g} ({norm})"
+    said: Said = ("The picture may move by {size} ({norm}).", {"size": f"{epsilon:.3g}", "norm": norm})
+    if norm == "linf":
+        said = ("The picture may move by {levels}/255 per value.", {"levels": f"{255 * epsilon:.3g}"})
     enough = norm == "linf" and epsilon >= ABSURD_LINF
     means = (
         "Within that distance every picture can become plain grey, so any network can be fooled."
         if enough
         else "A person sees such a change, so a network that is fooled by it is not to blame alone."
     )
-    return Finding("large budget", f"The picture may move by {size}.", means, EVALUATING)
+    return Finding("large budget", said, means, EVALUATING)
 
 
 def randomised(run: Run) -> Finding | None:
@@ -90,7 +105,7 @@ def randomised(run: Run) -> Finding | None:
         return None
     return Finding(
         "randomised network",
-        "Asked twice about the untouched picture, the network gave two answers.",
+        ("Asked twice about the untouched picture, the network gave two answers.", {}),
         "Its gradient is noisy too: average it over several draws (EOT-PGD), and judge success over many "
         "tries, not one.",
         MASKING,
@@ -106,7 +121,7 @@ def not_fooled(run: Run) -> Finding | None:
         return None
     return Finding(
         "not fooled",
-        f"After {last} steps the network was not fooled.",
+        ("After {last} steps the network was not fooled.", {"last": last}),
         "That says more about this attack than about the network: more steps, another loss, another start, "
         "or a larger budget may succeed.",
         EVALUATING,
@@ -137,7 +152,7 @@ def compare(runs: Sequence[Run]) -> list[Finding]:
     return [
         Finding(
             "gradient masking",
-            "An attack without gradients fooled the network, and none that follows the gradient did.",
+            ("An attack without gradients fooled the network, and none that follows the gradient did.", {}),
             "More knowledge should not do worse: the gradient is probably hidden or useless, which looks "
             "like robustness and is not.",
             MASKING,

@@ -18,9 +18,9 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-import attacks
 from attacks.core import Criterion, Evaluation
 from engine.recipe import Recipe
+from engine.sentences import Said, said
 
 Floats = npt.NDArray[np.float32]
 
@@ -191,7 +191,12 @@ class Run:
 
     def sentence(self) -> str:
         """Return in words why the run stopped, or what it is doing."""
-        return _sentence(self)
+        template, facts = self.said()
+        return template.format(**facts)
+
+    def said(self) -> Said:
+        """Return the `sentence` as its template and the facts in it."""
+        return said(self)
 
     def _at(self, step: int) -> int:
         if not 0 <= step < self._count:
@@ -228,26 +233,3 @@ def _scalars(delta: Tensor, evaluation: Evaluation, criterion: Criterion) -> lis
         math.sqrt(squared / flat.size),
         math.nan if grad is None else float(grad[0].norm()),
     ]
-
-
-def _sentence(run: Run) -> str:
-    original, steps = run.labels[run.original], max(len(run) - 1, 0)
-    goal = None if run.recipe.target is None else run.labels[run.recipe.target]
-    at = run.recipe.stop.at
-    fooled = f"the network says {goal}" if goal else f"the network no longer says {original}"
-    sure = f"{goal} passed {100 * at:.4g} %" if goal else f"{original} fell to {100 * (1 - at):.4g} %"
-    unmet = "" if steps and run.met(steps) else "; the network was not fooled"
-    sentences = {
-        "waiting": "Waiting for the network.",
-        "running": "Running.",
-        "paused": f"Paused at step {steps}.",
-        "steps": f"All {steps} steps are done{unmet}.",
-        "success": f"Stopped at step {steps}: {fooled}.",
-        "row": f"Stopped at step {steps}: {run.recipe.stop.times} times in a row {fooled}.",
-        "ended": f"Ended at step {steps}: {attacks.get(run.recipe.attack).ends}{unmet}.",
-        "probability": f"Stopped at step {steps}: {sure}.",
-        "cancelled": f"Stopped by hand at step {steps}.",
-        "abandoned": f"Stopped at step {steps}: nobody was watching for a minute.",
-        "failed": run.error or "The run failed.",
-    }
-    return sentences[run.reason or run.status]

@@ -21,6 +21,8 @@ SAID = {"velvet": 27.38, "shower curtain": 6.40, "wool": 6.19, "paper towel": 4.
 """What the article prints for the black picture, in percent."""
 AFTER = {"one step": 14.55, "nine steps": 89.98}
 """What it prints for the paper towel afterwards (its second edition), in percent."""
+FIRST_EDITION = 96.06
+"""What its first edition prints after the nine steps."""
 WAYS = {"one step": 1, "nine steps": 9}
 
 
@@ -35,7 +37,11 @@ def intended(card: Card, p: Tensor) -> int:
 @dataclass(frozen=True)
 class Black(Experiment):
     """One step of ``size`` grey levels along the sign of the gradient, and nine of a ninth of that, from a
-    black picture; once as the article does it, below black too, and once cut to what a picture can hold."""
+    black picture; once as the article does it, below black too, and once cut to what a picture can hold.
+
+    In double precision: the sign of a gradient that is nearly 0 hangs on rounding, so that in single
+    precision the nine steps end a few points apart for another number of threads.
+    """
 
     card: ClassVar[ExperimentCard] = ExperimentCard(
         name="black",
@@ -65,8 +71,9 @@ class Black(Experiment):
     def piece(self, name: str, store: Store) -> JSON:
         """Return what the network says at each step: the classes of the first and of the last top five."""
         way, _, cut = name.partition(", ")
-        model = models.load(self.model)
-        black = torch.zeros(1, model.card.channels, model.card.size, model.card.size)
+        model = models.load(self.model).double()
+        shape = (1, model.card.channels, model.card.size, model.card.size)
+        black = torch.zeros(shape, dtype=torch.float64)
         with torch.no_grad():
             target = intended(model.card, model(black).softmax(1)[0])
         sizes = [self.size / 255 / WAYS[way]] * WAYS[way]
@@ -99,10 +106,13 @@ class Black(Experiment):
 
 def _article(way: JSON, last: Mapping[str, float]) -> dict[str, bool]:
     printed = [abs(100 * way["curves"][label][0] - said) < 0.006 for label, said in SAID.items()]
+    least, most = AFTER["nine steps"] - 2, FIRST_EDITION + 2
     return {
         "The five numbers for black are the article's, to the last digit printed.": all(printed),
         "One step gives the paper towel 15 % give or take 1.": abs(last["one step"] - 0.15) <= 0.01,
-        "Nine small steps give it 90 % give or take 2.": abs(last["nine steps"] - 0.90) <= 0.02,
+        "Nine small steps give it from 90 to 96 %, as the article's two editions do, give or take 2.": least
+        <= 100 * last["nine steps"]
+        <= most,
     }
 
 

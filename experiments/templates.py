@@ -1,4 +1,4 @@
-"""Karpathy: Breaking Linear Classifiers on ImageNet. http://karpathy.github.io/2015/03/30/breaking-convnets/."""
+"""Karpathy: Breaking Linear Classifiers on ImageNet. https://karpathy.github.io/2015/03/30/breaking-convnets/."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ class Templates(Experiment):
         title="Templates of a linear classifier",
         question="What does a linear classifier look for, and are smooth templates harder to fool?",
         paper="Breaking Linear Classifiers on ImageNet",
-        url="http://karpathy.github.io/2015/03/30/breaking-convnets/",
+        url="https://karpathy.github.io/2015/03/30/breaking-convnets/",
         source="Figures of templates, and of accuracy against regularisation",
         needs="photos",
     )

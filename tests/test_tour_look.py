@@ -1,26 +1,33 @@
-"""Chapters 4 and 9 of the tour: the gradient and its straight line; what survives, and what is just noise."""
+"""Chapters 4 and 9 of the tour, and what Compare has of them: many networks, many norms."""
+# ruff: noqa: F811  (fixtures are imported by name)
 
 from __future__ import annotations
 
+import json
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
+from playwright.sync_api import expect
 from streamlit.testing.v1 import AppTest
 
 import experiments
 import models
 from app import service
-from attacks.core import Query, answer
-from components import reader
+from attacks.core import Query, Stop, answer
+from components import contest, reader, share, transfer
 from engine.images import SAMPLES
+from engine.recipe import Recipe
 from errors import BadSetting, UnknownName
 from experiments import first_order
 from experiments.core import run
 from experiments.handling import HANDLINGS, handled
 from experiments.store import Memory
 from experiments.survival import Survival, others
+from tests import small
+from tests.browser import site, visitor, window_maker  # noqa: F401
 
 
 @pytest.fixture(scope="module")
@@ -234,3 +241,126 @@ def test_the_button_computes_for_the_readers_own_photo_and_writes_nothing(monkey
 def test_noise_is_told_in_chinese():
     said = spoken(chapter("just_noise", "zh", "maths"))
     assert "被骗" in said and "截屏" in said and "fooled" not in said.replace('class="fooled"', "")
+
+
+BASE = Recipe("small", "cat", "bim", {"steps": 3}, target=2, stop=Stop("success"))
+
+
+def compare_page():
+    from app.compare import render
+
+    render()
+
+
+@pytest.fixture
+def engine(monkeypatch):
+    with small.engine(small.Gate()) as made:
+        monkeypatch.setattr("app.service.engine", lambda: made)
+        monkeypatch.setattr("app.service.ready", lambda: True)
+        monkeypatch.setattr("components.contest.here", lambda card: ["small", "smaller"])
+        monkeypatch.setattr(share, "DEFAULT", replace(share.DEFAULT, model="small"))
+        yield made
+
+
+def compared(engine, press=True, **query):
+    """Return the Compare page after Start, once all is over, what it tells its live view, and its tables."""
+    app = AppTest.from_function(compare_page, default_timeout=120)
+    for name, value in {"model": "small", **query}.items():
+        app.query_params[name] = value
+    app.run()
+    if press:
+        next(button for button in app.button if button.key == "start_compare").click().run()
+    views = [json.loads(each.proto.json)[0] for each in app.get("bidi_component")]
+    told = next(each for each in views if "mode" in each)
+    for each in told["runs"]:
+        list(engine.stream(engine.run(each["id"])))
+    app.run()
+    assert not app.exception and not app.error, (app.exception, app.error)
+    return app, told, [each.proto.body for each in app.get("html") if "<table" in each.proto.body]
+
+
+@pytest.mark.parametrize(("norm", "value", "length"), [("linf", 1, 1), ("l2", 16 * 3**0.5, 16 * 3**0.5),
+                                                       ("l1", 768, 16 * 3**0.5)])  # fmt: skip
+def test_budgets_of_several_norms_are_comparable(norm, value, length):
+    assert contest.comparable(small.card(), norm, 0.01, "value") == pytest.approx(0.01 * value)
+    assert contest.comparable(small.card(), norm, 0.01, "length") == pytest.approx(0.01 * length)
+
+
+@pytest.mark.usefixtures("engine")
+def test_one_attack_is_tried_under_each_norm_that_it_knows():
+    recipes = contest.norms(BASE, "pgd", 0.02, 7, "value")
+    assert [(recipe.build().bound() or ("", 0.0))[0] for recipe in recipes] == ["linf", "l2", "l1"]
+    corner = [(recipe.build().bound() or ("", 0.0))[1] for recipe in recipes]
+    assert corner == pytest.approx([0.02, 0.02 * 768**0.5, 0.02 * 768])
+    assert all(recipe.target == 2 and recipe.params["steps"] == 7 for recipe in recipes)
+    free = contest.norms(BASE, "fmn", 0.02, 7, "value")
+    assert [recipe.params for recipe in free] == [{"norm": n} for n in ("linf", "l2", "l1", "l0")]
+    assert {"pgd", "fmn"} <= set(contest.manynormed()) and "random_noise" not in contest.manynormed()
+
+
+@pytest.mark.usefixtures("engine")
+def test_a_target_goes_to_other_networks_by_its_label():
+    one = contest.alone(BASE, "pgd", "linf", 0.02, 5)
+    both = contest.networks(BASE, ["small", "smaller"], one, lambda name: {"small": 0, "smaller": 2}[name])
+    assert [(recipe.model, recipe.target) for recipe in both] == [("small", 2), ("smaller", None)]
+    (other,) = contest.networks(BASE, ["photos"], one, lambda name: 0)
+    assert other.target is None and other.image == "cat" and other.build().bound() == ("linf", 0.02)
+    with pytest.raises(BadSetting, match="1 to 8 networks"):
+        contest.networks(BASE, [], one, lambda name: 0)
+
+
+def test_only_networks_that_are_here_and_take_the_picture_are_offered():
+    names = contest.here(models.card("photos"))
+    assert names[0] == "photos" and {models.card(name).channels for name in names} == {3}
+    assert "lenet" in contest.here(models.card("fc100")) and "photos" not in contest.here(
+        models.card("fc100")
+    )
+
+
+def test_the_transfer_table_says_what_each_network_says(engine):
+    app, told, (table,) = compared(engine, mode="networks", target="class 5")
+    assert [each["title"] for each in told["runs"]] == ["Small", "Smaller"] and told["mode"] == "networks"
+    runs = [engine.run(each["id"]) for each in told["runs"]]
+    assert [run.recipe.model for run in runs] == ["small", "smaller"]
+    clean = engine.classify("small", "cat")[0]
+    after = engine.ask("small", torch.from_numpy(runs[1].picture(len(runs[1]) - 1))[None].float())
+    says = small.card().labels[int(after.argmax())]
+    assert table.count(f"{clean.label} ") >= 2 and f"{says} " in table
+    assert table.count("attacked</small>") == 2 and table.count("<tr>") == 1 + 1 + 2
+    fooled = says != clean.label  # both have the same weights: all four cells say the same
+    assert table.count("✗ fooled: ") == 4 * fooled and table.count("✓ not fooled: ") == 4 * (not fooled)
+    assert f"{2 * fooled} of 2" in spoken(app)
+
+
+def test_the_table_of_norms_measures_each_change(engine):
+    _, told, (table,) = compared(engine, mode="norms")
+    assert [each["title"] for each in told["runs"]] == ["PGD, linf", "PGD, l2", "PGD, l1"]
+    for each in told["runs"]:
+        run, found = engine.run(each["id"]), transfer.sizes(engine.run(each["id"]))
+        change = run.picture(len(run) - 1) - run.start.numpy()
+        assert found["l2"] == pytest.approx(np.sqrt((change**2).sum()), rel=0.01)
+        assert found["l1"] == pytest.approx(np.abs(change).sum(), rel=0.01)
+        assert found[each["norm"]] <= each["epsilon"] * 1.01 and 0 < found["l0"] <= 1
+        assert f"{found['l2']:,.3g}" in table
+
+
+@pytest.mark.parametrize("mode", ["networks", "norms"])
+def test_the_address_brings_either_comparison_back(engine, mode):
+    app, told, tables = compared(engine, mode=mode)
+    named, kept = ("".join(app.query_params[name]) for name in ("runs", "mode"))
+    assert named.split(",") == [each["id"] for each in told["runs"]] and kept == mode
+    _, again, same = compared(engine, press=False, mode=mode, runs=named)
+    assert again["runs"] == told["runs"] and again["mode"] == mode and same == tables
+
+
+def test_norms_are_watched_in_a_browser(visitor):
+    """Curves grow, then the table of sizes stands below without a press; a reload finds both again."""
+    window = visitor()
+    window.page.goto(f"{window.site.url}/compare?mode=norms")
+    window.page.locator(".st-key-start_compare button").click()
+    for _ in range(2):
+        expect(window.page.locator("[data-test=compare]")).to_have_attribute("data-over", "", timeout=120_000)
+        rows = window.page.locator(".asked.norms tbody tr")
+        expect(rows).to_have_count(3, timeout=30_000)
+        assert "PGD, l1" in rows.nth(2).inner_text()
+        window.page.reload()

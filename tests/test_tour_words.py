@@ -16,6 +16,7 @@ from app import lessons
 from components import text
 from components.text import FOLDER, phrases
 from engine.images import samples
+from tests import voice
 
 ROOT = Path(__file__).parents[1]
 LANGUAGES = sorted(folder.name for folder in FOLDER.iterdir() if folder.name != "en")
@@ -70,6 +71,7 @@ def test_a_phrase_keeps_its_placeholders(language):
 def test_no_phrase_is_left_over(language):
     code = (n for tree in trees("app", "components", "experiments") for n in ast.walk(tree))
     used = {n.value for n in code if isinstance(n, ast.Constant) and isinstance(n.value, str)}
+    used |= voice.spoken()
     used |= {each for path in RESULTS for each in strings(json.loads(path.read_text()))}
     used |= {words for sample in samples().values() for words in (sample.label, sample.alt)}
     used |= {label for card in models.cards() for label in card.labels}  # what a photo shows

@@ -3,6 +3,7 @@ import { fit, spread } from "./labels.js";
 import { exactPercent } from "./numbers.js";
 import { scales, stepTicks } from "./scales.js";
 import { Segmented } from "./segmented.js";
+import { say } from "./words.js";
 
 // Okabe and Ito's colours, without those that vanish on the page or sit beside the accent.
 const ON_LIGHT = ["#0072b2", "#009e73", "#cc79a7", "#e69f00", "#56b4e9"];
@@ -25,14 +26,13 @@ export class Chart {
     this.context = this.canvas.getContext("2d");
     this.range = element("input", {
       type: "range", class: "scrub", min: 0, max: 1, value: 0, step: 1,
-      "aria-label": "Step", "data-test": "scrub",
+      "aria-label": say("Step"), "data-test": "scrub",
     });
     this.tooltip = element("div", { class: "tooltip", "aria-hidden": "true", hidden: true });
     this.plot = element("div", { class: "plot" }, this.canvas, this.range, this.tooltip);
-    const choices = ["probability", "log", "logit"].map((value) => ({ value, text: value, title: SCALE_HELP[value] }));
-    this.scale = new Segmented("Scale of the curve", choices, () => this.repaint());
-    const head = element("div", { class: "head" }, element("h3", {}, "probability by step"), this.scale.root);
-    this.root = element("section", { class: "chart", "data-test": "chart", "aria-label": "Probability by step" }, head, this.plot);
+    this.scale = new Segmented(say("Scale of the curve"), scaleChoices(), () => this.repaint());
+    const head = element("div", { class: "head" }, element("h3", {}, say("probability by step")), this.scale.root);
+    this.root = element("section", { class: "chart", "data-test": "chart", "aria-label": say("Probability by step") }, head, this.plot);
     this.#listen();
     this.observer = new ResizeObserver(() => this.repaint());
     this.observer.observe(this.plot);
@@ -55,7 +55,7 @@ export class Chart {
     Object.assign(this, { trajectory, step, end: Math.max(1, total) });
     mark(this.range, "max", this.end);
     if (this.range.value !== String(step)) this.range.value = step;
-    mark(this.range, "aria-valuetext", `step ${step} of ${total}`);
+    mark(this.range, "aria-valuetext", say("step {step} of {total}", { step, total }));
     this.range.disabled = trajectory.count < 2;
     this.#paint();
   }
@@ -172,7 +172,7 @@ export class Chart {
     const known = this.trajectory.run ? ticks : [];
     for (const step of known) c.fillText(String(step), this.#x(step), box.height - 0.25 * this.size);
     c.textAlign = "left";
-    c.fillText("step", box.right + 1.6 * this.size, box.height - 0.25 * this.size);
+    c.fillText(say("step"), box.right + 1.6 * this.size, box.height - 0.25 * this.size);
     c.globalAlpha = 1;
   }
 
@@ -304,10 +304,10 @@ export class Chart {
     const rows = top.slice(0, TOOLTIP_ROWS);
     while (this.tooltip.children.length < TOOLTIP_ROWS + 2) this.tooltip.append(element("div", {}, element("span"), element("b")));
     const [head, ...lines] = this.tooltip.children;
-    write(head.firstChild, `step ${step}`);
+    write(head.firstChild, say("step {step}", { step }));
     lines.forEach((line, i) => {
       const row = rows[i];
-      const more = i === TOOLTIP_ROWS && top.length > TOOLTIP_ROWS ? `and ${top.length - TOOLTIP_ROWS} more` : "";
+      const more = i === TOOLTIP_ROWS && top.length > TOOLTIP_ROWS ? say("and {count} more", { count: top.length - TOOLTIP_ROWS }) : "";
       line.hidden = !row && !more;
       write(line.firstChild, row?.label ?? more);
       write(line.lastChild, row ? exactPercent(row.probability) : "");
@@ -318,8 +318,8 @@ export class Chart {
   }
 }
 
-const SCALE_HELP = {
-  probability: "From 0 to 100 %, evenly",
-  log: "Every line down is ten times less likely",
-  logit: "Stretched at both ends, so that 99 % and 99.9 % can be told apart",
-};
+const scaleChoices = () => [
+  { value: "probability", text: say("probability"), title: say("From 0 to 100 %, evenly") },
+  { value: "log", text: say("log"), title: say("Every line down is ten times less likely") },
+  { value: "logit", text: say("logit"), title: say("Stretched at both ends, so that 99 % and 99.9 % can be told apart") },
+];

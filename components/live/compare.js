@@ -11,6 +11,7 @@ const COLUMNS = [
   ["attack", "Attack"], ["status", ""], ["since", "Fooled at step"], ["sure", "How sure"], ["linf", "Largest change"],
   ["l2", "Total change (l2)"], ["gradients", "Gradients"], ["queries", "Pictures asked"], ["seconds", "Seconds"],
 ];
+const NAMED = { networks: "Network", norms: "Kept small" };
 const AXES = [
   { value: "steps", text: "steps", title: "By step of each attack" },
   { value: "queries", text: "pictures asked", title: "By pictures that the network was asked about" },
@@ -99,6 +100,7 @@ class Compare {
     this.under = element("h3", {});
     this.table = element("tbody");
     const head = element("tr", {}, ...COLUMNS.map(([, word]) => element("th", { scope: "col" }, word)));
+    this.named = head.firstChild;
     this.sheet = element("div", { class: "sheet" }, element("table", { "data-test": "race-table" }, element("thead", {}, head), this.table));
     this.empty = element("p", { class: "note", "data-test": "compare-empty" });
     this.body = element("div", {}, element("div", { class: "head" }, this.title, this.by.root), this.curve.root, this.under, this.second.root, this.sheet);
@@ -147,7 +149,7 @@ class Compare {
 
   #draw() {
     const { entries, data } = this;
-    const race = data.mode === "race";
+    const race = data.mode !== "sweep";
     mark(this.root, "data-count", entries.reduce((sum, { trajectory }) => sum + trajectory.count, 0));
     mark(this.root, "data-over", entries.length > 0 && entries.every(({ status, error }) => status.end || error));
     write(this.empty, entries.length ? "" : data.hint);
@@ -156,10 +158,17 @@ class Compare {
     mark(this.by.root, "hidden", !race);
     mark(this.sheet, "hidden", !race);
     mark(this.second.root, "hidden", race);
-    write(this.title, `how sure the network is ${data.goal ? `of “${data.goal}”` : `that it is not “${data.original}”`}`);
+    write(this.title, this.#asked());
+    write(this.named, NAMED[data.mode] ?? "Attack");
     write(this.under, race ? "" : "how large the change is, in all (l2)");
     if (race) this.#race();
     else this.#sweep();
+  }
+
+  #asked() {
+    const { mode, goal, original } = this.data;
+    if (mode === "networks") return `how sure each network is ${goal ? `of “${goal}”, or, not knowing it, ` : ""}that it is not what it said`;
+    return `how sure the network is ${goal ? `of “${goal}”` : `that it is not “${original}”`}`;
   }
 
   #race() {

@@ -1,14 +1,15 @@
 import { element, mark, write } from "./element.js";
 import { exactPercent, levels, two } from "./numbers.js";
+import { say } from "./words.js";
 
-const FIGURES = [
-  ["probability", "target", "How likely the network finds this class at this step"],
-  ["margin", "margin", "How far the wanted answer is ahead of the best other one, in logits; above 0 the attack has succeeded"],
-  ["linf", "largest change", "The largest change of any one pixel value, in grey levels of 255 (l∞ norm)"],
-  ["l2", "total change", "The length of the whole perturbation, pixel values from 0 to 1 (l2 norm)"],
-  ["rms", "typical change", "The root mean square change of a pixel value, from 0 to 1"],
-  ["grad_norm", "gradient", "The length of the gradient that this step followed"],
-  ["queries", "asked", "How many pictures the network has been asked about so far"],
+const figures = () => [
+  ["probability", say("target"), say("How likely the network finds this class at this step")],
+  ["margin", say("margin"), say("How far the wanted answer is ahead of the best other one, in logits; above 0 the attack has succeeded")],
+  ["linf", say("largest change"), say("The largest change of any one pixel value, in grey levels of 255 (l∞ norm)")],
+  ["l2", say("total change"), say("The length of the whole perturbation, pixel values from 0 to 1 (l2 norm)")],
+  ["rms", say("typical change"), say("The root mean square change of a pixel value, from 0 to 1")],
+  ["grad_norm", say("gradient"), say("The length of the gradient that this step followed")],
+  ["queries", say("asked"), say("How many pictures the network has been asked about so far")],
 ];
 
 /** The numbers of one step, each with its word and its unit. */
@@ -16,7 +17,7 @@ export class Figures {
   constructor() {
     this.cells = new Map();
     this.root = element("dl", { class: "figures", "data-test": "figures" });
-    for (const [name, word, help] of FIGURES) {
+    for (const [name, word, help] of figures()) {
       const term = element("dt", {}, word);
       const value = element("span", { class: "value" }, "–");
       const unit = element("span", { class: "unit" });
@@ -34,13 +35,13 @@ export class Figures {
     if (!target) return;
     const scalar = (name) => trajectory.scalar(name, step);
     this.#set("probability", exactPercent(trajectory.probability(target.position, step)), "", target.label);
-    this.#set("margin", signed(scalar("margin")), "logits");
+    this.#set("margin", signed(scalar("margin")), say("logits"));
     const linf = scalar("linf");
     this.#set("linf", `${levels(linf)}/255`, `l∞ ${two(100 * linf)} %`);
     this.#set("l2", two(scalar("l2")), "l2");
-    this.#set("rms", two(scalar("rms")), "rms");
+    this.#set("rms", two(scalar("rms")), say("rms"));
     this.#set("grad_norm", two(scalar("grad_norm")), "");
-    this.#set("queries", String(scalar("queries")), "pictures");
+    this.#set("queries", String(scalar("queries")), say("pictures"));
   }
 
   #set(name, text, unit, word) {

@@ -1,5 +1,6 @@
 import { element, mark, write } from "./element.js";
 import { Segmented } from "./segmented.js";
+import { say } from "./words.js";
 
 const GAINS = [1, 2, 5, 10, 20, 40, 50, 100, 200];
 const USUAL_GAIN = 40;
@@ -57,7 +58,7 @@ class Panel {
       const blob = await answer.blob();
       if (this.wanted !== null && this.era === era) await this.#put(blob, request);
     } catch {
-      if (this.wanted === request) write(this.kind, "could not be loaded");
+      if (this.wanted === request) write(this.kind, say("could not be loaded"));
     }
     if (this.wanted === request) this.shown = request.url;
   }
@@ -88,16 +89,17 @@ class Panel {
 export class Pictures {
   constructor({ changed }) {
     this.changed = changed;
-    this.original = new Panel("original", "original");
-    this.perturbation = new Panel("perturbation", "perturbation");
-    this.adversarial = new Panel("adversarial", "what the network sees");
+    this.original = new Panel("original", say("original"));
+    this.perturbation = new Panel("perturbation", say("perturbation"));
+    mark(this.perturbation.frame, "data-nothing", say("nothing added yet"));
+    this.adversarial = new Panel("adversarial", say("what the network sees"));
     this.gainSet = false;
     this.#amplifier();
     this.#comparison();
     const sign = (text) => element("span", { class: "sign", "aria-hidden": "true" }, text);
     this.size = element("p", { class: "under size" });
     this.original.root.append(this.size);
-    this.root = element("section", { class: "pictures", "aria-label": "Pictures" },
+    this.root = element("section", { class: "pictures", "aria-label": say("Pictures") },
       this.original.root, sign("+"), this.perturbation.root, sign("="), this.adversarial.root);
   }
 
@@ -116,7 +118,7 @@ export class Pictures {
   /** The network's input: its side in pixels decides how a picture is enlarged. */
   fitTo(model, epsilon) {
     mark(this.root, "data-pixelated", Boolean(model?.size && model.size < SMALL));
-    write(this.size, model?.size ? `${model.size} × ${model.size} pixels` : "");
+    write(this.size, model?.size ? say("{size} × {size} pixels", { size: model.size }) : "");
     if (this.gainSet) return;
     const fits = epsilon ? GAINS.findLastIndex((gain) => gain * epsilon <= 0.6) : GAINS.indexOf(USUAL_GAIN);
     this.slider.value = Math.max(0, fits);
@@ -135,18 +137,18 @@ export class Pictures {
     mark(this.perturbation.root, "data-empty", true);
     mark(this.perturbation.root, "data-stale", null);
     mark(this.perturbation.root, "data-step", null);
-    this.perturbation.describe("no perturbation yet");
+    this.perturbation.describe(say("no perturbation yet"));
     if (!url) return;
     this.original.request(url, "", null);
     this.adversarial.request(url, "", null);
-    this.original.describe("the original picture");
+    this.original.describe(say("the original picture"));
     this.adversarial.describe(sentence);
   }
 
   /** Hold the original over what the network sees, or let it go. */
   hold(held) {
     mark(this.root, "data-held", held && !this.comparing);
-    write(this.adversarial.title, held && !this.comparing ? "original" : "what the network sees");
+    write(this.adversarial.title, held && !this.comparing ? say("original") : say("what the network sees"));
   }
 
   get comparing() {
@@ -154,41 +156,41 @@ export class Pictures {
   }
 
   #amplifier() {
-    this.slider = element("input", { type: "range", min: 0, max: GAINS.length - 1, step: 1, "aria-label": "Amplify the perturbation", "data-test": "gain" });
+    this.slider = element("input", { type: "range", min: 0, max: GAINS.length - 1, step: 1, "aria-label": say("Amplify the perturbation"), "data-test": "gain" });
     this.slider.value = GAINS.indexOf(USUAL_GAIN);
     this.slider.oninput = () => {
       this.gainSet = true;
       this.#label();
       this.changed();
     };
-    this.views = new Segmented("What the perturbation shows", [
-      { value: "signed", text: "signed", title: "Mid-grey is no change, lighter is more, darker is less" },
-      { value: "size", text: "size", title: "Blue where the picture got darker, red where it got lighter" },
+    this.views = new Segmented(say("What the perturbation shows"), [
+      { value: "signed", text: say("signed"), title: say("Mid-grey is no change, lighter is more, darker is less") },
+      { value: "size", text: say("size"), title: say("Blue where the picture got darker, red where it got lighter") },
     ], () => this.changed());
-    const label = element("label", { class: "amplify" }, element("span", {}, "amplify"), this.slider);
+    const label = element("label", { class: "amplify" }, element("span", {}, say("amplify")), this.slider);
     this.perturbation.root.append(element("div", { class: "under" }, label, this.views.root));
     this.#label();
   }
 
   #label() {
-    write(this.perturbation.title, `perturbation × ${this.gain}`);
-    mark(this.slider, "aria-valuetext", `times ${this.gain}`);
+    write(this.perturbation.title, say("perturbation × {gain}", { gain: this.gain }));
+    mark(this.slider, "aria-valuetext", say("times {gain}", { gain: this.gain }));
   }
 
   #comparison() {
     const { frame, root, image } = this.adversarial;
     this.before = element("img", { class: "before", alt: "", draggable: "false" });
-    this.divider = element("input", { class: "divider", type: "range", min: 0, max: 100, value: 50, step: 1, "aria-label": "Between the original (left) and what the network sees (right)", "data-test": "divider" });
-    const tags = element("div", { class: "tags", "aria-hidden": "true" }, element("span", {}, "original"), element("span", {}, "now"));
+    this.divider = element("input", { class: "divider", type: "range", min: 0, max: 100, value: 50, step: 1, "aria-label": say("Between the original (left) and what the network sees (right)"), "data-test": "divider" });
+    const tags = element("div", { class: "tags", "aria-hidden": "true" }, element("span", {}, say("original")), element("span", {}, say("now")));
     frame.append(this.before, element("div", { class: "edge" }), tags, this.divider);
     this.divider.oninput = () => frame.style.setProperty("--edge", `${this.divider.value}%`);
-    this.compare = element("button", { type: "button", class: "toggle", "aria-pressed": "false", "data-test": "compare", title: "Drag between the original and what the network sees" }, "compare");
+    this.compare = element("button", { type: "button", class: "toggle", "aria-pressed": "false", "data-test": "compare", title: say("Drag between the original and what the network sees") }, say("compare"));
     this.compare.onclick = () => {
       mark(this.compare, "aria-pressed", String(!this.comparing));
       mark(this.root, "data-compare", this.comparing);
-      write(this.hint, this.comparing ? "drag across the picture" : "hold it to see the original");
+      write(this.hint, this.comparing ? say("drag across the picture") : say("hold it to see the original"));
     };
-    this.hint = element("span", { class: "hint" }, "hold it to see the original");
+    this.hint = element("span", { class: "hint" }, say("hold it to see the original"));
     root.append(element("div", { class: "under" }, this.hint, this.compare));
     new MutationObserver(() => (this.before.src = this.original.image.src))
       .observe(this.original.image, { attributeFilter: ["src"] });

@@ -12,6 +12,7 @@ import { Trajectory } from "./trajectory.js";
 import { Transport } from "./transport.js";
 import { Verdict } from "./verdict.js";
 import { Wire } from "./wire.js";
+import { say, speak } from "./words.js";
 
 const NARROW = 640;
 const SETTLED = 160;
@@ -22,10 +23,12 @@ const WORDS_EVERY = 120;
 const PICTURES_EVERY = 120;
 const players = new WeakMap();
 
-/** Show, or go on showing, the run named in the component's data. */
+/** Show, or go on showing, the run named in the component's data, in the reader's language. */
 export function show({ parentElement, data, setTriggerValue }) {
+  speak(data.words);
   let player = players.get(parentElement);
-  if (!player?.root.isConnected) {
+  // Another language is another view: the run is the server's and goes on.
+  if (!player?.root.isConnected || player.language !== data.language) {
     player?.destroy();
     player = new Player(parentElement, data);
     players.set(parentElement, player);
@@ -47,6 +50,7 @@ export function leave(parentElement) {
 
 class Player {
   constructor(parent, data) {
+    this.language = data.language;
     this.trajectory = new Trajectory();
     this.verdict = new Verdict();
     this.pictures = new Pictures({ changed: () => this.#look(true) });
@@ -58,7 +62,7 @@ class Player {
     this.replay = new Replay({ moved: (step) => this.#go(step), done: () => this.#settle() });
     this.details = new Details({ arrived: () => this.#later() });
     const curve = element("div", { class: "curve" }, this.chart.root, this.ranking.root);
-    this.root = element("div", { class: "foolscope", "data-test": "player" },
+    this.root = element("div", { class: "foolscope", lang: data.language, "data-test": "player" },
       this.verdict.root, this.pictures.root, this.figures.root, curve, this.transport.root, this.findings.root);
     this.keys = new Keys(this.root, (name, amount) => this.#key(name, amount));
     this.#place(parent, data);
@@ -130,7 +134,7 @@ class Player {
     if (!run) return this.#rest();
     this.pictures.forget();
     this.verdict.wait();
-    this.ranking.show([], { title: "what it says" });
+    this.ranking.show([], { title: say("what it says") });
     // The page's Run button keeps the focus otherwise, and the space bar would press it again.
     if (document.activeElement?.tagName === "BUTTON") this.transport.buttons.play.focus({ preventScroll: true });
     this.wire = new Wire({
@@ -146,7 +150,9 @@ class Player {
     if (!idle) return;
     const [best] = idle.top ?? [];
     this.verdict.showIdle(idle);
-    this.pictures.showIdle(idle.image_url, idle.model, best ? `the network says ${best.label}, ${percent(best.probability)}` : "the picture");
+    const { label, probability } = best ?? {};
+    const sentence = best ? say("the network says {label}, {percent}", { label, percent: percent(probability) }) : say("the picture");
+    this.pictures.showIdle(idle.image_url, idle.model, sentence);
     this.#later();
   }
 
@@ -162,13 +168,13 @@ class Player {
       trajectory.begin(message);
       this.pictures.fitTo(message.model, message.epsilon);
       this.pictures.original.request(`${this.address}/steps/0/original.png`, "", 0);
-      this.pictures.original.describe(`the original picture`);
+      this.pictures.original.describe(say("the original picture"));
     } else if (message.type === "class") trajectory.announce(message);
     else if (message.type === "backfill") trajectory.backfill(message.position, message.values);
     else if (message.type === "rows" && !trajectory.append(message)) this.wire.reconnect();
     else if (message.type === "picture") this.#picture(message);
     else if (message.type === "status") this.#state(message);
-    else if (message.type === "error") this.error = message.sentence;
+    else if (message.type === "error") this.error = say(message.sentence);
     this.#look(false);
     this.#later();
   }
@@ -221,7 +227,7 @@ class Player {
 
   async #picture({ which, step, jpeg }) {
     const last = which === "adversarial";
-    if (this.#streaming) await this.pictures[which].take(jpeg, last ? "live preview" : "", step);
+    if (this.#streaming) await this.pictures[which].take(jpeg, last ? say("live preview") : "", step);
     if (!last) return;
     this.#lookAgain();
     this.#later();
@@ -337,7 +343,7 @@ class Player {
 
   #drawIdle() {
     const top = this.idle?.top ?? [];
-    this.ranking.show(top, { title: "what it says", original: top[0]?.label, target: this.idle?.target?.label });
+    this.ranking.show(top, { title: say("what it says"), original: top[0]?.label, target: this.idle?.target?.label });
   }
 
   #drawStep(step) {
@@ -347,17 +353,17 @@ class Player {
     this.verdict.show(trajectory, step, this.#total, flowing);
     this.figures.show(trajectory, step);
     const [original, target] = ["original", "target"].map((role) => trajectory.classes.find((c) => c?.role === role)?.label);
-    this.ranking.show(detail?.top ?? trajectory.top(step, 5), { title: `what it says at step ${step}`, original, target });
+    this.ranking.show(detail?.top ?? trajectory.top(step, 5), { title: say("what it says at step {step}", { step }), original, target });
     const now = trajectory.top(step, 1)[0];
-    pictures.adversarial.describe(`what the network sees at step ${step}: ${now?.label}, ${percent(now?.probability)}`);
-    pictures.perturbation.describe(`what was added to the original by step ${step}, enlarged ${pictures.gain} times`);
+    const facts = { step, label: now?.label, percent: percent(now?.probability), gain: pictures.gain };
+    pictures.adversarial.describe(say("what the network sees at step {step}: {label}, {percent}", facts));
+    pictures.perturbation.describe(say("what was added to the original by step {step}, enlarged {gain} times", facts));
     if (!this.#streaming || this.linkState === "polling") this.#fetchPictures(step, flowing, detail);
   }
 
   #fetchPictures(step, flowing, detail) {
     const ext = flowing ? "jpg" : "png";
-    const stored = detail && detail.picture !== step ? `, step ${detail.picture}` : "";
-    const kind = (flowing ? "live preview" : "lossless") + stored;
+    const kind = kindOf(flowing, detail && detail.picture !== step ? detail.picture : null);
     for (const which of ["perturbation", "adversarial"]) {
       const query = which === "perturbation" ? this.pictures.query : "";
       this.pictures[which].request(`${this.address}/steps/${step}/${which}.${ext}${query}`, which === "adversarial" ? kind : "", step);
@@ -369,10 +375,10 @@ class Player {
     const live = this.#live;
     const some = trajectory.count > 1;
     const running = (live && status.status !== "paused") || this.replay.running;
-    let play = "Run";
-    if (running) play = "Pause";
-    else if (live) play = "Resume";
-    else if (this.run && some) play = "Play it again";
+    let play = "run";
+    if (running) play = "pause";
+    else if (live) play = "resume";
+    else if (this.run && some) play = "again";
     const can = { first: some && step > 0, play: true, step: live || step < trajectory.last, stop: live || this.replay.running };
     return { play, can, live, following: this.cursor == null, sentence: this.#sentence(step), alarm: status.status === "failed" };
   }
@@ -380,10 +386,22 @@ class Player {
   #sentence(step) {
     const { status, linkState } = this;
     if (!this.run || this.error) return "";
-    if (this.replay.running) return `Replay, step ${step} of ${this.trajectory.last}`;
-    if (linkState === "lost" && this.#live) return "The connection was lost; trying again …";
-    if (status.end) return status.sentence || "It has ended.";
-    const behind = this.cursor != null ? `; you are looking at step ${step}` : "";
-    return { waiting: "Waiting for its turn …", running: `Running${behind}`, paused: `Paused${behind}` }[status.status] ?? status.sentence ?? "";
+    if (this.replay.running) return say("Replay, step {step} of {last}", { step, last: this.trajectory.last });
+    if (linkState === "lost" && this.#live) return say("The connection was lost; trying again …");
+    if (status.end) return told(status) || say("It has ended.");
+    const behind = this.cursor != null;
+    if (status.status === "waiting") return say("Waiting for its turn …");
+    if (status.status === "running") return behind ? say("Running; you are looking at step {step}", { step }) : say("Running");
+    if (status.status === "paused") return behind ? say("Paused; you are looking at step {step}", { step }) : say("Paused");
+    return told(status);
   }
+}
+
+// The server's sentence; it comes as what is said and the facts in it.
+const told = ({ said }) => (said ? say(...said) : "");
+
+/** What is shown: a preview or the exact picture; `step` when a nearby step's stands for it, else null. */
+function kindOf(flowing, step) {
+  if (step == null) return flowing ? say("live preview") : say("lossless");
+  return flowing ? say("live preview, step {step}", { step }) : say("lossless, step {step}", { step });
 }

@@ -1,12 +1,13 @@
 import { element, mark, write } from "./element.js";
 import { exactPercent } from "./numbers.js";
+import { say } from "./words.js";
 
 const ROWS = 5;
 
 /** The five most probable classes of one step as bars. */
 export class Ranking {
   constructor() {
-    this.title = element("h3", {}, "what it says");
+    this.title = element("h3", {}, say("what it says"));
     this.rows = Array.from({ length: ROWS }, () => {
       const label = element("span", { class: "label" });
       const number = element("span", { class: "number" });
@@ -15,7 +16,7 @@ export class Ranking {
       return { root, label, number, bar };
     });
     const list = element("ol", {}, ...this.rows.map(({ root }) => root));
-    this.root = element("section", { class: "ranking", "data-test": "top5", "aria-label": "Most probable classes" },
+    this.root = element("section", { class: "ranking", "data-test": "top5", "aria-label": say("Most probable classes") },
       element("div", { class: "head" }, this.title), list);
   }
 

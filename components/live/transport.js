@@ -1,33 +1,43 @@
 import { element, icon, mark, redraw, write } from "./element.js";
+import { say } from "./words.js";
 
-const ACTIONS = [
-  ["first", "Back to the start"],
-  ["play", "Run"],
-  ["step", "One step"],
-  ["stop", "Stop"],
+const actions = () => [
+  ["first", say("Back to the start")],
+  ["play", say("Run")],
+  ["step", say("One step")],
+  ["stop", say("Stop")],
 ];
+
+const plays = () => ({
+  run: ["play", say("Run")],
+  pause: ["pause", say("Pause")],
+  resume: ["play", say("Resume")],
+  again: ["replay", say("Play it again")],
+});
 
 /** The buttons under the curve and the sentence beside them. `pressed(name)` for each button. */
 export class Transport {
   constructor({ pressed }) {
     this.buttons = {};
-    for (const [name, label] of ACTIONS) {
+    this.plays = plays();
+    for (const [name, label] of actions()) {
       const button = element("button", { type: "button", class: "control", "aria-label": label, title: label, "data-test": name }, icon(name));
       button.onclick = () => pressed(name);
       this.buttons[name] = button;
     }
-    this.live = element("button", { type: "button", class: "live", "data-test": "live", title: "Follow the newest step" }, "live");
+    this.live = element("button", { type: "button", class: "live", "data-test": "live", title: say("Follow the newest step") }, say("live"));
     this.live.onclick = () => pressed("live");
     this.sentence = element("p", { class: "sentence", "data-test": "status" });
-    this.root = element("div", { class: "transport", role: "toolbar", "aria-label": "Transport" }, ...Object.values(this.buttons), this.live, this.sentence);
+    this.root = element("div", { class: "transport", role: "toolbar", "aria-label": say("Transport") }, ...Object.values(this.buttons), this.live, this.sentence);
   }
 
-  /** `state`: {play, can: {first, play, step, stop}, behind, following, sentence, alarm}. */
+  /** `state`: {play: run, pause, resume or again, can: {first, play, step, stop}, behind, following, sentence, alarm}. */
   show({ play, can, live, following, sentence, alarm }) {
     const button = this.buttons.play;
-    redraw(button.firstChild, { Pause: "pause", "Play it again": "replay" }[play] ?? "play");
-    mark(button, "aria-label", play);
-    mark(button, "title", `${play} (space)`);
+    const [drawing, action] = this.plays[play];
+    redraw(button.firstChild, drawing);
+    mark(button, "aria-label", action);
+    mark(button, "title", say("{action} (space)", { action }));
     for (const [name, node] of Object.entries(this.buttons)) node.disabled = !can[name];
     mark(this.live, "data-off", !live);
     this.live.disabled = !live || following;

@@ -1,5 +1,6 @@
 import { element, icon, mark, write } from "./element.js";
 import { percent } from "./numbers.js";
+import { say } from "./words.js";
 
 const ANNOUNCE_EVERY = 3000;
 
@@ -26,11 +27,12 @@ export class Verdict {
   /** Before any run: what the network makes of the picture. */
   showIdle({ top, target, hint }) {
     const [best] = top ?? [];
-    this.#answer(this.was, best ? `The network says “${best.label}”,` : "", best && percent(best.probability));
+    const facts = best && { label: best.label, percent: percent(best.probability) };
+    this.#answer(this.was, best ? say("The network says “{label}”,", facts) : "", facts?.percent);
     this.#only(null);
     this.atRest = true;
-    write(this.note, hint ?? (target ? `Press Run to make it say “${target.label}”.` : "Press Run to change its mind."));
-    this.#speak(best ? `The network says ${best.label}, ${percent(best.probability)}.` : "", true);
+    write(this.note, hint ?? (target ? say("Press Run to make it say “{label}”.", target) : say("Press Run to change its mind.")));
+    this.#speak(best ? say("The network says {label}, {percent}.", facts) : "", true);
   }
 
   /** Step `step` of a run. */
@@ -47,18 +49,19 @@ export class Verdict {
     mark(this.root, "data-alarm", null);
     mark(this.arrow, "hidden", null);
     mark(this.root, "data-fooled", fooled);
-    write(this.counter, `step ${step}/${total}`);
+    write(this.counter, say("step {step}/{total}", { step, total }));
     write(this.note, note(trajectory, step, now, fooled));
     const turned = this.fooled !== fooled;
     this.fooled = fooled;
-    const sentence = `At step ${step} the network says ${now.label}, ${percent(probability)}.`;
+    const facts = { step, label: now.label, percent: percent(probability) };
+    const sentence = say("At step {step} the network says {label}, {percent}.", facts);
     this.#speak(sentence, turned || !live);
   }
 
   /** A run that has not said anything yet. */
   wait() {
     this.#only(this.atRest ? null : "");
-    write(this.note, "Getting ready …");
+    write(this.note, say("Getting ready …"));
   }
 
   /** What is wrong, in one sentence. */
@@ -96,11 +99,12 @@ export class Verdict {
 }
 
 function note(trajectory, step, now, fooled) {
-  if (step === 0) return "The picture as it was.";
+  if (step === 0) return say("The picture as it was.");
   const target = trajectory.classes.find(({ role }) => role === "target");
-  const distance = target ? `“${target.label}” is at ${percent(trajectory.probability(target.position, step))}` : "";
-  if (!fooled) return target ? `Still the first answer; ${distance}.` : "Still the first answer.";
-  const since = `It changed its mind at step ${trajectory.since(step)}`;
-  if (!target) return `${since}.`;
-  return now.position === target.position ? `${since}: this is the target.` : `${since}, but not to the target: ${distance}.`;
+  const facts = { label: target?.label, percent: target && percent(trajectory.probability(target.position, step)) };
+  if (!fooled) return target ? say("Still the first answer; “{label}” is at {percent}.", facts) : say("Still the first answer.");
+  facts.since = trajectory.since(step);
+  if (!target) return say("It changed its mind at step {since}.", facts);
+  if (now.position === target.position) return say("It changed its mind at step {since}: this is the target.", facts);
+  return say("It changed its mind at step {since}, but not to the target: “{label}” is at {percent}.", facts);
 }

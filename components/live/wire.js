@@ -1,3 +1,5 @@
+import { say } from "./words.js";
+
 const ROWS = 1;
 const BACKFILL = 2;
 const PICTURE = 3;
@@ -138,7 +140,7 @@ export class Wire {
     const answer = await fetch(this.address + path);
     if (answer.ok) return answer.json();
     if (answer.status !== 404) throw new Error(`the server answered ${answer.status}`);
-    this.#take({ type: "error", sentence: "This run is no longer on the server. Start a new one." });
+    this.#take({ type: "error", sentence: say("This run is no longer on the server. Start a new one.") });
     return null;
   }
 }
