@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from models.core import register
 from models.perceptrons import NETWORKS
-from models.records import digit_card
+from models.records import trained_card
 
 PAPER = "https://arxiv.org/abs/1312.6199"
 LINEAR = "Reads handwritten digits with no hidden layer: each digit has a template of pixels, "
@@ -33,4 +33,4 @@ TEXTS = {
 
 
 for _name, _build in NETWORKS.items():
-    register(digit_card(_name, *TEXTS[_name], PAPER, lab=True), _build)
+    register(trained_card(_name, *TEXTS[_name], PAPER, lab=True), _build)

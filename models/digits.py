@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from models.core import register
 from models.lenet import FC100, LeNet
-from models.records import digit_card
+from models.records import trained_card
 
 register(
-    digit_card(
+    trained_card(
         "lenet",
         "LeNet",
         "A small convolutional network that reads handwritten digits.",
@@ -19,7 +19,7 @@ register(
     LeNet,
 )
 register(
-    digit_card(
+    trained_card(
         "fc100",
         "FC100-100-10",
         "The fully connected digit network in which adversarial examples were first described.",

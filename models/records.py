@@ -53,10 +53,13 @@ def write_network(name: str, network: nn.Module, facts: Mapping[str, Any], folde
     return path
 
 
-def digit_card(name: str, title: str, summary: str, paper: str, lab: bool = False) -> Card:
-    """Return the card of a network for digits that this project trained: its facts are in its record.
+def trained_card(
+    name: str, title: str, summary: str, paper: str, *, lab: bool = False, twin: str = ""
+) -> Card:
+    """Return the card of a network that this project trained: its facts are in its record.
 
-    ``lab``: made for an experiment. Raises `errors.MissingWeights` when there is no record.
+    Without mean and deviation in the record, pictures are grey and taken as they are. ``lab`` and ``twin``:
+    see `models.core.Card`. Raises `errors.MissingWeights` when there is no record.
     """
     record = read_record(name)
     return Card(
@@ -66,8 +69,8 @@ def digit_card(name: str, title: str, summary: str, paper: str, lab: bool = Fals
         size=record["size"],
         labels=tuple(record["labels"]),
         weights=WeightsFile(f"{name}.safetensors", record["sha256"], bytes=record["bytes"]),
-        mean=(0.0,),
-        std=(1.0,),
+        mean=tuple(record.get("mean", (0.0,))),
+        std=tuple(record.get("std", (1.0,))),
         training_set=record["data"],
         accuracy=record["accuracy"],
         parameters=record["parameters"],
@@ -75,4 +78,5 @@ def digit_card(name: str, title: str, summary: str, paper: str, lab: bool = Fals
         paper=paper,
         offline=True,
         lab=lab,
+        twin=twin,
     )

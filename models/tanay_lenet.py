@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from models.core import register
 from models.level_lenet import LevelLeNet
-from models.records import digit_card
+from models.records import trained_card
 
 PAPER = "https://arxiv.org/abs/1806.11186"
 
 register(
-    digit_card(
+    trained_card(
         "lenet_low",
         "LeNet, weak decay",
         "LeNet trained with hardly any weight decay: easy to fool with changes nobody sees.",
@@ -18,7 +18,7 @@ register(
     LevelLeNet,
 )
 register(
-    digit_card(
+    trained_card(
         "lenet_high",
         "LeNet, strong decay",
         "LeNet trained with a thousand times the weight decay: it takes changes that one sees.",
