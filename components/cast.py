@@ -14,7 +14,7 @@ from engine.images import UPLOAD, samples
 from errors import FoolscopeError
 from experiments.photographs import photographs
 from models import weights
-from models.core import Card
+from models.core import Card, distinct
 
 FIRST = ("bvlc_googlenet_article", "googlenet", "mobilenet_v2", "photos")
 PANDA = "photo:panda-hero.webp"
@@ -109,8 +109,11 @@ def _networks(found: Cast) -> None:
 def _pictures(engine: Engine, found: Cast) -> None:
     names = pictures()
     names += [] if found.image in names else [found.image]
+    titles = dict(
+        zip(names, distinct(map(picture_title, names)), strict=True)
+    )  # it tells them apart by title
     chosen = st.selectbox(
-        say("Picture"), names, names.index(found.image), picture_title, key=f"cast.image.{found.image}"
+        say("Picture"), names, names.index(found.image), titles.__getitem__, key=f"cast.image.{found.image}"
     )
     file = st.file_uploader(say("Or your own photo"), key="cast.upload", max_upload_size=20)
     if file is not None and st.session_state.get("cast.file") != file.file_id:

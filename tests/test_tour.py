@@ -186,3 +186,11 @@ def test_the_twin_runs_beside_its_network_and_survives_a_reload(playground: Play
     page.get_by_text("Beside it").click()
     expect(views).to_have_count(1)
     expect(page).not_to_have_url(re.compile("twin"))
+
+
+def test_pictures_of_one_name_can_be_told_apart(shared: Callable[[str], Path]) -> None:
+    shared("photos.tsv")
+    app = AppTest.from_string("from app.lessons.at_work import render\nrender()", default_timeout=120)
+    app.query_params["net"] = "photos"
+    (box,) = [each for each in app.run().selectbox if each.label == "Picture"]
+    assert len(set(box.options)) == len(box.options) == len(cast.pictures())
