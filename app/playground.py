@@ -76,9 +76,6 @@ def _view(session: Session) -> dict[str, Any]:
 
     first = partial(player, base=base(), run=session.run, idle=_idle(session), key="player")
     twin = session.card.twin
-    if twin and not session.present:
-        title = models.card(twin).title
-        session.beside(st.toggle(f"Beside it: {title}", value=session.twin is not None, key=f"twin.{twin}"))
     if not twin or session.twin is None:
         return first(present=session.present)
     left, right = st.columns(2, gap="medium")
@@ -100,10 +97,19 @@ def _view(session: Session) -> dict[str, Any]:
 
 
 def _elsewhere(session: Session) -> None:
-    """Ask a second network about the run's picture, again and again until the run is over."""
+    """Offer the network's twin beside it; ask a second network about the run's picture, again and again until
+    the run is over."""
+    import models
     from components import witness
     from errors import FoolscopeError
 
+    if twin := session.card.twin:
+        wanted = st.toggle(
+            f"Beside it: {models.card(twin).title}", session.twin is not None, key=f"twin.{twin}"
+        )
+        if wanted is not (session.twin is not None):
+            session.beside(wanted)
+            st.rerun()
     session.witness = witness.picker(session.recipe.model, session.witness)
     if not session.witness or not session.run:
         return
