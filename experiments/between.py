@@ -16,7 +16,9 @@ from attacks.bim import BIM
 from attacks.core import Criterion, setting, walk
 from engine.images import open_image
 from errors import BadSetting
-from experiments.core import JSON, Experiment, ExperimentCard
+from experiments import vulture
+from experiments.core import JSON, ExperimentCard
+from experiments.families import OfNetwork
 from experiments.photographs import open_photograph
 from experiments.store import Store
 from models.core import Classifier
@@ -25,7 +27,7 @@ SAMPLES = "cat,coffee,motorcycle,flower,temple,astronaut"
 
 
 @dataclass(frozen=True)
-class Between(Experiment):
+class Between(OfNetwork):
     """Every picture is taken, in small signed steps, to the class of every other one; what the network says
     on the way is noted. ``n`` is the number of pictures, and follows from ``images``."""
 
@@ -33,14 +35,13 @@ class Between(Experiment):
         name="between",
         title="What lies between",
         question="Which classes does a network name on the way from one class to another?",
-        paper="Julia Evans: How to trick a neural network into thinking a panda is a vulture",
-        url="https://codewords.recurse.com/issues/five/why-do-neural-networks-think-a-panda-is-a-vulture",
+        paper=vulture.TITLE,
+        url=vulture.URL,
         source="the “panda ostrich space”",
         digits=False,
     )
 
     n: int = setting(6, "Pictures", "How many of the pictures are used.", low=2, high=40)
-    model: str = setting("photos", "Network", "Which network looks.")
     images: str = setting(SAMPLES, "Pictures", "Samples or photos (photo:NAME), with commas between.")
     size: float = setting(
         0.1, "Step size", "How far each pixel moves in a step, in grey levels.", low=0.01, high=8
@@ -53,11 +54,6 @@ class Between(Experiment):
         if len(names) < 2:
             raise BadSetting(f"Expected images to name at least two pictures, got “{self.images[:40]}”.")
         return names
-
-    def depends(self) -> JSON:
-        """Return which weights are asked, and how they are fed."""
-        card = models.card(self.model)
-        return [card.weights.sha256, card.mean]
 
     def pieces(self) -> list[str]:
         """Return one piece for each picture."""

@@ -11,7 +11,9 @@ from torch import Tensor
 
 import models
 from attacks.core import setting
-from experiments.core import JSON, Experiment, ExperimentCard
+from experiments import vulture
+from experiments.core import JSON, ExperimentCard
+from experiments.families import OfNetwork
 from experiments.signs import Steps, asking, step
 from experiments.store import Store
 from models.core import Card
@@ -35,7 +37,7 @@ def intended(card: Card, p: Tensor) -> int:
 
 
 @dataclass(frozen=True)
-class Black(Experiment):
+class Black(OfNetwork):
     """One step of ``size`` grey levels along the sign of the gradient, and nine of a ninth of that, from a
     black picture; once as the article does it, below black too, and once cut to what a picture can hold.
 
@@ -47,22 +49,18 @@ class Black(Experiment):
         name="black",
         title="Black is a paper towel",
         question="How far is a black picture from any other answer?",
-        paper="Julia Evans: How to trick a neural network into thinking a panda is a vulture",
-        url="https://codewords.recurse.com/issues/five/why-do-neural-networks-think-a-panda-is-a-vulture",
+        paper=vulture.TITLE,
+        url=vulture.URL,
         source="the black picture, one step, and ten small steps (which are nine)",
         digits=False,
     )
 
+    version: ClassVar[int] = 2
+
     n: int = setting(1, "Pictures", "The black one.", low=1, high=1)
-    model: str = setting("photos", "Network", "Which network looks at it.")
     size: float = setting(
         0.9, "Size", "How far each pixel moves in all, in grey levels of 255.", low=0.01, high=50
     )
-
-    def depends(self) -> JSON:
-        """Return which weights are asked, and how they are fed."""
-        card = models.card(self.model)
-        return [card.weights.sha256, card.mean]
 
     def pieces(self) -> list[str]:
         """Return both ways, as the article goes them and cut to pictures."""

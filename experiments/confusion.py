@@ -13,7 +13,7 @@ import torch
 import models
 from attacks.core import Criterion, setting
 from errors import BadSetting
-from experiments import intervals, kin
+from experiments import intervals, kin, vulture
 from experiments.core import JSON, ExperimentCard
 from experiments.families import OfNetworks
 
@@ -29,8 +29,8 @@ class Confusion(OfNetworks):
         name="confusion",
         title="It stays in the family",
         question="Do photos of a family stay in it when a network is fooled with the least change?",
-        paper="How to trick a neural network into thinking a panda is a vulture",
-        url="https://codewords.recurse.com/issues/five/why-do-neural-networks-think-a-panda-is-a-vulture",
+        paper=vulture.TITLE,
+        url=vulture.URL,
         source="The section on the dog that stays a dog",
         needs="photos",
     )

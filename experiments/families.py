@@ -1,4 +1,4 @@
-"""What several experiments have in common: two digits, a list of networks, or pictures distorted for some."""
+"""What several experiments have in common: two digits, one network or more, or distorted pictures."""
 
 from __future__ import annotations
 
@@ -33,6 +33,24 @@ class OfTwoDigits(Experiment):
     def depends(self) -> JSON:
         """Return where the digits come from."""
         return source(self.data)
+
+
+@dataclass(frozen=True)
+class OfNetwork(Experiment):
+    """An experiment on one network that a person names. Raises `errors.UnknownName` for one that is not
+    there."""
+
+    model: str = setting("photos", "Network", "Which network looks.", main=True)
+
+    def __post_init__(self) -> None:
+        """Check every setting, and that the network is there."""
+        super().__post_init__()
+        models.card(self.model)
+
+    def depends(self) -> JSON:
+        """Return which weights are asked, and how they are fed."""
+        card = models.card(self.model)
+        return [card.weights.sha256, card.mean]
 
 
 @dataclass(frozen=True)

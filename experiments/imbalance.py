@@ -14,7 +14,7 @@ from torch.nn import functional
 
 from attacks.core import Criterion, setting
 from errors import BadSetting
-from experiments import data, intervals, kin
+from experiments import data, intervals, kin, vulture
 from experiments.core import JSON, Experiment, ExperimentCard
 from experiments.data import Digits
 from experiments.perceptron import Perceptron, wrong
@@ -37,8 +37,8 @@ class Imbalance(Experiment):
         name="imbalance",
         title="Ten times as many of them",
         question="Is a picture harder to drive out of a family that was over-represented in training?",
-        paper="How to trick a neural network into thinking a panda is a vulture",
-        url="https://codewords.recurse.com/issues/five/why-do-neural-networks-think-a-panda-is-a-vulture",
+        paper=vulture.TITLE,
+        url=vulture.URL,
         source="Jeff Dean's explanation of the dog: there were many more dogs to learn from",
     )
 

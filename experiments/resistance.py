@@ -17,6 +17,7 @@ from attacks.bim import BIM
 from attacks.core import Criterion, Stop, setting, walk
 from engine.images import open_image, samples
 from errors import UnknownName
+from experiments import vulture
 from experiments.core import JSON, ExperimentCard
 from experiments.families import OfNetworks
 from experiments.kin import Network, families, least
@@ -55,8 +56,8 @@ class Resistance(OfNetworks):
         name="resistance",
         title="You can't trick a dog",
         question="How far must each picture be moved to be taken for each of several things?",
-        paper="How to trick a neural network into thinking a panda is a vulture",
-        url="https://codewords.recurse.com/issues/five/why-do-neural-networks-think-a-panda-is-a-vulture",
+        paper=vulture.TITLE,
+        url=vulture.URL,
         source="The section on the dog that stays a dog",
         needs="photos for all rows; the samples that ship otherwise",
     )

@@ -23,6 +23,7 @@ from attacks.core import Criterion, setting, walk
 from attacks.pgd import PGD
 from attacks.random_noise import reach
 from errors import BadSetting
+from experiments import vulture
 from experiments.core import JSON, Experiment, ExperimentCard
 from experiments.handling import HANDLINGS, handled, picture
 from experiments.photographs import open_named
@@ -57,8 +58,8 @@ class Survival(Experiment):
         name="survival",
         title="Is it just noise?",
         question="Is an adversarial change noise, does it survive handling, and whom else does it fool?",
-        paper="How to trick a neural network into thinking a panda is a vulture",
-        url="https://codewords.recurse.com/issues/five/why-do-neural-networks-think-a-panda-is-a-vulture",
+        paper=vulture.TITLE,
+        url=vulture.URL,
         source="The perturbation that looks like noise; Kurakin et al. 2016 on what survives",
     )
 

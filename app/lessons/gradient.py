@@ -21,6 +21,7 @@ def render() -> None:
     from app import service
     from components import cast, lesson, views
     from components import gradient as shown
+    from experiments import vulture
 
     with lesson.page("gradient", digits=False) as said:
         with lesson.part():
@@ -42,10 +43,7 @@ def render() -> None:
         with lesson.part():
             st.markdown(said["logs"])
             shown.logs(at.probability)
-        lesson.source(
-            "Evans 2016, Goodfellow et al. 2014", "https://codewords.recurse.com/issues/five/why-do-"
-            "neural-networks-think-a-panda-is-a-vulture",
-        )  # fmt: skip
+        lesson.source("Evans 2016, Goodfellow et al. 2014", vulture.URL)
 
 
 def _slope(playing: Cast, index: int) -> tuple[Slope, Any]:
@@ -54,19 +52,17 @@ def _slope(playing: Cast, index: int) -> tuple[Slope, Any]:
 
     from app import service
     from components import views
+    from components.kept import kept
     from components.text import say
     from experiments import first_order
 
-    key = (*playing, index)
-    if st.session_state.get("gradient.of") != key:
-        ask = partial(service.engine().inquire, playing.model)
-        x = views.see(service.engine(), playing)
+    def follow() -> tuple[Slope, Any]:
+        ask, x = partial(service.engine().inquire, playing.model), views.see(service.engine(), playing)
         with st.spinner(say("Following the straight line…")):
             at = first_order.slope(ask, x, index)
-            st.session_state["gradient.found"] = at, first_order.lines(ask, x, at)
-        st.session_state["gradient.of"] = key
-    found: tuple[Slope, Any] = st.session_state["gradient.found"]
-    return found
+            return at, first_order.lines(ask, x, at)
+
+    return kept(("gradient", playing, index), follow)
 
 
 def _seen(playing: Cast, at: Slope) -> None:

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 LAB, ORDER = "Tour", 50
 SIZE = 0.9 / 255
 FAMOUS = 0.007
-ARTICLE = "https://codewords.recurse.com/issues/five/why-do-neural-networks-think-a-panda-is-a-vulture"
 
 
 def render() -> None:
@@ -24,6 +23,8 @@ def render() -> None:
     wake()
     from app import service
     from components import cast, lesson, trial, verdicts
+    from components.text import say
+    from experiments import vulture
 
     with lesson.page("one_step", digits=False) as said:
         playing = cast.pick(service.engine())
@@ -39,7 +40,7 @@ def render() -> None:
         with lesson.part():
             st.markdown(said["eps"])
             _away(playing, said["press"], FAMOUS)
-        lesson.source("How to trick a neural network into thinking a panda is a vulture", ARTICLE)
+        lesson.source(say("How to trick a neural network into thinking a panda is a vulture"), vulture.URL)
 
 
 def _black(playing: Cast, figures: dict[str, Any], below: str) -> None:

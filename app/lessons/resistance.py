@@ -12,7 +12,6 @@ if TYPE_CHECKING:
     from components.cast import Cast
 
 LAB, ORDER = "Tour", 80
-ARTICLE = "https://codewords.recurse.com/issues/five/why-do-neural-networks-think-a-panda-is-a-vulture"
 
 
 def render() -> None:
@@ -21,6 +20,7 @@ def render() -> None:
     from app import service
     from components import cast, lesson
     from components.text import say
+    from experiments import vulture
 
     with lesson.page("resistance") as said:
         with lesson.part():
@@ -32,7 +32,7 @@ def render() -> None:
         with lesson.part():
             st.markdown(said["imbalance"])
             _imbalance()
-        lesson.source(say("How to trick a neural network into thinking a panda is a vulture"), ARTICLE)
+        lesson.source(say("How to trick a neural network into thinking a panda is a vulture"), vulture.URL)
 
 
 def _cells(playing: Cast) -> None:
