@@ -139,6 +139,7 @@ def test_slides_follow_the_keys_and_the_reader_stays_the_same(playground: Playgr
     page.goto(f"{playground.site.url}/{TOUR[0]}?present=1&lang=zh&net=photos")
     parts = page.locator("[class*=st-key-part_]")
     expect(parts.first.locator("h2")).to_be_visible()
+    expect(page.locator(".st-key-deck")).to_be_visible()  # it is drawn last
     playground.settle()
     count = parts.count()
     assert count >= 3
