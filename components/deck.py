@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 import streamlit as st
 
-from components import reader
+from components import reader, screen
 
 STYLE = """<style>
 [data-testid=stHeader], .st-key-language, .st-key-lesson_head, .st-key-lesson_foot,
@@ -39,9 +39,10 @@ def begin(name: str) -> None:
 
 @contextmanager
 def part() -> Iterator[None]:
-    """Hold what belongs together on a projector: a sentence, a figure."""
+    """Hold what belongs together: a slide on a projector, a tab of a chapter, elsewhere a paragraph."""
     st.session_state["deck.parts"] = st.session_state.get("deck.parts", 0) + 1
-    with st.container(key=f"part_{st.session_state['deck.parts']}"):
+    laid = screen.here()
+    with next(laid.tabs) if laid else st.container(key=f"part_{st.session_state['deck.parts']}"):
         yield
 
 

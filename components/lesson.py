@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from urllib.parse import urlencode
 
 import streamlit as st
 from streamlit.navigation.page import StreamlitPage
 
 from attacks.core import Stop
-from components import deck, reader
+from components import deck, reader, screen
 from components.deck import part
+from components.screen import Screen
 from components.share import write
 from components.text import say, texts
 from components.ways import Way
@@ -21,7 +23,7 @@ from experiments.data import SMALL, place
 CAST = ("picture", "net")
 """The parts of a lesson's address that its neighbours take over."""
 
-__all__ = ["address", "digit", "page", "part", "pressed", "source"]
+__all__ = ["address", "aside", "digit", "page", "part", "pressed", "source"]
 
 
 @contextmanager
@@ -30,26 +32,44 @@ def page(name: str, *, digits: bool = True) -> Iterator[dict[str, str]]:
     block, then the way to its neighbours. The block is given the texts in the reader's language.
 
     Who wants formulas reads the text ``maths`` in place of ``story``; any other text ``key`` gives way to
-    ``key_maths`` where there is one. Other readers find the formulas in a fold. ``digits``: whether the
-    lesson computes on handwritten digits, whose absence is then told.
+    ``key_maths`` where there is one. Other readers find the formulas in a fold. A lesson whose texts have
+    ``parts``, a list of titles, is a chapter on one screen: `part` opens one tab after the other.
+    ``digits``: whether the lesson computes on handwritten digits, whose absence is then told.
     """
     said = _spoken(texts(name, reader.language()))
     with st.container(key="lesson"):
         deck.begin(name)
-        with st.container(key="lesson_head"):
-            reader.register_picker(say("Told as"), say("In plain words"), say("In formulas"))
-        with deck.part():
-            st.header(said["title"], anchor=False)
-            st.markdown(f"**{said['lead']}**")
-        if digits and place() is None:
-            _missing()
-        with deck.part():
-            st.markdown(said["story"])
+        laid = screen.lay(name, re.findall(r"^- (.+)$", said.get("parts", ""), re.MULTILINE))
+        with aside():
+            _opening(said)
+            if digits and place() is None:
+                _missing()
         yield said
-        if "maths" in said and not reader.mathematical():
-            with st.expander(say("For the mathematician")):
-                st.markdown(said["maths"])
-        _ways(name)
+        with aside():
+            if "maths" in said and not reader.mathematical():
+                with st.expander(say("For the mathematician")):
+                    st.markdown(said["maths"])
+        _ways(name, laid)
+
+
+@contextmanager
+def aside() -> Iterator[None]:
+    """Draw beside the parts of a chapter, where its story stands; elsewhere where the lesson has come to."""
+    laid = screen.here()
+    with laid.told if laid else nullcontext():
+        yield
+
+
+def _opening(said: Mapping[str, str]) -> None:
+    """Show what the lesson is called, and its story; on a projector each is a slide."""
+    with st.container(key="lesson_head"):
+        reader.register_picker(say("Told as"), say("In plain words"), say("In formulas"))
+    alone = nullcontext if screen.here() else deck.part
+    with alone():
+        st.header(said["title"], anchor=False)
+        st.markdown(f"**{said['lead']}**")
+    with alone():
+        st.markdown(said["story"])
 
 
 def _spoken(said: Mapping[str, str]) -> dict[str, str]:
@@ -70,15 +90,17 @@ def _missing() -> None:
     )
 
 
-def _ways(name: str) -> None:
+def _ways(name: str, laid: Screen | None) -> None:
     """Show the way to the lessons before and after, or follow the keys while presenting."""
     way: Way | None = st.session_state.get("ways", {}).get(name)
     if reader.presenting():
         _follow(way)
-    elif way:
-        with st.container(key="lesson_foot", horizontal=True, horizontal_alignment="distribute"):
+        return
+    with st.container(key="lesson_foot", horizontal=True, horizontal_alignment="distribute"):
+        if way:
             _link(way.back, ":material/arrow_back:")
             _link(way.page, ":material/present_to_all:", say("Present"), present="1")
+        if not (laid and screen.onward(laid)) and way:
             _link(way.onward, ":material/arrow_forward:")
 
 
@@ -127,5 +149,6 @@ def digit(
 
 
 def source(text: str, url: str) -> None:
-    """Say which paper, table or figure a part of the lesson repeats."""
-    st.caption(say("After [{text}]({url}).", text=text, url=url))
+    """Say which paper, table or figure the lesson, or a part of it, repeats."""
+    with aside():
+        st.caption(say("After [{text}]({url}).", text=text, url=url))

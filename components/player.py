@@ -22,18 +22,26 @@ def player(
     key: str,
     present: bool = False,
     beside: bool = False,
+    compact: bool = False,
 ) -> dict[str, Any]:
     """Show the run ``run``, or the picture in ``idle`` while there is none.
 
     ``base`` is the path of the run routes (``/foolscope``). ``idle`` holds ``model`` (title, size,
     channels), ``image_url``, ``top`` (five of label and probability in [0, 1]), ``target`` (label)
-    or None, and ``hint``. ``beside``: it is one of several views on the page. The answer has ``start``
+    or None, and ``hint``. ``beside``: it is one of several views on the page;
+    ``compact``: it has a part of a screen only, where that is wide enough. The answer has ``start``
     (bool: the person asks for a new run) and ``ended`` (the id of a run that has just ended, else None);
     each is set for one script run.
     """
     language = reader.language()
     words = phrases(language, part="live") or None
-    shown = {"run": run, "present": present, "beside": beside, "idle": None if run else idle}
+    shown = {
+        "run": run,
+        "present": present,
+        "beside": beside,
+        "compact": compact,
+        "idle": None if run else idle,
+    }
     result = _component(
         key=key,
         data=facts(base, language=language, words=words, **shown),

@@ -6,7 +6,7 @@ from itertools import groupby
 
 import streamlit as st
 
-from components import deck, reader
+from components import deck, reader, screen
 from components.player import player
 from engine.engine import Engine
 from engine.recipe import Recipe
@@ -18,16 +18,21 @@ def stage(engine: Engine, base: str, recipe: Recipe, words: str, key: str) -> Ru
     """Show a button that says ``words`` and starts ``recipe``, and the run that this visitor started with it;
     return that run, or None. A run of another recipe gives way. ``base``: the path of the run routes.
     """
-    kept = f"stage.{key}"
+    ready(engine, recipe, words, key)
+    return follow(engine, base, recipe, key)
+
+
+def ready(engine: Engine, recipe: Recipe, words: str, key: str) -> None:
+    """Show a button that says ``words`` and starts ``recipe``, which `follow` shows."""
     icon, shortcut = ":material/play_arrow:", deck.enter()
-    if st.button(words, type="primary", key=f"{kept}.press", icon=icon, shortcut=shortcut):
-        begin(engine, recipe, kept)
-    return follow(engine, base, recipe, kept)
+    if st.button(words, type="primary", key=f"stage.{key}.press", icon=icon, shortcut=shortcut):
+        begin(engine, recipe, key)
 
 
-def follow(engine: Engine, base: str, recipe: Recipe, kept: str, *, beside: bool = False) -> Run | None:
-    """Show and return the run of ``recipe`` that was begun under ``kept``; None where there is none.
+def follow(engine: Engine, base: str, recipe: Recipe, key: str, *, beside: bool = False) -> Run | None:
+    """Show and return the run of ``recipe`` that was begun under ``key``; None where there is none.
     ``beside``: it is one of several on the page."""
+    kept = f"stage.{key}"
     before, run = st.session_state.get(kept, ("", ""))
     if not run or before != recipe.key():
         return None
@@ -37,13 +42,14 @@ def follow(engine: Engine, base: str, recipe: Recipe, kept: str, *, beside: bool
         del st.session_state[kept]
         return None
     with st.container(key=f"view_{kept.replace('.', '_')}"):
-        shown = reader.presenting() and not beside
-        player(base=base, run=run, idle=None, key=f"{kept}.player", present=shown, beside=beside)
+        kind = {"present": reader.presenting() and not beside, "compact": screen.here() is not None}
+        player(base=base, run=run, idle=None, key=f"{kept}.player", beside=beside, **kind)
     return found
 
 
-def begin(engine: Engine, recipe: Recipe, kept: str) -> None:
-    """Start ``recipe`` and remember it under ``kept``; what was started there before is cancelled."""
+def begin(engine: Engine, recipe: Recipe, key: str) -> None:
+    """Start ``recipe`` and remember it under ``key``; what was started there before is cancelled."""
+    kept = f"stage.{key}"
     _, old = st.session_state.pop(kept, ("", ""))
     try:
         if old:

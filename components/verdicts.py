@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import html
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from typing import Any, NamedTuple
 
 import streamlit as st
 
+from components import screen
 from components.text import say
+
+MOST = 3
+"""So many claims stand open on one screen."""
 
 
 class Cell(NamedTuple):
@@ -42,9 +47,12 @@ def cell(figure: Mapping[str, Any], **facts: Any) -> Cell:
 
 def claims(found: Mapping[str, bool]) -> None:
     """Show each claim, in the reader's language, with a tick where this run bears it out and a cross where
-    it does not."""
+    it does not; where many stand on one screen, behind a button that counts them."""
     items = "".join(_claim(say(claim), holds) for claim, holds in found.items())
-    st.html(f'<ul class="claims">{items}</ul>')
+    told = say("{held} of {n} statements hold", held=sum(found.values()), n=len(found))
+    folded = screen.here() and len(found) > MOST
+    with st.popover(told, icon=":material/checklist:") if folded else nullcontext():
+        st.html(f'<ul class="claims">{items}</ul>')
 
 
 def _claim(words: str, holds: bool) -> str:

@@ -77,13 +77,21 @@ def edge() -> int:
 
 
 @cache
-def census() -> Census:
-    """Count all pictures of five pixels by their score: a convolution of five combs, in whole numbers."""
+def counted() -> tuple[np.ndarray[tuple[int], np.dtype[np.int64]], int]:
+    """Count all pictures of five pixels by their score: a convolution of five combs, in whole numbers.
+    Return the counts and the score of the first one; those of the others follow one by one."""
     counts, lowest = np.ones(1, dtype=np.int64), 0
     for weight in WEIGHTS:
         comb = np.zeros(abs(weight) * (LEVELS - 1) + 1, dtype=np.int64)
         comb[:: abs(weight)] = 1
         counts, lowest = np.convolve(counts, comb), lowest + min(0, weight * (LEVELS - 1))
+    return counts, lowest
+
+
+@cache
+def census() -> Census:
+    """Return what the text says of all pictures of five pixels."""
+    counts, lowest = counted()
     scores = np.arange(len(counts)) + lowest
     half = math.log(99)  # the score of 99 %
     return Census(
@@ -92,6 +100,14 @@ def census() -> Census:
         int(counts[scores >= edge()].sum()),
         int(counts[np.abs(scores) < half].sum()),
     )
+
+
+def spread(width: int = 100) -> tuple[list[float], list[float]]:
+    """Return the middles of score ranges of ``width``, and the share of all pictures within each."""
+    counts, lowest = counted()
+    filled = np.pad(counts, (0, -len(counts) % width)).reshape(-1, width).sum(1)
+    middles = lowest + width * (np.arange(len(filled)) + 0.5)
+    return middles.tolist(), (filled / filled.sum()).tolist()
 
 
 def moved(step: float) -> tuple[float, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import importlib
 import json
 import re
 from collections.abc import Iterator
@@ -101,6 +102,7 @@ class Heard(dict[str, str]):
 
 @pytest.fixture
 def heard(monkeypatch):
+    importlib.import_module("components.player")  # which would keep the replacement for good
     found = Heard(phrases("zh"))
     monkeypatch.setattr(text, "phrases", lambda language: found)
     return found

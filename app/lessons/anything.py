@@ -31,11 +31,12 @@ def render() -> None:
     from components import cast, lesson
 
     with lesson.page("anything", digits=False) as said:
-        playing = cast.pick(service.engine())
+        with lesson.aside():
+            playing = cast.pick(service.engine())
         with lesson.part():
             playing, target = _choose(playing, said["own"])
             _go(playing, target, said["go"])
-        with lesson.part():
+        with lesson.aside():
             st.markdown(said["after"])
 
 

@@ -22,8 +22,9 @@ def render() -> None:
     from components import cast, lesson
 
     with lesson.page("at_work", digits=False) as said:
-        with lesson.part():
+        with lesson.aside():
             playing = cast.pick(service.engine())
+        with lesson.part():
             _look(playing)
         with lesson.part():
             st.markdown(said["mistake"])
@@ -38,7 +39,7 @@ def _look(playing: Cast) -> None:
     from components.odds import odds
 
     ranking = service.engine().classify(playing.model, playing.image)
-    left, right = st.columns([1, 2], gap="large", vertical_alignment="center")
+    left, right = st.columns([2, 3], gap="large", vertical_alignment="center")
     with left:
         views.seen(service.engine(), playing, credit=cast.credit(playing.image))
     with right:

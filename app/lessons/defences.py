@@ -25,7 +25,8 @@ def render() -> None:
     from components import cast, lesson
 
     with lesson.page("defences", digits=False) as said:
-        playing = cast.pick(service.engine())
+        with lesson.aside():
+            playing = cast.pick(service.engine())
         with lesson.part():
             st.markdown(said["twin"])
             _facts()
@@ -68,13 +69,14 @@ def _facts() -> None:
 def _shared(image: str, sentence: str) -> str:
     """Return the tour's picture if both nets name it alike; else say so, and return another."""
     from app import service
-    from components import cast
+    from components import cast, lesson
 
     names = [service.engine().classify(net, image)[0].label for net in NETS]
     if names[0] == names[1]:
         return image
     words = {"picture": cast.picture_title(image), "other": cast.picture_title(PLAIN)}
-    st.markdown(sentence.format(first=names[0], second=names[1], **words))
+    with lesson.aside():
+        st.markdown(sentence.format(first=names[0], second=names[1], **words))
     return PLAIN
 
 
@@ -96,11 +98,11 @@ def _side_by_side(image: str, words: str) -> None:
     engine, recipes = service.engine(), _recipes(image)
     if st.button(words, type="primary", key="defences.press", icon=":material/play_arrow:"):
         for recipe in recipes:
-            begin(engine, recipe, f"stage.{recipe.model}")
+            begin(engine, recipe, recipe.model)
     for column, recipe in zip(st.columns(2, gap="medium"), recipes, strict=True):
         with column:
             st.markdown(f"**{models.card(recipe.model).title}**")
-            follow(engine, base(), recipe, f"stage.{recipe.model}", beside=True)
+            follow(engine, base(), recipe, recipe.model, beside=True)
 
 
 def _temperature(image: str) -> None:

@@ -17,6 +17,7 @@ def render() -> None:
     """Draw the chapter."""
     wake()
     from components import lesson
+    from components import linear as shown
     from components.text import say
 
     with lesson.page("five_pixels") as said:
@@ -25,9 +26,10 @@ def render() -> None:
             _pixels()
         with lesson.part():
             st.markdown(said["hundred"].format(**_counted()))
+            shown.spread()
         with lesson.part():
             st.markdown(said["ten"])
-            _ten()
+            shown.ten()
             lesson.source(say("Karpathy, Breaking Linear Classifiers on ImageNet"), KARPATHY)
 
 
@@ -104,42 +106,3 @@ def _curve(score: int) -> None:
     alt = say(words, score=linear.signed(score), share=percent(p))
     axes = (say("score t"), say("probability"))
     plots.lines(series, *axes, alt=alt, key="five", percent=True, height=230, room=50, dots=[(score, p)])
-
-
-def _ten() -> None:
-    """Show Karpathy's ten numbers and the same moved along the weights."""
-    from components.odds import percent
-    from components.text import say
-    from components.verdicts import Cell, beside
-    from experiments import linear
-
-    def pair(score: float, said: float | None, p: float | None) -> list[Cell]:
-        return [Cell(score, published=said), Cell(linear.logistic(score), published=p)]
-
-    step = st.slider(
-        say("Step: how much of its weight is added to each number"),
-        0.0,
-        1.0,
-        linear.STEP,
-        0.05,
-        key="five.step",
-    )
-    moved = linear.moved(step)
-    before, after = linear.score(linear.X, linear.W), linear.score(moved, linear.W)
-    rows = {"x": linear.X, "w": linear.W, f"x + {step:g} w": moved}
-    beside(
-        ["", *(str(i + 1) for i in range(10))],
-        [[name, *(Cell(float(v)) for v in row)] for name, row in rows.items()],
-    )
-    said = linear.PUBLISHED if step == linear.STEP else {}
-    beside(
-        ["", say("score"), say("probability")],
-        [
-            ["x", *pair(before, linear.PUBLISHED["score"], linear.PUBLISHED["p"])],
-            [f"x + {step:g} w", *pair(after, said.get("moved score"), said.get("moved p"))],
-        ],
-    )
-    words = "No number moves by more than {step}; together they move the score by {sum}, from {p} to {q}."
-    facts = {"step": f"{step:g}", "sum": f"{after - before:g}"}
-    p, q = (percent(linear.logistic(score)) for score in (before, after))
-    st.markdown(say(words, p=p, q=q, **facts))

@@ -9,6 +9,8 @@ import streamlit as st
 from app.subject import wake
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from components.cast import Cast
     from experiments.first_order import Slope
 
@@ -24,10 +26,10 @@ def render() -> None:
     from experiments import vulture
 
     with lesson.page("gradient", digits=False) as said:
+        with lesson.aside():
+            playing = cast.pick(service.engine())
         with lesson.part():
-            with st.container(horizontal=True):
-                playing = cast.pick(service.engine())
-                index = shown.class_picker(service.engine(), playing)
+            index = shown.class_picker(service.engine(), playing)
             at, lines = _slope(playing, index)
             left, right = st.columns(2, gap="medium")
             with left, views.row("gradient"):
@@ -39,7 +41,10 @@ def render() -> None:
             st.markdown(said["example"])
             shown.example()
         with lesson.part():
-            _step(playing, at, said)
+            size = _step(playing, at, said)
+        with lesson.part():
+            st.markdown(said["puzzle"])
+            shown.puzzle(at, _tries(playing, at, size), size)
         with lesson.part():
             st.markdown(said["logs"])
             shown.logs(at.probability)
@@ -75,8 +80,9 @@ def _seen(playing: Cast, at: Slope) -> None:
     views.seen(service.engine(), playing, told, cast.credit(playing.image))
 
 
-def _step(playing: Cast, at: Slope, said: dict[str, str]) -> None:
-    """Let the reader take a step along the sign of the gradient, or against it; show both, and chance."""
+def _step(playing: Cast, at: Slope, said: dict[str, str]) -> float:
+    """Let the reader take a step along the sign of the gradient, or against it; return its size in grey
+    levels."""
     from app import service
     from components import gradient as shown
     from components import views
@@ -87,7 +93,15 @@ def _step(playing: Cast, at: Slope, said: dict[str, str]) -> None:
     if st.button(say("Take the step"), type="primary", key="gradient.press"):
         st.session_state["gradient.taken"] = (*playing, at.index)
     if st.session_state.get("gradient.taken") == (*playing, at.index):
-        tried = shown.tries(service.engine(), playing, at, size)
-        shown.taken(views.see(service.engine(), playing), playing.card, at, tried, sign * size)
-        st.markdown(said["puzzle"])
-        shown.puzzle(at, tried, size)
+        x, tried = views.see(service.engine(), playing), _tries(playing, at, size)
+        shown.taken(x, playing.card, at, tried, sign * size)
+    return size
+
+
+def _tries(playing: Cast, at: Slope, size: float) -> dict[float, Tensor]:
+    """Return what the network says after the step, after its opposite, and after one by chance."""
+    from app import service
+    from components import gradient as shown
+    from components.kept import kept
+
+    return kept(("tries", playing, at.index, size), lambda: shown.tries(service.engine(), playing, at, size))

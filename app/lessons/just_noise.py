@@ -18,11 +18,14 @@ def render() -> None:
     from components import survival as shown
 
     with lesson.page("just_noise") as said:
+        with lesson.aside():
+            playing = cast.pick(service.engine())
         with lesson.part():
             with st.container(horizontal=True, vertical_alignment="bottom", gap="large"):
-                playing = cast.pick(service.engine())
                 epsilon = shown.strength()
-            found = shown.result(service.engine(), playing, epsilon)
+                place = st.container()
+            with place:
+                found = shown.result(service.engine(), playing, epsilon)
             if found:
                 shown.side_by_side(found["figures"])
         if not found:

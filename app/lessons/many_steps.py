@@ -23,66 +23,35 @@ def render() -> None:
     """Draw the chapter."""
     wake()
     from app import service
-    from components import cast, lesson, trial, verdicts
+    from components import black, cast, lesson, trial, verdicts
 
     with lesson.page("many_steps", digits=False) as said:
-        playing = cast.pick(service.engine())
+        with lesson.aside():
+            playing = cast.pick(service.engine())
         with lesson.part():
             st.markdown(said["nine"])
             if lesson.pressed(said["press"], "many_steps.nine", playing.model):
                 result = trial.computed("black", model=playing.model)
-                _nine(result["figures"])
+                black.nine(result["figures"])
                 verdicts.claims(result["claims"])
         with lesson.part():
-            st.markdown(said["hundred"])
+            st.markdown(said["chance"])
+            black.chance()
         with lesson.part():
+            st.markdown(said["hundred"])
             run = _hundred(playing, said["go"])
             if run is not None and run.over:
                 _path(run, said["path"])
         with lesson.part():
-            st.subheader(said["between_title"], anchor=False)
             st.markdown(said["between"])
             _between(playing)
-
-
-def _nine(figures: dict[str, Any]) -> None:
-    """Draw nine small steps beside one of the same length, and the article's numbers."""
-    from components import plots, verdicts
-    from components.plots import Series
-    from components.text import say
-    from components.verdicts import Cell
-
-    ways, target = figures["ways"], figures["target"]
-    nine, one, cut = (ways[name]["curves"][target] for name in ("nine steps", "one step", "nine steps, cut"))
-    x = [float(step) for step in range(10)]
-    series = [
-        Series(say("{label}: nine steps", label=target), x, nine, colour=1),
-        Series(say("{label}: one step", label=target), [0.0, 9.0], one, dash="dot", colour=0),
-        Series(say("{label}: nine, cut at black", label=target), x, cut, colour=2),
-    ]
-    alt = say(
-        "Nine small steps end at {nine}, one large step at {one}.",
-        nine=f"{nine[-1]:.0%}",
-        one=f"{one[-1]:.0%}",
-    )
-    plots.lines(series, say("Step"), say("Probability"), alt=alt, key="many_steps.nine", percent=True)
-    if figures["article"]:
-        printed = figures["article"]
-        rows: list[list[str | Cell]] = [
-            [say("One step of .9"), Cell(one[-1], published=printed["one step"] / 100, scale=100, unit=" %")],
-            [
-                say("Nine steps of .1"),
-                Cell(nine[-1], published=printed["nine steps"] / 100, scale=100, unit=" %"),
-            ],
-        ]
-        verdicts.beside(["", target], rows)
 
 
 def _hundred(playing: Cast, words: str) -> Run | None:
     """Let the reader start a hundred small steps and watch them."""
     from app import service
     from attacks.core import Stop
-    from components.stage import stage
+    from components.stage import follow, ready
     from components.text import say
     from engine.recipe import Recipe
 
@@ -99,11 +68,14 @@ def _hundred(playing: Cast, words: str) -> Run | None:
         levels = st.select_slider(
             say("How far in all, in grey levels"), LEVELS, first_level, key=key, width=260
         )
+        place = st.container(width="content")
     params = {"steps": STEPS, "step_size": levels / 255 / STEPS, "epsilon": levels / 255}
     recipe = Recipe(
         playing.model, playing.image, "bim", params, card.label_index(str(target)), stop=Stop("steps")
     )
-    return stage(engine, base(), recipe, words.format(label=first, target=target), "hundred")
+    with place:
+        ready(engine, recipe, words.format(label=first, target=target), "hundred")
+    return follow(engine, base(), recipe, "hundred")
 
 
 def _path(run: Run, sentence: str) -> None:
@@ -127,7 +99,7 @@ def _between(playing: Cast) -> None:
         for name, row in result["figures"]["rows"].items()
         for way in row["ways"]
     ]
-    with st.container(height=380, key="between"):
+    with st.container(height=320, key="between"):
         verdicts.words([say("Picture"), say("To"), say("Named on the way"), say("Step")], rows)
     verdicts.claims(result["claims"])
 

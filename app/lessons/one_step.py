@@ -27,7 +27,8 @@ def render() -> None:
     from experiments import vulture
 
     with lesson.page("one_step", digits=False) as said:
-        playing = cast.pick(service.engine())
+        with lesson.aside():
+            playing = cast.pick(service.engine())
         with lesson.part():
             st.markdown(said["black"])
             if lesson.pressed(said["press"], "one_step.black", playing.model):
@@ -51,21 +52,21 @@ def _black(playing: Cast, figures: dict[str, Any], below: str) -> None:
 
     target, article = figures["target"], figures["article"]
     curves, cut = figures["ways"]["one step"]["curves"], figures["ways"]["one step, cut"]["curves"]
-    left, right = st.columns([1, 2], gap="large")
+    left, right = st.columns([2, 5], gap="large")
     with left:
         views.change(
             _step(playing._replace(image="plain:0"), target).x.diff(dim=0)[0],
             50,
             say("The step, 50 times enlarged"),
         )
+        st.markdown(below.format(label=target, share=percent(cut[target][-1])))
     with right:
         rows: list[list[Any]] = []
-        for label, values in sorted(curves.items(), key=lambda item: -item[1][-1])[:6]:
+        for label, values in sorted(curves.items(), key=lambda item: -item[1][-1])[:5]:
             said = article["black"].get(label) if article else None
             after = article["one step"] if article and label == target else None
             rows.append([label, _cell(values[0], said), _cell(values[-1], after)])
         verdicts.beside([say("Class"), say("Black"), say("After one step")], rows)
-    st.markdown(below.format(label=target, share=percent(cut[target][-1])))
 
 
 def _cell(probability: float, printed: float | None) -> Any:

@@ -18,14 +18,20 @@ def render() -> None:
     """Draw the chapter."""
     wake()
     from app import service
-    from components import cast, lesson
+    from components import cast, kinship, lesson, verdicts
     from components.text import say
     from experiments import vulture
 
     with lesson.page("resistance") as said:
-        with lesson.part():
+        with lesson.aside():
             playing = cast.pick(service.engine())
-            _cells(playing)
+        with lesson.part():
+            found = _cells(playing)
+        with lesson.part():
+            st.markdown(said["near"])
+            if found:
+                kinship.medians(found["figures"]["networks"][playing.model])
+                verdicts.claims(found["claims"])
         with lesson.part():
             st.markdown(said["confusion"])
             _confusion(playing)
@@ -35,10 +41,11 @@ def render() -> None:
         lesson.source(say("How to trick a neural network into thinking a panda is a vulture"), vulture.URL)
 
 
-def _cells(playing: Cast) -> None:
-    """Show the heat map of the network on stage, from what ships or as it is computed."""
+def _cells(playing: Cast) -> dict[str, Any] | None:
+    """Show the heat map of the network on stage, from what ships or as it is computed; return the result,
+    None where nothing was measured yet."""
     import experiments
-    from components import kinship, verdicts
+    from components import kinship
     from components.text import say
 
     with st.container(horizontal=True, vertical_alignment="center"):
@@ -56,7 +63,7 @@ def _cells(playing: Cast) -> None:
     table = found["figures"]["networks"].get(playing.model) if found else None
     if not found or not table:
         st.caption(say("Nothing was measured with this network yet: press the button."))
-        return
+        return None
     kinship.distances(place, table, str(what))
     words = (
         "Underlined: the family of {family}, {size} of the {of} classes of {network}. "
@@ -64,8 +71,7 @@ def _cells(playing: Cast) -> None:
     )
     facts = {"family": say(table["family"]), "size": table["size"], "of": table["of"]}
     st.caption(say(words, network=playing.card.title, **facts))
-    kinship.medians(table)
-    verdicts.claims(found["claims"])
+    return found
 
 
 def _computed(playing: Cast, place: Any, what: str) -> dict[str, Any] | None:

@@ -73,6 +73,7 @@ class Player {
     this.trigger = trigger;
     mark(this.root, "data-present", Boolean(data.present));
     mark(this.root, "data-beside", Boolean(data.beside));
+    mark(this.root, "data-compact", Boolean(data.compact));
     const idle = JSON.stringify(data.idle ?? null);
     const changed = data.run !== this.run || this.base !== data.base;
     this.base = data.base;
