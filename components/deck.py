@@ -20,7 +20,8 @@ STYLE = """<style>
 .st-key-lesson [data-testid=stMarkdownContainer] > :is(p, ul, ol) { max-width: none; }
 /* With the wrappers around them, which would keep their gaps. */
 [data-testid=stLayoutWrapper]:has(
-  > :is([class*="st-key-part_"], .st-key-lesson_head, .st-key-lesson_foot, .st-key-setup)),
+  > :is([class*="st-key-part_"], [class*="st-key-aside_"], .st-key-lesson_head, .st-key-lesson_foot,
+  .st-key-setup)),
 [data-testid=stElementContainer]:has(> :is([data-testid=stSelectbox], [data-testid=stPopover])) {
   display: none; }
 [data-testid=stLayoutWrapper]:has(> .st-key-part_%d) { display: flex; }
@@ -32,7 +33,8 @@ def begin(name: str) -> None:
     """Begin the parts of the lesson ``name`` anew."""
     if st.session_state.get("deck.of") != name:
         st.session_state["deck.of"], st.session_state["deck.at"] = name, 1
-    st.session_state["deck.parts"], st.session_state["deck.keyed"] = 0, 0
+    for counted in ("parts", "asides", "keyed"):
+        st.session_state[f"deck.{counted}"] = 0
     if reader.presenting():
         st.html(STYLE % st.session_state["deck.at"])
 
@@ -40,10 +42,15 @@ def begin(name: str) -> None:
 @contextmanager
 def part() -> Iterator[None]:
     """Hold what belongs together: a slide on a projector, a tab of a chapter, elsewhere a paragraph."""
-    st.session_state["deck.parts"] = st.session_state.get("deck.parts", 0) + 1
-    laid = screen.here()
-    with next(laid.tabs) if laid else st.container(key=f"part_{st.session_state['deck.parts']}"):
+    at, laid = count("parts"), screen.here()
+    with next(laid.tabs) if laid else st.container(key=f"part_{at}"):
         yield
+
+
+def count(what: str) -> int:
+    """Count one more of the lesson's "parts" or "asides", and return how many there are by now."""
+    st.session_state[f"deck.{what}"] = st.session_state.get(f"deck.{what}", 0) + 1
+    return int(st.session_state[f"deck.{what}"])
 
 
 def enter() -> str | None:

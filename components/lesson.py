@@ -40,7 +40,7 @@ def page(name: str, *, digits: bool = True) -> Iterator[dict[str, str]]:
     with st.container(key="lesson"):
         deck.begin(name)
         laid = screen.lay(name, re.findall(r"^- (.+)$", said.get("parts", ""), re.MULTILINE))
-        with aside():
+        with laid.told if laid else nullcontext():
             _opening(said)
             if digits and place() is None:
                 _missing()
@@ -54,9 +54,10 @@ def page(name: str, *, digits: bool = True) -> Iterator[dict[str, str]]:
 
 @contextmanager
 def aside() -> Iterator[None]:
-    """Draw beside the parts of a chapter, where its story stands; elsewhere where the lesson has come to."""
+    """Draw beside the parts of a chapter, where its story stands; elsewhere where the lesson has come to.
+    A projector shows the parts only."""
     laid = screen.here()
-    with laid.told if laid else nullcontext():
+    with laid.told if laid else st.container(key=f"aside_{deck.count('asides')}"):
         yield
 
 

@@ -42,8 +42,10 @@ def follow(engine: Engine, base: str, recipe: Recipe, key: str, *, beside: bool 
         del st.session_state[kept]
         return None
     with st.container(key=f"view_{kept.replace('.', '_')}"):
-        kind = {"present": reader.presenting() and not beside, "compact": screen.here() is not None}
-        player(base=base, run=run, idle=None, key=f"{kept}.player", beside=beside, **kind)
+        slide = reader.presenting()
+        narrow = screen.here() is not None or (slide and beside)
+        kind = {"present": slide and not beside, "beside": beside, "compact": narrow}
+        player(base=base, run=run, idle=None, key=f"{kept}.player", **kind)
     return found
 
 

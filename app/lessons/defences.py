@@ -93,10 +93,13 @@ def _side_by_side(image: str, words: str) -> None:
     """Let the reader attack both nets at once, and watch them side by side."""
     import models
     from app import service
+    from components import deck
     from components.stage import begin, follow
 
     engine, recipes = service.engine(), _recipes(image)
-    if st.button(words, type="primary", key="defences.press", icon=":material/play_arrow:"):
+    if st.button(
+        words, type="primary", key="defences.press", icon=":material/play_arrow:", shortcut=deck.enter()
+    ):
         for recipe in recipes:
             begin(engine, recipe, recipe.model)
     for column, recipe in zip(st.columns(2, gap="medium"), recipes, strict=True):

@@ -23,7 +23,7 @@ def render() -> None:
     """Draw the chapter."""
     wake()
     from app import service
-    from components import black, cast, lesson, trial, verdicts
+    from components import black, cast, lesson, reader, trial, verdicts
 
     with lesson.page("many_steps", digits=False) as said:
         with lesson.aside():
@@ -38,8 +38,11 @@ def render() -> None:
             st.markdown(said["chance"])
             black.chance()
         with lesson.part():
-            st.markdown(said["hundred"])
+            told = st.empty()
+            told.markdown(said["hundred"])
             run = _hundred(playing, said["go"])
+            if run is not None and reader.presenting():
+                told.empty()  # the slide is full
             if run is not None and run.over:
                 _path(run, said["path"])
         with lesson.part():
@@ -51,6 +54,7 @@ def _hundred(playing: Cast, words: str) -> Run | None:
     """Let the reader start a hundred small steps and watch them."""
     from app import service
     from attacks.core import Stop
+    from components import screen
     from components.stage import follow, ready
     from components.text import say
     from engine.recipe import Recipe
@@ -68,12 +72,12 @@ def _hundred(playing: Cast, words: str) -> Run | None:
         levels = st.select_slider(
             say("How far in all, in grey levels"), LEVELS, first_level, key=key, width=260
         )
-        place = st.container(width="content")
+        place = st.container(width="content") if screen.here() else None
     params = {"steps": STEPS, "step_size": levels / 255 / STEPS, "epsilon": levels / 255}
     recipe = Recipe(
         playing.model, playing.image, "bim", params, card.label_index(str(target)), stop=Stop("steps")
     )
-    with place:
+    with place or st.container():
         ready(engine, recipe, words.format(label=first, target=target), "hundred")
     return follow(engine, base(), recipe, "hundred")
 
