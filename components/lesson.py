@@ -97,7 +97,9 @@ def _ways(name: str, laid: Screen | None) -> None:
     if reader.presenting():
         _follow(way)
         return
-    with st.container(key="lesson_foot", horizontal=True, horizontal_alignment="distribute"):
+    with st.container(
+        key="lesson_foot", horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"
+    ):
         if way:
             _link(way.back, ":material/arrow_back:")
             _link(way.page, ":material/present_to_all:", say("Present"), present="1")

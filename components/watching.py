@@ -13,13 +13,16 @@ from experiments.core import Experiment, Progress, walk
 from experiments.store import Store, cache
 
 
-def watched(experiment: Experiment, draw: Callable[[Mapping[str, Any]], None]) -> dict[str, Any] | None:
+def watched(
+    experiment: Experiment, draw: Callable[[Mapping[str, Any]], None], store: Store | None = None
+) -> dict[str, Any] | None:
     """Carry out ``experiment``, with ``draw`` called after each piece with the answers so far, and a bar of
     its progress; return its result, or None after saying why there is none.
 
-    Pieces computed before are kept, so that a reader who left in between goes on from there.
+    Pieces computed before are kept in ``store``, in the server's cache by default, so that a reader who left
+    in between goes on from there.
     """
-    store = Store(cache())
+    store = store or Store(cache())
     mine = store.under(f"{experiment.card.name}-{experiment.key()}")
     bar, done, before = st.progress(0.0, say("Starting…")), {}, ""
     try:

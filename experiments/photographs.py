@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import os
+from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
@@ -12,6 +13,9 @@ from PIL import Image
 
 from engine.images import open_image, read_file
 from errors import UnknownName
+
+Open = Callable[[str], Image.Image]
+"""What opens a picture by its name; raises `errors.UnknownName`."""
 
 
 class Photograph(NamedTuple):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, ClassVar
 
@@ -15,13 +15,12 @@ from torch import Tensor
 import models
 from attacks.bim import BIM
 from attacks.core import Criterion, Stop, setting, walk
-from engine.images import open_image, samples
-from errors import UnknownName
+from engine.images import samples
 from experiments import vulture
 from experiments.core import JSON, ExperimentCard
 from experiments.families import OfNetworks
 from experiments.kin import Network, families, least
-from experiments.photographs import open_photograph, photographs
+from experiments.photographs import Open, open_named, photographs
 from models.core import Card, Classifier
 
 ROWS = (
@@ -50,7 +49,8 @@ PARTS = ("kin to kin", "kin to others", "others to kin", "others to others")
 
 @dataclass(frozen=True)
 class Resistance(OfNetworks):
-    """One piece for each cell: the least l2 change that DDN finds, and how many of the article's steps."""
+    """One piece for each cell: the least l2 change that DDN finds, and how many of the article's steps.
+    ``open`` returns the picture of a name, such as an upload's in an app."""
 
     card: ClassVar[ExperimentCard] = ExperimentCard(
         name="resistance",
@@ -68,6 +68,7 @@ class Resistance(OfNetworks):
     networks: str = setting("photos", "Networks", "Names of networks, with commas between.", main=True)
     steps: int = setting(40, "Steps", "How many steps DDN takes.", low=5, high=1000)
     extra: str = setting("", "One more picture", "A sample, or photo:FILE, that comes first.")
+    open: Open = field(default=open_named, compare=False, repr=False)
 
     def depends(self) -> JSON:
         """Return the pictures that are here, and the digests of the weights."""
@@ -92,7 +93,7 @@ class Resistance(OfNetworks):
         """Measure one cell."""
         network, row, target = name.split(" | ")
         model = _loaded(network)
-        return cell(model, seen(model.card, row), int(target), self.steps)
+        return cell(model, model.card.see(self.open(row)), int(target), self.steps)
 
     def figures(self, done: Mapping[str, JSON]) -> dict[str, JSON]:
         """Return, for each network, rows, columns, cells, and medians within and across the family."""
@@ -117,16 +118,6 @@ class Resistance(OfNetworks):
 def columns(card: Card) -> list[int]:
     """Return the classes aimed at, the first family's first."""
     return list(IMAGENET) if len(card.labels) == 1000 else [card.labels.index(each) for each in EVERYDAY]
-
-
-def seen(card: Card, name: str) -> Tensor:
-    """Return what a network sees of a sample or of a photo of the data folder: ``(3, size, size)``."""
-    kind, _, file = name.partition(":")
-    if kind == "photo":
-        return card.see(open_photograph(file))
-    if name not in samples():
-        raise UnknownName.of("picture", name, samples())
-    return card.see(open_image(name))
 
 
 def cell(net: Network, x: Tensor, target: int, steps: int) -> dict[str, JSON]:

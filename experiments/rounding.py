@@ -74,7 +74,7 @@ class Rounding(OfNetwork):
     def claims(self, figures: Mapping[str, JSON]) -> dict[str, bool]:
         """Return whether rounding moves the last number, and as far as the editions are apart."""
         low, high = min(figures["ends"]["nine steps"]), max(figures["ends"]["nine steps"])
-        found = {"What no file can hold moves the ninth step by more than five points.": high - low > 0.05}
+        found = {"What no file can hold moves the ninth step by more than two points.": high - low > 0.02}
         if figures["editions"]:
             near = all(low - 0.01 <= said / 100 <= high + 0.01 for said in figures["editions"])
             found["The numbers of both editions are among what comes out, give or take one point."] = near

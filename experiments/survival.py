@@ -9,13 +9,12 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, ClassVar, NamedTuple
 
 import torch
-from PIL import Image
 from torch import Tensor
 
 import models
@@ -26,7 +25,7 @@ from errors import BadSetting
 from experiments import vulture
 from experiments.core import JSON, Experiment, ExperimentCard
 from experiments.handling import HANDLINGS, handled, picture
-from experiments.photographs import open_named
+from experiments.photographs import Open, open_named
 from experiments.store import Store
 from models import weights
 from models.core import Card, Classifier, fitted
@@ -34,7 +33,6 @@ from models.core import Card, Classifier, fitted
 CHANCES = ("noise", "coin")
 """Noise drawn evenly, as long as the attack's change; and that change with its signs thrown by a coin."""
 ROWS = 10
-Open = Callable[[str], Image.Image]
 _load = lru_cache(maxsize=1)(models.load)
 
 

@@ -14,15 +14,18 @@ from torch import nn
 
 import experiments
 import models
+from app import service
 from attacks.core import Criterion
 from components import reader
 from components.text import phrases, texts
+from engine.images import SAMPLES
 from errors import MissingData
 from experiments import imbalance, kin, linear, templates
 from experiments.confusion import family_figures
 from experiments.core import run
 from experiments.imbalance import Imbalance
-from experiments.resistance import PARTS, Resistance, cell, columns, seen, table
+from experiments.photographs import open_named
+from experiments.resistance import PARTS, Resistance, cell, columns, table
 from experiments.sheets import colour, read
 from experiments.store import Store
 
@@ -230,7 +233,7 @@ def test_a_cell_is_measured_and_a_table_drawn_while_it_fills(small, tmp_path):
     experiment = Resistance(n=1, steps=10)
     assert experiment.rows() == ["cat"]
     model = models.load("photos")
-    x = seen(model.card, "cat")
+    x = model.card.see(open_named("cat"))
     said = int(model(x[None]).argmax())
     assert cell(model, x, said, 10)["own"]
     dog = model.card.label_index("dog")
@@ -241,6 +244,22 @@ def test_a_cell_is_measured_and_a_table_drawn_while_it_fills(small, tmp_path):
     assert sum(each is not None for row in drawn["cells"] for each in row) == 1
     assert drawn["medians"]["kin to kin"] == found["distance"] and set(drawn["medians"]) == set(PARTS)
     assert len(experiment.pieces()) == len(columns(model.card)) == 8
+
+
+def test_a_visitors_photo_gets_a_row_and_nothing_of_it_is_kept(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr("experiments.resistance.ROWS", ("cat",))
+    token = service.engine().uploads.add((SAMPLES / "coffee.jpg").read_bytes(), "mine.jpg")
+    script = "from app.lessons.resistance import render\nrender()"
+    app = AppTest.from_string(script, default_timeout=120)
+    app.query_params["net"], app.query_params["picture"] = "photos", token
+    press = next(button for button in app.run().button if button.label.startswith("Measure it here"))
+    press.click().run()
+    assert not app.exception and not app.error
+    (found,) = [app.session_state[key] for key in app.session_state if key.startswith("resistance.Cast")]
+    first, second = found["figures"]["networks"]["photos"]["rows"]
+    assert first["image"] == token and first["said"] == "cup" and second["image"] == "cat"
+    assert not [path for path in tmp_path.rglob("*") if path.is_file()]
 
 
 def test_what_stays_in_a_family_is_counted():

@@ -9,6 +9,8 @@ import streamlit as st
 from app.subject import wake
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from components.cast import Cast
 
 LAB, ORDER = "Tour", 80
@@ -76,17 +78,22 @@ def _cells(playing: Cast) -> dict[str, Any] | None:
 
 def _computed(playing: Cast, place: Any, what: str) -> dict[str, Any] | None:
     """Measure with the network and picture on stage, and fill the table cell by cell."""
+    from app import service
     from components import kinship
     from components.watching import watched
-    from engine.images import samples
-    from experiments.photographs import photographs
+    from engine.images import UPLOAD
     from experiments.resistance import Resistance, table
+    from experiments.store import Memory
 
-    known = playing.image in samples() or playing.image.partition(":")[2] in photographs()
-    extra = playing.image if known else ""
-    experiment = Resistance(networks=playing.model, extra=extra, n=6, steps=20)
-    rows = experiment.rows()
-    return watched(experiment, lambda done: kinship.distances(place, table(playing.card, rows, done), what))
+    experiment = Resistance(
+        networks=playing.model, extra=playing.image, n=6, steps=20, open=service.engine().picture
+    )
+    rows, own = experiment.rows(), playing.image.startswith(UPLOAD)
+
+    def draw(done: Mapping[str, Any]) -> None:
+        kinship.distances(place, table(playing.card, rows, done), what)
+
+    return watched(experiment, draw, Memory() if own else None)
 
 
 def _confusion(playing: Cast) -> None:
