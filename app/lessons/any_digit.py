@@ -25,7 +25,6 @@ def render() -> None:
         with lesson.part():
             _own(said["draw"])
         with lesson.part():
-            st.subheader(say("The whole grid"), anchor=False)
             st.markdown(said["grid"])
             seed = st.session_state.get("any_digit.seed", 0)
             result = trial.result("grid", say("Other digits"), seed=seed + 1)

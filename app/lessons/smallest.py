@@ -28,7 +28,6 @@ def render() -> None:
             _readings(figures)
             verdicts.claims(result["claims"])
         with lesson.part():
-            st.subheader(say("The networks"), anchor=False)
             st.markdown(said["nets"])
             verdicts.claims(trial.shipped("digit_nets")["claims"])
             lesson.source(say("Szegedy et al. 2013, table 1"), URL)

@@ -30,7 +30,6 @@ def render() -> None:
             _table(network["layers"])
             verdicts.claims(result["claims"])
         with lesson.part():
-            st.subheader(say("The paper's own norms"), anchor=False)
             st.markdown(said["paper"])
             _paper(figures["paper"])
             lesson.source(say("Szegedy et al. 2013, section 4.3, table 5"), URL)

@@ -31,7 +31,6 @@ def render() -> None:
         with lesson.part():
             verdicts.claims(result["claims"])
         with lesson.part():
-            st.subheader(say("All pairs"), anchor=False)
             st.markdown(said["pairs"])
             every = trial.shipped("svm_pairs")
             _pairs(every["figures"])

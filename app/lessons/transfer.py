@@ -33,7 +33,6 @@ def render() -> None:
             verdicts.beside(head, [_over(name, figures) for name in figures["nets"]])
             verdicts.claims(result["claims"])
         with lesson.part():
-            st.subheader(say("Other training pictures"), anchor=False)
             st.markdown(said["halves"])
             _halves()
             lesson.source(say("Szegedy et al. 2013, tables 2 to 4"), URL)
