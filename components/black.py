@@ -47,14 +47,15 @@ def _curves(figures: dict[str, Any]) -> list[Series]:
     ]
 
 
-def chance() -> None:
-    """Show what the article's steps end at when black is shaken by less than rounding does."""
+def chance(experiment: str) -> None:
+    """Show what the article's steps end at when black is shaken by less than rounding does, as
+    ``experiment`` found it."""
     if weights.locate(models.card(ARTICLE)):
         seed = int(st.session_state.get("rounding.seed", 0)) + 1
-        result = trial.result("rounding", say("Shake it eight times here"), n=8, seed=seed)
+        result = trial.result(experiment, say("Shake it eight times here"), n=8, seed=seed)
         st.session_state["rounding.seed"] = result["seed"]
     else:
-        result = trial.shipped("rounding")
+        result = trial.shipped(experiment)
     figures, names = result["figures"], {"one step": "One step of .9", "nine steps": "Nine steps of .1"}
     rows = [
         [say(words), *_spread(figures["ends"][way], figures["means"][way])] for way, words in names.items()

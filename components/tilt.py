@@ -28,6 +28,17 @@ _CSS = """
 .curves { grid-column: 1 / -1; }
 .ghost { grid-column: 1 / -1; display: flex; gap: .5rem; align-items: center; }
 .ghost[hidden] { display: none; }
+@media (min-width: 1000px) { /* the whole of it in sight while the slider moves */
+  .tilt { grid-template-columns: repeat(20, 1fr); gap: .5rem 1rem; min-height: 0; }
+  .plane { grid-column: span 8; }
+  .histogram { grid-column: span 12; }
+  .plane canvas, .histogram canvas { height: clamp(9rem, 100vh - 39rem, 24rem); }
+  .strip { grid-column: span 11; }
+  .curves { grid-column: span 9; }
+  .curves canvas { height: clamp(5rem, 100vh - 43rem, 14rem); }
+  .numbers { grid-column: 1 / 15; }
+  .ghost { grid-area: 2 / 15 / 3 / -1; justify-self: end; font-size: .85rem; }
+}
 @media (max-width: 640px) {
   .tilt { grid-template-columns: 1fr; }
   .control { grid-template-columns: 1fr auto; }

@@ -19,6 +19,7 @@ _CSS = """
 .control input { accent-color: var(--st-primary-color); width: 100%; min-height: 2rem; }
 .pair { display: grid; grid-template-columns: 1fr 1fr; gap: 1rem; align-content: start; }
 .toy canvas { border: 1px solid var(--st-border-color); border-radius: 6px; box-sizing: border-box; }
+@media (min-width: 1000px) { .toy { grid-template-columns: 1fr 1fr; min-height: 0; } }
 @media (max-width: 640px) { .toy { grid-template-columns: 1fr; } }
 """
 

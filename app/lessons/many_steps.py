@@ -36,7 +36,7 @@ def render() -> None:
                 verdicts.claims(result["claims"])
         with lesson.part():
             st.markdown(said["chance"])
-            black.chance()
+            black.chance("rounding")
         with lesson.part():
             told = st.empty()
             told.markdown(said["hundred"])

@@ -27,7 +27,9 @@ def render() -> None:
             result = _result()
             figures = result["figures"]
             picked = tilt(base=base(), figures=figures, published=_article(figures), words=said, key="tilt")
-            st.markdown(_open(picked, figures) or said["press"])
+            st.markdown(_open(picked, figures))
+        with lesson.aside():
+            st.markdown(said["press"])
         with lesson.part():
             verdicts.claims(result["claims"])
         with lesson.part():
@@ -42,19 +44,21 @@ def _result() -> dict[str, Any]:
     """Return the path of the digits that the reader chooses: shipped, coarse, or in full on request."""
     from components import trial
 
-    with st.container(horizontal=True, vertical_alignment="bottom"):
+    with st.container(horizontal=True, vertical_alignment="center"):
         first = st.selectbox(say("One digit"), range(10), SHIPPED[0], key="tilt.first", width=120)
         rest = [digit for digit in range(10) if digit != first]
         second = st.selectbox(
             say("The other"), rest, rest.index(SHIPPED[1]), key=f"tilt.second.{first}", width=120
         )
         full = st.toggle(say("All 81 values of lambda"), value=False, key="tilt.full")
+        place = st.container()
     if (first, second) == SHIPPED:
         result = trial.shipped("svm_path")
         seconds = f"{result['seconds']:.0f}"
-        st.caption(say("Ships with the program: {seconds} s of work.", seconds=seconds))
+        place.caption(say("Ships with the program: {seconds} s of work.", seconds=seconds))
         return result
-    return trial.computed("svm_path", first=first, second=second, lambdas=81 if full else 17)
+    with place:
+        return trial.computed("svm_path", first=first, second=second, lambdas=81 if full else 17)
 
 
 def _article(figures: dict[str, Any]) -> dict[str, list[float]] | None:

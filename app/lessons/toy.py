@@ -56,7 +56,7 @@ def _turns(figures: dict[str, Any]) -> None:
     ]
     alt = say("How far each trained boundary tilts, over the strength of weight decay.")
     axes = say("weight decay λ"), say("share of the quarter turn")
-    plots.lines(series, *axes, alt=alt, key="toy", log="x", percent=True)
+    plots.lines(series, *axes, alt=alt, key="toy", log="x", percent=True, height=300)
 
 
 def _row(name: str, each: dict[str, Any]) -> list[Any]:
