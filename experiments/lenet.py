@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -12,7 +12,7 @@ from torch import Tensor, nn
 import models
 from attacks.core import setting
 from experiments import intervals, sheets
-from experiments.ascent import Trail, ascend
+from experiments.ascent import Trail, Way, ascend, climb
 from experiments.core import JSON, Experiment, ExperimentCard, Published
 from experiments.data import digits, source
 from experiments.reliability import median_temperature, top_scores
@@ -144,12 +144,7 @@ class LeNetDecay(Experiment):
 
     def _drawn(self) -> Tensor:
         """Return ``(draws, 10)``: the row of a test digit of each kind, the same for both networks."""
-        y = digits(self.data).test_y[: self.n]
-        chance, kinds = torch.Generator().manual_seed(self.seed), []
-        for digit in range(10):
-            rows = (y == digit).nonzero()[:, 0]
-            kinds.append(rows[torch.randint(len(rows), (self.draws,), generator=chance)])
-        return torch.stack(kinds, 1)
+        return drawn(digits(self.data).test_y[: self.n], self.draws, self.seed)
 
     def _changed(self, net: str, start: int, store: Store) -> JSON:
         """Change the digits of some draws, each to the next digit, and describe the first draw at length."""
@@ -214,6 +209,40 @@ class LeNetDecay(Experiment):
     def claims(self, figures: Mapping[str, JSON]) -> dict[str, bool]:
         """Return the article's claims, and two corrections."""
         return _learning(figures["networks"]) | _weighing(figures["networks"]) | _fooling(figures)
+
+
+def drawn(y: Tensor, draws: int, seed: int) -> Tensor:
+    """Return ``(draws, 10)``: by lot, the row of a digit of each kind among the labels ``y``."""
+    chance, kinds = torch.Generator().manual_seed(seed), []
+    for digit in range(10):
+        rows = (y == digit).nonzero()[:, 0]
+        kinds.append(rows[torch.randint(len(rows), (draws,), generator=chance)])
+    return torch.stack(kinds, 1)
+
+
+def again(figures: Mapping[str, JSON], seed: int = 0, folder: str = "") -> dict[str, OnTheWay]:
+    """Return, for each network, the ten digits that ``figures`` of this experiment show, before the first
+    step of their change; where the digits are not those of the figures, ten others, which ``seed`` draws."""
+    found, nets = digits(folder), figures["networks"]
+    rows = torch.tensor([each["row"] for each in nets[LOW]["changes"]["shown"]])
+    if found.source != figures["digits"]:
+        rows = drawn(found.test_y, 1, seed)[0]
+    x, target, ways = found.test_x[rows], (torch.arange(10) + 1) % 10, {}
+    for net in DECAYS:
+        moments = climb(models.load(net), nets[net]["temperature"], x, target, LeNetDecay.steps, SCORE, STEP)
+        ways[net] = OnTheWay(Way(x, moments), rows)
+    return ways
+
+
+class OnTheWay(NamedTuple):
+    """Ten digits on their way to the next one under one network; ``rows``: which test digits they are."""
+
+    way: Way
+    rows: Tensor
+
+    def shown(self) -> list[JSON]:
+        """Return what a page shows of them now; see `describe`."""
+        return describe(self.way.trail(), self.way.x, self.rows)
 
 
 def weights(network: nn.Module, seed: int, shown: int = 40) -> JSON:

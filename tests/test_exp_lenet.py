@@ -17,7 +17,7 @@ import models
 from attacks.core import Criterion, Query, answer
 from attacks.towards import objective
 from experiments import calibration, data, lenet, maxout, reliability, sheets
-from experiments.ascent import Cooled, ascend
+from experiments.ascent import Cooled, Way, ascend, climb
 from experiments.core import run
 from experiments.store import Store
 from models.level_lenet import LevelLeNet
@@ -194,6 +194,26 @@ def test_the_gradient_of_the_probability_points_where_the_attack_goes():
     at = x.clone().requires_grad_()
     (plain,) = torch.autograd.grad(cooled(at).softmax(1)[0, label], at)
     assert functional.cosine_similarity(-ours.flatten(), plain.flatten(), 0) > 0.9999
+
+
+def test_a_climb_told_to_go_on_ends_where_the_ascent_does_and_shows_each_stretch():
+    x, label = _seven()
+    network, target = models.load("lenet_low"), torch.tensor([(label + 1) % 10])
+    whole = ascend(network, 3.0, x, target, steps=1000, step_size=4 / 255)
+    way = Way(x, climb(network, 3.0, x, target, 1000, step_size=4 / 255))
+    seen = []
+    while not way.over:
+        seen.append(way.trail(points=5))
+        way.go_on(7)
+    assert len(seen) == math.ceil(whole.steps[0] / 7) > 2
+    assert [each.steps[0] for each in seen] == [7 * k for k in range(len(seen))]
+    scores = [float(each.scores[0]) for each in seen]
+    assert scores == sorted(set(scores)) and scores[-1] < 0.95 <= way.now.scores[0]
+    assert torch.equal(seen[0].x, x), "what was shown before has not changed since"
+    assert torch.allclose(way.now.x, whole.x, atol=1e-6)
+    assert way.trail(30).curves[0][::29] == [pytest.approx(row, abs=1e-4) for row in whole.curves[0][::29]]
+    way.go_on(7)
+    assert way.now.number == whole.steps[0], "nothing is left to do"
 
 
 def test_roughness_tells_noise_from_smooth_filters():
