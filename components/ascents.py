@@ -79,8 +79,9 @@ def _curves(shown: Shown, digit: int, key: str) -> None:
     pair = {"digit": digit, "target": (digit + 1) % 10}
     alt = say("Probability of {target} on the way from a {digit}, for both networks.", **pair)
     drawn: Sequence[plots.Series] = [*many, *few]
-    looks = {"percent": True, "span": (-0.02, 1.0), "height": 300, "room": 110}
-    plots.lines(drawn, say("steps"), say("probability"), alt=alt, key=f"{key}.curve", **looks)
+    where = f"{key}.curve"
+    x, y = say("steps"), say("probability")
+    plots.lines(drawn, x, y, alt=alt, key=where, percent=True, span=(-0.02, 1.0), height=300, room=110)
 
 
 def _line(name: str, one: Mapping[str, Any], colour: int, faint: bool) -> plots.Series:
