@@ -20,7 +20,7 @@ from experiments.data import MNIST, source
 from experiments.families import OfTwoDigits
 from experiments.packing import pack, unpack
 from experiments.store import Store
-from experiments.svm import Array, Solution
+from experiments.svm import Array, Solution, unshared
 
 CHUNK = 9
 POINTS = 150
@@ -58,11 +58,13 @@ class SVMPath(OfTwoDigits):
         index = self.pieces().index(name)
         logs = tilt.log_lambdas(self.lambdas)[index * CHUNK : (index + 1) * CHUNK]
         start = _restored(store, self.pieces()[index - 1]) if index else None
-        found = list(tilt.path(self._pair(), logs, start))
+        with unshared():
+            found = list(tilt.path(self._pair(), logs, start))
+            described = _described(self._pair(), logs, found)
         last = found[-1]
         kept = {"weights": last.weights, "multipliers": last.multipliers, "bias": np.array([last.bias])}
         store.put_tensors(name, {key: torch.from_numpy(value) for key, value in kept.items()})
-        return _described(self._pair(), logs, found)
+        return described
 
     def figures(self, done: Mapping[str, JSON]) -> dict[str, JSON]:
         """Return, for each lambda, the scalars, the histogram of y d(x), the tilting plane, the weights."""
