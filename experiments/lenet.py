@@ -79,6 +79,12 @@ class LeNetDecay(Experiment):
         high=1,
     )
 
+    whole: bool = setting(
+        False,
+        "Whole rule",
+        "In training, draw the last layer's first weights by the rule of the others, not a tenth of it.",
+    )
+
     def depends(self) -> JSON:
         """Return where the digits are from, and the hashes of the weights that ship."""
         return [source(self.data), *(models.card(name).weights.sha256 for name in DECAYS)]
@@ -104,7 +110,8 @@ class LeNetDecay(Experiment):
         return self._changed(net, int(number[0]) - 1, store)
 
     def _settings(self, net: str) -> DecaySettings:
-        return DecaySettings(DECAYS[net], epochs=self.epochs, seed=self.seed, spread=self.spread)
+        begun = {"spread": self.spread, "whole": self.whole}
+        return DecaySettings(DECAYS[net], epochs=self.epochs, seed=self.seed, **begun)
 
     def _epoch(self, net: str, epoch: int, store: Store) -> JSON:
         """Train one epoch more. Only the last two states are kept, by turns: the one before must not be

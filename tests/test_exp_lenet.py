@@ -61,6 +61,9 @@ def test_first_weights_are_drawn_and_biases_are_nought():
     drawn = {name: float(p.detach().std()) for name, p in network.named_parameters() if p.dim() > 1}
     wanted = {"conv1": (2 / 500) ** 0.5, "conv2": 0.04, "fc1": (2 / 8000) ** 0.5, "fc2": 0.2**0.5 / 10}
     assert drawn == pytest.approx({f"{layer}.weight": each for layer, each in wanted.items()}, rel=0.05)
+    whole = tanay.begin(DecaySettings(1e-4, seed=3, whole=True), torch.zeros(1, 1, 28, 28))
+    assert torch.allclose(whole.fc2.weight, 10 * network.fc2.weight)
+    assert torch.equal(whole.fc1.weight, network.fc1.weight)
     plain = tanay.begin(DecaySettings(1e-4, spread=0.01), torch.zeros(1, 1, 28, 28))
     assert float(plain.fc1.weight.detach().std()) == pytest.approx(0.01, rel=0.01)
     assert all(not p.any() for p in network.parameters() if p.dim() == 1)
@@ -85,6 +88,17 @@ def test_the_update_is_matconvnets(small):
         assert training.step(x, y)[0] == pytest.approx(float(loss.detach()), rel=1e-4)
     for ours, theirs in zip(training.network.parameters(), twin.parameters(), strict=True):
         assert torch.allclose(ours, theirs, rtol=1e-3, atol=1e-7) and ours.any()
+
+
+def test_the_rate_rises_over_the_first_updates_of_the_whole_rule_alone(small):
+    for whole in (True, False):
+        training = Training(DecaySettings(0.1, whole=whole, batch=10), small.train_x)
+        rates = []
+        for _ in range(3):
+            training.epoch(small.train_x[:1000], small.train_y[:1000])
+            rates.append(training.optimiser.param_groups[0]["lr"] / training.settings.rate)
+        assert rates == pytest.approx([0.5, 1.0, 1.0] if whole else [1.0, 1.0, 1.0])
+        assert all(p.isfinite().all() for p in training.network.parameters())
 
 
 def test_a_run_goes_on_where_it_was_cut(small, tmp_path):
