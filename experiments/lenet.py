@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar, NamedTuple
 
 import torch
@@ -110,8 +110,8 @@ class LeNetDecay(Experiment):
         return self._changed(net, int(number[0]) - 1, store)
 
     def _settings(self, net: str) -> DecaySettings:
-        begun = {"spread": self.spread, "whole": self.whole}
-        return DecaySettings(DECAYS[net], epochs=self.epochs, seed=self.seed, **begun)
+        plain = DecaySettings(DECAYS[net], epochs=self.epochs, seed=self.seed)
+        return replace(plain, spread=self.spread, whole=self.whole)
 
     def _epoch(self, net: str, epoch: int, store: Store) -> JSON:
         """Train one epoch more. Only the last two states are kept, by turns: the one before must not be

@@ -98,7 +98,6 @@ def test_the_rate_rises_over_the_first_updates_of_the_whole_rule_alone(small):
             training.epoch(small.train_x[:1000], small.train_y[:1000])
             rates.append(training.optimiser.param_groups[0]["lr"] / training.settings.rate)
         assert rates == pytest.approx([0.5, 1.0, 1.0] if whole else [1.0, 1.0, 1.0])
-        assert all(p.isfinite().all() for p in training.network.parameters())
 
 
 def test_a_run_goes_on_where_it_was_cut(small, tmp_path):
