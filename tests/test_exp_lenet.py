@@ -57,7 +57,7 @@ def test_the_network_takes_grey_levels_less_the_mean():
 
 
 def test_first_weights_are_drawn_and_biases_are_nought():
-    network = tanay.begin(DecaySettings(1e-4, seed=3), torch.zeros(1, 1, 28, 28))
+    network = tanay.begin(DecaySettings(1e-4, seed=3, whole=False), torch.zeros(1, 1, 28, 28))
     drawn = {name: float(p.detach().std()) for name, p in network.named_parameters() if p.dim() > 1}
     wanted = {"conv1": (2 / 500) ** 0.5, "conv2": 0.04, "fc1": (2 / 8000) ** 0.5, "fc2": 0.2**0.5 / 10}
     assert drawn == pytest.approx({f"{layer}.weight": each for layer, each in wanted.items()}, rel=0.05)

@@ -75,7 +75,10 @@ def _parser() -> argparse.ArgumentParser:
     decay.add_argument("--limit", type=int, help="use so many digits, for a quick try")
     decay.add_argument("--checkpoint", type=Path, help="folder to write to after each epoch, to go on from")
     decay.add_argument(
-        "--whole", action="store_true", help="draw the last layer's first weights by the rule of the others"
+        "--tenth",
+        dest="whole",
+        action="store_false",
+        help="draw the last layer's first weights at a tenth of the rule of the others",
     )
     decay.set_defaults(run=train_decayed)
     for net in (photos, digits, decay):

@@ -62,7 +62,7 @@ class DecaySettings:
     rate: float = 5e-4
     momentum: float = 0.9
     spread: float = 0.0
-    whole: bool = False
+    whole: bool = True
 
 
 class Epoch(NamedTuple):
@@ -202,7 +202,7 @@ class Run(NamedTuple):
         self.seconds.extend(said["seconds"])
 
 
-def fresh(name: str, pictures: Tensor, seed: int = 0, epochs: int = 50, whole: bool = False) -> Run:
+def fresh(name: str, pictures: Tensor, seed: int = 0, epochs: int = 50, whole: bool = True) -> Run:
     """Return the run of the network called ``name`` before its first epoch."""
     settings = DecaySettings(DECAYS[name], epochs=epochs, seed=seed, whole=whole)
     return Run(name, Training(settings, pictures), {"loss": [], "train": [], "test": []}, [])
