@@ -35,7 +35,6 @@ def render() -> None:
         with lesson.part():
             names = {name: _name(name) for name in networks}
             ascents.race(result, names, said["press"], said["curve"], "lenet_decay")
-        with lesson.part():
             verdicts.claims(result["claims"])
             lesson.source(say("Tanay & Griffin 2018, the section on LeNet"), URL)
 
