@@ -10,6 +10,7 @@ from typing import Any
 
 import experiments
 from bench.figures import Figure, figure
+from experiments import data, tilt
 from experiments.core import run
 from experiments.store import Store
 
@@ -27,8 +28,10 @@ def tables() -> Iterator[Figure]:
 
 
 def path() -> Iterator[Figure]:
-    """Yield the time for a pair of digits at 81 and at 17 values of lambda."""
+    """Yield the time for a pair of digits at 81 and at 17 values of lambda, reading the digits included."""
     for count, goal in ((81, 60), (17, 5)):
+        data.forget()
+        tilt.pair.cache_clear()
         with tempfile.TemporaryDirectory() as folder:
             spent = _seconds("svm_path", Store(Path(folder)), lambdas=count)
         what = f"Tilting boundary, a pair of digits, {count} values of lambda"

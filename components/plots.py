@@ -15,7 +15,7 @@ COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#7
 
 class Series(NamedTuple):
     """One line: its name, where, how high, and, if known, from where to where it may be. ``dash``: "dot" for
-    what is there to compare with; ``colour``: an index into `COLOURS`."""
+    what is there to compare with; ``colour``: an index into `COLOURS`; ``faint``: one of many, unnamed."""
 
     name: str
     x: Sequence[float]
@@ -24,6 +24,7 @@ class Series(NamedTuple):
     high: Sequence[float] | None = None
     dash: str = "solid"
     colour: int | None = None
+    faint: bool = False
 
 
 def lines(
@@ -39,22 +40,22 @@ def lines(
     height: int = 340,
     room: int = 190,
     dots: Sequence[tuple[float, float]] = (),
+    span: tuple[float, float] | None = None,
 ) -> None:
     """Draw ``series`` over each other; ``x`` and ``y`` name the axes.
 
     ``log``: which of "x", "y" or "xy" are logarithmic. ``percent``: y in [0, 1] is shown in per cent.
     ``marker``: places on x where a vertical line stands. ``room``: pixels for the names at the lines' ends.
-    ``dots``: points (x, y) that stand out.
+    ``dots``: points (x, y) that stand out. ``span``: the ends of the y axis, where it must not move.
     ``alt`` says in words what is to be seen.
     """
     figure = _figure(x, y, height)
-    low, high = _range(series, "y" in log)
-    heights = [(_scaled(each.y[-1], "y" in log) - low) / (high - low) for each in series]
-    shifts = _apart([share * (height - 60) for share in heights], height - 60)
-    for index, each in enumerate(series):
-        colour = COLOURS[(index if each.colour is None else each.colour) % len(COLOURS)]
+    low, high = span or _range(series, "y" in log)
+    painted = list(zip(series, _colours(series), strict=True))
+    for each, colour in painted:
         _line(figure, each, colour)
-        _label(figure, each.name, colour, heights[index], shifts[index])
+    ends = [(_scaled(each.y[-1], "y" in log) - low) / (high - low) for each in series]
+    _labels(figure, [(*of, end) for of, end in zip(painted, ends, strict=True) if not of[0].faint], height)
     if dots:
         at = {"color": COLOURS[1], "size": 13}
         figure.add_scatter(x=[x for x, _ in dots], y=[y for _, y in dots], mode="markers", marker=at)
@@ -112,8 +113,21 @@ def _line(figure: Any, each: Series, colour: str) -> None:
         figure.add_scatter(
             **band, fill="toself", fillcolor=colour, opacity=0.15, line={"width": 0}, hoverinfo="skip"
         )
-    line = {"color": colour, "width": 2, "dash": each.dash}
-    figure.add_scatter(x=list(each.x), y=list(each.y), name=each.name, mode="lines", line=line)
+    line = {"color": colour, "width": 1 if each.faint else 2, "dash": each.dash}
+    looks = {"opacity": 0.45, "hoverinfo": "skip"} if each.faint else {}
+    figure.add_scatter(x=list(each.x), y=list(each.y), name=each.name, mode="lines", line=line, **looks)
+
+
+def _colours(series: Sequence[Series]) -> list[str]:
+    numbers = (index if each.colour is None else each.colour for index, each in enumerate(series))
+    return [COLOURS[number % len(COLOURS)] for number in numbers]
+
+
+def _labels(figure: Any, named: Sequence[tuple[Series, str, float]], height: int) -> None:
+    """Name each line, in its colour, beside where it ends (a share of the figure's height)."""
+    shifts = _apart([end * (height - 60) for _, _, end in named], height - 60)
+    for (each, colour, end), shift in zip(named, shifts, strict=True):
+        _label(figure, each.name, colour, end, shift)
 
 
 def _decades(series: Sequence[Series]) -> float:

@@ -44,9 +44,19 @@ def _published(module: ModuleType) -> list[type[Experiment]]:
 
 def get(name: str) -> type[Experiment]:
     """Return the experiment called ``name``, or raise `errors.UnknownName`."""
-    if name not in registry():
+    found = alone(name) or registry().get(name)
+    if found is None:
         raise UnknownName.of("experiment", name, registry())
-    return registry()[name]
+    return found
+
+
+@cache
+def alone(name: str) -> type[Experiment] | None:
+    """Return the experiment called ``name`` where a file is called so too, without importing any other."""
+    if not any(info.name == name != "__main__" for info in pkgutil.iter_modules(__path__)):
+        return None
+    published = _published(importlib.import_module(f"{__name__}.{name}"))
+    return next((kind for kind in published if kind.card.name == name), None)
 
 
 def shipped(name: str, folder: Path = RESULTS) -> dict[str, Any] | None:

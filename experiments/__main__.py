@@ -37,7 +37,8 @@ def parse(arguments: list[str]) -> tuple[argparse.Namespace, Experiment | None]:
     parser.add_argument("--json", action="store_true", help="list the experiments as JSON")
     parser.add_argument("--download", action="store_true", help="fetch MNIST first (12 MB)")
     subs = parser.add_subparsers(dest="name", metavar="NAME")
-    for name, kind in experiments.registry().items():
+    named = experiments.alone(arguments[0]) if arguments else None  # without a second for all the others
+    for name, kind in ({arguments[0]: named} if named else experiments.registry()).items():
         sub = subs.add_parser(name, help=kind.card.question, description=kind.card.question)
         sub.add_argument("--data", default="", help="the folder that holds mnist/")
         sub.add_argument("--out", type=Path, help="where the result is written; else it is printed")

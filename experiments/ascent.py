@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from itertools import islice
 from typing import NamedTuple
 
 import torch
@@ -26,6 +28,46 @@ class Trail(NamedTuple):
     curves: list[list[list[float]]]
 
 
+class Moment(NamedTuple):
+    """One step of `climb`, never changed afterwards. ``number``: how many steps were made; ``pair``:
+    ``(n, 2)``, the probabilities of the own class and of the target; ``x``, ``scores``, ``steps``: as in
+    `Trail`, for the way so far, tensors of ``n`` rows; ``over``: whether every picture reached the score."""
+
+    number: int
+    pair: Tensor
+    x: Tensor
+    scores: Tensor
+    steps: Tensor
+    over: bool
+
+
+def climb(
+    network: nn.Module,
+    temperature: float,
+    x: Tensor,
+    target: Tensor,
+    steps: int,
+    score: float = 0.95,
+    step_size: float = 1 / 255,
+) -> Iterator[Moment]:
+    """Change ``x`` ``(n, 1, h, w)`` in [0, 1] towards ``target`` ``(n,)`` and yield each step, the untouched
+    pictures first: a step follows the gradient of the target's probability (softmax of logits over
+    ``temperature``) for ``step_size`` (Euclidean, pixels in [0, 1]; a grey level by default) and is clipped
+    to [0, 1]. It ends once all have reached ``score``, or after ``steps``.
+    """
+    attack = TowardsClass(step_size=step_size, steps=steps, norm="l2", ascend="probability")
+    criterion = Criterion(target, targeted=True)
+    ends, own = Ends(x, score), torch.empty(0, dtype=torch.long)
+    for step in walk(attack.search(x, criterion, torch.Generator()), Cooled(network, temperature), criterion):
+        p = step.evaluation.logits.softmax(1)
+        own = p.argmax(1) if not step.index else own
+        pair = torch.stack([p.gather(1, each[:, None])[:, 0] for each in (own, target)], 1)
+        over = ends.hear(step, pair[:, 1])
+        yield Moment(step.index, pair, ends.x, ends.scores, ends.steps, over)
+        if over:
+            return
+
+
 def ascend(
     network: nn.Module,
     temperature: float,
@@ -36,23 +78,35 @@ def ascend(
     step_size: float = 1 / 255,
     points: int = 30,
 ) -> Trail:
-    """Change ``x`` ``(n, 1, h, w)`` in [0, 1] towards ``target`` ``(n,)``: each step follows the gradient of
-    the target's probability (softmax of logits over ``temperature``) for ``step_size`` (Euclidean, pixels in
-    [0, 1]; a grey level by default) and is clipped to [0, 1]; at most ``steps`` of them.
-    """
-    attack = TowardsClass(step_size=step_size, steps=steps, norm="l2", ascend="probability")
-    criterion = Criterion(target, targeted=True)
-    ends, paths, own = Ends(x, score), [], torch.empty(0, dtype=torch.long)
-    for step in walk(attack.search(x, criterion, torch.Generator()), Cooled(network, temperature), criterion):
-        p = step.evaluation.logits.softmax(1)
-        own = p.argmax(1) if not step.index else own
-        pair = torch.stack([p.gather(1, each[:, None])[:, 0] for each in (own, target)], 1)
-        paths.append(pair)
-        if ends.hear(step, pair[:, 1]):
-            break
-    way = torch.stack(paths)
-    curves = [_thinned(way[: end + 1, row], points) for row, end in enumerate(ends.steps.tolist())]
-    return Trail(ends.x, ends.scores, ends.steps.tolist(), way[0, :, 0].tolist(), curves)
+    """Return where `climb` ends and, of each picture, the way there, in at most ``points`` points."""
+    way = Way(x, climb(network, temperature, x, target, steps, score, step_size))
+    way.go_on(steps)
+    return way.trail(points)
+
+
+class Way:
+    """A `climb` that goes on when it is told to, and what came of it so far."""
+
+    def __init__(self, x: Tensor, moments: Iterator[Moment]) -> None:
+        """Begin at the untouched pictures ``x`` ``(n, 1, h, w)``, which are the first of ``moments``."""
+        self.x, self._moments = x, moments
+        self.now = next(moments)
+        self._pairs = [self.now.pair]
+        self.over = self.now.over
+
+    def go_on(self, count: int) -> None:
+        """Take up to ``count`` steps more; nothing where the way is over."""
+        if self.over:
+            return
+        before = self.now.number
+        for moment in islice(self._moments, count):
+            self.now = moment
+            self._pairs.append(moment.pair)
+        self.over = self.now.over or self.now.number - before < count
+
+    def trail(self, points: int = 60) -> Trail:
+        """Return the way so far, as `ascend` returns it whole."""
+        return _trail(self.now, self._pairs, points)
 
 
 class Cooled(nn.Module):
@@ -83,6 +137,12 @@ class Ends:
         self.scores = torch.where(going, p, self.scores)
         self.steps = torch.where(going, step.index, self.steps)
         return bool((self.scores >= self.score).all())
+
+
+def _trail(last: Moment, pairs: Sequence[Tensor], points: int) -> Trail:
+    way, ends = torch.stack(list(pairs)), last.steps.tolist()
+    curves = [_thinned(way[: end + 1, row], points) for row, end in enumerate(ends)]
+    return Trail(last.x, last.scores, ends, way[0, :, 0].tolist(), curves)
 
 
 def _thinned(way: Tensor, points: int) -> list[list[float]]:

@@ -84,6 +84,12 @@ def download() -> Path:
     return target
 
 
+def forget() -> None:
+    """Read the digits anew when they are next asked for."""
+    _mnist.cache_clear()
+    _small.cache_clear()
+
+
 @lru_cache(maxsize=1)
 def _mnist(place: Path) -> Digits:
     return Digits(*read_mnist(place, train=True), *read_mnist(place, train=False), MNIST)

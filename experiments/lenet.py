@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import ClassVar
+from dataclasses import dataclass, replace
+from typing import ClassVar, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -12,7 +12,7 @@ from torch import Tensor, nn
 import models
 from attacks.core import setting
 from experiments import intervals, sheets
-from experiments.ascent import Trail, ascend
+from experiments.ascent import Trail, Way, ascend, climb
 from experiments.core import JSON, Experiment, ExperimentCard, Published
 from experiments.data import digits, source
 from experiments.reliability import median_temperature, top_scores
@@ -79,6 +79,12 @@ class LeNetDecay(Experiment):
         high=1,
     )
 
+    whole: bool = setting(
+        True,
+        "Whole rule",
+        "In training, draw the last layer's first weights by the rule of the others, not a tenth of it.",
+    )
+
     def depends(self) -> JSON:
         """Return where the digits are from, and the hashes of the weights that ship."""
         return [source(self.data), *(models.card(name).weights.sha256 for name in DECAYS)]
@@ -104,7 +110,8 @@ class LeNetDecay(Experiment):
         return self._changed(net, int(number[0]) - 1, store)
 
     def _settings(self, net: str) -> DecaySettings:
-        return DecaySettings(DECAYS[net], epochs=self.epochs, seed=self.seed, spread=self.spread)
+        plain = DecaySettings(DECAYS[net], epochs=self.epochs, seed=self.seed)
+        return replace(plain, spread=self.spread, whole=self.whole)
 
     def _epoch(self, net: str, epoch: int, store: Store) -> JSON:
         """Train one epoch more. Only the last two states are kept, by turns: the one before must not be
@@ -144,12 +151,7 @@ class LeNetDecay(Experiment):
 
     def _drawn(self) -> Tensor:
         """Return ``(draws, 10)``: the row of a test digit of each kind, the same for both networks."""
-        y = digits(self.data).test_y[: self.n]
-        chance, kinds = torch.Generator().manual_seed(self.seed), []
-        for digit in range(10):
-            rows = (y == digit).nonzero()[:, 0]
-            kinds.append(rows[torch.randint(len(rows), (self.draws,), generator=chance)])
-        return torch.stack(kinds, 1)
+        return drawn(digits(self.data).test_y[: self.n], self.draws, self.seed)
 
     def _changed(self, net: str, start: int, store: Store) -> JSON:
         """Change the digits of some draws, each to the next digit, and describe the first draw at length."""
@@ -214,6 +216,40 @@ class LeNetDecay(Experiment):
     def claims(self, figures: Mapping[str, JSON]) -> dict[str, bool]:
         """Return the article's claims, and two corrections."""
         return _learning(figures["networks"]) | _weighing(figures["networks"]) | _fooling(figures)
+
+
+def drawn(y: Tensor, draws: int, seed: int) -> Tensor:
+    """Return ``(draws, 10)``: by lot, the row of a digit of each kind among the labels ``y``."""
+    chance, kinds = torch.Generator().manual_seed(seed), []
+    for digit in range(10):
+        rows = (y == digit).nonzero()[:, 0]
+        kinds.append(rows[torch.randint(len(rows), (draws,), generator=chance)])
+    return torch.stack(kinds, 1)
+
+
+def again(figures: Mapping[str, JSON], seed: int = 0, folder: str = "") -> dict[str, OnTheWay]:
+    """Return, for each network, the ten digits that ``figures`` of this experiment show, before the first
+    step of their change; where the digits are not those of the figures, ten others, which ``seed`` draws."""
+    found, nets = digits(folder), figures["networks"]
+    rows = torch.tensor([each["row"] for each in nets[LOW]["changes"]["shown"]])
+    if found.source != figures["digits"]:
+        rows = drawn(found.test_y, 1, seed)[0]
+    x, target, ways = found.test_x[rows], (torch.arange(10) + 1) % 10, {}
+    for net in DECAYS:
+        moments = climb(models.load(net), nets[net]["temperature"], x, target, LeNetDecay.steps, SCORE, STEP)
+        ways[net] = OnTheWay(Way(x, moments), rows)
+    return ways
+
+
+class OnTheWay(NamedTuple):
+    """Ten digits on their way to the next one under one network; ``rows``: which test digits they are."""
+
+    way: Way
+    rows: Tensor
+
+    def shown(self) -> list[JSON]:
+        """Return what a page shows of them now; see `describe`."""
+        return describe(self.way.trail(), self.way.x, self.rows)
 
 
 def weights(network: nn.Module, seed: int, shown: int = 40) -> JSON:
@@ -314,8 +350,8 @@ def _weighing(nets: Mapping[str, JSON]) -> dict[str, bool]:
         "With strong decay the filters of Conv2 and FC1 differ more in length: some are all grey.": all(
             high[layer]["uneven"] > low[layer]["uneven"] for layer in ("conv2", "fc1")
         ),
-        "The .5 that the article prints for FC2 with weak decay is nearer to a misprint for .05.": (
-            abs(last - 0.05) < abs(last - 0.5)
+        "The .5 that the article prints for FC2 with weak decay is no misprint for .05.": (
+            abs(last - 0.5) < abs(last - 0.05)
         ),
     }
 

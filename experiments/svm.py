@@ -10,11 +10,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from functools import cache
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import cho_factor, cho_solve
+from threadpoolctl import ThreadpoolController
 
 Array = NDArray[np.float64]
 
@@ -33,6 +36,18 @@ class Solution(NamedTuple):
     gap: float
 
 
+def unshared() -> AbstractContextManager[object]:
+    """Hold NumPy's and SciPy's algebra to one thread: in thousands of small products threads would wait for
+    each other at each of them, on a busy machine for ten times the work."""
+    limit: AbstractContextManager[object] = _libraries().limit(limits=1, user_api="blas")
+    return limit
+
+
+@cache
+def _libraries() -> ThreadpoolController:
+    return ThreadpoolController()
+
+
 class Machine:
     """The problem: images ``x`` ``(n, d)``, labels ``y`` ``(n,)`` of -1 and +1.
 
@@ -44,6 +59,7 @@ class Machine:
         self.rows = np.ascontiguousarray(y[:, None] * x)
         self.labels = y.astype(float)
         self.side = self.labels if intercept else np.zeros(len(y))
+        self.gram = Gram(self.rows)
 
     def path(
         self, lambdas: Sequence[float], start: Solution | None = None, tolerance: float = 1e-4
@@ -55,10 +71,11 @@ class Machine:
         now, before = start, None
         band = np.inf if start is None else self._reach(start)
         for value in lambdas:
-            now = self.closed_form(value) or self._solve(value, now or self._origin(), band, tolerance)
+            with unshared():
+                now = self.closed_form(value) or self._solve(value, now or self._origin(), band, tolerance)
             margins = self.margins(now)
             if before is not None:
-                band = max(0.2, 3 * float(np.quantile(np.abs(margins - before), 0.95)))
+                band = max(0.2, float(np.quantile(np.abs(margins - before), 0.95)))
             before = margins
             yield now
 
@@ -134,6 +151,40 @@ class Machine:
         return now
 
 
+class Gram:
+    """Inner products of images, kept from one Newton step to the next, which ask for much the same ones.
+
+    ``rows`` ``(n, d)``; at most ``room`` images are kept: when others come, all are forgotten.
+    """
+
+    def __init__(self, rows: Array, room: int = 2048) -> None:
+        self.rows, self.room = rows, min(room, len(rows))
+        self.place, self.count = np.full(len(rows), -1), 0
+        self.kept = np.empty((self.room, rows.shape[1]))
+        self.products = np.empty((self.room, self.room))
+
+    def among(self, which: NDArray[np.intp]) -> Array:
+        """Return the products ``(k, k)`` of the images ``which`` ``(k,)``, to be changed at will."""
+        if len(which) > self.room:
+            return self.rows[which] @ self.rows[which].T
+        new = which[self.place[which] < 0]
+        if self.count + len(new) > self.room:
+            self.place[:], self.count, new = -1, 0, which
+        if len(new):
+            self._keep(new)
+        at = self.place[which]
+        found: Array = self.products.take(at[:, None] * self.room + at)  # much faster than by two indices
+        return found
+
+    def _keep(self, new: NDArray[np.intp]) -> None:
+        old, self.count = self.count, self.count + len(new)
+        self.place[new] = np.arange(old, self.count)
+        self.kept[old : self.count] = self.rows[new]
+        cross = self.kept[old : self.count] @ self.kept[: self.count].T
+        self.products[old : self.count, : self.count] = cross
+        self.products[:old, old : self.count] = cross[:, :old].T
+
+
 class Part:
     """The problem over the images ``near`` the margin, when the multipliers of all others are fixed and their
     weighted sums are ``pull`` ``(d,)`` and ``side``.
@@ -141,6 +192,7 @@ class Part:
 
     def __init__(self, whole: Machine, value: float, near: NDArray[np.intp], pull: Array, side: float):
         self.rows, self.side = whole.rows[near], whole.side[near]
+        self.gram, self.near = whole.gram, near
         self.cost = 1 / (2 * len(whole.rows) * value)
         self.pull, self.other = pull, side
 
@@ -164,11 +216,12 @@ class Part:
     ) -> tuple[Array, float, Array]:
         """Minimise the augmented Lagrangian: its gradient is piecewise linear in (w, b)."""
         sigma, clipped = penalty / self.cost, multipliers
-        margins = self.rows @ weights + self.side * bias
+        margins, pulled = self.rows @ weights + self.side * bias, multipliers @ self.rows
         for _ in range(60):
-            raw = multipliers + sigma * (1 - margins)
+            raw, before = multipliers + sigma * (1 - margins), clipped
             clipped = np.clip(raw, 0, 1)
-            down = weights - self.cost * (self.pull + clipped @ self.rows)
+            pulled = self._pulled(pulled, before, clipped)
+            down = weights - self.cost * (self.pull + pulled)
             tilt = -self.cost * (self.other + float(clipped @ self.side))
             small = 1e-5 * np.linalg.norm(weights)
             if np.linalg.norm(down) <= small and abs(tilt) <= 1e-8 * self.cost * len(raw):
@@ -182,6 +235,14 @@ class Part:
             weights, bias, margins = weights + step * turn, bias + step * shift, margins + step * change
         return weights, bias, clipped
 
+    def _pulled(self, pulled: Array, before: Array, now: Array) -> Array:
+        """Return ``now @ rows``, from ``before @ rows``: where few multipliers moved, only their images are
+        read."""
+        moved = np.flatnonzero(now != before)
+        if 4 * len(moved) > len(now):
+            return now @ self.rows
+        return pulled + (now - before)[moved] @ self.rows[moved]
+
     def _direction(self, raw: Array, down: Array, tilt: float, penalty: float) -> tuple[Array, float]:
         """Return the Newton direction in (w, b), by way of the system of the images between the bounds."""
         between = np.flatnonzero((raw > 0) & (raw < 1))
@@ -189,9 +250,9 @@ class Part:
             alone = abs(tilt) > 1e-8 * self.cost * len(raw)
             return (np.zeros_like(down), -math.copysign(0.01, tilt)) if alone else (-down, 0.0)
         rows, side = self.rows[between], self.side[between]
-        system = rows @ rows.T
+        system = self.gram.among(self.near[between])
         system[np.diag_indices(len(between))] += 1 / penalty
-        factor = cho_factor(system, check_finite=False)
+        factor = cho_factor(system, overwrite_a=True, check_finite=False)
         plain, bent = cho_solve(factor, np.column_stack([-(rows @ down), side]), check_finite=False).T
         shift = float((-tilt - side @ plain) / (side @ bent + RIDGE))
         return -down - (plain + shift * bent) @ rows, shift

@@ -20,7 +20,7 @@ from experiments.data import MNIST, source
 from experiments.families import OfTwoDigits
 from experiments.packing import pack, unpack
 from experiments.store import Store
-from experiments.svm import Array, Solution
+from experiments.svm import Array, Solution, unshared
 
 CHUNK = 9
 POINTS = 150
@@ -58,11 +58,13 @@ class SVMPath(OfTwoDigits):
         index = self.pieces().index(name)
         logs = tilt.log_lambdas(self.lambdas)[index * CHUNK : (index + 1) * CHUNK]
         start = _restored(store, self.pieces()[index - 1]) if index else None
-        found = list(tilt.path(self._pair(), logs, start))
+        with unshared():
+            found = list(tilt.path(self._pair(), logs, start))
+            described = _described(self._pair(), logs, found)
         last = found[-1]
         kept = {"weights": last.weights, "multipliers": last.multipliers, "bias": np.array([last.bias])}
         store.put_tensors(name, {key: torch.from_numpy(value) for key, value in kept.items()})
-        return _described(self._pair(), logs, found)
+        return described
 
     def figures(self, done: Mapping[str, JSON]) -> dict[str, JSON]:
         """Return, for each lambda, the scalars, the histogram of y d(x), the tilting plane, the weights."""
@@ -159,20 +161,12 @@ def _across(pair: tilt.Pair, x: Array) -> Array:
     return values
 
 
-def _typical(pair: tilt.Pair) -> Array:
-    """Return ``(2, 784)``: of each digit the image that is nearest to its centroid."""
-    own = zip((-1, 1), pair.centroids, strict=True)
-    return np.stack(
-        [pair.x[pair.y == side][np.argmin(((pair.x[pair.y == side] - c) ** 2).sum(1))] for side, c in own]
-    )
-
-
 def _described(pair: tilt.Pair, logs: list[float], found: list[Solution]) -> dict[str, JSON]:
     """Return all that the figures need of each solution."""
     rows = [tilt.measure(pair, each.weights, each.bias) for each in found]
     scalars = {key: [getattr(row, key) for row in rows] for key in tilt.Measures._fields}
     ups = [tilt.upward(pair, each.weights) for each in found]
-    middle, typical = sum(pair.centroids) / 2, _typical(pair)
+    middle, typical = sum(pair.centroids) / 2, pair.typical
     units = np.stack([each.weights / row.norm for each, row in zip(found, rows, strict=True)])
     peaks = np.abs(units).max(1)
     distances = [(typical @ e.weights + e.bias) / r.norm for e, r in zip(found, rows, strict=True)]
@@ -201,7 +195,7 @@ def _exact(
     pair: tilt.Pair, logs: list[float], found: list[Solution], rows: list[tilt.Measures]
 ) -> dict[str, float]:
     """Return by how much, relative to its size, each identity is missed at worst."""
-    (toward, size), typical = pair.axis, _typical(pair)
+    (toward, size), typical = pair.axis, pair.typical
     missed: dict[str, float] = {"d_adv": 0.0, "nearest_centroid": 0.0, "mirror": 0.0, "mirror_score": 0.0}
     for log, each, row in zip(logs, found, rows, strict=True):
         off = {"d_adv": abs(row.d_adv - size / 2 * np.cos(row.angle)) / size}
@@ -226,7 +220,7 @@ def _weights(chunks: list[JSON]) -> dict[str, JSON]:
 def _pictures(pair: tilt.Pair, chunks: list[JSON]) -> dict[str, JSON]:
     """Return the two typical images with d(x) and their place in the plane; a mirror image is
     x - 2 d(x) w / ||w||."""
-    typical = _typical(pair)
+    typical = pair.typical
     return {
         "images": pack(typical * 255),
         "across": [round(float(v), 4) for v in _across(pair, typical)],

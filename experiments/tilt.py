@@ -54,6 +54,22 @@ class Pair:
         size = float(np.linalg.norm(second - first))
         return (second - first) / size, size
 
+    @cached_property
+    def seen(self) -> NDArray[np.bool_]:
+        """Which pixels are ever lit ``(784,)``: one that is always 0 has weight 0."""
+        return np.asarray(self.x.any(0))
+
+    @cached_property
+    def machine(self) -> Machine:
+        """The problem of the support vector machine, over the pixels that are ever lit."""
+        return Machine(self.x[:, self.seen], self.y)
+
+    @cached_property
+    def typical(self) -> Array:
+        """Of each digit the image that is nearest to its centroid ``(2, 784)``."""
+        own = [(self.x[self.y == side], c) for side, c in zip((-1, 1), self.centroids, strict=True)]
+        return np.stack([x[np.argmin(((x - c) ** 2).sum(1))] for x, c in own])
+
 
 class Measures(NamedTuple):
     """``norm``: ||w||; ``angle`` in [0, pi] between w and the line of the centroids; ``shift``: d(x) of their
@@ -95,12 +111,10 @@ def pair(first: int, second: int, n: int, folder: str = "") -> Pair:
 
 def path(of: Pair, logs: Sequence[float], start: Solution | None = None) -> Iterator[Solution]:
     """Yield the support vector machine for each log10 lambda; see `experiments.svm.Machine.path`."""
-    seen = of.x.any(0)  # a pixel that is always 0 has weight 0
-    machine = Machine(of.x[:, seen], of.y)
-    begin = start._replace(weights=start.weights[seen]) if start else None
-    for each in machine.path([10**log for log in logs], begin):
+    begin = start._replace(weights=start.weights[of.seen]) if start else None
+    for each in of.machine.path([10**log for log in logs], begin):
         whole = np.zeros(of.x.shape[1])
-        whole[seen] = each.weights
+        whole[of.seen] = each.weights
         yield each._replace(weights=whole)
 
 

@@ -17,7 +17,7 @@ import models
 from attacks.core import Criterion, Query, answer
 from attacks.towards import objective
 from experiments import calibration, data, lenet, maxout, reliability, sheets
-from experiments.ascent import Cooled, ascend
+from experiments.ascent import Cooled, Way, ascend, climb
 from experiments.core import run
 from experiments.store import Store
 from models.level_lenet import LevelLeNet
@@ -57,10 +57,13 @@ def test_the_network_takes_grey_levels_less_the_mean():
 
 
 def test_first_weights_are_drawn_and_biases_are_nought():
-    network = tanay.begin(DecaySettings(1e-4, seed=3), torch.zeros(1, 1, 28, 28))
+    network = tanay.begin(DecaySettings(1e-4, seed=3, whole=False), torch.zeros(1, 1, 28, 28))
     drawn = {name: float(p.detach().std()) for name, p in network.named_parameters() if p.dim() > 1}
     wanted = {"conv1": (2 / 500) ** 0.5, "conv2": 0.04, "fc1": (2 / 8000) ** 0.5, "fc2": 0.2**0.5 / 10}
     assert drawn == pytest.approx({f"{layer}.weight": each for layer, each in wanted.items()}, rel=0.05)
+    whole = tanay.begin(DecaySettings(1e-4, seed=3, whole=True), torch.zeros(1, 1, 28, 28))
+    assert torch.allclose(whole.fc2.weight, 10 * network.fc2.weight)
+    assert torch.equal(whole.fc1.weight, network.fc1.weight)
     plain = tanay.begin(DecaySettings(1e-4, spread=0.01), torch.zeros(1, 1, 28, 28))
     assert float(plain.fc1.weight.detach().std()) == pytest.approx(0.01, rel=0.01)
     assert all(not p.any() for p in network.parameters() if p.dim() == 1)
@@ -85,6 +88,16 @@ def test_the_update_is_matconvnets(small):
         assert training.step(x, y)[0] == pytest.approx(float(loss.detach()), rel=1e-4)
     for ours, theirs in zip(training.network.parameters(), twin.parameters(), strict=True):
         assert torch.allclose(ours, theirs, rtol=1e-3, atol=1e-7) and ours.any()
+
+
+def test_the_rate_rises_over_the_first_updates_of_the_whole_rule_alone(small):
+    for whole in (True, False):
+        training = Training(DecaySettings(0.1, whole=whole, batch=10), small.train_x)
+        rates = []
+        for _ in range(3):
+            training.epoch(small.train_x[:1000], small.train_y[:1000])
+            rates.append(training.optimiser.param_groups[0]["lr"] / training.settings.rate)
+        assert rates == pytest.approx([0.5, 1.0, 1.0] if whole else [1.0, 1.0, 1.0])
 
 
 def test_a_run_goes_on_where_it_was_cut(small, tmp_path):
@@ -194,6 +207,26 @@ def test_the_gradient_of_the_probability_points_where_the_attack_goes():
     at = x.clone().requires_grad_()
     (plain,) = torch.autograd.grad(cooled(at).softmax(1)[0, label], at)
     assert functional.cosine_similarity(-ours.flatten(), plain.flatten(), 0) > 0.9999
+
+
+def test_a_climb_told_to_go_on_ends_where_the_ascent_does_and_shows_each_stretch():
+    x, label = _seven()
+    network, target = models.load("lenet_low"), torch.tensor([(label + 1) % 10])
+    whole = ascend(network, 3.0, x, target, steps=1000, step_size=4 / 255)
+    way = Way(x, climb(network, 3.0, x, target, 1000, step_size=4 / 255))
+    seen = []
+    while not way.over:
+        seen.append(way.trail(points=5))
+        way.go_on(7)
+    assert len(seen) == math.ceil(whole.steps[0] / 7) > 2
+    assert [each.steps[0] for each in seen] == [7 * k for k in range(len(seen))]
+    scores = [float(each.scores[0]) for each in seen]
+    assert scores == sorted(set(scores)) and scores[-1] < 0.95 <= way.now.scores[0]
+    assert torch.equal(seen[0].x, x), "what was shown before has not changed since"
+    assert torch.allclose(way.now.x, whole.x, atol=1e-6)
+    assert way.trail(30).curves[0][::29] == [pytest.approx(row, abs=1e-4) for row in whole.curves[0][::29]]
+    way.go_on(7)
+    assert way.now.number == whole.steps[0], "nothing is left to do"
 
 
 def test_roughness_tells_noise_from_smooth_filters():

@@ -13,12 +13,24 @@ from experiments import tilt, toy
 from experiments.core import run
 from experiments.packing import pack, unpack
 from experiments.store import Store
-from experiments.svm import Machine
+from experiments.svm import Gram, Machine
 from experiments.svm_path import SVMPath
 
 
 def objective(x, y, value, weights, bias):
     return value * weights @ weights + np.maximum(1 - y * (x @ weights + bias), 0).mean()
+
+
+def test_products_are_those_of_the_images_whatever_was_asked_before():
+    rng = np.random.default_rng(0)
+    rows = rng.standard_normal((60, 4))
+    gram = Gram(rows, room=12)
+    for count in (3, 5, 0, 7, 12, 30, 2, 11):  # more than there is room for, in all and at once
+        which = np.sort(rng.choice(60, count, replace=False))
+        found = gram.among(which)
+        assert found == pytest.approx(rows[which] @ rows[which].T) and gram.count <= 12
+        found += 1  # the caller's own
+        assert gram.among(which) == pytest.approx(rows[which] @ rows[which].T)
 
 
 def clouds(n, m, d, seed=0):

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
@@ -18,6 +21,8 @@ from experiments import data, intervals
 from experiments.__main__ import listing, main
 from experiments.core import Experiment, ExperimentCard, Progress, run, walk
 from experiments.store import Store
+
+ROOT = Path(experiments.__file__).parents[1]
 
 
 @dataclass(frozen=True)
@@ -108,6 +113,15 @@ def test_the_command_line_lists_and_refuses(capsys, tmp_path):
         assert "Expected n to be a whole number" in capsys.readouterr().err
     with pytest.raises(UnknownName):
         experiments.get("nothing")
+
+
+def test_asking_for_one_experiment_imports_no_other():
+    assert experiments.alone("toy") is experiments.registry()["toy"]
+    assert experiments.alone("core") is None and experiments.alone("__main__") is None
+    asked = "import sys; from experiments.__main__ import parse; parse(['svm_path', '--lambdas', '17']); "
+    seen = "print(sorted({'experiments.svm_path', 'experiments.units'} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", asked + seen], cwd=ROOT, capture_output=True, check=True)
+    assert done.stdout.decode().strip() == "['experiments.svm_path']"
 
 
 def test_digits_are_always_there(monkeypatch, tmp_path):

@@ -16,7 +16,7 @@ URL = "https://arxiv.org/abs/1806.11186"
 def render() -> None:
     """Draw the lesson."""
     wake()
-    from components import lesson, trial, verdicts
+    from components import ascents, lesson, trial, verdicts
 
     with lesson.page("lenet_decay") as said:
         with lesson.part():
@@ -33,7 +33,8 @@ def render() -> None:
                 st.markdown(f"**{_name(name)}**")
                 _changes(name, each["changes"]["shown"])
         with lesson.part():
-            _curves(networks, said["curve"])
+            names = {name: _name(name) for name in networks}
+            ascents.race(result, names, said["press"], said["curve"], "lenet_decay")
             verdicts.claims(result["claims"])
             lesson.source(say("Tanay & Griffin 2018, the section on LeNet"), URL)
 
@@ -113,17 +114,3 @@ def _changes(name: str, shown: list[dict[str, Any]]) -> None:
         alt = say("The change from {digit} to {target}", **pair)
         rows[2].append(Tile(each["change"], alt, f"{each['length']:.2g}", href))
     tiles(rows)
-
-
-def _curves(networks: dict[str, Any], words: str) -> None:
-    """Let the reader choose a digit; draw how sure each network becomes of the next one."""
-    from components import plots
-
-    digit = st.select_slider(words, list(range(10)), key="lenet_decay.digit")
-    series = []
-    for name, each in networks.items():
-        curve = each["changes"]["shown"][digit]["curve"]
-        series.append(plots.Series(_name(name), [row[0] for row in curve], [row[2] for row in curve]))
-    pair = {"digit": digit, "target": (digit + 1) % 10}
-    alt = say("Probability of {target} on the way from a {digit}, for both networks.", **pair)
-    plots.lines(series, say("steps"), say("probability"), alt=alt, key="lenet.curve", percent=True)

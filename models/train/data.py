@@ -67,7 +67,7 @@ def read_mnist(root: Path, *, train: bool) -> tuple[Tensor, Tensor]:
     part = "train" if train else "t10k"
     pictures = _idx(_require(root, f"mnist/{part}-images-idx3-ubyte.gz"))
     labels = _idx(_require(root, f"mnist/{part}-labels-idx1-ubyte.gz"))
-    return pictures.unsqueeze(1).float() / 255, labels.long()
+    return pictures.unsqueeze(1).float().div_(255), labels.long()
 
 
 class Photo(NamedTuple):
