@@ -28,11 +28,11 @@ def race(result: Mapping[str, Any], names: Mapping[str, str], words: str, chosen
     The browser asks for each stretch of the way, so nothing is computed for a reader who left.
     """
     kept, of = f"{key}.going", (result["seed"], result["seconds"])
-    if st.button(
-        words, type="primary", key=f"{key}.press", icon=":material/play_arrow:", shortcut=deck.enter()
-    ):
-        st.session_state[kept] = (of, lenet.again(result["figures"], result["seed"]))
-    digit = st.select_slider(chosen, list(range(10)), key=f"{key}.digit")
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
+        icon, shortcut = ":material/play_arrow:", deck.enter()
+        if st.button(words, type="primary", key=f"{key}.press", icon=icon, shortcut=shortcut):
+            st.session_state[kept] = (of, lenet.again(result["figures"], result["seed"]))
+        digit = st.select_slider(chosen, list(range(10)), key=f"{key}.digit")
     before, going = st.session_state.get(kept, (of, {}))
     if going and before == of:
         _follow({names[name]: each for name, each in going.items()}, digit, key)
@@ -81,7 +81,7 @@ def _curves(shown: Shown, digit: int, key: str) -> None:
     drawn: Sequence[plots.Series] = [*many, *few]
     where = f"{key}.curve"
     x, y = say("steps"), say("probability")
-    plots.lines(drawn, x, y, alt=alt, key=where, percent=True, span=(-0.02, 1.0), height=300, room=110)
+    plots.lines(drawn, x, y, alt=alt, key=where, percent=True, span=(-0.02, 1.0), height=250, room=110)
 
 
 def _line(name: str, one: Mapping[str, Any], colour: int, faint: bool) -> plots.Series:

@@ -37,7 +37,7 @@ def lines(
     log: str = "",
     percent: bool = False,
     marker: float | Sequence[float] | None = None,
-    height: int = 340,
+    height: int = 300,
     room: int = 190,
     dots: Sequence[tuple[float, float]] = (),
     span: tuple[float, float] | None = None,

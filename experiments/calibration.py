@@ -197,8 +197,10 @@ class Calibration(Experiment):
 
 
 def readers() -> list[str]:
-    """Return the names of the networks for digits whose weights come with the program."""
-    return [card.name for card in models.cards() if card.offline and (card.channels, card.size) == (1, 28)]
+    """Return the names of the networks for digits whose weights come with the program, of those that were
+    trained for one experiment only the two under different decay."""
+    digits = [card for card in models.cards() if card.offline and (card.channels, card.size) == (1, 28)]
+    return [card.name for card in digits if not card.lab or card.name in DECAYS]
 
 
 def at_temperature(logits: Tensor, labels: Tensor, temperature: float, whole: bool) -> JSON:

@@ -70,7 +70,7 @@ def test_other_digits_are_taken_where_those_of_the_result_are_not_here(monkeypat
 
 def test_the_browser_sees_the_curves_on_their_way(playground: Playground) -> None:
     page = playground.page
-    page.goto(f"{playground.site.url}/lenet_decay")
+    page.goto(f"{playground.site.url}/lenet_decay?part=4")
     expect(page.locator(".st-key-lesson h2")).to_be_visible()
     playground.settle()
     lines = page.locator("[data-testid=stMarkdownContainer]", has_text="are there, mean length")

@@ -74,7 +74,7 @@ def _reliability(network: dict[str, Any], words: str) -> None:
     alt = say("At temperature {temperature} the calibration error is {error}.", **facts)
     st.markdown(words)
     axes = say("how sure"), say("how often right")
-    plots.lines(series, *axes, alt=alt, key="reliability", percent=True)
+    plots.lines(series, *axes, alt=alt, key="reliability", percent=True, height=240)
 
 
 def _errors(networks: dict[str, Any]) -> None:

@@ -61,7 +61,7 @@ def _errors(networks: dict[str, Any], words: str) -> None:
         for part, kind, dash in kinds
     ]
     alt = say("Training and test error of both networks, by pass.")
-    plots.lines(series, say("passes"), say("error"), alt=alt, key="lenet.errors", percent=True)
+    plots.lines(series, say("passes"), say("error"), alt=alt, key="lenet.errors", percent=True, height=240)
 
 
 def _row(name: str, each: dict[str, Any]) -> list[Any]:

@@ -64,7 +64,7 @@ def _passes(told: dict[str, Any], words: str) -> None:
     series = [plots.Series(say(told[n]["title"]), *_curve(told[n]["curves"], str(part))) for n in CURVES]
     alt = say("Share of right answers on {part} by pass, for each kind of labels.", part=parts[str(part)])
     axes = say("passes"), say("right answers")
-    plots.lines(series, *axes, alt=alt, key="memorisation", percent=True)
+    plots.lines(series, *axes, alt=alt, key="memorisation", percent=True, height=240)
 
 
 def _curve(curves: dict[str, Any], part: str) -> tuple[list[int], list[float]]:
