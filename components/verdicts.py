@@ -12,9 +12,6 @@ import streamlit as st
 from components import screen
 from components.text import say
 
-MOST = 3
-"""So many claims stand open on one screen."""
-
 
 class Cell(NamedTuple):
     """One number of this run: with its 95 % interval, what the paper says, whether that was only recalled,
@@ -45,13 +42,13 @@ def cell(figure: Mapping[str, Any], **facts: Any) -> Cell:
     return Cell(figure["value"], figure.get("low"), figure.get("high"), **facts)
 
 
-def claims(found: Mapping[str, bool]) -> None:
+def claims(found: Mapping[str, bool], *, folded: bool = False) -> None:
     """Show each claim, in the reader's language, with a tick where this run bears it out and a cross where
-    it does not; where many stand on one screen, behind a button that counts them."""
+    it does not; ``folded``: behind a button that counts them, where the lesson is one screen."""
     items = "".join(_claim(say(claim), holds) for claim, holds in found.items())
     told = say("{held} of {n} statements hold", held=sum(found.values()), n=len(found))
-    folded = screen.here() and len(found) > MOST
-    with st.popover(told, icon=":material/checklist:") if folded else nullcontext():
+    behind = folded and screen.here()
+    with st.popover(told, icon=":material/checklist:") if behind else nullcontext():
         st.html(f'<ul class="claims">{items}</ul>')
 
 

@@ -35,7 +35,7 @@ def render() -> None:
         with lesson.part():
             names = {name: _name(name) for name in networks}
             ascents.race(result, names, said["press"], said["curve"], "lenet_decay")
-            verdicts.claims(result["claims"])
+            verdicts.claims(result["claims"], folded=True)
             lesson.source(say("Tanay & Griffin 2018, the section on LeNet"), URL)
 
 

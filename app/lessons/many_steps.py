@@ -33,7 +33,7 @@ def render() -> None:
             if lesson.pressed(said["press"], "many_steps.nine", playing.model):
                 result = trial.computed("black", model=playing.model)
                 black.nine(result["figures"])
-                verdicts.claims(result["claims"])
+                verdicts.claims(result["claims"], folded=True)
         with lesson.part():
             st.markdown(said["chance"])
             black.chance("rounding")

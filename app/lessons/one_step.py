@@ -34,7 +34,7 @@ def render() -> None:
             if lesson.pressed(said["press"], "one_step.black", playing.model):
                 result = trial.computed("black", model=playing.model)
                 _black(playing, result["figures"], said["below"])
-                verdicts.claims(result["claims"])
+                verdicts.claims(result["claims"], folded=True)
         with lesson.part():
             st.markdown(said["away"])
             _away(playing, said["leave"])
