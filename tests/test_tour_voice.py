@@ -47,6 +47,11 @@ def test_every_phrase_of_the_live_view_goes_with_it(language):
         assert set(PLACE.findall(phrase)) == set(PLACE.findall(other)), phrase
 
 
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_phrase_of_a_comparison_goes_with_it(language):
+    assert phrases(language, part="compare").keys() == voice.compared()
+
+
 def test_what_stands_in_the_modules_is_found():
     found = voice.said_by_the_browser()
     assert {"lossless", "It changed its mind at step {since}: this is the target."} <= found
@@ -58,7 +63,8 @@ def test_no_module_of_the_view_writes_words_past_say():
     past = re.compile(
         r'(?:"aria-label"|\btitle|\balt): "\w|element\("\w+", {[^}]*}, "\w|write\([^,()]+, "\w|describe\("'
     )
-    for name in ("player", "verdict", "pictures", "transport", "figures", "ranking", "chart", "findings"):
+    names = "player", "verdict", "pictures", "transport", "figures", "ranking", "chart", "findings"
+    for name in (*names, "compare"):
         assert past.findall((LIVE / f"{name}.js").read_text(encoding="utf-8")) == [], name
 
 
