@@ -29,7 +29,7 @@ def models_table() -> str:
     """Return the networks, those that come with the product first."""
     rows = []
     for card in models.cards():
-        accuracy = ", ".join(f"{say(measure)} {value:.1f} %" for measure, value in card.accuracy.items())
+        accuracy = say(", ").join(f"{say(measure)} {value:.1f} %" for measure, value in card.accuracy.items())
         title = f"[{card.title}]({card.paper})" if card.paper else card.title
         facts = (_sees(card), f"{len(card.labels):,}", accuracy, _origin(card), say(card.licence))
         rows.append((f"`{card.name}`", title, *facts))

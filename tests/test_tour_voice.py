@@ -175,3 +175,20 @@ def test_the_view_speaks_chinese_and_changes_its_language(visitor: Callable[...,
     expect(here.part("status")).to_contain_text("All 6 steps are done")
     until(lambda: here.count == 7, "the same run in the other view")
     assert here.fact("run") == run and not HAN.search(words_of(here))
+
+
+def test_another_language_leaves_what_was_chosen(visitor: Callable[..., Playground]) -> None:
+    """What was chosen by hand is chosen still, and its words change too."""
+    here = visitor().open("?attack=eot_pgd&transform=blur&steps=17&target=any")
+    here.choose("Withstand", "rotate")
+    chosen = {
+        "attack": ("Within a budget · EOT-PGD", "预算之内 · EOT-PGD"),
+        "eot_pgd-transform": ("rotate", "旋转"),
+    }
+    expect(here.page).to_have_url(re.compile("transform=rotate"))
+    for spoken, button in ((1, "中文"), (0, "EN")):
+        here.page.get_by_role("radio", name=button, exact=True).click()
+        here.settle()
+        for key, words in chosen.items():
+            expect(here.page.locator(f".st-key-{key} input")).to_have_value(words[spoken])
+        expect(here.page).to_have_url(re.compile("steps=17&transform=rotate"))
