@@ -13,7 +13,8 @@
     ├── ModelFailed             the network answered with something that is not a number
     └── EngineClosed            the engine was shut down while a run was waiting
 
-The message is the whole report: pages, routes and the command line print it as it is.
+The message is the whole report: routes and the command line print it as it is, pages in the reader's language
+where they know its template.
 """
 
 from __future__ import annotations
@@ -21,9 +22,18 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+NO_NAME = "There is no {kind} called “{name}”; did you mean: {hint}?"
+
 
 class FoolscopeError(Exception):
-    """Root of every refusal. ``str(error)`` is one sentence fit for a page."""
+    """Root of every refusal. ``str(error)`` is one sentence fit for a page.
+
+    ``sentence`` has ``{places}`` for ``facts``, as `str.format` takes them, where there are any.
+    """
+
+    def __init__(self, sentence: str = "", **facts: object) -> None:
+        super().__init__(sentence.format(**facts) if facts else sentence)
+        self.sentence, self.facts = sentence, facts
 
 
 class BadSetting(FoolscopeError):
@@ -39,7 +49,7 @@ class UnknownName(FoolscopeError):
         names = list(known)
         near = difflib.get_close_matches(name.lower(), [n.lower() for n in names], n=3, cutoff=0.5)
         hint = ", ".join(n for n in names if n.lower() in near) or ", ".join(names[:8])
-        return cls(f"There is no {kind} called “{name[:80]}”; did you mean: {hint}?")
+        return cls(NO_NAME, kind=kind, name=name[:80], hint=hint)
 
 
 class BadTarget(FoolscopeError):

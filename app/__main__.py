@@ -74,7 +74,7 @@ def _carry_out(options: argparse.Namespace) -> dict[str, Any]:
         # Names are looked up before a network is loaded, so that a typo is told at once.
         link = share.read(query(options, "cat"))
         if link.problems:
-            raise FoolscopeError(link.problems[0])
+            raise link.problems[0]
         image = _image(engine, options.image)
         recipe = share.read(query(options, image)).recipe
         return (

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from typing import Literal
+from urllib.parse import urlencode
 
 import streamlit as st
 
 from app.subject import wake
 from components import reader
+from components.text import say
 
 PARTS = {
     "attacks": "Attacks",
@@ -20,10 +22,10 @@ PARTS = {
 def render() -> None:
     """Draw the page."""
     wake()  # cards come with torch, which the first visitor waits for
-    if "catalogue.part" not in st.session_state:
-        st.session_state["catalogue.part"] = st.query_params.get("part", "attacks")
+    named = st.query_params.get("part", "attacks")
+    reader.keep("catalogue.part", named if named in PARTS else "attacks")
     part = st.segmented_control(
-        "Show", list(PARTS), format_func=lambda p: PARTS[p], key="catalogue.part", required=True,
+        say("Show"), list(PARTS), format_func=lambda p: say(PARTS[p]), key="catalogue.part", required=True,
         label_visibility="collapsed",
     )  # fmt: skip
     if part == "attacks":
@@ -46,9 +48,9 @@ def _attacks() -> None:
     chosen, side = st.session_state["catalogue.attack"], st.columns([1, 3], gap="large")
     with side[0], st.container(key="attack_list", gap=None):
         for key, names in families.grouped().items():
-            st.caption(families.FAMILIES[key])
+            st.caption(say(families.FAMILIES[key]))
             for name in names:
-                title, its = known[name].card.title, name == chosen
+                title, its = families.called(name), name == chosen
                 kind: Literal["secondary", "tertiary"] = "secondary" if its else "tertiary"
                 st.button(title, type=kind, key=f"card.{name}", on_click=_choose, args=(name,))
     st.query_params.from_dict(reader.query() | {"card": chosen})
@@ -62,22 +64,26 @@ def _choose(name: str) -> None:
 
 def _card(name: str) -> None:
     import attacks
-    from components import attack_card
+    from components import attack_card, families
 
     card = attacks.get(name).card
-    st.header(card.title, anchor=False)
+    st.header(families.called(name), anchor=False)
     st.caption(attack_card.headline(name))
-    st.markdown(f"**{card.summary}** {card.use}")
+    st.markdown(f"**{say(card.summary)}** {say(card.use)}")
     if card.rule:
         st.latex(card.rule)
-    st.markdown(f"[{card.paper}]({card.url}), {card.year} · [Try it](./?attack={name})")
-    st.subheader("Settings", anchor=False)
+    address = urlencode(reader.query() | {"attack": name})
+    st.markdown(f"[{card.paper}]({card.url}), {card.year} · [{say('Try it')}](./?{address})")
+    st.subheader(say("Settings"), anchor=False)
     st.markdown(attack_card.settings_table(name))
-    st.subheader("How it was proved", anchor=False)
+    st.subheader(say("How it was proved"), anchor=False)
     proof = attack_card.proof_lines(name)
-    st.markdown(proof or "By the contract that every attack keeps; no other library has it to compare with.")
+    contract = "By the contract that every attack keeps; no other library has it to compare with."
+    st.markdown(proof or say(contract))
     if proof:
-        with st.expander("Every comparison"):
+        with st.expander(say("Every comparison")):
+            if reader.language() != "en":
+                st.caption(say("The records of the comparisons are in English."))
             st.markdown(attack_card.proof_table(name))
-    with st.expander("Show the code"):
+    with st.expander(say("Show the code")):
         st.code(attack_card.code(name), language="python")

@@ -10,6 +10,7 @@ from app import service
 from app.access import base
 from app.subject import subject, wake
 from components import reader
+from components.text import say, told
 
 if TYPE_CHECKING:
     from components.session import Session
@@ -36,14 +37,16 @@ def render() -> None:
         subject(session)
         mode, recipes = _compose(session)
         with st.container(key="run"):
-            if st.button("Start", type="primary", width="stretch", key="start_compare"):
+            if st.button(say("Start"), type="primary", width="stretch", key="start_compare"):
                 _start(session, mode, recipes)
     for problem in session.told():
         st.error(problem)
     shown, runs = _shown(session, mode)
     goal = session.card.labels[session.recipe.target] if session.recipe.target is not None else None
     original = session.ranking[0].label
-    compare(base=base(), mode=shown, runs=runs, original=original, goal=goal, hint=HINTS[mode], key="compare")
+    compare(
+        base=base(), mode=shown, runs=runs, original=original, goal=goal, hint=say(HINTS[mode]), key="compare"
+    )
     _after(shown, [each["id"] for each in runs])
     st.query_params.from_dict(reader.query() | session.query() | _address())
 
@@ -71,7 +74,7 @@ def _compose(session: Session) -> tuple[str, list[Recipe]]:
         attack = controls.swept_picker(norm)
         return mode, contest.sweep(session.recipe, attack, norm, controls.steps_picker())
     except FoolscopeError as error:
-        session.problems.append(str(error))
+        session.problems.append(told(error))
         return mode, []
 
 
@@ -98,7 +101,7 @@ def _start(session: Session, mode: str, recipes: list[Recipe]) -> None:
         for recipe in recipes:
             started.append(engine.submit(recipe).id)
     except FoolscopeError as error:
-        session.problems.append(str(error))
+        session.problems.append(told(error))
         _end(started)
         return
     st.session_state["compared"] = (mode, started)
@@ -126,7 +129,7 @@ def _shown(session: Session, mode: str) -> tuple[str, list[dict[str, Any]]]:
     try:
         return shown, [contest.facts(service.engine().run(key).recipe, key, shown) for key in keys]
     except UnknownName as error:
-        st.error(str(error))
+        st.error(told(error))
         st.session_state["compared"] = (mode, [])
         return mode, []
 
@@ -139,12 +142,9 @@ def _address() -> dict[str, str]:
 def _after(mode: str, keys: list[str]) -> None:
     """Say what is worth knowing about the runs together, once they are over."""
     from components import transfer
-    from engine import checks
 
-    engine = service.engine()
-    runs = [engine.run(key) for key in keys]
+    runs = [service.engine().run(key) for key in keys]
     if mode in ("race", "sweep"):
-        for found in checks.compare(runs):
-            st.warning(f"{found.seen} {found.means} [Read on]({found.url})")
+        transfer.warn(runs)
     elif runs:
-        transfer.after(engine, runs, mode)
+        transfer.after(service.engine(), runs, mode)

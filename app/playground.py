@@ -12,7 +12,7 @@ from app import lessons, service
 from app.access import base
 from app.subject import subject, wake
 from components import reader
-from components.text import say
+from components.text import say, told
 
 if TYPE_CHECKING:
     from components.session import Session
@@ -49,20 +49,18 @@ def _compose(session: Session) -> bool:
     subject(session)
     session.attack(controls.attack_picker(session.recipe.attack))
     params = controls.settings(session.recipe.attack, session.params, main=True)
-    with st.expander("More"):
+    with st.expander(say("More"), key="more"):
         params |= controls.settings(session.recipe.attack, session.params, main=False)
         stop = controls.stop_picker(session.recipe.stop)
         region = controls.region_picker(session.recipe.region)
         seed = controls.seed_picker(session.recipe.seed)
         session.change(params=params, stop=stop, region=region, seed=seed)
     with st.container(key="run"):
-        return st.button("Run", type="primary", width="stretch", key="start")
+        return st.button(say("Run"), type="primary", width="stretch", key="start")
 
 
 def _welcome(session: Session) -> None:
     """Show a newcomer, who has not run anything yet, where the tour begins."""
-    from components.text import say
-
     way = st.session_state.get("ways", {}).get(lessons.labs()["Tour"][0])
     if way is not None and session.run is None:
         label = say("New here? The tour begins with five pixels and ends at a panda that is a vulture.")
@@ -105,7 +103,9 @@ def _elsewhere(session: Session) -> None:
 
     if twin := session.card.twin:
         wanted = st.toggle(
-            f"Beside it: {models.card(twin).title}", session.twin is not None, key=f"twin.{twin}"
+            say("Beside it: {network}", network=models.card(twin).title),
+            session.twin is not None,
+            key=f"twin.{twin}",
         )
         if wanted is not (session.twin is not None):
             session.beside(wanted)
@@ -118,7 +118,7 @@ def _elsewhere(session: Session) -> None:
         asked = st.fragment(witness.show, run_every=None if run.over else 1.5)
         asked(service.engine(), run, session.witness)
     except FoolscopeError as error:
-        st.error(str(error))
+        st.error(told(error))
 
 
 def _idle(session: Session, model: str = "") -> dict[str, Any]:

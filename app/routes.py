@@ -76,7 +76,7 @@ async def seen(request: Request) -> Response:
 
     link = read(dict(request.query_params))
     if link.problems:
-        raise UnknownName(link.problems[0])
+        raise UnknownName(str(link.problems[0]))
     data = await anyio.to_thread.run_sync(lambda: render(engine(), link.recipe))
     return Response(data, media_type="image/png", headers=FOREVER)
 

@@ -41,20 +41,22 @@ def _image(session: Session) -> None:
     from engine.images import samples
 
     items = [
-        {"name": s.name, "label": s.label, "url": f"{base()}/samples/{s.name}.jpg"}
+        {"name": s.name, "label": say(s.label), "url": f"{base()}/samples/{s.name}.jpg"}
         for s in samples().values()
     ]
     picked = gallery(items, session.recipe.image, key="gallery")
     if picked and picked != session.recipe.image:
         session.image(picked)
         st.rerun()
+    upload, drop = say("Upload"), say("or drop a photo")  # which Streamlit says in English, or not at all
+    st.html(f'<style>:root {{ --upload: "{upload}"; --drop: "{drop}"; }}</style>')
     file = st.file_uploader(
-        "Drop a photo", type=None, key="upload", label_visibility="collapsed", max_upload_size=20
+        say("Drop a photo"), type=None, key="upload", label_visibility="collapsed", max_upload_size=20
     )
     session.upload(file, "file")
-    with st.expander("Crop and camera"):
+    with st.expander(say("Crop and camera"), key="crop_and_camera"):
         session.change(crop=controls.crop_picker(session.card, session.recipe.crop))
-        st.image(session.framed(), caption="The network sees what is in the frame.")
-        if st.toggle("Use the camera", key="use_camera"):
-            shot = st.camera_input("Take a picture", key="camera", label_visibility="collapsed")
+        st.image(session.framed(), caption=say("The network sees what is in the frame."))
+        if st.toggle(say("Use the camera"), key="use_camera"):
+            shot = st.camera_input(say("Take a picture"), key="camera", label_visibility="collapsed")
             session.upload(shot, "shot")

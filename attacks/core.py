@@ -135,9 +135,9 @@ class Stop:
                 f"Expected a stop rule of steps, success, probability or row, got “{self.rule}”."
             )
         if not 0 < self.at < 1:
-            raise BadSetting(f"Expected a stopping probability between 0 and 1, got {self.at}.")
+            raise BadSetting("Expected a stopping probability between 0 and 1, got {got}.", got=self.at)
         if not isinstance(self.times, int) or not 1 <= self.times <= 10_000:
-            raise BadSetting(f"Expected 1 to 10,000 successes in a row, got {self.times}.")
+            raise BadSetting("Expected 1 to 10,000 successes in a row, got {got}.", got=self.times)
 
     def watch(self, criterion: Criterion) -> Callable[[Tensor], bool]:
         """Return what is to be told the logits of each step after the untouched picture, in order;
@@ -254,20 +254,23 @@ class Setting:
         return int(value) if self.type == "int" else float(value)
 
     def _wrong(self, value: Any) -> BadSetting:
-        if self.choices:
-            wanted = f"one of {', '.join(self.choices)}"
-        elif self.type == "str":
-            wanted = "a text of up to 100 signs"
-        elif self.type == "bool":
-            wanted = "true or false"
-        else:
-            kind = "a whole number" if self.type == "int" else "a number"
-            wanted = f"{kind} from {self.low:,g} to {self.high:,g}"
-            wanted += " (such as 8/255)" if self.unit == "level" else ""
-        return BadSetting(f"Expected {self.name} to be {wanted}, got “{str(value)[:40]}”.")
+        kind = "level" if self.unit == "level" else "choice" if self.choices else self.type
+        facts = {"name": self.name, "got": str(value)[:40], "choices": ", ".join(self.choices)}
+        if self.low is not None and self.high is not None:
+            facts |= {"low": f"{self.low:,g}", "high": f"{self.high:,g}"}
+        return BadSetting(WRONG[kind], **facts)
 
 
 WORDS = {"true": True, "1": True, "false": False, "0": False}
+NO_SETTING = "{attack} has no setting “{name}”; it has: {known}."
+WRONG = {
+    "choice": "Expected {name} to be one of {choices}, got “{got}”.",
+    "str": "Expected {name} to be a text of up to 100 signs, got “{got}”.",
+    "bool": "Expected {name} to be true or false, got “{got}”.",
+    "int": "Expected {name} to be a whole number from {low} to {high}, got “{got}”.",
+    "float": "Expected {name} to be a number from {low} to {high}, got “{got}”.",
+    "level": "Expected {name} to be a number from {low} to {high} (such as 8/255), got “{got}”.",
+}
 
 
 def setting(default: Any, label: str, help: str, **facts: Any) -> Any:
@@ -339,9 +342,7 @@ class Attack(ABC):
         known = {each.name: each for each in cls.settings(texts.get("norm", "").strip())}
         for name in texts:
             if name not in known:
-                raise BadSetting(
-                    f"{cls.card.title} has no setting “{name[:40]}”; it has: {', '.join(known)}."
-                )
+                raise BadSetting(NO_SETTING, attack=cls.card.title, name=name[:40], known=", ".join(known))
         return {name: known[name].parse(text) for name, text in texts.items()}
 
     @abstractmethod

@@ -11,6 +11,7 @@ from typing import Any
 import attacks
 from attacks.core import Setting
 from components import families
+from components.text import say
 
 AGREEMENTS = Path(__file__).parents[1] / "docs" / "parity.json"
 ACCESS = {
@@ -40,15 +41,16 @@ def headline(name: str) -> str:
     """Return one line: family, what the attack sees, and the norms it can measure by."""
     card, norms = attacks.get(name).card, families.norms(name)
     measured = f" · {', '.join(norms)}" if norms else ""
-    return f"{families.FAMILIES[families.family(card)]} · {ACCESS[card.access]}{measured}"
+    return f"{say(families.FAMILIES[families.family(card)])} · {say(ACCESS[card.access])}{measured}"
 
 
 def settings_table(name: str) -> str:
     """Return the settings of an attack as a Markdown table."""
-    lines = ["| Setting | Default | Range | What it is |", "| --- | --- | --- | --- |"]
+    lines = _head(say("Setting"), say("Default"), say("Range"), say("What it is"))
     for each in attacks.get(name).settings():
         default = each.format(each.default)
-        lines.append(f"| {each.label} (`{each.name}`) | {default} | {_range(each)} | {each.help} |")
+        default = say(default) if each.choices else default
+        lines.append(f"| {say(each.label)} (`{each.name}`) | {default} | {_range(each)} | {say(each.help)} |")
     return "\n".join(lines)
 
 
@@ -57,7 +59,7 @@ def proof_table(name: str) -> str:
     rows = agreements().get(name, [])
     if not rows:
         return ""
-    lines = ["| Compared with | On | Difference | So it is |", "| --- | --- | --- | --- |"]
+    lines = _head(say("Compared with"), say("On"), say("Difference"), say("So it is"))
     lines += [f"| {r['library']} | {r['what']} | {_short(r['difference'])} | {r['verdict']} |" for r in rows]
     return "\n".join(lines)
 
@@ -68,7 +70,8 @@ def proof_lines(name: str) -> str:
     by_library: dict[str, list[dict[str, Any]]] = {}
     for row in agreements().get(name, []):
         by_library.setdefault(row["library"], []).append(row)
-    return "\n".join(f"- **{library}**: {_agreement(rows)}" for library, rows in by_library.items())
+    colon = say(": ")
+    return "\n".join(f"- **{library}**{colon}{_agreement(rows)}" for library, rows in by_library.items())
 
 
 def _agreement(rows: list[dict[str, Any]]) -> str:
@@ -76,18 +79,24 @@ def _agreement(rows: list[dict[str, Any]]) -> str:
     others = [f"{row['verdict']} ({row['what']})" for row in rows if row not in equal]
     if not equal:
         return others[-1]
-    many = "in the one comparison" if len(rows) == 1 else f"in {len(equal)} of {len(rows)} comparisons"
     gap = max(row["difference"] for row in equal)
-    said = f"equal {many}, to {gap:.0e}" if gap else f"equal {many}, to the last digit"
-    return f"{said}; else {others[-1]}" if others else said
+    one, several = "in the one comparison", "in {equal} of {of} comparisons"
+    many = say(several if len(rows) > 1 else one, equal=len(equal), of=len(rows))
+    exact, close = "equal {many}, to the last digit", "equal {many}, to {gap}"
+    said = say(close if gap else exact, many=many, gap=f"{gap:.0e}")
+    return say("{said}; else {other}", said=said, other=others[-1]) if others else said
+
+
+def _head(*names: str) -> list[str]:
+    return [f"| {' | '.join(names)} |", f"|{' --- |' * len(names)}"]
 
 
 def _range(each: Setting) -> str:
     if each.choices:
-        return ", ".join(each.choices)
+        return say(", ").join(map(say, each.choices))
     if each.type == "bool":
-        return "yes or no"
-    return f"{each.low:,g} to {each.high:,g}"
+        return say("yes or no")
+    return say("{low} to {high}", low=f"{each.low:,g}", high=f"{each.high:,g}")
 
 
 def _short(value: Any) -> str:

@@ -8,7 +8,7 @@ import streamlit as st
 
 import models
 from components.controls import model_title
-from components.text import say
+from components.text import say, told
 from engine.engine import Engine
 from engine.images import UPLOAD, samples
 from errors import FoolscopeError
@@ -90,7 +90,7 @@ def _read(engine: Engine) -> None:
         if picture:
             engine.picture(picture)
     except FoolscopeError as error:
-        st.error(str(error))
+        st.error(told(error))
         net, picture = first_network(), ""
     st.session_state["cast.net"], st.session_state["cast.picture"] = net, picture
 
@@ -121,7 +121,7 @@ def _pictures(engine: Engine, found: Cast) -> None:
         try:
             chosen = engine.uploads.add(file.getvalue(), file.name)
         except FoolscopeError as error:
-            st.error(str(error))
+            st.error(told(error))
     if chosen != found.image:
         st.session_state["cast.picture"] = chosen
         st.rerun()

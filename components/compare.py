@@ -7,7 +7,9 @@ from typing import Any
 
 import streamlit as st
 
+from components import reader
 from components.loader import facts, loader, place
+from components.text import phrases
 
 _component = st.components.v2.component("foolscope_compare", html=place(480), js=loader("compare"))
 
@@ -26,7 +28,10 @@ def compare(
 
     ``mode``: "race" draws each run's curve and a table, "sweep" where each run stands over its budget.
     ``original`` is the picture's class, ``goal`` the target's label or None; ``hint`` is shown while
-    there is no run.
+    there is no run. Its own words and the runs' go with it in the reader's language.
     """
+    language = reader.language()
+    words = phrases(language, part="live") | phrases(language, part="compare") or None
     shown: dict[str, Any] = {"mode": mode, "runs": list(runs), "hint": hint}
+    shown |= {"language": language, "words": words}
     _component(key=key, data=facts(base, **shown, original=original, goal=goal))

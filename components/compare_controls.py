@@ -8,8 +8,9 @@ import streamlit as st
 
 import attacks
 import models
-from components import families
+from components import families, reader
 from components.contest import BUDGETS, MEASURES, MOST, budgeted, known, manynormed
+from components.text import say
 
 WORDS = {"linf": "largest change (linf)", "l2": "total change (l2)"}
 USUAL = {"linf": 4 / 255, "l2": 1.5}
@@ -17,18 +18,20 @@ USUAL = {"linf": 4 / 255, "l2": 1.5}
 
 def mode_picker(modes: Mapping[str, str], chosen: str) -> str:
     """Let the person choose what kind of comparison it is."""
-    _remember("compare.mode", chosen)
+    reader.keep("compare.mode", chosen)
     picked = st.segmented_control(
-        "Compare", list(modes), format_func=lambda m: modes[m], key="compare.mode", required=True
+        say("Compare"), list(modes), format_func=lambda m: say(modes[m]), key="compare.mode", required=True
     )
     return str(picked)
 
 
 def norm_picker(norms: Sequence[str]) -> str:
     """Let the person choose how a change is measured."""
-    help = "A budget is a largest change of any one value (linf), or of all values together (l2)."
-    _remember("compare.norm", norms[0])
-    picked = st.selectbox("Measured by", norms, format_func=lambda n: WORDS[n], key="compare.norm", help=help)
+    help = say("A budget is a largest change of any one value (linf), or of all values together (l2).")
+    reader.keep("compare.norm", norms[0])
+    picked = st.selectbox(
+        say("Measured by"), norms, format_func=lambda n: say(WORDS[n]), key="compare.norm", help=help
+    )
     return str(picked)
 
 
@@ -36,82 +39,77 @@ def racers_picker(chosen: Sequence[str], norm: str) -> list[str]:
     """Let the person choose the attacks that race."""
     names = families.ordered(known(norm))
     key = f"compare.racers.{norm}"
-    _remember(key, [name for name in chosen if name in names])
+    reader.keep(key, [name for name in chosen if name in names])
     return st.multiselect(
-        "Attacks",
+        say("Attacks"),
         names,
-        format_func=lambda n: attacks.get(n).card.title,
+        format_func=families.called,
         key=key,
         max_selections=MOST,
-        help="Those that look for the smallest change keep no budget; the table says if they stayed in it.",
+        help=say(
+            "Those that look for the smallest change keep no budget; the table says if they stayed in it."
+        ),
+        placeholder=say("choose"),
     )
 
 
 def budget_picker(norm: str) -> float:
     """Let the person choose the budget that all keep."""
     key = f"compare.budget.{norm}"
-    _remember(key, USUAL[norm])
+    reader.keep(key, USUAL[norm])
     options = sorted({*BUDGETS[norm], USUAL[norm], float(st.session_state[key])})
     text = (lambda e: f"{255 * e:.3g}/255") if norm == "linf" else (lambda e: f"{e:g}")
-    return float(st.select_slider("Budget", options, format_func=text, key=key))
+    return float(st.select_slider(say("Budget"), options, format_func=text, key=key))
 
 
 def steps_picker() -> int:
     """Let the person choose how many steps each takes."""
-    _remember("compare.steps", 40)
-    help = "For attacks that keep a budget; the others take as many as they usually do."
-    return int(st.slider("Steps", 1, 200, key="compare.steps", help=help))
+    reader.keep("compare.steps", 40)
+    help = say("For attacks that keep a budget; the others take as many as they usually do.")
+    return int(st.slider(say("Steps"), 1, 200, key="compare.steps", help=help))
 
 
 def swept_picker(norm: str) -> str:
     """Let the person choose the attack that is tried at every budget."""
     names = [n for n in budgeted(norm) if attacks.get(n).card.access != "control"]
     key = f"compare.swept.{norm}"
-    _remember(key, "pgd")
-    return str(st.selectbox("Attack", names, format_func=lambda n: attacks.get(n).card.title, key=key))
+    reader.keep(key, "pgd")
+    return str(st.selectbox(say("Attack"), names, format_func=families.called, key=key))
 
 
 def networks_picker(names: Sequence[str]) -> list[str]:
     """Let the person choose which of the networks ``names`` are attacked and asked; theirs is first."""
     key = f"compare.networks.{names[0]}"
-    _remember(key, [name for name in names if not models.card(name).lab][:5] or list(names[:3]))
+    reader.keep(key, [name for name in names if not models.card(name).lab][:5] or list(names[:3]))
     return st.multiselect(
-        "Networks",
+        say("Networks"),
         names,
         format_func=lambda n: models.card(n).title,
         key=key,
         max_selections=MOST,
-        help="Each is attacked, and asked about the others' pictures. Only those whose weights are here.",
+        help=say(
+            "Each is attacked, and asked about the others' pictures. Only those whose weights are here."
+        ),
+        placeholder=say("choose"),
     )
 
 
 def normed_picker() -> str:
     """Let the person choose the attack that is carried out under every norm."""
-    _remember("compare.normed", "pgd")
-    title = "Attack"
-    return str(
-        st.selectbox(
-            title, manynormed(), format_func=lambda n: attacks.get(n).card.title, key="compare.normed"
-        )
-    )
+    reader.keep("compare.normed", "pgd")
+    return str(st.selectbox(say("Attack"), manynormed(), format_func=families.called, key="compare.normed"))
 
 
 def measure_picker() -> str:
     """Let the person choose what makes budgets in several norms comparable."""
-    _remember("compare.measure", "value")
-    help = (
+    reader.keep("compare.measure", "value")
+    help = say(
         "A change of every value by ε has length ε√m (l2) and sum εm (l1), for m values. Or all norms may "
         "move the picture by the same length, ε√m, which under l1 is very few values."
     )
     return str(
         st.selectbox(
-            "Budgets compare by", list(MEASURES), format_func=MEASURES.__getitem__, key="compare.measure",
-            help=help,
+            say("Budgets compare by"), list(MEASURES), format_func=lambda m: say(MEASURES[m]),
+            key="compare.measure", help=help,
         )
     )  # fmt: skip
-
-
-def _remember(key: str, value: object) -> None:
-    """Give a widget its first value; later ones are the person's."""
-    if key not in st.session_state:
-        st.session_state[key] = value

@@ -10,6 +10,7 @@ from typing import Any
 import attacks
 import models
 from attacks.core import Attack, Stop
+from components import families
 from engine.recipe import Recipe, Value
 from errors import BadSetting
 from models import weights
@@ -50,7 +51,9 @@ def under(attack: str, norm: str, epsilon: float, steps: int) -> dict[str, Value
     if kind.card.kind != "budget":
         return {}
     if not _keeps(kind, norm):
-        raise BadSetting(f"{kind.card.title} keeps no budget in {norm}; expected one that does.")
+        raise BadSetting(
+            "{attack} keeps no budget in {norm}; expected one that does.", attack=kind.card.title, norm=norm
+        )
     fields = {each.name: each for each in kind.settings(norm)}
     wanted: dict[str, Any] = {"norm": norm, "epsilon": epsilon, "steps": steps}
     wanted["step_size"] = min(2.5 * epsilon / max(steps, 1), epsilon)
@@ -63,7 +66,7 @@ def race(base: Recipe, names: Sequence[str], norm: str, epsilon: float, steps: i
     Raises `errors.BadSetting` for none, too many, or one that does not fit the budget.
     """
     if not 1 <= len(names) <= MOST:
-        raise BadSetting(f"Expected 1 to {MOST} attacks in a race, got {len(names)}.")
+        raise BadSetting("Expected 1 to {most} attacks in a race, got {got}.", most=MOST, got=len(names))
     return [alone(base, name, norm, epsilon, steps) for name in names]
 
 
@@ -88,7 +91,7 @@ def networks(base: Recipe, names: Sequence[str], recipe: Recipe, says: Callable[
     and for too many.
     """
     if not 1 <= len(names) <= MOST:
-        raise BadSetting(f"Expected 1 to {MOST} networks, got {len(names)}.")
+        raise BadSetting("Expected 1 to {most} networks, got {got}.", most=MOST, got=len(names))
     label = None if base.target is None else models.card(base.model).labels[base.target].casefold()
     found = []
     for name in names:
@@ -151,7 +154,7 @@ def facts(recipe: Recipe, run: str, mode: str = "race") -> dict[str, Any]:
 def _title(recipe: Recipe, mode: str) -> str:
     if mode == "networks":
         return models.card(recipe.model).title
-    title = attacks.get(recipe.attack).card.title
+    title = families.called(recipe.attack)
     return f"{title}, {recipe.params['norm']}" if mode == "norms" else title
 
 

@@ -11,8 +11,9 @@ import streamlit as st
 import attacks
 import models
 from attacks.core import Setting, Stop
-from components import families
+from components import families, reader
 from components.share import ANYTHING
+from components.text import say
 from engine.recipe import Region
 from engine.run import Outcome
 from models import weights
@@ -50,25 +51,27 @@ UNTARGETED = -1
 def model_picker(chosen: str) -> str:
     """Let the person choose a network; each says whether its weights are here. The lab's come last."""
     cards = {card.name: card for card in sorted(models.cards(), key=lambda card: card.lab)}
-    _remember("model", chosen)
-    return str(st.selectbox("Network", list(cards), format_func=lambda n: model_title(cards[n]), key="model"))
+    reader.keep("model", chosen)
+    help = say(cards[st.session_state["model"]].summary) if st.session_state["model"] in cards else None
+    title = {name: model_title(card) for name, card in cards.items()}.__getitem__
+    return str(st.selectbox(say("Network"), list(cards), format_func=title, key="model", help=help))
 
 
 def target_picker(card: Card, ranking: Sequence[Outcome], wanted: int | None) -> int | None:
     """Let the person choose the class to reach, or None for "anything else"."""
     key = f"target.{card.name}"
-    _remember(key, UNTARGETED if wanted is None else wanted)
-    names = {UNTARGETED: f"anything but {ranking[0].label}"}
+    reader.keep(key, UNTARGETED if wanted is None else wanted)
+    names = {UNTARGETED: say("anything but {label}", label=ranking[0].label)}
     options = [UNTARGETED, *sorted(range(len(card.labels)), key=lambda i: card.labels[i].lower())]
-    help = "Type to search. The attack pushes the picture until the network says this."
+    help = say("Type to search. The attack pushes the picture until the network says this.")
     chosen = st.selectbox(
-        "Make it say", options, format_func=lambda i: names.get(i, card.labels[i]), key=key, help=help,
+        say("Make it say"), options, format_func=lambda i: names.get(i, card.labels[i]), key=key, help=help,
         on_change=_chosen,
     )  # fmt: skip
     quick = {
-        "second": ("2nd likely", ranking[1 if len(ranking) > 1 else 0].index),
-        "least": ("least likely", ranking[-1].index),
-        "random": ("random", random.choice([o.index for o in ranking[1:]])),
+        "second": (say("2nd likely"), ranking[1 if len(ranking) > 1 else 0].index),
+        "least": (say("least likely"), ranking[-1].index),
+        "random": (say("random"), random.choice([o.index for o in ranking[1:]])),
     }
     with st.container(horizontal=True, key="quick", gap="small"):
         for name, (label, index) in quick.items():
@@ -79,10 +82,14 @@ def target_picker(card: Card, ranking: Sequence[Outcome], wanted: int | None) ->
 def attack_picker(chosen: str) -> str:
     """Let the person choose an attack."""
     cards = {name: kind.card for name, kind in attacks.registry().items()}
-    _remember("attack", chosen)
+    reader.keep("attack", chosen)
     current = cards[st.session_state["attack"]] if st.session_state["attack"] in cards else cards[chosen]
     picked = st.selectbox(
-        "Attack", families.ordered(cards), format_func=families.title, key="attack", help=current.summary
+        say("Attack"),
+        families.ordered(cards),
+        format_func=families.title,
+        key="attack",
+        help=say(current.summary),
     )
     return str(picked)
 
@@ -107,46 +114,46 @@ def settings(attack: str, params: dict[str, Any], main: bool) -> dict[str, Any]:
 def stop_picker(stop: Stop) -> Stop:
     """Let the person choose when to stop early."""
     rules = {
-        "probability": "sure enough",
-        "success": "just fooled",
-        "row": "fooled for good",
-        "steps": "all steps done",
+        "probability": say("sure enough"),
+        "success": say("just fooled"),
+        "row": say("fooled for good"),
+        "steps": say("all steps done"),
     }
-    _remember("stop", stop.rule)
-    rule = st.selectbox("Stop when", list(rules), format_func=lambda r: rules[r], key="stop")
+    reader.keep("stop", stop.rule)
+    rule = st.selectbox(say("Stop when"), list(rules), format_func=rules.__getitem__, key="stop")
     if rule == "row":
         return Stop("row", stop.at, _in_a_row(stop.times))
     if rule != "probability":
         return Stop(str(rule), stop.at)
-    _remember("stop_at", stop.at)
-    help = "The run ends as soon as the network is this sure of the target."
+    reader.keep("stop_at", stop.at)
+    help = say("The run ends as soon as the network is this sure of the target.")
     options = sorted({0.5, 0.75, 0.9, 0.95, 0.99, 0.999, stop.at})
     at = st.select_slider(
-        "Sure enough", options, format_func=lambda p: f"{100 * p:g} %", key="stop_at", help=help
+        say("Sure enough"), options, format_func=lambda p: f"{100 * p:g} %", key="stop_at", help=help
     )
     return Stop("probability", float(at))
 
 
 def _in_a_row(times: int) -> int:
-    _remember("stop_times", times)
-    help = "The run ends once the network has been fooled this many steps in a row."
-    return int(st.number_input("Steps in a row", 1, 10_000, step=1, key="stop_times", help=help))
+    reader.keep("stop_times", times)
+    help = say("The run ends once the network has been fooled this many steps in a row.")
+    return int(st.number_input(say("Steps in a row"), 1, 10_000, step=1, key="stop_times", help=help))
 
 
 def region_picker(region: Region | None) -> Region | None:
     """Let the person say which part of what the network sees may change."""
-    _remember("part", region is not None)
-    if not st.toggle("Change only a part", key="part", help="Everything outside stays as it is."):
+    reader.keep("part", region is not None)
+    if not st.toggle(say("Change only a part"), key="part", help=say("Everything outside stays as it is.")):
         return None
     before = region or Region(0.25, 0.25, 0.75, 0.75)
-    across = _span("From left to right", "region_x", (before.left, before.right))
-    down = _span("From top to bottom", "region_y", (before.top, before.bottom))
+    across = _span(say("From left to right"), "region_x", (before.left, before.right))
+    down = _span(say("From top to bottom"), "region_y", (before.top, before.bottom))
     return Region(across[0], down[0], across[1], down[1])
 
 
 def _span(label: str, key: str, value: tuple[float, float]) -> tuple[float, float]:
     """Return two edges at least a twentieth apart."""
-    _remember(key, value)
+    reader.keep(key, value)
     chosen: Any = st.slider(label, 0.0, 1.0, step=0.05, key=key, format="percent")
     low, high = chosen
     return (low, high) if high > low else (min(low, 0.95), min(low, 0.95) + 0.05)
@@ -154,9 +161,9 @@ def _span(label: str, key: str, value: tuple[float, float]) -> tuple[float, floa
 
 def seed_picker(seed: int) -> int:
     """Let the person choose the seed of everything random."""
-    _remember("seed", seed)
-    help = "The same seed gives the same run again."
-    return int(st.number_input("Seed", 0, 2**32 - 1, step=1, key="seed", help=help))
+    reader.keep("seed", seed)
+    help = say("The same seed gives the same run again.")
+    return int(st.number_input(say("Seed"), 0, 2**32 - 1, step=1, key="seed", help=help))
 
 
 def crop_picker(card: Card, crop: Crop | None) -> Crop | None:
@@ -164,10 +171,10 @@ def crop_picker(card: Card, crop: Crop | None) -> Crop | None:
     own = card.default_crop()
     now = crop or own
     for key, value in zip(("crop.x", "crop.y", "crop.size"), now, strict=True):
-        _remember(key, round(float(value), 3))
-    size = st.slider("Zoom: part of the short side", 0.1, 1.0, step=0.005, key="crop.size")
-    x = st.slider("Left to right", 0.0, 1.0, step=0.01, key="crop.x")
-    y = st.slider("Top to bottom", 0.0, 1.0, step=0.01, key="crop.y")
+        reader.keep(key, round(float(value), 3))
+    size = st.slider(say("Zoom: part of the short side"), 0.1, 1.0, step=0.005, key="crop.size")
+    x = st.slider(say("Left to right"), 0.0, 1.0, step=0.01, key="crop.x")
+    y = st.slider(say("Top to bottom"), 0.0, 1.0, step=0.01, key="crop.y")
     chosen = Crop(x, y, size)
     near = all(abs(a - b) < 0.0051 for a, b in zip(chosen, own, strict=True))
     return None if near else chosen
@@ -185,11 +192,12 @@ def default_target(card: Card, ranking: Sequence[Outcome], wanted: str | None) -
 
 def _widget(each: Setting, key: str, value: Any) -> Any:
     value = each.default if value is None else value
-    _remember(key, value)
-    label = each.label[:1].upper() + each.label[1:]
-    help = f"{each.help} ({each.name})"
+    reader.keep(key, value)
+    said = say(each.label)
+    label = said[:1].upper() + said[1:]
+    help = f"{say(each.help)} ({each.name})"
     if each.choices:
-        return st.selectbox(label, list(each.choices), key=key, help=help)
+        return st.selectbox(label, list(each.choices), format_func=say, key=key, help=help)
     if each.type == "bool":
         return st.toggle(label, key=key, help=help)
     if each.unit == "level":
@@ -223,14 +231,10 @@ def model_title(card: Card) -> str:
     """Return the network's title, and what is missing where its weights are not here."""
     if card.offline or weights.locate(card):
         return card.title
-    size = f" · {card.weights.bytes / 1e6:.0f} MB to fetch" if card.weights.bytes else ""
-    return f"{card.title}{size}" if card.weights.url else f"{card.title} · needs its file"
-
-
-def _remember(key: str, value: Any) -> None:
-    """Give a widget its first value; later ones are the person's."""
-    if key not in st.session_state:
-        st.session_state[key] = value
+    if not card.weights.url:
+        return f"{card.title} · {say('needs its file')}"
+    size = say("{size} MB to fetch", size=f"{card.weights.bytes / 1e6:.0f}") if card.weights.bytes else ""
+    return f"{card.title} · {size}" if size else card.title
 
 
 def _pick(key: str, index: int) -> None:

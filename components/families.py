@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 import attacks
 from attacks.core import AttackCard
+from components.text import say
 
 FAMILIES = {
     "budget": "Within a budget",
@@ -44,7 +45,12 @@ def ordered(names: Iterable[str]) -> list[str]:
     return [name for group in grouped().values() for name in group if name in wanted]
 
 
+def called(name: str) -> str:
+    """Return an attack's title; in the reader's language where it is a description rather than a name."""
+    return say(attacks.get(name).card.title)
+
+
 def title(name: str) -> str:
     """Return an attack's title with its family before it, as a list of all attacks shows it."""
     card = attacks.get(name).card
-    return f"{FAMILIES[family(card)]} · {card.title}"
+    return f"{say(FAMILIES[family(card)])} · {called(name)}"

@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import streamlit as st
+from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 LANGUAGES = {"en": "EN", "zh": "中文"}
 REGISTERS = ("plain", "maths")
 
 
 def language() -> str:
-    """Return the reader's language, a folder of ``assets/text``."""
+    """Return the reader's language, a folder of ``assets/text``; English where there is no page."""
+    if get_script_run_ctx(suppress_warning=True) is None:
+        return "en"
     return str(st.session_state.get("lang") or "en")
 
 
@@ -55,6 +58,16 @@ def _choice(key: str, label: str, names: Mapping[str, str]) -> None:
         persist_state="session",
         on_change=write,
     )
+
+
+def keep(key: str, value: object) -> None:
+    """Give the widget ``key`` its first value; later ones are the person's, and go along into another
+    language: the browser knows a choice by its words, so it has to be told those."""
+    state = st.session_state
+    spoken = state.setdefault("spoken", {})
+    if key not in state or spoken.get(key, language()) != language():
+        state[key] = state.get(key, value)
+    spoken[key] = language()
 
 
 def write() -> None:

@@ -12,6 +12,7 @@ import models
 from components import share
 from components.controls import default_target
 from components.pictures import framed
+from components.text import say, told
 from engine.engine import Engine
 from engine.images import samples
 from engine.recipe import Recipe
@@ -31,7 +32,7 @@ class Session:
         self.engine, self.recipe, self.run = engine, link.recipe, link.run
         self.wanted, self.present, self.witness = link.target, link.present, link.witness
         self.twin = link.twin
-        self.problems: list[str] = link.problems
+        self.problems: list[str] = [told(error) for error in link.problems]
         self.ranking: list[Outcome] = []
         self._own: str | None = None
         self._seen_files: dict[str, str] = {}
@@ -86,7 +87,7 @@ class Session:
         try:
             self.image(self.engine.uploads.add(file.getvalue(), file.name))
         except BadImage as error:
-            self.problems.append(str(error))
+            self.problems.append(told(error))
         else:
             st.rerun()
 
@@ -105,7 +106,7 @@ class Session:
         try:
             self.engine.picture(self.recipe.image)
         except (UnknownName, BadImage) as error:
-            self.problems.append(str(error))
+            self.problems.append(told(error))
             self.image(share.DEFAULT.image)
 
     def look(self) -> None:
@@ -116,7 +117,8 @@ class Session:
             self.ranking = self.engine.classify(recipe.model, recipe.image, recipe.crop)
             return
         except WeightsError as error:
-            self.problems.append(f"{error} The page goes on with the network that needs no download.")
+            goes_on = say("The page goes on with the network that needs no download.")
+            self.problems.append(f"{told(error)} {goes_on}")
             self.recipe = replace(recipe, model=share.DEFAULT.model, crop=None, target=None)
             self._forget = ("model", *CROP_KEYS)
             self.run = None
@@ -154,7 +156,7 @@ class Session:
                 self.twin = ALONE
                 self.twin = self.engine.submit(replace(self.recipe, model=self.card.twin)).id
         except FoolscopeError as error:
-            self.problems.append(str(error))
+            self.problems.append(told(error))
 
     def beside(self, wanted: bool) -> None:
         """Show the network's twin beside it, or no longer."""
@@ -193,7 +195,7 @@ class Session:
         try:
             found: Recipe = self.engine.run(self.run).recipe
         except UnknownName as error:
-            self.problems.append(str(error))
+            self.problems.append(told(error))
             self.run = None
         else:
             self.recipe = found
@@ -210,12 +212,13 @@ class Session:
     def _load(self, name: str) -> None:
         if self.engine.loaded(name):
             return
-        with st.spinner(f"Loading {self.card.title}…"):
+        with st.spinner(say("Loading {network}…", network=self.card.title)):
             bar = st.empty()
 
             def show(done: int, total: int) -> None:
                 if total:
-                    bar.progress(min(done / total, 1.0), f"{done / 1e6:.0f} of {total / 1e6:.0f} MB")
+                    sizes = {"done": f"{done / 1e6:.0f}", "total": f"{total / 1e6:.0f}"}
+                    bar.progress(min(done / total, 1.0), say("{done} of {total} MB", **sizes))
 
             self.engine.model(name, show)
             bar.empty()

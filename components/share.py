@@ -33,6 +33,7 @@ RESERVED = (
     "register",
     "twin",
 )
+BAD_CROP = "Expected crop as x,y,size (each in 0 to 1), got “{got}”."
 DEFAULT = Recipe(
     "photos", "cat", "bim", {"steps": 60, "step_size": 0.2 / 255}, stop=Stop("probability", 0.95)
 )
@@ -42,7 +43,7 @@ DEFAULT = Recipe(
 class Link:
     """What an address says. ``target`` is None when it says nothing about one, `ANYTHING` for
     untargeted. ``witness``: a second network to ask. ``twin``: a run of the network's twin to show beside,
-    "1" where none was started, None for no twin. ``problems``: one sentence for each part that could not be
+    "1" where none was started, None for no twin. ``problems``: one refusal for each part that could not be
     used."""
 
     recipe: Recipe = DEFAULT
@@ -51,14 +52,14 @@ class Link:
     present: bool = False
     witness: str | None = None
     twin: str | None = None
-    problems: list[str] = field(default_factory=list)
+    problems: list[FoolscopeError] = field(default_factory=list)
 
     def read(self, part: Callable[[], Any], otherwise: Any) -> Any:
         """Return ``part()``; note its refusal and return ``otherwise`` when it refuses."""
         try:
             return part()
         except FoolscopeError as error:
-            self.problems.append(str(error))
+            self.problems.append(error)
             return otherwise
 
 
@@ -87,7 +88,7 @@ def read(query: Mapping[str, str]) -> Link:
         link.read(lambda: _crop(query["crop"]), None) if "crop" in query else None,
         link.read(lambda: region_of(query["region"]), None) if "region" in query else None,
     )
-    known = not any("class" in problem for problem in link.problems)
+    known = not any("class" in str(problem) for problem in link.problems)
     link.target = query.get("target") if known else None
     return link
 
@@ -134,7 +135,9 @@ def _target(text: str | None, model: str) -> int | None:
 
 def _seed(text: str) -> int:
     if not text.isdecimal() or int(text) >= 2**32:
-        raise BadSetting(f"Expected seed to be a whole number from 0 to 4,294,967,295, got “{text[:40]}”.")
+        raise BadSetting(
+            "Expected seed to be a whole number from 0 to 4,294,967,295, got “{got}”.", got=text[:40]
+        )
     return int(text)
 
 
@@ -147,7 +150,8 @@ def _stop(text: str) -> Stop:
         return Stop("probability", float(text))
     except ValueError:
         raise BadSetting(
-            f"Expected stop to be steps, success, a probability or a count such as 5x, got “{text[:40]}”."
+            "Expected stop to be steps, success, a probability or a count such as 5x, got “{got}”.",
+            got=text[:40],
         ) from None
 
 
@@ -161,7 +165,7 @@ def region_of(text: str) -> Region:
     try:
         left, top, right, bottom = map(float, text.split(","))
     except ValueError:
-        raise BadSetting(f"Expected region as left,top,right,bottom, got “{text[:40]}”.") from None
+        raise BadSetting("Expected region as left,top,right,bottom, got “{got}”.", got=text[:40]) from None
     region = Region(left, top, right, bottom)
     region.check()
     return region
@@ -171,8 +175,8 @@ def _crop(text: str) -> Crop:
     try:
         x, y, size = map(float, text.split(","))
     except ValueError:
-        raise BadSetting(f"Expected crop as x,y,size (each in 0 to 1), got “{text[:40]}”.") from None
+        raise BadSetting(BAD_CROP, got=text[:40]) from None
     crop = Crop(x, y, size)
     if not (0 <= x <= 1 and 0 <= y <= 1 and 0 < size <= 1):
-        raise BadSetting(f"Expected crop as x,y,size (each in 0 to 1), got “{text[:40]}”.")
+        raise BadSetting(BAD_CROP, got=text[:40])
     return crop

@@ -8,6 +8,7 @@ import streamlit as st
 
 from components import deck, reader, screen
 from components.player import player
+from components.text import told
 from engine.engine import Engine
 from engine.recipe import Recipe
 from engine.run import Run
@@ -61,7 +62,7 @@ def begin(engine: Engine, recipe: Recipe, key: str) -> None:
     try:
         st.session_state[kept] = (recipe.key(), engine.submit(recipe).id)
     except FoolscopeError as error:
-        st.error(str(error))
+        st.error(told(error))
 
 
 def named(run: Run) -> list[tuple[str, int, int]]:

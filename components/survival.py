@@ -14,7 +14,7 @@ from components import verdicts
 from components.answers import answer, table
 from components.cast import Cast, picture_title
 from components.odds import percent
-from components.text import say
+from components.text import say, told
 from engine.engine import Engine
 from engine.images import UPLOAD
 from errors import FoolscopeError
@@ -75,7 +75,7 @@ def _computed(engine: Engine, settings: dict[str, Any]) -> dict[str, Any] | None
             text = f"{say(PIECES[what])} {who}" if what else ""
             bar.progress(each.done / each.total, f"{each.done} / {each.total} {text}")
     except FoolscopeError as error:
-        st.error(str(error))
+        st.error(told(error))
     return None
 
 

@@ -7,7 +7,9 @@ from collections.abc import Callable, Iterable
 import attacks
 import experiments
 import models
+from components.text import say
 from engine.images import samples
+from models.core import Card
 
 
 def attacks_table() -> str:
@@ -27,19 +29,34 @@ def models_table() -> str:
     """Return the networks, those that come with the product first."""
     rows = []
     for card in models.cards():
-        accuracy = ", ".join(f"{measure} {value:.1f} %" for measure, value in card.accuracy.items())
-        origin = "comes with Foolscope" if card.offline else "downloaded at first use"
-        origin = origin if card.offline or card.weights.url else f"`{card.weights.file}`, put there by hand"
-        sees = f"{card.size} x {card.size}{' grey' if card.channels == 1 else ''}"
+        accuracy = say(", ").join(f"{say(measure)} {value:.1f} %" for measure, value in card.accuracy.items())
         title = f"[{card.title}]({card.paper})" if card.paper else card.title
-        rows.append((f"`{card.name}`", title, sees, f"{len(card.labels):,}", accuracy, origin, card.licence))
-    return _table(("Name", "Network", "Sees", "Classes", "Accuracy", "Weights", "Licence"), rows)
+        facts = (_sees(card), f"{len(card.labels):,}", accuracy, _origin(card), say(card.licence))
+        rows.append((f"`{card.name}`", title, *facts))
+    head = say("Name"), say("Network"), say("Sees"), say("Classes"), say("Accuracy"), say("Weights")
+    return _table((*head, say("Licence")), rows)
+
+
+def _sees(card: Card) -> str:
+    size = f"{card.size} x {card.size}"
+    return say("{size} grey", size=size) if card.channels == 1 else size
+
+
+def _origin(card: Card) -> str:
+    if card.offline:
+        return say("comes with Foolscope")
+    if card.weights.url:
+        return say("downloaded at first use")
+    return say("`{file}`, put there by hand", file=card.weights.file)
 
 
 def samples_table() -> str:
     """Return the sample pictures with their authors."""
-    rows = [(f"`{each.name}`", each.author, each.licence, each.source) for each in samples().values()]
-    return _table(("Name", "Author", "Licence", "Source"), rows)
+    rows = [
+        (f"`{each.name}`", say(each.author), say(each.licence), say(each.source))
+        for each in samples().values()
+    ]
+    return _table((say("Name"), say("Author"), say("Licence"), say("Source")), rows)
 
 
 def experiments_table() -> str:
@@ -47,12 +64,14 @@ def experiments_table() -> str:
     rows = []
     for name, kind in experiments.registry().items():
         card, result = kind.card, experiments.shipped(name)
-        held = "not run yet"
+        held = say("not run yet")
         if result is not None:
             claims = result["claims"].values()
-            held = f"{sum(claims)} of {len(claims)} claims hold, {result['seconds']:.0f} s"
-        rows.append((f"`{name}`", card.question, f"[{card.paper}]({card.url})", card.source, held))
-    return _table(("Name", "What it asks", "Paper", "There", "Shipped result"), rows)
+            facts = {"held": sum(claims), "of": len(claims), "seconds": f"{result['seconds']:.0f}"}
+            held = say("{held} of {of} claims hold, {seconds} s", **facts)
+        rows.append((f"`{name}`", say(card.question), f"[{card.paper}]({card.url})", say(card.source), held))
+    head = say("Name"), say("What it asks"), say("Paper"), say("There"), say("Shipped result")
+    return _table(head, rows)
 
 
 TABLES: dict[str, Callable[[], str]] = {
@@ -63,8 +82,9 @@ TABLES: dict[str, Callable[[], str]] = {
 }
 
 
-def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
-    lines = [head, ("---",) * len(head), *rows]
+def _table(head: Iterable[str], rows: Iterable[tuple[str, ...]]) -> str:
+    names = tuple(head)
+    lines = [names, ("---",) * len(names), *rows]
     return "\n".join(f"| {' | '.join(map(_cell, line))} |" for line in lines)
 
 

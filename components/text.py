@@ -15,9 +15,11 @@ from functools import cache
 from pathlib import Path
 
 from components import reader
-from errors import UnknownName
+from errors import FoolscopeError, UnknownName
 
 HAN = "\u2e80-\u9fff\uff00-\uffef"
+NAMED = ("kind", "what")
+"""The facts of an error that are words, and not names or numbers."""
 FOLDER = Path(__file__).parents[1] / "assets" / "text"
 
 
@@ -61,6 +63,14 @@ def say(phrase: str, **facts: object) -> str:
     """
     found = phrases(reader.language()).get(phrase, phrase)
     return found.format(**facts) if facts else found
+
+
+def told(error: FoolscopeError) -> str:
+    """Return what an error says, in the reader's language where its sentence was translated."""
+    if error.sentence not in phrases(reader.language()):
+        return str(error)
+    facts = {name: say(str(fact)) if name in NAMED else fact for name, fact in error.facts.items()}
+    return say(error.sentence, **facts)
 
 
 def named(label: str) -> str:

@@ -8,12 +8,14 @@ from collections.abc import Sequence
 import streamlit as st
 import torch
 
-import attacks
 import models
+from components import families
 from components.answers import answer, table
 from components.kept import kept
 from components.odds import percent
+from components.text import say
 from components.witness import Opinion, testify
+from engine import checks
 from engine.engine import Engine
 from engine.run import Run
 from models.core import Card
@@ -27,7 +29,7 @@ def after(engine: Engine, runs: Sequence[Run], mode: str) -> None:
 
     def show() -> None:
         if not all(run.over for run in runs):
-            st.caption("What follows from these runs stands here once all are over.")
+            st.caption(say("What follows from these runs stands here once all are over."))
         elif waiting:
             st.rerun()
         else:
@@ -40,24 +42,33 @@ def after(engine: Engine, runs: Sequence[Run], mode: str) -> None:
     st.fragment(show, run_every=1.0 if waiting else None)()
 
 
+def warn(runs: Sequence[Run]) -> None:
+    """Say what is worth knowing about runs of one picture, network and goal, side by side."""
+    for found in checks.compare(runs):
+        template, facts = found.said
+        st.warning(f"{say(template, **facts)} {say(found.means)} [{say('Read on')}]({found.url})")
+
+
 def networks(engine: Engine, runs: Sequence[Run]) -> None:
     """Show the transfer table: rows are the networks attacked, columns those asked about the picture."""
     names = [run.recipe.model for run in runs]
-    with st.spinner("Asking every network about every picture…"):
+    with st.spinner(say("Asking every network about every picture…")):
         cells = kept(("transfer", *(run.id for run in runs)), lambda: asked(engine, runs))
+    st.markdown(f"### {say('Does it transfer?')}")
     st.markdown(
-        "### Does it transfer?\n\nEach row is a picture made against one network, each column a network "
-        "that is asked about it; ✗ when it no longer says what it said of the clean picture, be that the "
-        "target or not."
+        say(
+            "Each row is a picture made against one network, each column a network that is asked about it; "
+            "✗ when it no longer says what it said of the clean picture, be that the target or not."
+        )
     )
     clean = [engine.classify(run.recipe.model, run.recipe.image, run.recipe.crop)[0] for run in runs]
-    head = ["the clean picture", *(answer(each.label, each.probability) for each in clean)]
+    head = [html.escape(say("the clean picture")), *(answer(each.label, each.probability) for each in clean)]
     rows = [head]
     for run, row in zip(runs, cells, strict=True):
         columns = zip(row, names, clean, strict=True)
         told = [_cell(pair, name == run.recipe.model, first.label) for pair, name, first in columns]
         rows.append([f"{_title(run)}<br><small>{html.escape(_goal(run))}</small>", *told])
-    table(["Attacked ↓ Asked →", *(models.card(name).title for name in names)], rows, "matrix")
+    table([say("Attacked ↓ Asked →"), *(models.card(name).title for name in names)], rows, "matrix")
     st.caption(_caption(cells, names))
 
 
@@ -78,17 +89,18 @@ def _cell(pair: tuple[Opinion, Opinion], own: bool, clean: str) -> str:
     ``clean``, what was said of the clean picture at that size, for that is what it is compared with."""
     before, after = pair
     text = answer(after.label, after.probability, before.label != after.label)
-    note = "attacked" if own else f"clean, resized: {html.escape(before.label)}"
+    note = say("attacked") if own else say("clean, resized: {label}", label=html.escape(before.label))
     return f"{text}<br><small>{note}</small>" if own or before.label != clean else text
 
 
 def _caption(cells: Cells, names: Sequence[str]) -> str:
     count, of = transferred(cells)
     if not of:
-        return "Choose a second network to see whether it transfers."
+        return say("Choose a second network to see whether it transfers.")
     sizes = len({models.card(name).size for name in names}) > 1
-    resized = " Pictures are resized where a network takes another size." if sizes else ""
-    return f"Fooled without having been attacked: {count} of {of}.{resized}"
+    fooled = say("Fooled without having been attacked: {count} of {of}.", count=count, of=of)
+    resized = say("Pictures are resized where a network takes another size.")
+    return f"{fooled} {resized}" if sizes else fooled
 
 
 def _title(run: Run) -> str:
@@ -97,13 +109,13 @@ def _title(run: Run) -> str:
 
 def _goal(run: Run) -> str:
     target = run.recipe.target
-    return "to anything else" if target is None else f"to {run.labels[target]}"
+    return say("to anything else") if target is None else say("to {label}", label=run.labels[target])
 
 
 def norms(runs: Sequence[Run]) -> None:
     """Show what each change measures in every norm, and whether it fools."""
-    st.markdown("### What each change measures")
-    head = ["Kept small", "Budget", "Says", "linf", "l2", "l1", "values changed (l0)"]
+    st.markdown(f"### {say('What each change measures')}")
+    head = [say("Kept small"), say("Budget"), say("Says"), "linf", "l2", "l1", say("values changed (l0)")]
     table(head, [_measured(run) for run in runs], "norms")
     st.caption(_comparable(models.card(runs[0].recipe.model)))
 
@@ -123,11 +135,11 @@ def sizes(run: Run) -> dict[str, float]:
 def _measured(run: Run) -> list[str]:
     norm, budget = str(run.recipe.params["norm"]), run.recipe.build().bound()
     size, top = sizes(run), run.top(len(run) - 1)[0]
-    limit = "smallest" if budget is None else _amount(norm, budget[1])
+    limit = say("smallest") if budget is None else _amount(norm, budget[1])
     says = answer(top.label, top.probability, top.index != run.original)
     amounts = [_amount(each, size[each]) for each in ("linf", "l2", "l1")]
     return [
-        f"{html.escape(attacks.get(run.recipe.attack).card.title)}, {norm}",
+        f"{html.escape(families.called(run.recipe.attack))}, {norm}",
         limit,
         says,
         *amounts,
@@ -143,7 +155,9 @@ def _amount(norm: str, value: float) -> str:
 
 def _comparable(card: Card) -> str:
     count = card.channels * card.size**2
-    return (
-        f"This picture has m = {count:,} values. A change of ε on each has length ε√m = {count**0.5:.0f} ε "
-        f"(l2) and sum εm = {count:,} ε (l1). A value counts as changed from half a grey level on."
+    return say(
+        "This picture has m = {count} values. A change of ε on each has length ε√m = {root} ε "
+        "(l2) and sum εm = {count} ε (l1). A value counts as changed from half a grey level on.",
+        count=f"{count:,}",
+        root=f"{count**0.5:.0f}",
     )

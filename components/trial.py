@@ -7,7 +7,8 @@ from typing import Any
 import streamlit as st
 
 import experiments
-from components.text import say
+from components.pieces import called
+from components.text import say, told
 from errors import FoolscopeError
 from experiments.core import Progress, walk
 from experiments.data import source
@@ -70,10 +71,10 @@ def _computed(name: str, settings: dict[str, Any]) -> dict[str, Any] | None:
         for each in walk(experiment, Store(cache())):
             if not isinstance(each, Progress):
                 return each
-            at = {"done": each.done, "total": each.total, "piece": each.piece}
+            at = {"done": each.done, "total": each.total, "piece": called(each.piece)}
             bar.progress(each.done / each.total, say("{done} of {total}: {piece}", **at))
     except FoolscopeError as error:
-        st.error(str(error))
+        st.error(told(error))
     return None
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import streamlit as st
 
-from components.text import say
+from components.text import say, told
 from errors import FoolscopeError
 from experiments.core import Experiment, Progress, walk
 from experiments.store import Store, cache
@@ -39,5 +39,5 @@ def watched(
             )
     except FoolscopeError as error:
         bar.empty()
-        st.error(str(error))
+        st.error(told(error))
     return None

@@ -8,9 +8,20 @@ import streamlit as st
 import torch
 
 import models
+from components import reader
+from components.text import say
 from engine.engine import Engine
 from engine.run import Run
 from models.core import fitted
+
+SAME = (
+    "**{network}** says “{before}” ({sure}) of the original and the same ({then}) after step {step}: "
+    "not fooled."
+)
+CHANGED = (
+    "**{network}** says “{before}” ({sure}) of the original and **“{after}”** ({then}) after step {step}: "
+    "it changes its mind too."
+)
 
 
 class Opinion(NamedTuple):
@@ -46,14 +57,13 @@ def picker(model: str, chosen: str | None) -> str | None:
     if not names:
         return None
     key = f"witness.{model}"
-    if key not in st.session_state:
-        st.session_state[key] = chosen if chosen in names else None
+    reader.keep(key, chosen if chosen in names else None)
     picked = st.selectbox(
-        "Does it fool another network?",
+        say("Does it fool another network?"),
         names,
         index=None,
         format_func=lambda name: models.card(name).title,
-        placeholder="choose one that was not attacked",
+        placeholder=say("choose one that was not attacked"),
         key=key,
     )
     return None if picked is None else str(picked)
@@ -62,12 +72,12 @@ def picker(model: str, chosen: str | None) -> str | None:
 def show(engine: Engine, run: Run, model: str) -> None:
     """Say what the second network makes of the run's picture."""
     before, after = testify(engine, run, model)
-    title = models.card(model).title
-    first = f"**{title}** says “{before.label}” ({before.probability:.0%}) of the original"
-    if before.label == after.label:
-        st.markdown(f"{first} and the same ({after.probability:.0%}) after step {len(run) - 1}: not fooled.")
-    else:
-        st.markdown(
-            f"{first} and **“{after.label}”** ({after.probability:.0%}) after step {len(run) - 1}: "
-            "it changes its mind too."
-        )
+    facts = {
+        "network": models.card(model).title,
+        "before": before.label,
+        "sure": f"{before.probability:.0%}",
+        "after": after.label,
+        "then": f"{after.probability:.0%}",
+        "step": len(run) - 1,
+    }
+    st.markdown(say(SAME if before.label == after.label else CHANGED, **facts))

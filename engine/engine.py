@@ -176,8 +176,9 @@ class Engine:
         original = self.classify(recipe.model, recipe.image, recipe.crop)[0]
         if recipe.target == original.index:
             raise BadTarget(
-                f"The network already says {original.label} ({original.probability:.0%}); "
-                "expected a target that is another class."
+                "The network already says {label} ({share}); expected a target that is another class.",
+                label=original.label,
+                share=f"{original.probability:.0%}",
             )
         model, x = self.model(recipe.model), self.see(recipe)[None].to(self.device)
         aim = original.index if recipe.target is None else recipe.target

@@ -74,6 +74,14 @@ _OTHERS: tuple[tuple[re.Pattern[bytes], str], ...] = (
     (re.compile(rb"\x00\x00\x00\x0cJXL |\xff\x0a"), "JPEG XL; save it as PNG"),
     (re.compile(rb"....ftyp|\x1a\x45\xdf\xa3|RIFF....AVI ", re.DOTALL), "a video; save one frame as PNG"),
 )
+UNKNOWN_FORMAT = {  # by whether it begins with text, and whether its name has an ending
+    (True, True): "Expected a {formats} picture, got a file that begins with the text “{first}” "
+    "and is called {called}.",
+    (True, False): "Expected a {formats} picture, got a file that begins with the text “{first}”.",
+    (False, True): "Expected a {formats} picture, got a file that begins with the bytes {first} "
+    "and is called {called}.",
+    (False, False): "Expected a {formats} picture, got a file that begins with the bytes {first}.",
+}
 # A picture at the pixel limit takes some 500 MB while it is decoded.
 _SLOTS = threading.BoundedSemaphore(2)
 
@@ -101,8 +109,9 @@ def decode(data: bytes, name: str = "") -> Image.Image:
         raise
     except Exception as error:  # on crafted bytes the decoders raise a dozen types, SyntaxError among them
         raise BadImage(
-            f"Expected a whole {title} picture, got one that is cut off, damaged or of a rare kind: "
-            "save it again or choose another."
+            "Expected a whole {title} picture, got one that is cut off, damaged or of a rare kind: "
+            "save it again or choose another.",
+            title=title,
         ) from error
 
 
@@ -115,17 +124,15 @@ def _recognise(data: bytes, name: str) -> tuple[str, type[ImageFile.ImageFile]]:
             return title, decoder
     for pattern, what in _OTHERS:
         if pattern.match(head.removeprefix(b"\xef\xbb\xbf")):
-            raise BadImage(f"Expected a {FORMATS} picture, got {what}.")
+            raise BadImage("Expected a {formats} picture, got {what}.", formats=FORMATS, what=what)
     suffix = re.search(r"\.\w{1,8}$", name, re.ASCII)
-    called = f" and is called *{suffix[0].lower()}" if suffix else ""
-    raise BadImage(f"Expected a {FORMATS} picture, got a file that begins with {_first(head)}{called}.")
-
-
-def _first(head: bytes) -> str:
-    """Return the first bytes in words: quoted when they read as text, else in hexadecimal."""
-    if re.fullmatch(rb"[\w\s.,:;+-]+", head[:24]):
-        return "the text “" + " ".join(head[:24].decode("ascii").split()) + "”"
-    return "the bytes " + head[:8].hex(" ")
+    readable = bool(re.fullmatch(rb"[\w\s.,:;+-]+", head[:24]))
+    raise BadImage(
+        UNKNOWN_FORMAT[readable, bool(suffix)],
+        formats=FORMATS,
+        first=" ".join(head[:24].decode("ascii").split()) if readable else head[:8].hex(" "),
+        called=f"*{suffix[0].lower()}" if suffix else "",
+    )
 
 
 def _check_bytes(count: int) -> None:
@@ -134,7 +141,9 @@ def _check_bytes(count: int) -> None:
         # Rounded up, so that one byte too many does not read as the limit itself.
         got = f"{math.ceil(count / 2**20 * 10) / 10:.1f}"
         raise BadImage(
-            f"Expected a picture of at most {MAX_BYTES // 2**20} MB, got {got} MB: save it smaller."
+            "Expected a picture of at most {most} MB, got {got} MB: save it smaller.",
+            most=MAX_BYTES // 2**20,
+            got=got,
         )
 
 
@@ -144,8 +153,12 @@ def _decode(decoder: type[ImageFile.ImageFile], data: bytes) -> Image.Image:
     width, height = picture.size
     if width * height > MAX_PIXELS:
         raise BadImage(
-            f"Expected a picture of at most {MAX_PIXELS / 1e6:.0f} megapixels, got {width} x {height} "
-            f"({width * height / 1e6:.1f} megapixels): make it smaller and try again."
+            "Expected a picture of at most {most} megapixels, got {width} x {height} "
+            "({got} megapixels): make it smaller and try again.",
+            most=f"{MAX_PIXELS / 1e6:.0f}",
+            width=width,
+            height=height,
+            got=f"{width * height / 1e6:.1f}",
         )
     if isinstance(picture, JpegImageFile):
         picture.draft(None, _fit(picture.size))

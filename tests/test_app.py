@@ -19,6 +19,7 @@ from components import share
 from engine.engine import Engine
 from engine.recipe import Recipe
 from tests import small
+from tests.test_tour_words import asked, foreign, shown
 
 ATTACKS = sorted(attacks.registry())
 
@@ -44,6 +45,7 @@ def open_page(engine):
 
     def visit(**query):
         app = AppTest.from_function(page, default_timeout=120)
+        app.session_state["lang"] = query.pop("lang", "en")
         for name, value in {"model": "small", **query}.items():
             app.query_params[name] = value
         return quiet(app.run())
@@ -163,6 +165,24 @@ def test_another_distance_brings_its_own_ranges_and_defaults(open_page, name):
     assert not {each.name for each in attacks.get(name).settings("l2") if each.by} & set(address(app))
     app = change(app, f"{name}.norm", "linf")
     assert "norm" not in address(app) and "step_size" not in address(app)
+
+
+@pytest.mark.parametrize("name", ATTACKS)
+def test_the_controls_speak_chinese(open_page, name):
+    app = open_page(attack=name, lang="zh")
+    assert foreign(f"{shown(app)}\n{asked(app)}") == []
+    assert widget(app, "start").label == "运行" and widget(app, "stop").label == "何时停止"
+    for each in attacks.get(name).settings():
+        assert control(app, name, each.name).label != each.label or each.label == "Adam"
+
+
+def test_a_bad_address_and_a_bad_file_are_told_in_chinese(open_page, monkeypatch):
+    monkeypatch.setattr("components.reader.language", lambda: "zh")
+    app = open_page(model="nonsense", attack="bim", steps="-1", seed="x")
+    before = errors(app)
+    app.file_uploader[0].upload("diary.jpg", b"dear diary", "image/jpeg")
+    told = [*before, *errors(quiet(app.run()))]
+    assert len(told) == 4 and [each for each in told if not re.search("[\u4e00-\u9fff]", each)] == []
 
 
 # ---- the address ---------------------------------------------------------------------------------

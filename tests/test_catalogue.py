@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from streamlit.testing.v1 import AppTest
 
@@ -9,6 +11,7 @@ import attacks
 from bench.parity.__main__ import compared, merged, table
 from components import attack_card
 from tests import small
+from tests.test_tour_words import asked, foreign, shown
 
 NAMES = sorted(attacks.registry())
 
@@ -65,6 +68,7 @@ def engine(monkeypatch):
 
 def visit(**query):
     app = AppTest.from_function(page, default_timeout=60)
+    app.session_state["lang"] = query.pop("lang", "en")
     for key, value in query.items():
         app.query_params[key] = value
     app.run()
@@ -80,6 +84,26 @@ def test_the_address_names_the_card_and_the_list_changes_it(engine):
     named = app.query_params["card"]
     assert (named[0] if isinstance(named, list) else named) == "fgsm"
     assert visit(card="nonsense").header[0].value == "PGD"
+
+
+PAPER = re.compile(r"\[[^\]]*\]\(http\S*\)")
+LIBRARIES = "foolbox|adv_lib|torchattacks|ART|scipy|Foolscope"
+RECORD = re.compile(rf"(；此外：|^- \*\*({LIBRARIES})[^*]*\*\*：(?!在)|^\| ({LIBRARIES})).*", re.MULTILINE)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_card_speaks_chinese(engine, name):
+    app = visit(card=name, lang="zh")
+    page = RECORD.sub("", PAPER.sub("", f"{shown(app)}\n{asked(app)}"))
+    assert foreign(page) == [] and attacks.get(name).card.summary not in page
+
+
+@pytest.mark.parametrize("part", ["models", "samples", "experiments"])
+def test_a_table_speaks_chinese(engine, part):
+    said = PAPER.sub("", shown(visit(part=part, lang="zh")))
+    rows = [line.split(" | ") for line in said.splitlines()]
+    skipped = {"samples": (1, 3)}.get(part, ())  # who made a picture, and where it is from, are names
+    assert foreign("\n".join(c for row in rows for i, c in enumerate(row) if i not in skipped)) == []
 
 
 def test_networks_and_samples_are_listed(engine):

@@ -19,6 +19,8 @@ from engine.recipe import Recipe
 from errors import BadSetting
 from tests import small
 from tests.browser import PHONE, site, until, visitor, window_maker  # noqa: F401
+from tests.test_tour_words import asked, foreign
+from tests.test_tour_words import shown as said
 
 BASE = Recipe("small", "cat", "bim", {"steps": 3}, target=2, stop=Stop("success"))
 
@@ -115,6 +117,28 @@ def test_the_address_brings_the_same_comparison_back(engine):
     assert named.split(",") == [each["id"] for each in runs]
     other = shown(visit(target="class 5", mode="sweep", runs=named))
     assert (other["mode"], other["runs"]) == ("sweep", runs)
+
+
+@pytest.fixture
+def chinese(monkeypatch):
+    monkeypatch.setattr("components.reader.language", lambda: "zh")
+    monkeypatch.setattr(contest, "here", lambda card: ["small", "smaller"])
+
+
+@pytest.mark.parametrize("mode", ["race", "sweep", "networks", "norms"])
+def test_a_comparison_speaks_chinese(engine, chinese, mode):
+    app = visit(mode=mode, target="class 5")
+    assert foreign(f"{said(app)}\n{asked(app)}") == [] and shown(app)["words"]["Fooled at step"]
+    assert next(button for button in app.button if button.key == "start_compare").label == "开始"
+
+
+@pytest.mark.parametrize("mode", ["networks", "norms"])
+def test_what_follows_from_a_comparison_is_said_in_chinese(engine, chinese, mode):
+    app = visit(mode=mode, target="class 5")
+    for each in start(app):
+        engine.run(each["id"]).wait(10_000, timeout=60)
+    app.run()
+    assert "###" in said(app) and foreign(f"{said(app)}\n{asked(app)}") == []
 
 
 def test_runs_that_are_gone_are_told(engine):

@@ -47,6 +47,11 @@ def test_every_phrase_of_the_live_view_goes_with_it(language):
         assert set(PLACE.findall(phrase)) == set(PLACE.findall(other)), phrase
 
 
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_phrase_of_a_comparison_goes_with_it(language):
+    assert phrases(language, part="compare").keys() == voice.compared()
+
+
 def test_what_stands_in_the_modules_is_found():
     found = voice.said_by_the_browser()
     assert {"lossless", "It changed its mind at step {since}: this is the target."} <= found
@@ -58,7 +63,8 @@ def test_no_module_of_the_view_writes_words_past_say():
     past = re.compile(
         r'(?:"aria-label"|\btitle|\balt): "\w|element\("\w+", {[^}]*}, "\w|write\([^,()]+, "\w|describe\("'
     )
-    for name in ("player", "verdict", "pictures", "transport", "figures", "ranking", "chart", "findings"):
+    names = "player", "verdict", "pictures", "transport", "figures", "ranking", "chart", "findings"
+    for name in (*names, "compare"):
         assert past.findall((LIVE / f"{name}.js").read_text(encoding="utf-8")) == [], name
 
 
@@ -169,3 +175,20 @@ def test_the_view_speaks_chinese_and_changes_its_language(visitor: Callable[...,
     expect(here.part("status")).to_contain_text("All 6 steps are done")
     until(lambda: here.count == 7, "the same run in the other view")
     assert here.fact("run") == run and not HAN.search(words_of(here))
+
+
+def test_another_language_leaves_what_was_chosen(visitor: Callable[..., Playground]) -> None:
+    """What was chosen by hand is chosen still, and its words change too."""
+    here = visitor().open("?attack=eot_pgd&transform=blur&steps=17&target=any")
+    here.choose("Withstand", "rotate")
+    chosen = {
+        "attack": ("Within a budget · EOT-PGD", "预算之内 · EOT-PGD"),
+        "eot_pgd-transform": ("rotate", "旋转"),
+    }
+    expect(here.page).to_have_url(re.compile("transform=rotate"))
+    for spoken, button in ((1, "中文"), (0, "EN")):
+        here.page.get_by_role("radio", name=button, exact=True).click()
+        here.settle()
+        for key, words in chosen.items():
+            expect(here.page.locator(f".st-key-{key} input")).to_have_value(words[spoken])
+        expect(here.page).to_have_url(re.compile("steps=17&transform=rotate"))

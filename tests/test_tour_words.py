@@ -12,11 +12,14 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
+import attacks
+import experiments
 import models
 from app import lessons
-from components import text
+from components import contest, families, pieces, text
 from components.text import FOLDER, phrases
 from engine.images import samples
+from errors import BadSetting, UnknownName
 from tests import voice
 
 ROOT = Path(__file__).parents[1]
@@ -72,11 +75,82 @@ def test_a_phrase_keeps_its_placeholders(language):
 def test_no_phrase_is_left_over(language):
     code = (n for tree in trees("app", "components", "experiments") for n in ast.walk(tree))
     used = {n.value for n in code if isinstance(n, ast.Constant) and isinstance(n.value, str)}
-    used |= voice.spoken()
+    used |= voice.spoken() | voice.compared() | refusals() | recorded()
+    used |= {words for name in attacks.registry() for words in (*said_of(name), attacks.get(name).card.title)}
+    used |= {words for name in experiments.registry() for words in parts(name)}
     used |= {each for path in RESULTS for each in strings(json.loads(path.read_text()))}
     used |= {words for sample in samples().values() for words in (sample.label, sample.alt)}
     used |= {label for card in models.cards() for label in card.labels}  # what a photo shows
     assert sorted(phrases(language).keys() - used) == []
+
+
+def said_of(name: str) -> set[str]:
+    """Return what the pages say of an attack: all but its title, its paper's and the names of norms."""
+    kind = attacks.get(name)
+    found = {kind.card.summary, kind.card.use}
+    for each in kind.settings():
+        found |= {each.label, each.help, *(set(each.choices) - set(contest.ORDER))}
+    return found
+
+
+def parts(name: str) -> set[str]:
+    """Return the parts of the names of an experiment's pieces, as a bar of progress says them: whole where
+    Chinese knows them so, else word by word."""
+    known, titles = phrases("zh"), {card.name for card in models.cards()}
+    whole = {part for piece in experiments.get(name)().pieces() for part in pieces.PARTS.split(piece)}
+    whole = {part for part in whole if part not in samples() and not part.startswith("photo:")}
+    words = {word for part in whole - known.keys() for word in pieces.WORD.findall(part)} - titles
+    return (whole & known.keys()) | words
+
+
+def test_a_piece_is_called_by_titles():
+    assert pieces.called("made random fc10_1 0-250") == "made random FC10 (decay 1) 0-250"
+    assert pieces.called("photos | cat | 2") == "Everyday photos | Cat | 2"
+
+
+def recorded() -> set[str]:
+    """Return the words of the cards of networks, experiments and samples that the catalogue shows."""
+    found = {w for card in models.cards() for w in (card.summary, card.licence, *card.accuracy)}
+    found |= {w for kind in experiments.registry().values() for w in (kind.card.question, kind.card.source)}
+    return found | {w for each in samples().values() for w in (each.author, each.licence, each.source)}
+
+
+def refusals() -> set[str]:
+    """Return every string of the layers that refuse what a reader asks for."""
+    every = [*trees("engine", "attacks", "models"), ast.parse((ROOT / "errors.py").read_text("utf-8"))]
+    nodes = (node for tree in every for node in ast.walk(tree) if isinstance(node, ast.Constant))
+    return {node.value for node in nodes if isinstance(node.value, str)}
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("name", sorted(attacks.registry()))
+def test_an_attack_speaks_every_language(name, language):
+    missing = sorted(said_of(name) - phrases(language).keys())
+    assert not missing, f"assets/text/{language}/phrases/attacks.json lacks, of {name}: {missing}"
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_networks_and_experiments_speak_every_language(language):
+    facts = {word for word in recorded() if re.search(r"(?:\b[a-z]{2,}[ ,]+){2}[a-z]{2,}", word)}
+    own = {f"{each.author}" for each in samples().values()} | {each.source for each in samples().values()}
+    missing = sorted(facts - own - phrases(language).keys())
+    assert not missing, f"assets/text/{language}/phrases lacks: {missing}"
+    assert set(families.FAMILIES.values()) <= phrases(language).keys()
+
+
+@pytest.mark.parametrize("name", sorted(experiments.registry()))
+def test_a_bar_of_progress_speaks_chinese(name):
+    assert sorted(parts(name) - phrases("zh").keys()) == []
+
+
+def test_a_refusal_with_facts_is_said_in_chinese(monkeypatch):
+    monkeypatch.setattr("components.reader.language", lambda: "zh")
+    with pytest.raises(BadSetting) as caught:
+        attacks.get("bim").parse({"steps": "-3"})
+    assert str(caught.value) == "Expected steps to be a whole number from 0 to 10,000, got “-3.0”."
+    assert text.told(caught.value) == "steps 应为 0 到 10,000 之间的整数；得到的是“-3.0”。"
+    assert "没有名为“nonsense”的网络" in text.told(UnknownName.of("model", "nonsense", models.registry()))
+    assert text.told(UnknownName("It {broke}.")) == "It {broke}."
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
@@ -102,7 +176,8 @@ class Heard(dict[str, str]):
 
 @pytest.fixture
 def heard(monkeypatch):
-    importlib.import_module("components.player")  # which would keep the replacement for good
+    for name in ("compare", "pieces", "player"):  # they keep what they import
+        importlib.import_module(f"components.{name}")
     found = Heard(phrases("zh"))
     monkeypatch.setattr(text, "phrases", lambda language: found)
     return found
@@ -124,6 +199,20 @@ def shown(app: AppTest) -> str:
     widgets = ("button", "selectbox", "button_group", "select_slider", "toggle")
     parts += [str(getattr(each, "label", "")) for kind in widgets for each in app.get(kind)]
     return "\n".join(parts)
+
+
+def asked(app: AppTest) -> str:
+    """Return what a page's controls say: labels, helps, choices and hints, and what a component is told."""
+    found = []
+    kinds = ("selectbox", "multiselect", "slider", "select_slider", "toggle", "number_input", "file_uploader")
+    for each in (e for kind in (*kinds, "button", "button_group", "expandable") for e in app.get(kind)):
+        proto = each.proto
+        found += [str(getattr(proto, name, "")) for name in ("label", "help", "placeholder")]
+        choices = getattr(proto, "options", [])
+        found += [str(getattr(choice, "content", choice)) for choice in choices]
+    told = [json.loads(each.proto.json)[0] for each in app.get("bidi_component")]
+    hints = [str(each.get(name, "")) for each in told for name in ("hint", "label")]
+    return "\n".join([*found, *hints, *(str(each.value) for each in (*app.error, *app.warning))])
 
 
 def foreign(page: str) -> list[str]:

@@ -8,6 +8,7 @@ import json
 import re
 import textwrap
 from collections.abc import Iterator
+from pathlib import Path
 
 from components.loader import LIVE
 from engine import checks, sentences, store
@@ -21,9 +22,17 @@ def spoken() -> set[str]:
 
 
 def said_by_the_browser() -> set[str]:
-    """Return each phrase that stands in the browser's modules as ``say("...")``."""
-    files = (path.read_text(encoding="utf-8") for path in LIVE.glob("*.js"))
-    return {json.loads(phrase) for text in files for phrase in LITERAL.findall(text)}
+    """Return each phrase that stands in the live view's modules as ``say("...")``."""
+    return {phrase for path in LIVE.glob("*.js") if path.stem != "compare" for phrase in _literal(path)}
+
+
+def compared() -> set[str]:
+    """Return each phrase that stands in the module of a comparison."""
+    return _literal(LIVE / "compare.js")
+
+
+def _literal(path: Path) -> set[str]:
+    return {json.loads(phrase) for phrase in LITERAL.findall(path.read_text(encoding="utf-8"))}
 
 
 def findings() -> set[str]:

@@ -4,24 +4,28 @@ import { axis, PERCENT, Plot } from "./plot.js";
 import { Segmented } from "./segmented.js";
 import { Trajectory } from "./trajectory.js";
 import { Wire } from "./wire.js";
+import { say, speak } from "./words.js";
 
 const DRAWN_EVERY = 100;
 const views = new WeakMap();
-const COLUMNS = [
-  ["attack", "Attack"], ["status", ""], ["since", "Fooled at step"], ["sure", "How sure"], ["linf", "Largest change"],
-  ["l2", "Total change (l2)"], ["gradients", "Gradients"], ["queries", "Pictures asked"], ["seconds", "Seconds"],
+const columns = () => [
+  ["attack", ""], ["status", ""], ["since", say("Fooled at step")], ["sure", say("How sure")],
+  ["linf", say("Largest change")], ["l2", say("Total change (l2)")], ["gradients", say("Gradients")],
+  ["queries", say("Pictures asked")], ["seconds", say("Seconds")],
 ];
-const NAMED = { networks: "Network", norms: "Kept small" };
-const AXES = [
-  { value: "steps", text: "steps", title: "By step of each attack" },
-  { value: "queries", text: "pictures asked", title: "By pictures that the network was asked about" },
-  { value: "gradients", text: "gradients", title: "By gradients that were computed" },
+const NAMED = { networks: () => say("Network"), norms: () => say("Kept small") };
+const axes = () => [
+  { value: "steps", text: say("steps"), title: say("By step of each attack") },
+  { value: "queries", text: say("pictures asked"), title: say("By pictures that the network was asked about") },
+  { value: "gradients", text: say("gradients"), title: say("By gradients that were computed") },
 ];
+const STATUS = { waiting: () => say("waiting"), running: () => say("running"), paused: () => say("paused") };
 
-/** Show, or go on showing, the runs named in the component's data. */
+/** Show, or go on showing, the runs named in the component's data, in the reader's language. */
 export function show({ parentElement, data }) {
+  speak(data.words);
   let view = views.get(parentElement);
-  if (!view?.root.isConnected) {
+  if (!view?.root.isConnected || view.language !== data.language) {
     view?.destroy();
     view = new Compare(parentElement, data);
     views.set(parentElement, view);
@@ -44,7 +48,7 @@ class Entry {
   constructor(base, facts, changed) {
     Object.assign(this, facts);
     this.trajectory = new Trajectory();
-    this.status = { status: "waiting", sentence: "" };
+    this.status = { status: "waiting", said: ["", {}] };
     this.error = "";
     this.wire = new Wire({
       address: `${base}/runs/${facts.id}`,
@@ -86,25 +90,28 @@ class Entry {
     else if (message.type === "backfill") trajectory.backfill(message.position, message.values);
     else if (message.type === "rows" && !trajectory.append(message)) this.wire.reconnect();
     else if (message.type === "status") this.status = message;
-    else if (message.type === "error") this.error = message.sentence;
+    else if (message.type === "error") this.error = say(message.sentence);
   }
 }
 
 class Compare {
   constructor(parent, data) {
+    this.language = data.language;
     this.entries = [];
-    this.curve = new Plot("How sure the network is");
-    this.second = new Plot("How large the change is");
-    this.by = new Segmented("What the curves are drawn by", AXES, () => this.#later());
+    this.columns = columns();
+    this.axes = axes();
+    this.curve = new Plot(say("How sure the network is"));
+    this.second = new Plot(say("How large the change is"));
+    this.by = new Segmented(say("What the curves are drawn by"), this.axes, () => this.#later());
     this.title = element("h3", {});
     this.under = element("h3", {});
     this.table = element("tbody");
-    const head = element("tr", {}, ...COLUMNS.map(([, word]) => element("th", { scope: "col" }, word)));
+    const head = element("tr", {}, ...this.columns.map(([, word]) => element("th", { scope: "col" }, word)));
     this.named = head.firstChild;
     this.sheet = element("div", { class: "sheet" }, element("table", { "data-test": "race-table" }, element("thead", {}, head), this.table));
     this.empty = element("p", { class: "note", "data-test": "compare-empty" });
     this.body = element("div", {}, element("div", { class: "head" }, this.title, this.by.root), this.curve.root, this.under, this.second.root, this.sheet);
-    this.root = element("div", { class: "foolscope compare", "data-test": "compare" }, this.empty, this.body);
+    this.root = element("div", { class: "foolscope compare", lang: data.language, "data-test": "compare" }, this.empty, this.body);
     this.#place(parent, data);
   }
 
@@ -159,16 +166,21 @@ class Compare {
     mark(this.sheet, "hidden", !race);
     mark(this.second.root, "hidden", race);
     write(this.title, this.#asked());
-    write(this.named, NAMED[data.mode] ?? "Attack");
-    write(this.under, race ? "" : "how large the change is, in all (l2)");
+    write(this.named, NAMED[data.mode]?.() ?? say("Attack"));
+    write(this.under, race ? "" : say("how large the change is, in all (l2)"));
     if (race) this.#race();
     else this.#sweep();
   }
 
   #asked() {
     const { mode, goal, original } = this.data;
-    if (mode === "networks") return `how sure each network is ${goal ? `of “${goal}”, or, not knowing it, ` : ""}that it is not what it said`;
-    return `how sure the network is ${goal ? `of “${goal}”` : `that it is not “${original}”`}`;
+    if (mode === "networks")
+      return goal
+        ? say("how sure each network is of “{goal}”, or, not knowing it, that it is not what it said", { goal })
+        : say("how sure each network is that it is not what it said");
+    return goal
+      ? say("how sure the network is of “{goal}”", { goal })
+      : say("how sure the network is that it is not “{original}”", { original });
   }
 
   #race() {
@@ -179,14 +191,14 @@ class Compare {
       return { label: entry.title, points, dashed: entry.control };
     });
     const ends = this.entries.map((entry) => Math.max(entry.at(by) || 0, by === "steps" ? entry.trajectory.run?.total ?? 1 : 1));
-    this.curve.show(series, axis(Math.max(1, ...ends), by, 8), PERCENT);
+    this.curve.show(series, axis(Math.max(1, ...ends), this.axes.find(({ value }) => value === by).text, 8), PERCENT);
     this.#rows();
   }
 
   #rows() {
     while (this.table.children.length > this.entries.length) this.table.lastChild.remove();
     this.entries.forEach((entry, i) => {
-      const row = this.table.children[i] ?? this.table.appendChild(element("tr", {}, ...COLUMNS.map(([name]) => element(name === "attack" ? "th" : "td", { "data-cell": name }))));
+      const row = this.table.children[i] ?? this.table.appendChild(element("tr", {}, ...this.columns.map(([name]) => element(name === "attack" ? "th" : "td", { "data-cell": name }))));
       mark(row, "data-fooled", entry.fooled);
       const known = entry.last >= 0;
       const numbers = known
@@ -196,17 +208,17 @@ class Compare {
           }
         : {};
       const values = { attack: entry.title, status: this.#verdict(entry), ...numbers };
-      COLUMNS.forEach(([name], k) => write(row.children[k], String(values[name] ?? "")));
-      mark(row, "title", entry.error || entry.status.sentence);
+      this.columns.forEach(([name], k) => write(row.children[k], String(values[name] ?? "")));
+      mark(row, "title", entry.error || say(...entry.status.said));
       row.firstChild.style.borderLeft = `3px solid ${this.curve.color(i)}`;
     });
   }
 
   #verdict(entry) {
-    if (entry.error || entry.status.status === "failed") return "failed";
-    if (!entry.status.end) return entry.status.status;
-    if (!entry.fooled) return "not fooled";
-    return entry.limit != null && entry.at(entry.norm) > entry.limit * 1.0001 ? "fooled, beyond the budget" : "fooled";
+    if (entry.error || entry.status.status === "failed") return say("failed");
+    if (!entry.status.end) return STATUS[entry.status.status]?.() ?? "";
+    if (!entry.fooled) return say("not fooled");
+    return entry.limit != null && entry.at(entry.norm) > entry.limit * 1.0001 ? say("fooled, beyond the budget") : say("fooled");
   }
 
   #sweep() {
