@@ -6,11 +6,42 @@ A frozen batch norm is one scale and one shift per channel, so the convolution c
 
 from __future__ import annotations
 
+import threading
 from collections import Counter
+from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import fx, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+_tracing = threading.Lock()
+
+
+class Tracer(fx.Tracer):
+    """Traces what its own thread calls, one at a time.
+
+    While it traces, `torch.fx` stands between every module of the process and its callers; a network that
+    answers in another thread meanwhile must be let through.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._thread = threading.get_ident()
+
+    def call_module(
+        self, m: nn.Module, forward: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Any:
+        """Note the call, or let another thread's through."""
+        if threading.get_ident() != self._thread:
+            return forward(*args, **kwargs)
+        return super().call_module(m, forward, args, kwargs)
+
+    def getattr(self, attr: str, attr_val: Any, parameter_proxy_cache: dict[str, Any]) -> Any:
+        """Note what is read, or let another thread read."""
+        if threading.get_ident() != self._thread:
+            return attr_val
+        return super().getattr(attr, attr_val, parameter_proxy_cache)
 
 
 def fold(network: nn.Module) -> nn.Module:
@@ -22,7 +53,8 @@ def fold(network: nn.Module) -> nn.Module:
     if not any(isinstance(module, nn.BatchNorm2d) for module in network.modules()):
         return network
     try:
-        traced = fx.symbolic_trace(network)
+        with _tracing:
+            traced = fx.GraphModule(network, Tracer().trace(network))
     except (fx.proxy.TraceError, TypeError):
         return network
     modules = dict(traced.named_modules())

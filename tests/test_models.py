@@ -9,6 +9,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -289,6 +290,30 @@ def test_folding_leaves_what_it_cannot_fold(kind: type[_Reused]) -> None:
     folded = fold(network)
     assert torch.allclose(folded(x), network(x))
     assert any(isinstance(module, nn.BatchNorm2d) for module in folded.modules())
+
+
+class _Waiting(_Reused):
+    """Its forward pass waits until another network has answered in another thread."""
+
+    def __init__(self, other: Callable[[], Tensor]) -> None:
+        super().__init__()
+        self.other = other
+
+    def forward(self, x: Tensor) -> Tensor:
+        with ThreadPoolExecutor(1) as pool:
+            pool.submit(self.other).result(60)
+        y: Tensor = self.norm(self.conv(x))
+        return y
+
+
+def test_a_network_answers_while_another_is_folded() -> None:
+    """Tracing stands between all modules of the process and their callers, in other threads too."""
+    plain, x = nn.Sequential(nn.Conv2d(3, 3, 1), nn.ReLU()).eval(), torch.rand(1, 3, 5, 5)
+    answers: list[Tensor] = []
+    network = _Waiting(lambda: answers.append(plain(x)) or answers[-1]).eval()  # type: ignore[func-returns-value]
+    folded = fold(network)
+    assert torch.equal(answers[0], plain(x))
+    assert not any(isinstance(module, nn.BatchNorm2d) for module in folded.modules())
 
 
 # --- the card -----------------------------------------------------------------------------------
