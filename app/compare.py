@@ -127,7 +127,7 @@ def _shown(session: Session, mode: str) -> tuple[str, list[dict[str, Any]]]:
         st.session_state["compared"] = (st.query_params.get("mode", mode), named)
     shown, keys = st.session_state["compared"]
     try:
-        return shown, [contest.facts(service.engine().run(key).recipe, key, shown) for key in keys]
+        return shown, contest.facts({key: service.engine().run(key).recipe for key in keys}, shown)
     except UnknownName as error:
         st.error(told(error))
         st.session_state["compared"] = (mode, [])

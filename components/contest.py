@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -26,6 +26,8 @@ MEASURES = {"value": "the same change of every value", "length": "the same longe
 measures; "length": each lets the picture move equally far, as the crow flies (l2)."""
 ORDER = ("linf", "l2", "l1", "l0")
 CONTROL = "random_noise"
+Bound = tuple[str, float | None]
+"""A norm, and how large a change may be in it; None where it may be as large as it likes."""
 MOST = 8
 
 
@@ -136,18 +138,30 @@ def alone(base: Recipe, attack: str, norm: str, epsilon: float, steps: int) -> R
     return _recipe(base, attack, under(attack, norm, epsilon, steps))
 
 
-def facts(recipe: Recipe, run: str, mode: str = "race") -> dict[str, Any]:
-    """Return what the browser is told of a run: its name in a comparison of that ``mode``, its budget, and
-    whether it is a control."""
-    kind, (norm, epsilon) = attacks.get(recipe.attack), recipe.build().bound() or ("linf", None)
-    control = kind.card.access == "control"
+def facts(runs: Mapping[str, Recipe], mode: str = "race") -> list[dict[str, Any]]:
+    """Return what the browser is told of each of ``runs``, recipes by run: its name in a comparison of that
+    ``mode``, its budget, and whether it is a control.
+
+    In a race an attack that looks for the smallest change is judged by the budget that the others keep.
+    """
+    bounds = [recipe.build().bound() for recipe in runs.values()]
+    kept = {bound for bound in bounds if bound}
+    common: Bound = next(iter(kept)) if mode == "race" and len(kept) == 1 else ("linf", None)
+    return [
+        _fact(run, recipe, mode, bound, common)
+        for (run, recipe), bound in zip(runs.items(), bounds, strict=True)
+    ]
+
+
+def _fact(run: str, recipe: Recipe, mode: str, bound: Bound | None, common: Bound) -> dict[str, Any]:
+    norm, limit = bound or common
     return {
         "id": run,
         "title": _title(recipe, mode),
         "norm": norm,
-        "epsilon": epsilon,
-        "limit": epsilon,
-        "control": control,
+        "epsilon": bound and bound[1],
+        "limit": limit,
+        "control": attacks.get(recipe.attack).card.access == "control",
     }
 
 

@@ -49,8 +49,20 @@ def test_a_sweep_has_the_attack_and_noise_at_every_budget(norm):
     sizes = [(recipe.attack, (recipe.build().bound() or ("", 0.0))[1]) for recipe in recipes]
     assert sizes[: len(contest.BUDGETS[norm])] == [("pgd", e) for e in contest.BUDGETS[norm]]
     assert {name for name, _ in sizes} == {"pgd", contest.CONTROL}
-    told = [contest.facts(recipe, str(i)) for i, recipe in enumerate(recipes)]
+    told = contest.facts({str(i): recipe for i, recipe in enumerate(recipes)})
     assert [each["control"] for each in told] == [name == contest.CONTROL for name, _ in sizes]
+
+
+def test_who_needs_no_budget_is_judged_by_the_others_in_a_race():
+    recipes = contest.race(BASE, ["pgd", "fmn", "random_noise"], "l2", 1.5, 5)
+    told = contest.facts(dict(zip("abc", recipes, strict=True)))
+    assert [(each["id"], each["norm"], each["limit"]) for each in told] == [(run, "l2", 1.5) for run in "abc"]
+    assert [each["epsilon"] for each in told] == [1.5, None, 1.5]
+    assert contest.facts({"a": recipes[1]})[0]["limit"] is None
+    assert [each["limit"] for each in contest.facts({"a": recipes[0], "b": recipes[1]}, "networks")] == [
+        1.5,
+        None,
+    ]
 
 
 def test_every_attack_has_its_place_in_a_family():
