@@ -30,12 +30,14 @@ def render() -> None:
         pressed = _compose(session)
     if pressed:
         session.start()
-    for problem in session.told():
+    problems = list(session.told())
+    for problem in problems:
         st.error(problem)
     shown = _view(session)
     if not session.present:
         _elsewhere(session)
-        _welcome(session)
+        if not problems:
+            _welcome(session)
     st.query_params.from_dict(reader.query() | session.query())
     if shown["start"]:
         session.start()
@@ -63,8 +65,9 @@ def _welcome(session: Session) -> None:
     """Show a newcomer, who has not run anything yet, where the tour begins."""
     way = st.session_state.get("ways", {}).get(lessons.labs()["Tour"][0])
     if way is not None and session.run is None:
-        label = say("New here? The tour begins with five pixels and ends at a panda that is a vulture.")
-        st.page_link(way.page, label=label, icon=":material/explore:", query_params=reader.query())
+        with st.container(key="welcome"):
+            label = say("New here? Take the tour")
+            st.page_link(way.page, label=label, icon=":material/explore:", query_params=reader.query())
 
 
 def _view(session: Session) -> dict[str, Any]:

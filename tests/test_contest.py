@@ -59,7 +59,7 @@ def test_who_needs_no_budget_is_judged_by_the_others_in_a_race():
     assert [(each["id"], each["norm"], each["limit"]) for each in told] == [(run, "l2", 1.5) for run in "abc"]
     assert [each["epsilon"] for each in told] == [1.5, None, 1.5]
     assert contest.facts({"a": recipes[1]})[0]["limit"] is None
-    assert [each["limit"] for each in contest.facts({"a": recipes[0], "b": recipes[1]}, "networks")] == [
+    assert [each["limit"] for each in contest.facts({"a": recipes[0], "b": recipes[1]}, "sweep")] == [
         1.5,
         None,
     ]
