@@ -7,6 +7,7 @@ from typing import NamedTuple
 import streamlit as st
 
 import models
+from components import reader
 from components.controls import model_title
 from components.text import say, told
 from engine.engine import Engine
@@ -112,9 +113,9 @@ def _pictures(engine: Engine, found: Cast) -> None:
     titles = dict(
         zip(names, distinct(map(picture_title, names)), strict=True)
     )  # it tells them apart by title
-    chosen = st.selectbox(
-        say("Picture"), names, names.index(found.image), titles.__getitem__, key=f"cast.image.{found.image}"
-    )
+    key = f"cast.image.{found.image}"
+    reader.keep(key, found.image)
+    chosen = st.selectbox(say("Picture"), names, format_func=titles.__getitem__, key=key)
     file = st.file_uploader(say("Or your own photo"), key="cast.upload", max_upload_size=20)
     if file is not None and st.session_state.get("cast.file") != file.file_id:
         st.session_state["cast.file"] = file.file_id

@@ -10,7 +10,7 @@ import streamlit as st
 import torch
 from torch import Tensor
 
-from components import plots, verdicts, views
+from components import plots, reader, verdicts, views
 from components.cast import Cast
 from components.odds import odds, percent
 from components.text import say
@@ -29,6 +29,7 @@ def class_picker(engine: Engine, playing: Cast) -> int:
     names = {each.index: say("gradient of {label}", label=each.label) for each in ranking}
     key = f"gradient.class.{playing.model}.{playing.image}"
     words = say("Of which class?")
+    reader.keep(key, ranking[0].index)
     chosen = st.selectbox(
         words, list(names), format_func=names.__getitem__, key=key, width=320, label_visibility="collapsed"
     )

@@ -70,6 +70,7 @@ def _decay(figures: dict[str, Any]) -> dict[str, Any]:
 
 def _break(figures: dict[str, Any], row: dict[str, Any]) -> None:
     """Add one class's template to a picture until the classifier gives in."""
+    from components import reader
     from components import templates as drawn
     from components.text import say
     from experiments import templates
@@ -80,11 +81,13 @@ def _break(figures: dict[str, Any], row: dict[str, Any]) -> None:
         x, before = _picture(net)
         names = [i for i in range(len(figures["classes"])) if i != before]
         first = names.index(figures["classes"].index("watch")) if before != 9 else 0
+        if st.session_state.get("templates.target") not in names:  # the new picture is taken for it already
+            st.session_state.pop("templates.target", None)
+        reader.keep("templates.target", names[first])
         target = st.selectbox(
             say("Add the template of"),
             names,
-            first,
-            lambda i: say(figures["classes"][i]),
+            format_func=lambda i: say(figures["classes"][i]),
             key="templates.target",
         )
         least = net.least(x, target)
@@ -112,7 +115,7 @@ def _to(least: float) -> None:
 def _picture(net: Linear) -> tuple[Tensor, int]:
     """Return the picture chosen, as the classifier sees it, and what it is taken for."""
     from app import service
-    from components import cast
+    from components import cast, reader
     from components.text import say
     from experiments import templates
 
@@ -122,7 +125,8 @@ def _picture(net: Linear) -> tuple[Tensor, int]:
     taken = list(titles.values())
     for index, name in enumerate(names):  # two options alike would be taken for each other
         titles[name] += f" ({index + 1})" if taken.count(titles[name]) > 1 else ""
-    words = say("Picture")
-    chosen = st.selectbox(words, names, 0, titles.__getitem__, key=f"templates.picture.{own}")
+    key = f"templates.picture.{own}"
+    reader.keep(key, own)
+    chosen = st.selectbox(say("Picture"), names, format_func=titles.__getitem__, key=key)
     x = templates.see(service.engine().picture(str(chosen)))
     return x, int(net.logits(x[None]).argmax())
