@@ -5,8 +5,10 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
+import pytest
 import torch
 from torch import Tensor, nn
 
@@ -88,3 +90,15 @@ def engine(gate: Gate, **options: Any) -> Iterator[Engine]:
         for name in ("small", "smaller"):
             del _REGISTRY[name]
         models.registry.cache_clear()
+
+
+@contextmanager
+def behind_pages(monkeypatch: pytest.MonkeyPatch) -> Iterator[Engine]:
+    """Run that engine behind the app's pages, which then begin with the model "small"."""
+    from components import share
+
+    with engine(Gate()) as made:
+        monkeypatch.setattr("app.service.engine", lambda: made)
+        monkeypatch.setattr("app.service.ready", lambda: True)
+        monkeypatch.setattr("components.share.DEFAULT", replace(share.DEFAULT, model="small"))
+        yield made

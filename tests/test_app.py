@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import json
 import re
-from dataclasses import replace
 
 import pytest
 import torch
@@ -15,7 +14,6 @@ from streamlit.testing.v1 import AppTest
 import attacks
 import models
 from attacks.core import Stop
-from components import share
 from engine.engine import Engine
 from engine.recipe import Recipe
 from tests import small
@@ -32,10 +30,7 @@ def page():
 
 @pytest.fixture
 def engine(monkeypatch):
-    with small.engine(small.Gate()) as made:
-        monkeypatch.setattr("app.service.engine", lambda: made)
-        monkeypatch.setattr("app.service.ready", lambda: True)
-        monkeypatch.setattr(share, "DEFAULT", replace(share.DEFAULT, model="small"))
+    with small.behind_pages(monkeypatch) as made:
         yield made
 
 

@@ -60,9 +60,7 @@ def page():
 
 @pytest.fixture
 def engine(monkeypatch):
-    with small.engine(small.Gate()) as made:
-        monkeypatch.setattr("app.service.engine", lambda: made)
-        monkeypatch.setattr("app.service.ready", lambda: True)
+    with small.behind_pages(monkeypatch) as made:
         yield made
 
 

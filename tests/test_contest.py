@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import replace
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -14,7 +13,7 @@ from streamlit.testing.v1 import AppTest
 
 import attacks
 from attacks.core import Stop
-from components import contest, families, share
+from components import contest, families
 from engine.recipe import Recipe
 from errors import BadSetting
 from tests import small
@@ -79,10 +78,7 @@ def page():
 
 @pytest.fixture
 def engine(monkeypatch):
-    with small.engine(small.Gate()) as made:
-        monkeypatch.setattr("app.service.engine", lambda: made)
-        monkeypatch.setattr("app.service.ready", lambda: True)
-        monkeypatch.setattr(share, "DEFAULT", replace(share.DEFAULT, model="small"))
+    with small.behind_pages(monkeypatch) as made:
         yield made
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -17,7 +16,7 @@ import experiments
 import models
 from app import service
 from attacks.core import Query, Stop, answer
-from components import contest, reader, share, transfer
+from components import contest, reader, transfer
 from engine.images import SAMPLES
 from engine.recipe import Recipe
 from errors import BadSetting, UnknownName
@@ -254,11 +253,8 @@ def compare_page():
 
 @pytest.fixture
 def engine(monkeypatch):
-    with small.engine(small.Gate()) as made:
-        monkeypatch.setattr("app.service.engine", lambda: made)
-        monkeypatch.setattr("app.service.ready", lambda: True)
+    with small.behind_pages(monkeypatch) as made:
         monkeypatch.setattr("components.contest.here", lambda card: ["small", "smaller"])
-        monkeypatch.setattr(share, "DEFAULT", replace(share.DEFAULT, model="small"))
         yield made
 
 
