@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,7 +10,7 @@ import streamlit as st
 
 from components import reader
 from components.loader import facts, loader, place
-from components.text import phrases
+from components.text import phrases, say
 
 _component = st.components.v2.component("foolscope_compare", html=place(480), js=loader("compare"))
 
@@ -34,4 +35,7 @@ def compare(
     words = phrases(language, part="live") | phrases(language, part="compare") or None
     shown: dict[str, Any] = {"mode": mode, "runs": list(runs), "hint": hint}
     shown |= {"language": language, "words": words}
+    if not runs:
+        where = say("The choices and Start are behind » at the top.")
+        st.html(f'<p class="on_a_phone">{html.escape(where)}</p>')
     _component(key=key, data=facts(base, **shown, original=original, goal=goal))
