@@ -22,11 +22,15 @@ class FMN(Attack):
     """Gradient steps within a ball that grows to the boundary, then shrinks inside the class aimed for and
     grows outside (algorithm 1), under any of four norms.
 
-    Two things differ from the paper, which reckons without the box. Where pixels saturate the boundary is
-    farther away than it takes for the first radius: each estimate falls short, and the picture creeps up
-    to the boundary without ever crossing it. Here the radius grows each time at least by a fifth of the
-    share by which it grows once the boundary was crossed. And a step is kept in the box first, in the
-    ball afterwards, so that the box does not eat up what the ball allows.
+    Four things differ from the paper. Where pixels saturate the boundary is farther away than it takes for
+    the first radius: each estimate falls short, and the picture creeps up to the boundary without ever
+    crossing it. Here the radius grows each time at least by a fifth of the share by which it grows once
+    the boundary was crossed. The linear approximation also says how far the boundary is when it lies behind:
+    the ball shrinks to there, by half at most, where that is more than the paper's share. A step is
+    brought to the nearest picture in box and ball at once, not in one after the other, which leaves some
+    of the ball unused or takes back what saturated pixels had reached. And in l1, once the boundary was
+    crossed, the first step's length is multiplied by how far the ball reaches by Euclid, where that is
+    above 1, and the last stays as it is: the published length is too short to saturate a pixel.
     """
 
     card: ClassVar[AttackCard] = AttackCard(
@@ -76,19 +80,19 @@ class FMN(Attack):
 
     def search(self, x: Tensor, criterion: Criterion, rng: torch.Generator) -> Search:
         """Yield ``x``, one picture a step, and last the smallest change that fools; see `Attack.search`."""
-        size, project = norms.SIZES[self.norm], PROJECT[self.norm]
+        size = norms.SIZES[self.norm]
         best, adv, epsilon = Smallest(x), x, x.new_zeros(len(x))
         answer = yield Query(x, criterion.margin if self.steps else None)
         for step in range(self.steps):
             progress, left = step / self.steps, self.steps - step - 1
             now, fooled = size(adv - x), criterion.met(answer.logits)
-            best.see(adv, now, fooled)
+            # Balls of one radius come twice: of two pictures that rounding alone tells apart the first stays.
+            best.see(adv, now, fooled & (now < best.size * (1 - 8 * torch.finfo(now.dtype).eps)))
             wanted = now + self.to_boundary(criterion, answer)
             epsilon = self.radius(epsilon, now, wanted, fooled, best, annealed(self.gamma, 0.001, progress))
             epsilon = torch.minimum(epsilon, size(torch.maximum(x, 1 - x)))
-            length = annealed(self.step_size, self.step_size / 100, progress)
-            adv = (adv + length * norms.L2.steepest(answer.gradient)).clamp(0, 1)
-            adv = (x + project(adv - x, epsilon)).clamp(0, 1)
+            length = wide(self.length(epsilon, best.found(), progress), x)
+            adv = nearest(self.norm, x, adv + length * norms.L2.steepest(answer.gradient), epsilon)
             adv = adv if left else best.otherwise(adv)
             answer = yield Query(adv, criterion.margin if left else None)
 
@@ -102,9 +106,11 @@ class FMN(Attack):
     ) -> Tensor:
         """Return the next radii ``(n,)``: to the boundary, and where it was crossed already, around it.
 
-        ``epsilon``: the last radii; ``now``: the perturbations' sizes; ``wanted``: those that would do.
+        ``epsilon``: the last radii; ``now``: the perturbations' sizes; ``wanted``: those that would do,
+        or where the boundary was crossed, as far beyond ``now`` as the boundary lies behind it.
         """
-        inside = torch.minimum(epsilon * (1 - gamma), best.size)
+        less = epsilon * (1 - gamma)
+        inside = torch.minimum(torch.minimum(less, best.size), torch.maximum(less / 2, 2 * now - wanted))
         last = torch.where(best.found(), epsilon, now)
         outside = last * (1 + torch.where(best.found(), gamma, gamma / 5))
         if self.norm == "l0":
@@ -112,40 +118,66 @@ class FMN(Attack):
         outside = torch.where(best.found(), outside, torch.maximum(outside, wanted))
         return torch.where(fooled, inside, outside)
 
+    def length(self, epsilon: Tensor, crossed: Tensor, progress: float) -> Tensor:
+        """Return how long a step is ``(n,)``, by Euclid: on a half cosine down to ``step_size / 100``.
+
+        ``crossed``: the rows in which the boundary was. A ball of radius ``epsilon`` in l1 reaches as far as
+        its root, as no value changes by more than 1.
+        """
+        longer = epsilon.sqrt().clamp(min=1) if self.norm == "l1" else torch.ones_like(epsilon)
+        share = annealed(1, 0, progress)
+        return self.step_size * (share * torch.where(crossed, longer, 1) + (1 - share) / 100)
+
     def updates(self) -> int:
         """Return the number of steps."""
         return self.steps
 
 
-def _to_l0_ball(delta: Tensor, epsilon: Tensor) -> Tensor:
-    flat = delta.flatten(1)
-    order = flat.abs().argsort(1, descending=True)
-    first = torch.arange(flat.shape[1], device=flat.device) < epsilon[:, None]
-    return (flat * torch.zeros_like(first).scatter(1, order, first)).view_as(delta)
+def nearest(norm: str, x: Tensor, adv: Tensor, epsilon: Tensor) -> Tensor:
+    """Return the picture in [0, 1] that is nearest to ``adv`` within ``epsilon`` ``(n,)`` of ``x``."""
+    delta, flat = (adv - x).flatten(1), x.flatten(1)
+    room = norms.exact(torch.where(delta > 0, 1 - flat, flat))
+    kept = PROJECT[norm](norms.exact(delta.abs()), room, norms.exact(epsilon)[:, None])
+    return (flat + delta.sign() * kept.to(x.dtype)).view_as(x).clamp(0, 1)
 
 
-def _to_l1_ball(delta: Tensor, epsilon: Tensor) -> Tensor:
-    # Duchi et al. 2008, figure 1: all values shrink by one amount, found from their sorted sums.
-    flat = delta.flatten(1)
-    ordered = flat.abs().sort(1, descending=True).values
-    places = torch.arange(1, flat.shape[1] + 1, device=flat.device)
-    shrink = (ordered.cumsum(1) - epsilon[:, None]) / places
-    last = (ordered > shrink).sum(1, keepdim=True).clamp(min=1) - 1
-    shrunk = flat.sign() * (flat.abs() - shrink.gather(1, last).clamp(min=0)).clamp(min=0)
-    return shrunk.view_as(delta)
+def _to_l0_ball(far: Tensor, room: Tensor, epsilon: Tensor) -> Tensor:
+    kept = torch.minimum(far, room)
+    order = (kept * (2 * far - kept)).argsort(1, descending=True)
+    first = torch.arange(far.shape[1], device=far.device) < epsilon
+    return kept * torch.zeros_like(first).scatter(1, order, first)
 
 
-def _to_l2_ball(delta: Tensor, epsilon: Tensor) -> Tensor:
-    length = norms.l2(delta)
-    return delta * wide(torch.where(length > epsilon, epsilon / length, 1), delta)
+def _to_l1_ball(far: Tensor, room: Tensor, epsilon: Tensor) -> Tensor:
+    # Duchi et al. 2008 with a box, as Croce and Hein 2021: all values shrink by one amount, and from their
+    # room only. The size is linear in that amount between where a value vanishes and where one saturates.
+    bends, order = torch.cat([far, (far - room).clamp(min=0)], 1).sort(1, descending=True)
+    sign = torch.where(order < far.shape[1], 1, -1)
+    count, total = sign.cumsum(1), (sign * bends).cumsum(1)
+    last = (total - bends * count < epsilon).sum(1, keepdim=True).clamp(min=1) - 1
+    shrink = (total.gather(1, last) - epsilon) / count.gather(1, last).clamp(min=1)
+    return torch.minimum((far - shrink.clamp(min=0)).clamp(min=0), room)
 
 
-def _to_linf_ball(delta: Tensor, epsilon: Tensor) -> Tensor:
-    return torch.minimum(torch.maximum(delta, -wide(epsilon, delta)), wide(epsilon, delta))
+def _to_l2_ball(far: Tensor, room: Tensor, epsilon: Tensor) -> Tensor:
+    # All values shrink by one factor, and from their room only: those saturate longest whose room is least.
+    ends = torch.minimum(far, room)
+    bends, order = torch.where(far > 0, ends / far, 1).sort(1)
+    full = ends.gather(1, order).square().cumsum(1)
+    rest = far.gather(1, order).square().flip(1).cumsum(1).flip(1)
+    full, rest = torch.nn.functional.pad(full, (1, 0)), torch.nn.functional.pad(rest, (0, 1))
+    last = (full[:, :-1] + bends.square() * rest[:, :-1] <= epsilon.square()).sum(1, keepdim=True)
+    left, free = epsilon.square() - full.gather(1, last), rest.gather(1, last)
+    factor = torch.where(free > 0, (left / free).clamp(0, 1).sqrt(), 1)
+    return torch.minimum(factor * far, ends)
+
+
+def _to_linf_ball(far: Tensor, room: Tensor, epsilon: Tensor) -> Tensor:
+    return torch.minimum(torch.minimum(far, room), epsilon)
 
 
 PROJECT = {"l0": _to_l0_ball, "l1": _to_l1_ball, "l2": _to_l2_ball, "linf": _to_linf_ball}
-"""For each norm the nearest perturbation ``(n, c, h, w)`` of size at most ``epsilon`` ``(n,)``."""
+"""For each norm what is kept of changes ``far`` ``(n, values)``, each at most ``room``, all ``epsilon``."""
 
 DUAL: dict[str, Callable[[Tensor], Tensor]] = {
     "l0": lambda grad: grad.flatten(1).abs().amax(1),

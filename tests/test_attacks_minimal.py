@@ -17,7 +17,8 @@ from attacks.core import Attack, Criterion, Query, Step, answer, walk
 from attacks.ddn import DDN
 from attacks.deepfool import DeepFool
 from attacks.ead import EAD, shrink
-from attacks.fmn import FMN, PROJECT
+from attacks.fmn import FMN, PROJECT, nearest
+from attacks.smallest import Smallest
 from errors import BadSetting
 from tests.attack_contract import one_thread as one_thread
 from tests.attack_contract import pictures
@@ -233,6 +234,22 @@ def test_ddn_is_foolbox(net: nn.Module, x: Tensor, targeted: bool, count: int) -
     torch.testing.assert_close(ours, theirs(other, net, x, criterion), atol=2e-6, rtol=0)
 
 
+def test_fmn_shrinks_to_where_the_boundary_lies_by_half_at_most() -> None:
+    """And by the paper's share at least: a ball of radius 10 with the boundary 0.1, 3 and 8 behind."""
+    size, behind, best = torch.full((3,), 10.0), torch.tensor([0.1, 3.0, 8.0]), Smallest(torch.zeros(3, 1))
+    best.size = size
+    radius = FMN().radius(size, size, size + behind, torch.ones(3, dtype=torch.bool), best, 0.05)
+    torch.testing.assert_close(radius, torch.tensor([9.5, 7.0, 4.75]))
+
+
+def test_fmn_steps_as_far_as_the_ball_reaches_in_l1_alone() -> None:
+    """At first, and once the boundary was crossed; the last step is a hundredth in any case."""
+    radii, crossed = torch.tensor([9.0, 9.0, 0.25]), torch.tensor([True, False, True])
+    assert FMN(norm="l1").length(radii, crossed, 0).tolist() == [3, 1, 1]
+    torch.testing.assert_close(FMN(norm="l1").length(radii, crossed, 1), torch.full((3,), 0.01))
+    assert FMN(norm="l2").length(radii, crossed, 0).tolist() == [1, 1, 1]
+
+
 @pytest.mark.parametrize("targeted", [False, True])
 @pytest.mark.parametrize("norm", ["l1", "linf"])
 def test_fmn_is_as_near_as_foolbox(net: nn.Module, x: Tensor, norm: str, targeted: bool) -> None:
@@ -385,24 +402,25 @@ def test_wrong_settings_are_refused(kind: type[Attack], wrong: dict[str, object]
 
 @pytest.mark.parametrize("norm", list(PROJECT))
 def test_projections(norm: str) -> None:
-    """Into the ball, what is in it stays, and in l1 and l2 nothing in the ball is nearer: the rest of the
-    way is orthogonal to it or leads outwards.
+    """Into box and ball, what is in both stays, and in l1, l2 and linf nothing in both is nearer: the rest
+    of the way is orthogonal to it or leads outwards.
     """
     rng = torch.Generator().manual_seed(0)
-    delta = torch.randn(3, 1, 5, 5, generator=rng, dtype=torch.float64)
-    size, epsilon = norms.SIZES[norm](delta), torch.tensor([0.3, 2.0, 1e3], dtype=torch.float64)
-    epsilon = torch.tensor([1.0, 7.0, 1e3], dtype=torch.float64) if norm == "l0" else epsilon
-    near = PROJECT[norm](delta, epsilon)
-    torch.testing.assert_close(norms.SIZES[norm](near), torch.minimum(size, epsilon))
-    assert torch.equal(near[2], delta[2])
-    if norm in ("l1", "l2"):
-        other = PROJECT[norm](torch.randn(3, 1, 5, 5, generator=rng, dtype=torch.float64), epsilon)
-        assert (((delta - near) * (other - near)).flatten(1).sum(1) <= 1e-9).all()
+    x = torch.rand(3, 1, 5, 5, generator=rng, dtype=torch.float64)
+    far, other = (x + torch.randn(3, 1, 5, 5, generator=rng, dtype=torch.float64) for _ in range(2))
+    size, epsilon = norms.SIZES[norm](far.clamp(0, 1) - x), torch.tensor([0.3, 2.0, 1e3]).double()
+    epsilon = torch.tensor([1.0, 7.0, 1e3]).double() if norm == "l0" else epsilon
+    near, other = nearest(norm, x, far, epsilon), nearest(norm, x, other, epsilon)
+    torch.testing.assert_close(norms.SIZES[norm](near - x), torch.minimum(size, epsilon))
+    torch.testing.assert_close(near[2], far[2].clamp(0, 1))
+    torch.testing.assert_close(nearest(norm, x, near, epsilon), near)
+    if norm != "l0":
+        assert (((far - near) * (other - near)).flatten(1).sum(1) <= 1e-9).all()
 
 
 def test_of_equal_changes_l0_keeps_so_many() -> None:
-    kept = PROJECT["l0"](torch.ones(2, 1, 3, 3), torch.tensor([2.0, 4.0]))
-    assert norms.l0(kept).tolist() == [2, 4]
+    x = torch.zeros(2, 1, 3, 3)
+    assert norms.l0(nearest("l0", x, x + 1, torch.tensor([2.0, 4.0]))).tolist() == [2, 4]
 
 
 def test_the_tanh_space_begins_at_the_picture_and_moves_at_its_edge() -> None:
