@@ -26,7 +26,8 @@ class FMN(Attack):
     the first radius: each estimate falls short, and the picture creeps up to the boundary without ever
     crossing it. Here the radius grows each time at least by a fifth of the share by which it grows once
     the boundary was crossed. The linear approximation also says how far the boundary is when it lies behind:
-    the ball shrinks to there, by half at most, where that is more than the paper's share. A step is
+    the ball shrinks to there, by half at most, where that is more than the paper's share; but in linf,
+    where nothing is gained by it, by that share only. A step is
     brought to the nearest picture in box and ball at once, not in one after the other, which leaves some
     of the ball unused or takes back what saturated pixels had reached. And in l1, once the boundary was
     crossed, the first step's length is multiplied by how far the ball reaches by Euclid, where that is
@@ -110,7 +111,8 @@ class FMN(Attack):
         or where the boundary was crossed, as far beyond ``now`` as the boundary lies behind it.
         """
         less = epsilon * (1 - gamma)
-        inside = torch.minimum(torch.minimum(less, best.size), torch.maximum(less / 2, 2 * now - wanted))
+        behind = less if self.norm == "linf" else torch.maximum(less / 2, 2 * now - wanted)
+        inside = torch.minimum(torch.minimum(less, best.size), behind)
         last = torch.where(best.found(), epsilon, now)
         outside = last * (1 + torch.where(best.found(), gamma, gamma / 5))
         if self.norm == "l0":
