@@ -7,7 +7,7 @@ import os
 import platform
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -28,6 +28,8 @@ class Figure:
     met: bool
     samples: Sequence[float] = ()
     detail: dict[str, Any] = field(default_factory=dict)
+    about: dict[str, Any] = field(default_factory=dict)
+    """The machine that it was measured on, as `machine` says; known once it is kept."""
 
     @property
     def cells(self) -> tuple[str, ...]:
@@ -83,12 +85,26 @@ def machine() -> dict[str, Any]:
 
 
 def keep(figures: Sequence[Figure], about: dict[str, Any]) -> None:
-    """Write ``results.json``, and the table into this folder's README."""
-    kept = {"about": about, "figures": [asdict(each) for each in figures]}
-    (HERE / "results.json").write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
+    """Write ``results.json``, and the table into this folder's README; figures that were not measured this
+    time stay as they were."""
+    path = HERE / "results.json"
+    found = {each.name: replace(each, about=about) for each in figures}
+    before = {each["name"]: Figure(**each) for each in json.loads(path.read_text(encoding="utf-8"))}
+    every = [found.get(name, figure) for name, figure in (before | found).items()]
+    path.write_text(json.dumps([asdict(each) for each in every], indent=1) + "\n", encoding="utf-8")
+    _tell(every)
+
+
+def _tell(figures: Sequence[Figure]) -> None:
+    """Write the table and the machines into this folder's README."""
+    runs: dict[str, list[str]] = {}
+    for each in figures:
+        runs.setdefault(", ".join(f"{name} {value}" for name, value in each.about.items()), []).append(
+            each.name
+        )
+    said = "\n\n".join(f"{', '.join(names)}: {about}" for about, names in runs.items())
     readme = HERE / "README.md"
     before, rest = readme.read_text(encoding="utf-8").split(BEGIN)
-    said = ", ".join(f"{name} {value}" for name, value in about.items())
     readme.write_text(
         f"{before}{BEGIN}\n{table(figures)}\n\n{said}\n{END}{rest.split(END)[1]}", encoding="utf-8"
     )

@@ -7,8 +7,11 @@ from bench.parity import _smallest as smallest
 
 FOOLBOX = {"linf": "LInfFMNAttack", "l2": "L2FMNAttack", "l1": "L1FMNAttack", "l0": "L0FMNAttack"}
 ORDER = {"linf": float("inf"), "l2": 2, "l1": 1, "l0": 0}
-BALL = "our ball shrinks to the linear estimate, and a step ends at the nearest picture in box and ball"
-LONGER = f"{BALL}; once across, our steps are longer"
+BOX = (
+    "our radius grows where the estimate falls short, and a step ends at the nearest picture in box and ball"
+)
+BALL = f"{BOX}; our ball shrinks to the linear estimate"
+WHY = {"linf": BOX, "l2": BALL, "l1": f"{BALL}; once across, our steps are longer", "l0": BALL}
 BROKEN = "its l2 projection does not project"
 
 
@@ -19,9 +22,8 @@ def rows() -> list[dict[str, object]]:
         for norm in ORDER:
             what, ours = f"{norm}, 100 steps, gamma 0.05", FMN(norm=norm)
             finder = smallest.foolbox(FOOLBOX[norm], steps=100)
-            why = LONGER if norm == "l1" else BALL
-            broken = BROKEN if norm == "l2" else why
-            found += smallest.compare("foolbox", what, ours, finder, targeted, norm, broken)
+            why = BROKEN if norm == "l2" else WHY[norm]
+            found += smallest.compare("foolbox", what, ours, finder, targeted, norm, why)
             finder = smallest.adv_lib("fmn", norm=ORDER[norm], steps=100)
-            found += smallest.compare("adv_lib", what, ours, finder, targeted, norm, why)
+            found += smallest.compare("adv_lib", what, ours, finder, targeted, norm, WHY[norm])
     return found
