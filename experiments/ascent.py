@@ -68,22 +68,6 @@ def climb(
             return
 
 
-def ascend(
-    network: nn.Module,
-    temperature: float,
-    x: Tensor,
-    target: Tensor,
-    steps: int,
-    score: float = 0.95,
-    step_size: float = 1 / 255,
-    points: int = 30,
-) -> Trail:
-    """Return where `climb` ends and, of each picture, the way there, in at most ``points`` points."""
-    way = Way(x, climb(network, temperature, x, target, steps, score, step_size))
-    way.go_on(steps)
-    return way.trail(points)
-
-
 class Way:
     """A `climb` that goes on when it is told to, and what came of it so far."""
 
@@ -105,8 +89,14 @@ class Way:
         self.over = self.now.over or self.now.number - before < count
 
     def trail(self, points: int = 60) -> Trail:
-        """Return the way so far, as `ascend` returns it whole."""
+        """Return the way so far, its curves in at most ``points`` points or so."""
         return _trail(self.now, self._pairs, points)
+
+    def whole(self, points: int = 30) -> Trail:
+        """Go to the end, and return the way there."""
+        while not self.over:
+            self.go_on(100)
+        return self.trail(points)
 
 
 class Cooled(nn.Module):

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 import models
 from attacks.core import setting
 from experiments import intervals, sheets
-from experiments.ascent import Trail, Way, ascend, climb
+from experiments.ascent import Trail, Way, climb
 from experiments.core import JSON, Experiment, ExperimentCard, Published
 from experiments.data import digits, source
 from experiments.reliability import median_temperature, top_scores
@@ -158,7 +158,8 @@ class LeNetDecay(Experiment):
         rows = self._drawn()[start : start + DRAWS_AT_ONCE]
         x, target = digits(self.data).test_x[rows.flatten()], (torch.arange(10) + 1).repeat(len(rows)) % 10
         temperature = store.get(f"{net} answers")["temperature"]
-        trail = ascend(self._network(net, store), temperature, x, target, self.steps, SCORE, STEP)
+        way = climb(self._network(net, store), temperature, x, target, self.steps, SCORE, STEP)
+        trail = Way(x, way).whole()
         lengths = (trail.x - x).flatten(1).norm(dim=1).view(-1, 10)
         shown = describe(trail, x, rows.flatten()) if start == 0 else []
         return {

@@ -17,7 +17,7 @@ import models
 from attacks.core import Criterion, Query, answer
 from attacks.towards import objective
 from experiments import calibration, data, lenet, maxout, reliability, sheets
-from experiments.ascent import Cooled, Way, ascend, climb
+from experiments.ascent import Cooled, Way, climb
 from experiments.core import run
 from experiments.store import Store
 from models.level_lenet import LevelLeNet
@@ -172,7 +172,7 @@ def test_the_ascent_ends_sure_within_the_box_by_steps_of_one_length(name):
     network, target = models.load(name), torch.tensor([(label + 1) % 10])
     with torch.no_grad():
         temperature = float(network(x).amax() - network(x).median()) / 6
-    trail = ascend(network, temperature, x, target, steps=1000, step_size=4 / 255)
+    trail = Way(x, climb(network, temperature, x, target, steps=1000, step_size=4 / 255)).whole()
     assert trail.scores[0] >= 0.95 and trail.x.min() >= 0 and trail.x.max() <= 1
     levels, steps = 255 * x, 0
     while steps < trail.steps[0]:
@@ -189,7 +189,9 @@ def test_the_ascent_ends_sure_within_the_box_by_steps_of_one_length(name):
 def test_each_step_has_the_length_of_one_grey_level():
     x, label = _seven()
     x = x * 0.5 + 0.25  # far from the box's walls, which would shorten a step
-    trail = ascend(models.load("lenet_high"), 0.5, x, torch.tensor([(label + 1) % 10]), steps=1)
+    trail = Way(
+        x, climb(models.load("lenet_high"), 0.5, x, torch.tensor([(label + 1) % 10]), steps=1)
+    ).whole()
     assert trail.steps == [1]
     assert float((trail.x - x).norm() * 255) == pytest.approx(1, abs=1e-3)
 
@@ -212,7 +214,7 @@ def test_the_gradient_of_the_probability_points_where_the_attack_goes():
 def test_a_climb_told_to_go_on_ends_where_the_ascent_does_and_shows_each_stretch():
     x, label = _seven()
     network, target = models.load("lenet_low"), torch.tensor([(label + 1) % 10])
-    whole = ascend(network, 3.0, x, target, steps=1000, step_size=4 / 255)
+    whole = Way(x, climb(network, 3.0, x, target, steps=1000, step_size=4 / 255)).whole()
     way = Way(x, climb(network, 3.0, x, target, 1000, step_size=4 / 255))
     seen = []
     while not way.over:
