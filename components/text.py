@@ -75,7 +75,4 @@ def told(error: FoolscopeError) -> str:
 
 def named(label: str) -> str:
     """Return a network's label in the reader's language where it has a name there, else as it is."""
-    known = phrases(reader.language())
-    if label not in known:
-        return label
-    return known[label]
+    return phrases(reader.language()).get(label, label)

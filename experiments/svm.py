@@ -9,8 +9,9 @@ margin sit out until the duality gap says that they matter.
 from __future__ import annotations
 
 import math
+import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager
+from contextlib import contextmanager
 from functools import cache
 from typing import NamedTuple
 
@@ -36,11 +37,19 @@ class Solution(NamedTuple):
     gap: float
 
 
-def unshared() -> AbstractContextManager[object]:
-    """Hold NumPy's and SciPy's algebra to one thread: in thousands of small products threads would wait for
-    each other at each of them, on a busy machine for ten times the work."""
-    limit: AbstractContextManager[object] = _libraries().limit(limits=1, user_api="blas")
-    return limit
+_solving = threading.Lock()
+
+
+@contextmanager
+def unshared() -> Iterator[None]:
+    """Solve alone, with NumPy's and SciPy's algebra held to one thread: in thousands of small products
+    threads would wait for each other at each of them, on a busy machine for ten times the work.
+
+    Two visitors may share a machine and what it keeps, and the limit is the whole process's: so solves take
+    turns, lambda by lambda.
+    """
+    with _solving, _libraries().limit(limits=1, user_api="blas"):
+        yield
 
 
 @cache

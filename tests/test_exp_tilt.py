@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -233,3 +235,34 @@ def test_the_toys_claims_can_fail(tmp_path):
     for each in figures["trained"].values():
         each["without"], each["with"], each["noisy_margin"] = 0.0, 0.5, [-1.0] * len(each["noisy_margin"])
     assert sum(made.claims(figures).values()) == 3
+
+
+class Watched(Gram):
+    """Notes how many ask at once."""
+
+    inside = most = 0
+
+    def among(self, which):
+        self.inside += 1
+        self.most = max(self.most, self.inside)
+        time.sleep(0.002)
+        found = super().among(which)
+        self.inside -= 1
+        return found
+
+
+def test_two_visitors_may_follow_one_machine_at_once():
+    """What a machine keeps between steps is shared: solves take turns, and each path is what it is alone."""
+    rng = np.random.default_rng(5)
+    y = np.where(np.arange(200) % 2, 1.0, -1.0)
+    x = rng.normal(size=(200, 30)) + 0.4 * y[:, None]
+    lambdas = [10.0**k for k in range(1, -4, -1)]
+    alone = [each.weights for each in Machine(x, y).path(lambdas)]
+    shared = Machine(x, y)
+    shared.gram = Watched(shared.rows, room=80)  # so small that the two drive each other out
+    with ThreadPoolExecutor(2) as pool:
+        found = [pool.submit(lambda: [each.weights for each in shared.path(lambdas)]) for _ in range(2)]
+    for each in found:
+        for ours, theirs in zip(each.result(), alone, strict=True):
+            np.testing.assert_allclose(ours, theirs, atol=1e-4 * np.abs(theirs).max())
+    assert shared.gram.most == 1
