@@ -75,4 +75,5 @@ def told(error: FoolscopeError) -> str:
 
 def named(label: str) -> str:
     """Return a network's label in the reader's language where it has a name there, else as it is."""
-    return phrases(reader.language()).get(label, label)
+    known = phrases(reader.language())
+    return known[label] if label in known else label

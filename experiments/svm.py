@@ -37,7 +37,7 @@ class Solution(NamedTuple):
     gap: float
 
 
-_solving = threading.Lock()
+_solving = threading.RLock()
 
 
 @contextmanager
@@ -46,7 +46,7 @@ def unshared() -> Iterator[None]:
     threads would wait for each other at each of them, on a busy machine for ten times the work.
 
     Two visitors may share a machine and what it keeps, and the limit is the whole process's: so solves take
-    turns, lambda by lambda.
+    turns, lambda by lambda; within its turn a thread may begin another.
     """
     with _solving, _libraries().limit(limits=1, user_api="blas"):
         yield
