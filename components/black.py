@@ -11,46 +11,72 @@ from components import plots, trial, verdicts
 from components.plots import Series
 from components.text import say
 from components.verdicts import Cell, cell
-from experiments.black import ARTICLE
+from experiments import vulture
 from models import weights
 
 
-def nine(figures: dict[str, Any]) -> None:
-    """Draw nine small steps beside one of the same length, and the article's numbers; ``figures`` are those
-    of `experiments.black`."""
-    target, printed = figures["target"], figures["article"]
-    ends = {name: way["curves"][target][-1] for name, way in figures["ways"].items()}
-    one, nine = ends["one step"], ends["nine steps"]
+def exactly(model: str) -> dict[str, Any] | None:
+    """Return the figures of `experiments.arithmetic`, computed here; None where ``model`` is not the
+    article's network."""
+    if model != vulture.NETWORK:
+        return None
+    figures: dict[str, Any] = trial.computed("arithmetic", model=model)["figures"]
+    return figures
+
+
+def digits(figures: dict[str, Any], *names: str) -> list[list[str | Cell]]:
+    """Return a row for each class whose probability the article prints after any of ``names``: this run's
+    (`experiments.arithmetic`) beside it."""
+    found, printed = figures["found"], figures["printed"]
+    labels = dict.fromkeys(label for name in names for label in printed[name])
+    return [
+        [label, *(_digits(found[name][label], printed[name].get(label)) for name in names)]
+        for label in labels
+    ]
+
+
+def _digits(probability: float, said: float | None) -> Cell:
+    published = None if said is None else said / 100
+    return Cell(probability, published=published, digits=4, scale=100, unit=" %")
+
+
+def nine(figures: dict[str, Any], exact: dict[str, Any] | None) -> None:
+    """Draw nine small steps beside one of the same length, as `experiments.black` found it; ``exact``: in the
+    article's arithmetic too, with its numbers."""
+    target, ways = figures["target"], figures["ways"]
+    ends = {name: way["curves"][target][-1] for name, way in ways.items()}
+    one, nine = ends["one step"], exact["curve"][-1] if exact else ends["nine steps"]
     words = "Nine small steps end at {nine}, one large step at {one}."
     alt = say(words, nine=f"{nine:.0%}", one=f"{one:.0%}")
-    left, right = st.columns([3, 2], gap="large") if printed else (st.container(), None)
+    left, right = st.columns([3, 2], gap="large") if exact else (st.container(), None)
     with left:
         axes = say("Step"), say("Probability")
-        plots.lines(_curves(figures), *axes, alt=alt, key="many_steps.nine", percent=True, height=260)
-    if right:
-        pairs = {say("One step of .9"): (one, "one step"), say("Nine steps of .1"): (nine, "nine steps")}
-        rows: list[list[str | Cell]] = [
-            [words, Cell(value, published=printed[name] / 100, scale=100, unit=" %")]
-            for words, (value, name) in pairs.items()
-        ]
+        plots.lines(_curves(figures, exact), *axes, alt=alt, key="many_steps.nine", percent=True, height=260)
+    if right and exact:
         with right:
-            verdicts.beside(["", target], rows)
+            verdicts.beside([say("After nine steps"), say("As Caffe sums")], digits(exact, "nine steps"))
 
 
-def _curves(figures: dict[str, Any]) -> list[Series]:
+def _curves(figures: dict[str, Any], exact: dict[str, Any] | None) -> list[Series]:
     target, x = figures["target"], [float(step) for step in range(10)]
     ways = {name: way["curves"][target] for name, way in figures["ways"].items()}
-    return [
-        Series(say("{label}: nine steps", label=target), x, ways["nine steps"], colour=1),
+    double = {"dash": "dash", "colour": 3} if exact else {"colour": 1}
+    curves = [
+        Series(say("{label}: nine steps", label=target), x, ways["nine steps"], **double),
         Series(say("{label}: one step", label=target), [0.0, 9.0], ways["one step"], dash="dot", colour=0),
         Series(say("{label}: nine, cut at black", label=target), x, ways["nine steps, cut"], colour=2),
     ]
+    if exact:
+        curves.insert(
+            0, Series(say("{label}: nine, as Caffe sums", label=target), x, exact["curve"], colour=1)
+        )
+    return curves
 
 
 def chance(experiment: str) -> None:
     """Show what the article's steps end at when black is shaken by less than rounding does, as
     ``experiment`` found it."""
-    if weights.locate(models.card(ARTICLE)):
+    if weights.locate(models.card(vulture.NETWORK)):
         seed = int(st.session_state.get("rounding.seed", 0)) + 1
         result = trial.result(experiment, say("Shake it eight times here"), n=8, seed=seed)
         st.session_state["rounding.seed"] = result["seed"]
@@ -61,7 +87,7 @@ def chance(experiment: str) -> None:
         [say(words), *_spread(figures["ends"][way], figures["means"][way])] for way, words in names.items()
     ]
     verdicts.beside([figures["target"], say("Mean"), say("Lowest"), say("Highest")], rows)
-    verdicts.claims(result["claims"])
+    verdicts.claims(trial.shipped("arithmetic")["claims"] | result["claims"])
 
 
 def _spread(ends: list[float], mean: dict[str, Any]) -> list[Any]:

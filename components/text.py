@@ -75,5 +75,4 @@ def told(error: FoolscopeError) -> str:
 
 def named(label: str) -> str:
     """Return a network's label in the reader's language where it has a name there, else as it is."""
-    known = phrases(reader.language())
-    return known[label] if label in known else label
+    return phrases(reader.language()).get(label, label)

@@ -11,7 +11,7 @@ import torch
 import models
 from attacks.core import setting
 from experiments import intervals, vulture
-from experiments.black import AFTER, ARTICLE, FIRST_EDITION, WAYS, intended
+from experiments.black import WAYS, intended
 from experiments.core import JSON, ExperimentCard
 from experiments.families import OfNetwork
 from experiments.signs import asking, step
@@ -37,7 +37,7 @@ class Rounding(OfNetwork):
         digits=False,
     )
 
-    model: str = setting(ARTICLE, "Network", "Which network looks.", main=True)
+    model: str = setting(vulture.NETWORK, "Network", "Which network looks.", main=True)
     n: int = setting(24, "Pictures", "How many black pictures are shaken.", low=2, high=1000)
     noise: float = setting(
         1e-6, "Noise", "Its standard deviation in grey levels of 255.", low=1e-9, high=1, main=True
@@ -68,7 +68,7 @@ class Rounding(OfNetwork):
             "target": next(iter(done.values()))["target"],
             "ends": {way: [round(value, 5) for value in values] for way, values in ends.items()},
             "means": {way: intervals.mean(values) for way, values in ends.items()},
-            "editions": [FIRST_EDITION, AFTER["nine steps"]] if self.model == ARTICLE else None,
+            "editions": vulture.EDITIONS if self.model == vulture.NETWORK else None,
         }
 
     def claims(self, figures: Mapping[str, JSON]) -> dict[str, bool]:

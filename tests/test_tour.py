@@ -57,18 +57,18 @@ def test_steps_go_as_far_as_they_say_and_are_cut_when_asked(small: Classifier) -
     assert float(free.x.min()) < 0 <= float(step(asking(small), black, 2, [0.1], cut=True).x.min())
 
 
-def test_the_articles_numbers_come_out(shared: Callable[[str], Path], tmp_path: Path) -> None:
+def test_in_double_precision_the_article_is_near(shared: Callable[[str], Path], tmp_path: Path) -> None:
     shared("weights/bvlc_googlenet.safetensors")
     result = run(Black(model="bvlc_googlenet_article"), Store(tmp_path))
-    assert len(result["claims"]) == 6 and all(result["claims"].values())
+    assert len(result["claims"]) == 3 and all(result["claims"].values())
     curve = result["figures"]["ways"]["one step"]["curves"]["paper towel"]
-    assert curve[0] == pytest.approx(0.0467, abs=5e-5) and curve[1] == pytest.approx(0.154, abs=0.01)
+    assert curve == pytest.approx([0.0467, 0.1538], abs=1e-4)
 
 
 def test_with_the_offline_network_black_tells_the_same_story(tmp_path: Path) -> None:
     result = run(Black(), Store(tmp_path))
     figures, card = result["figures"], models.card("photos")
-    assert figures["article"] is None and len(result["claims"]) == 3
+    assert len(result["claims"]) == 3
     model, black = models.load("photos"), torch.zeros(1, 3, 128, 128)
     target = card.label_index(figures["target"])
     assert target == int(model(black).softmax(1)[0].topk(4).indices[3])

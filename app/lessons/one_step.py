@@ -46,11 +46,11 @@ def render() -> None:
 
 def _black(playing: Cast, figures: dict[str, Any], below: str) -> None:
     """Show black before and after, the article's numbers beside ours, and the change enlarged."""
-    from components import verdicts, views
+    from components import black, verdicts, views
     from components.odds import percent
     from components.text import say
 
-    target, article = figures["target"], figures["article"]
+    target, exact = figures["target"], black.exactly(playing.model)
     curves, cut = figures["ways"]["one step"]["curves"], figures["ways"]["one step, cut"]["curves"]
     left, right = st.columns([2, 5], gap="large")
     with left:
@@ -61,19 +61,19 @@ def _black(playing: Cast, figures: dict[str, Any], below: str) -> None:
         )
         st.markdown(below.format(label=target, share=percent(cut[target][-1])))
     with right:
-        rows: list[list[Any]] = []
-        for label, values in sorted(curves.items(), key=lambda item: -item[1][-1])[:5]:
-            said = article["black"].get(label) if article else None
-            after = article["one step"] if article and label == target else None
-            rows.append([label, _cell(values[0], said), _cell(values[-1], after)])
+        if exact:
+            head = [say("As Caffe sums"), say("Black"), say("After one step, rounded to 1")]
+            verdicts.beside(head, black.digits(exact, "black", "one step"))
+            return
+        first = sorted(curves.items(), key=lambda item: -item[1][-1])[:5]
+        rows = [[label, _cell(values[0]), _cell(values[-1])] for label, values in first]
         verdicts.beside([say("Class"), say("Black"), say("After one step")], rows)
 
 
-def _cell(probability: float, printed: float | None) -> Any:
+def _cell(probability: float) -> Any:
     from components.verdicts import Cell
 
-    published = None if printed is None else printed / 100
-    return Cell(probability, published=published, scale=100, unit=" %")
+    return Cell(probability, scale=100, unit=" %")
 
 
 def _step(playing: Cast, target: str) -> Steps:
