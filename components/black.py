@@ -15,12 +15,12 @@ from experiments import vulture
 from models import weights
 
 
-def exactly(model: str) -> dict[str, Any] | None:
-    """Return the figures of `experiments.arithmetic`, computed here; None where ``model`` is not the
-    article's network."""
+def exactly(model: str, *, nine: bool) -> dict[str, Any] | None:
+    """Return the figures of `experiments.arithmetic`, computed here, with its ``nine`` steps or without; None
+    where ``model`` is not the article's network."""
     if model != vulture.NETWORK:
         return None
-    figures: dict[str, Any] = trial.computed("arithmetic", model=model)["figures"]
+    figures: dict[str, Any] = trial.computed("arithmetic", quiet=True, model=model, nine=nine)["figures"]
     return figures
 
 
@@ -37,7 +37,7 @@ def digits(figures: dict[str, Any], *names: str) -> list[list[str | Cell]]:
 
 def _digits(probability: float, said: float | None) -> Cell:
     published = None if said is None else said / 100
-    return Cell(probability, published=published, digits=4, scale=100, unit=" %")
+    return Cell(probability, published=published, scale=100, unit=" %", places=2)
 
 
 def nine(figures: dict[str, Any], exact: dict[str, Any] | None) -> None:
@@ -67,9 +67,7 @@ def _curves(figures: dict[str, Any], exact: dict[str, Any] | None) -> list[Serie
         Series(say("{label}: nine, cut at black", label=target), x, ways["nine steps, cut"], colour=2),
     ]
     if exact:
-        curves.insert(
-            0, Series(say("{label}: nine, as Caffe sums", label=target), x, exact["curve"], colour=1)
-        )
+        curves.insert(0, Series(say("{label}: as Caffe sums", label=target), x, exact["curve"], colour=1))
     return curves
 
 

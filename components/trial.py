@@ -46,9 +46,11 @@ def shipped(name: str) -> dict[str, Any]:
     return found
 
 
-def computed(name: str, **settings: Any) -> dict[str, Any]:
+def computed(name: str, *, quiet: bool = False, **settings: Any) -> dict[str, Any]:
     """Return the result of the experiment with ``settings``, with its progress while it is computed; this
     visitor's last one is kept. When it cannot be computed the page says why and ends.
+
+    ``quiet``: where it comes from is not said, because another result beside it says so.
     """
     key = f"trial.{name}.{sorted(settings.items())}"
     if key not in st.session_state:
@@ -60,7 +62,8 @@ def computed(name: str, **settings: Any) -> dict[str, Any]:
             st.stop()
         place.empty()
     found: dict[str, Any] = st.session_state[key]
-    st.caption(_origin(found, live=True))
+    if not quiet:
+        st.caption(_origin(found, live=True))
     return found
 
 

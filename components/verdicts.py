@@ -15,7 +15,8 @@ from components.text import say
 
 class Cell(NamedTuple):
     """One number of this run: with its 95 % interval, what the paper says, whether that was only recalled,
-    and where a press on it leads. ``scale``: by which all of them are shown multiplied."""
+    and where a press on it leads. ``scale``: by which all of them are shown multiplied; ``places``: digits
+    after the point to show, in all of which the paper's number must agree."""
 
     value: float
     low: float | None = None
@@ -26,13 +27,16 @@ class Cell(NamedTuple):
     digits: int = 3
     scale: float = 1.0
     unit: str = ""
+    places: int | None = None
 
     @property
     def agrees(self) -> bool | None:
-        """Return whether the paper's number is in the interval or within 20 % of this run's; None without
-        one."""
+        """Return whether the paper's number is in the interval or within 20 % of this run's, or, to so many
+        ``places``, equal to it; None without one."""
         if self.published is None:
             return None
+        if self.places is not None:
+            return _number(self, self.value) == _number(self, self.published)
         inside = self.low is not None and self.high is not None and self.low <= self.published <= self.high
         return inside or abs(self.value - self.published) <= 0.2 * abs(self.published)
 
@@ -68,7 +72,10 @@ def beside(head: Sequence[str], rows: Sequence[Sequence[str | Cell]]) -> None:
     kind = ' class="many"' if many else ""
     table = f"<table{kind}><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table>"
     st.html(f'<div class="beside">{table}</div>')
-    if any(isinstance(each, Cell) and each.published is not None for row in rows for each in row):
+    printed = [each for row in rows for each in row if isinstance(each, Cell) and each.published is not None]
+    if printed and printed[0].places is not None:
+        st.caption(say("Small: what the paper prints."))
+    elif printed:
         st.caption(
             say(
                 "Large: this run, with its 95 % interval. Small: = the paper's number lies in the interval "
@@ -92,7 +99,7 @@ def _td(each: str | Cell, many: bool) -> str:
     if each.recalled:
         published = say("recalled {number}", number=published)
     sign, kind = ("=", "agrees") if each.agrees else ("≠", "differs")
-    said = f"<br><small>{sign} {published}</small>"
+    said = f"{'<br>' if each.places is None else ' '}<small>{sign} {published}</small>"
     return f'<td class="{kind}">{number}{said}</td>'
 
 
@@ -103,6 +110,8 @@ def _interval(each: Cell, low: float, high: float, many: bool) -> str:
 
 def _number(each: Cell, value: float) -> str:
     scaled = value * each.scale
+    if each.places is not None:
+        return f"{scaled:.{each.places}f}{each.unit}"
     short = f"{scaled:.{each.digits}g}"
     return f"{scaled:,.0f}{each.unit}" if "e+" in short else f"{short}{each.unit}"
 

@@ -43,10 +43,11 @@ class Arithmetic(OfNetwork):
 
     model: str = setting(vulture.NETWORK, "Network", "Caffe's GoogLeNet, as the article feeds it.", main=True)
     n: int = setting(1, "Pictures", "The black one.", low=1, high=1)
+    nine: bool = setting(True, "Nine steps", "Take the nine small steps too, which takes a while.")
 
     def pieces(self) -> list[str]:
         """Return the one step, then the nine, a few at once."""
-        return ["one step", *(_part(first) for first in range(1, STEPS, AT_ONCE))]
+        return ["one step", *self._parts()]
 
     def piece(self, name: str, store: Store) -> JSON:
         """Return what the network says at each step; the nine go on from where the last few ended."""
@@ -61,32 +62,33 @@ class Arithmetic(OfNetwork):
 
     def figures(self, done: Mapping[str, JSON]) -> dict[str, JSON]:
         """Return the target, its probability at each step, the top five before and after, what is printed."""
-        parts = [done[_part(first)]["curves"] for first in range(1, STEPS, AT_ONCE)]
-        one = done["one step"]["curves"]
+        parts, one = [done[name]["curves"] for name in self._parts()], done["one step"]["curves"]
+        ends = {"black": (one, 0), "one step": (one, -1)} | ({"nine steps": (parts[-1], -1)} if parts else {})
         return {
             "target": TARGET,
-            "curve": [parts[0][TARGET][0], *(p for part in parts for p in part[TARGET][1:])],
+            "curve": [one[TARGET][0], *(p for part in parts for p in part[TARGET][1:])],
             "found": {
-                "black": {label: values[0] for label, values in one.items()},
-                "one step": {label: values[-1] for label, values in one.items()},
-                "nine steps": {label: values[-1] for label, values in parts[-1].items()},
+                name: {label: p[at] for label, p in curves.items()} for name, (curves, at) in ends.items()
             },
             "printed": vulture.PRINTED,
         }
 
     def claims(self, figures: Mapping[str, JSON]) -> dict[str, bool]:
         """Return whether the numbers are the article's."""
-        same = {
-            name: all(
-                round(100 * figures["found"][name].get(label, 0), 2) == said for label, said in rows.items()
-            )
-            for name, rows in figures["printed"].items()
+        claims = {
+            "black": "The five numbers for black are the article's, to the last digit printed.",
+            "one step": "So are the five after one step of a whole grey level.",
+            "nine steps": "So are the two after nine steps of a tenth.",
         }
-        return {
-            "The five numbers for black are the article's, to the last digit printed.": same["black"],
-            "So are the five after one step of a whole grey level.": same["one step"],
-            "So are the two after nine steps of a tenth.": same["nine steps"],
-        }
+        printed = figures["printed"]
+        return {claims[name]: _same(found, printed[name]) for name, found in figures["found"].items()}
+
+    def _parts(self) -> list[str]:
+        return [_part(first) for first in range(1, STEPS, AT_ONCE)] if self.nine else []
+
+
+def _same(found: Mapping[str, float], printed: Mapping[str, float]) -> bool:
+    return all(round(100 * found.get(label, 0), 2) == said for label, said in printed.items())
 
 
 def _part(first: int) -> str:

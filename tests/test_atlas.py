@@ -120,3 +120,9 @@ def test_a_claim_falls_where_a_digit_differs():
     assert all(experiment.claims({"found": found, "printed": printed}).values())
     found["nine steps"]["wool"] += 0.0001
     assert list(experiment.claims({"found": found, "printed": printed}).values()) == [True, True, False]
+
+
+def test_the_one_step_comes_without_the_nine(article, tmp_path: Path):
+    result = run(Arithmetic(nine=False), Store(tmp_path))
+    assert list(result["figures"]["found"]) == ["black", "one step"] and len(result["figures"]["curve"]) == 1
+    assert list(result["claims"].values()) == [True, True]

@@ -50,7 +50,7 @@ def _black(playing: Cast, figures: dict[str, Any], below: str) -> None:
     from components.odds import percent
     from components.text import say
 
-    target, exact = figures["target"], black.exactly(playing.model)
+    target, exact = figures["target"], black.exactly(playing.model, nine=False)
     curves, cut = figures["ways"]["one step"]["curves"], figures["ways"]["one step, cut"]["curves"]
     left, right = st.columns([2, 5], gap="large")
     with left:
@@ -62,7 +62,7 @@ def _black(playing: Cast, figures: dict[str, Any], below: str) -> None:
         st.markdown(below.format(label=target, share=percent(cut[target][-1])))
     with right:
         if exact:
-            head = [say("As Caffe sums"), say("Black"), say("After one step, rounded to 1")]
+            head = [say("As Caffe sums"), say("Black"), say("After one step (.9, rounded to 1)")]
             verdicts.beside(head, black.digits(exact, "black", "one step"))
             return
         first = sorted(curves.items(), key=lambda item: -item[1][-1])[:5]
