@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -198,3 +199,19 @@ def test_pictures_of_one_name_can_be_told_apart(shared: Callable[[str], Path]) -
     app.query_params["net"] = "photos"
     (box,) = [each for each in app.run().selectbox if each.label == "Picture"]
     assert len(set(box.options)) == len(box.options) == len(cast.pictures())
+
+
+def test_a_trash_can_of_the_data_folder_may_become_a_cocktail_shaker(
+    shared: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shared("photos_test")
+    folder = os.environ["FOOLSCOPE_DATA"]
+    monkeypatch.delenv("FOOLSCOPE_DATA")
+    source = "from app.lessons.anything import render\nrender()"
+    without = AppTest.from_string(source, default_timeout=120).run().get("button_group")[-1].options
+    monkeypatch.setenv("FOOLSCOPE_DATA", folder)
+    app = AppTest.from_string(source, default_timeout=120).run()
+    (new,) = set(app.get("button_group")[-1].options) - set(without)
+    assert new.startswith("ashcan → ") and new.endswith(("cocktail shaker", "cup"))
+    app.session_state["anything.pair"] = "ashcan"
+    assert not app.run().exception

@@ -11,16 +11,17 @@ from app.subject import wake
 
 if TYPE_CHECKING:
     from components.cast import Cast
-    from models.core import Card
 
 LAB, ORDER = "Tour", 70
 OWN = "own"
-PAIRS = {
+PAIRS: dict[str, tuple[str, tuple[str, ...]]] = {
     "cat": ("cat", ("bath towel", "umbrella")),
     "coffee": ("coffee", ("cocktail shaker", "elephant")),
     "motorcycle": ("motorcycle", ("ostrich", "ostrich or emu")),
 }
 """A picture and what to make of it: the first of these labels that the network knows."""
+PHOTOS = {"ashcan": ("cocktail shaker", "cup")}
+"""The same by what a photo of the data folder shows: the article's trash can, where there is one."""
 STEP = 0.25 / 255
 
 
@@ -46,25 +47,32 @@ def _choose(playing: Cast, own: str) -> tuple[Cast, str]:
     from components import cast
     from components.text import say
 
-    card = playing.card
-    names = {key: f"{cast.picture_title(key)} → {_known(card, key)}" for key in PAIRS} | {OWN: own}
+    card, pairs = playing.card, _pairs()
+    targets = {
+        key: next((t for t in ts if t in card.labels), card.labels[-1]) for key, (_, ts) in pairs.items()
+    }
+    names = {key: f"{cast.picture_title(pairs[key][0])} → {target}" for key, target in targets.items()}
     chosen = st.segmented_control(
         say("From what to what"),
-        list(names),
-        format_func=names.__getitem__,
+        [*names, OWN],
+        format_func=(names | {OWN: own}).__getitem__,
         default="cat",
         required=True,
         key="anything.pair",
     )
-    if chosen in PAIRS:
-        return playing._replace(image=PAIRS[str(chosen)][0]), _known(card, str(chosen))
+    if chosen in pairs:
+        return playing._replace(image=pairs[str(chosen)][0]), targets[str(chosen)]
     first = service.engine().classify(playing.model, playing.image)[0].label
     labels = sorted((label for label in card.labels if label != first), key=str.lower)
     return playing, str(st.selectbox(say("Make it say"), labels, key=f"anything.{card.name}"))
 
 
-def _known(card: Card, pair: str) -> str:
-    return next((label for label in PAIRS[pair][1] if label in card.labels), card.labels[-1])
+def _pairs() -> dict[str, tuple[str, tuple[str, ...]]]:
+    """Return the pairs that can be shown here: of samples, and of photos where there are any."""
+    from experiments.photographs import photographs
+
+    found = ((name, photo.shows) for name, photo in photographs().items())
+    return PAIRS | {shows: (f"photo:{name}", PHOTOS[shows]) for name, shows in found if shows in PHOTOS}
 
 
 def _go(playing: Cast, target: str, words: str) -> None:
