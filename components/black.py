@@ -24,6 +24,20 @@ def exactly(model: str, *, nine: bool) -> dict[str, Any] | None:
     return figures
 
 
+def why(model: str) -> None:
+    """Say why ``model`` has other numbers than the article."""
+    if model == "googlenet":
+        words = (
+            "The article's numbers are those of Caffe's GoogLeNet: no batch norm, 5x5 filters where this one "
+            "has 3x3, weights of its own, and pictures from 0 to 255 with no mean taken away."
+        )
+    else:
+        words = (
+            "The article's numbers are those of Caffe's GoogLeNet; {network} has other weights and its own."
+        )
+    st.caption(say(words, network=models.card(model).title))
+
+
 def digits(figures: dict[str, Any], *names: str) -> list[list[str | Cell]]:
     """Return a row for each class whose probability the article prints after any of ``names``: this run's
     (`experiments.arithmetic`) beside it."""
@@ -40,9 +54,10 @@ def _digits(probability: float, said: float | None) -> Cell:
     return Cell(probability, published=published, scale=100, unit=" %", places=2)
 
 
-def nine(figures: dict[str, Any], exact: dict[str, Any] | None) -> None:
-    """Draw nine small steps beside one of the same length, as `experiments.black` found it; ``exact``: in the
-    article's arithmetic too, with its numbers."""
+def nine(model: str, figures: dict[str, Any]) -> None:
+    """Draw nine small steps of ``model`` beside one of the same length, as `experiments.black` found it; of
+    the article's network in its arithmetic too, with its numbers."""
+    exact = exactly(model, nine=True)
     target, ways = figures["target"], figures["ways"]
     ends = {name: way["curves"][target][-1] for name, way in ways.items()}
     one, nine = ends["one step"], exact["curve"][-1] if exact else ends["nine steps"]
@@ -52,6 +67,8 @@ def nine(figures: dict[str, Any], exact: dict[str, Any] | None) -> None:
     with left:
         axes = say("Step"), say("Probability")
         plots.lines(_curves(figures, exact), *axes, alt=alt, key="many_steps.nine", percent=True, height=260)
+    if not right:
+        why(model)
     if right and exact:
         with right:
             verdicts.beside([say("After nine steps"), say("As Caffe sums")], digits(exact, "nine steps"))

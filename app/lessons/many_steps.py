@@ -32,7 +32,7 @@ def render() -> None:
             st.markdown(said["nine"])
             if lesson.pressed(said["press"], "many_steps.nine", playing.model):
                 result = trial.computed("black", model=playing.model)
-                black.nine(result["figures"], black.exactly(playing.model, nine=True))
+                black.nine(playing.model, result["figures"])
                 verdicts.claims(result["claims"], folded=True)
         with lesson.part():
             st.markdown(said["chance"])

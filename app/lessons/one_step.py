@@ -68,6 +68,7 @@ def _black(playing: Cast, figures: dict[str, Any], below: str) -> None:
         first = sorted(curves.items(), key=lambda item: -item[1][-1])[:5]
         rows = [[label, _cell(values[0]), _cell(values[-1])] for label, values in first]
         verdicts.beside([say("Class"), say("Black"), say("After one step")], rows)
+        black.why(playing.model)
 
 
 def _cell(probability: float) -> Any:
