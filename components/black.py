@@ -15,12 +15,12 @@ from experiments import vulture
 from models import weights
 
 
-def exactly(model: str, *, nine: bool) -> dict[str, Any] | None:
-    """Return the figures of `experiments.arithmetic`, computed here, with its ``nine`` steps or without; None
-    where ``model`` is not the article's network."""
+def exactly(experiment: str, model: str, *, nine: bool) -> dict[str, Any] | None:
+    """Return the figures of ``experiment``, the article's own arithmetic, computed here with its ``nine``
+    steps or without; None where ``model`` is not the article's network."""
     if model != vulture.NETWORK:
         return None
-    figures: dict[str, Any] = trial.computed("arithmetic", quiet=True, model=model, nine=nine)["figures"]
+    figures: dict[str, Any] = trial.computed(experiment, quiet=True, model=model, nine=nine)["figures"]
     return figures
 
 
@@ -54,10 +54,10 @@ def _digits(probability: float, said: float | None) -> Cell:
     return Cell(probability, published=published, scale=100, unit=" %", places=2)
 
 
-def nine(model: str, figures: dict[str, Any]) -> None:
+def nine(experiment: str, model: str, figures: dict[str, Any]) -> None:
     """Draw nine small steps of ``model`` beside one of the same length, as `experiments.black` found it; of
-    the article's network in its arithmetic too, with its numbers."""
-    exact = exactly(model, nine=True)
+    the article's network in its arithmetic too (``experiment``), with its numbers."""
+    exact = exactly(experiment, model, nine=True)
     target, ways = figures["target"], figures["ways"]
     ends = {name: way["curves"][target][-1] for name, way in ways.items()}
     one, nine = ends["one step"], exact["curve"][-1] if exact else ends["nine steps"]
@@ -88,9 +88,9 @@ def _curves(figures: dict[str, Any], exact: dict[str, Any] | None) -> list[Serie
     return curves
 
 
-def chance(experiment: str) -> None:
+def chance(experiment: str, exact: str) -> None:
     """Show what the article's steps end at when black is shaken by less than rounding does, as
-    ``experiment`` found it."""
+    ``experiment`` found it, and what ``exact`` found in the article's arithmetic."""
     if weights.locate(models.card(vulture.NETWORK)):
         seed = int(st.session_state.get("rounding.seed", 0)) + 1
         result = trial.result(experiment, say("Shake it eight times here"), n=8, seed=seed)
@@ -102,7 +102,7 @@ def chance(experiment: str) -> None:
         [say(words), *_spread(figures["ends"][way], figures["means"][way])] for way, words in names.items()
     ]
     verdicts.beside([figures["target"], say("Mean"), say("Lowest"), say("Highest")], rows)
-    verdicts.claims(trial.shipped("arithmetic")["claims"] | result["claims"])
+    verdicts.claims(trial.shipped(exact)["claims"] | result["claims"])
 
 
 def _spread(ends: list[float], mean: dict[str, Any]) -> list[Any]:

@@ -59,6 +59,8 @@ class Calibration(Experiment):
         source="The list of symptoms before LeNet; Guo et al. 2017 (figures 1 and 4); Goodfellow et al. 2015",
     )
 
+    version: ClassVar[int] = 2
+
     n: int = setting(10_000, "Test digits", "How many the scores are taken over.", low=100, high=10_000)
     attacked: int = setting(
         1000, "Attacked digits", "How many test digits are changed by one step.", low=10, high=10_000

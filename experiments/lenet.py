@@ -59,6 +59,8 @@ class LeNetDecay(Experiment):
         needs="MNIST, to train again",
     )
 
+    version: ClassVar[int] = 2
+
     n: int = setting(
         10_000, "Test digits", "How many the temperature and the error are taken over.", low=100, high=10_000
     )
@@ -78,11 +80,13 @@ class LeNetDecay(Experiment):
         low=0,
         high=1,
     )
-
-    whole: bool = setting(
-        True,
-        "Whole rule",
-        "In training, draw the last layer's first weights by the rule of the others, not a tenth of it.",
+    longest: float = setting(
+        DecaySettings.longest,
+        "Longest gradient",
+        "In training, a longer one is shortened to it: the first few are.",
+        low=1,
+        high=1e9,
+        soft_high=1000,
     )
 
     def depends(self) -> JSON:
@@ -111,7 +115,7 @@ class LeNetDecay(Experiment):
 
     def _settings(self, net: str) -> DecaySettings:
         plain = DecaySettings(DECAYS[net], epochs=self.epochs, seed=self.seed)
-        return replace(plain, spread=self.spread, whole=self.whole)
+        return replace(plain, spread=self.spread, longest=self.longest)
 
     def _epoch(self, net: str, epoch: int, store: Store) -> JSON:
         """Train one epoch more. Only the last two states are kept, by turns: the one before must not be

@@ -57,13 +57,10 @@ def test_the_network_takes_grey_levels_less_the_mean():
 
 
 def test_first_weights_are_drawn_and_biases_are_nought():
-    network = tanay.begin(DecaySettings(1e-4, seed=3, whole=False), torch.zeros(1, 1, 28, 28))
+    network = tanay.begin(DecaySettings(1e-4, seed=3), torch.zeros(1, 1, 28, 28))
     drawn = {name: float(p.detach().std()) for name, p in network.named_parameters() if p.dim() > 1}
-    wanted = {"conv1": (2 / 500) ** 0.5, "conv2": 0.04, "fc1": (2 / 8000) ** 0.5, "fc2": 0.2**0.5 / 10}
+    wanted = {"conv1": (2 / 500) ** 0.5, "conv2": 0.04, "fc1": (2 / 8000) ** 0.5, "fc2": 0.2**0.5}
     assert drawn == pytest.approx({f"{layer}.weight": each for layer, each in wanted.items()}, rel=0.05)
-    whole = tanay.begin(DecaySettings(1e-4, seed=3, whole=True), torch.zeros(1, 1, 28, 28))
-    assert torch.allclose(whole.fc2.weight, 10 * network.fc2.weight)
-    assert torch.equal(whole.fc1.weight, network.fc1.weight)
     plain = tanay.begin(DecaySettings(1e-4, spread=0.01), torch.zeros(1, 1, 28, 28))
     assert float(plain.fc1.weight.detach().std()) == pytest.approx(0.01, rel=0.01)
     assert all(not p.any() for p in network.parameters() if p.dim() == 1)
@@ -73,7 +70,7 @@ def test_first_weights_are_drawn_and_biases_are_nought():
 
 def test_the_update_is_matconvnets(small):
     """New v = .9 v - decay * w - mean gradient; new w = w + rate * v; biases too."""
-    settings = DecaySettings(0.1)
+    settings = DecaySettings(0.1, longest=1e9)
     training = Training(settings, small.train_x)
     twin = tanay.begin(settings, small.train_x)
     velocity = [torch.zeros_like(p) for p in twin.parameters()]
@@ -90,14 +87,18 @@ def test_the_update_is_matconvnets(small):
         assert torch.allclose(ours, theirs, rtol=1e-3, atol=1e-7) and ours.any()
 
 
-def test_the_rate_rises_over_the_first_updates_of_the_whole_rule_alone(small):
-    for whole in (True, False):
-        training = Training(DecaySettings(0.1, whole=whole, batch=10), small.train_x)
-        rates = []
-        for _ in range(3):
-            training.epoch(small.train_x[:1000], small.train_y[:1000])
-            rates.append(training.optimiser.param_groups[0]["lr"] / training.settings.rate)
-        assert rates == pytest.approx([0.5, 1.0, 1.0] if whole else [1.0, 1.0, 1.0])
+def test_a_long_gradient_is_shortened_and_keeps_its_direction(small):
+    x, y, moves = small.train_x[:300], small.train_y[:300], []
+    for longest in (1e9, 50.0):
+        training = Training(DecaySettings(0.0, longest=longest), x)
+        before = training.network.conv1.weight.detach().clone()
+        training.step(x, y)
+        gradients = [p.grad for p in training.network.parameters() if p.grad is not None]
+        moves.append((training.network.conv1.weight.detach() - before).flatten())
+        length = float(torch.cat([each.flatten() for each in gradients]).norm())
+        assert length == pytest.approx(50, rel=1e-4) if longest == 50 else length > 500
+    assert float(functional.cosine_similarity(moves[0], moves[1], dim=0)) == pytest.approx(1, abs=1e-3)
+    assert float(moves[0].norm()) > 10 * float(moves[1].norm())
 
 
 def test_a_run_goes_on_where_it_was_cut(small, tmp_path):

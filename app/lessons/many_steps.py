@@ -32,11 +32,11 @@ def render() -> None:
             st.markdown(said["nine"])
             if lesson.pressed(said["press"], "many_steps.nine", playing.model):
                 result = trial.computed("black", model=playing.model)
-                black.nine(playing.model, result["figures"])
+                black.nine("arithmetic", playing.model, result["figures"])
                 verdicts.claims(result["claims"], folded=True)
         with lesson.part():
             st.markdown(said["chance"])
-            black.chance("rounding")
+            black.chance("rounding", "arithmetic")
         with lesson.part():
             told = st.empty()
             told.markdown(said["hundred"])

@@ -50,7 +50,7 @@ def _black(playing: Cast, figures: dict[str, Any], below: str) -> None:
     from components.odds import percent
     from components.text import say
 
-    target, exact = figures["target"], black.exactly(playing.model, nine=False)
+    target, exact = figures["target"], black.exactly("arithmetic", playing.model, nine=False)
     curves, cut = figures["ways"]["one step"]["curves"], figures["ways"]["one step, cut"]["curves"]
     left, right = st.columns([2, 5], gap="large")
     with left:

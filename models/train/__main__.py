@@ -74,12 +74,6 @@ def _parser() -> argparse.ArgumentParser:
     decay.add_argument("--epochs", type=int, default=DecaySettings.epochs)
     decay.add_argument("--limit", type=int, help="use so many digits, for a quick try")
     decay.add_argument("--checkpoint", type=Path, help="folder to write to after each epoch, to go on from")
-    decay.add_argument(
-        "--tenth",
-        dest="whole",
-        action="store_false",
-        help="draw the last layer's first weights at a tenth of the rule of the others",
-    )
     decay.set_defaults(run=train_decayed)
     for net in (photos, digits, decay):
         net.add_argument("--seed", type=int, default=0)
@@ -201,7 +195,7 @@ def train_decayed(options: argparse.Namespace) -> None:
     known = pictures[: options.limit], labels[: options.limit]
     tests = read_mnist(data_root(), train=False)
     for name in [options.only] if options.only else DECAYS:
-        run = fresh(name, known[0], options.seed, options.epochs, options.whole)
+        run = fresh(name, known[0], options.seed, options.epochs)
         if options.checkpoint:
             run.restore(options.checkpoint)
         for _ in tqdm(range(run.training.done, options.epochs), desc=name, unit="epoch"):
