@@ -63,15 +63,15 @@ def nine(experiment: str, model: str, figures: dict[str, Any]) -> None:
     one, nine = ends["one step"], exact["curve"][-1] if exact else ends["nine steps"]
     words = "Nine small steps end at {nine}, one large step at {one}."
     alt = say(words, nine=f"{nine:.0%}", one=f"{one:.0%}")
-    left, right = st.columns([3, 2], gap="large") if exact else (st.container(), None)
+    left, right = st.columns([3, 2], gap="large") if exact else (st.container(), st.container())
     with left:
         axes = say("Step"), say("Probability")
         plots.lines(_curves(figures, exact), *axes, alt=alt, key="many_steps.nine", percent=True, height=260)
-    if not right:
-        why(model)
-    if right and exact:
-        with right:
+    with right:
+        if exact:
             verdicts.beside([say("After nine steps"), say("As Caffe sums")], digits(exact, "nine steps"))
+        else:
+            why(model)
 
 
 def _curves(figures: dict[str, Any], exact: dict[str, Any] | None) -> list[Series]:

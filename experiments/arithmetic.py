@@ -10,6 +10,7 @@ import torch
 
 import models
 from attacks.core import setting
+from errors import BadSetting
 from experiments import vulture
 from experiments.black import told
 from experiments.core import JSON, ExperimentCard
@@ -44,6 +45,12 @@ class Arithmetic(OfNetwork):
     model: str = setting(vulture.NETWORK, "Network", "Caffe's GoogLeNet, as the article feeds it.", main=True)
     n: int = setting(1, "Pictures", "The black one.", low=1, high=1)
     nine: bool = setting(True, "Nine steps", "Take the nine small steps too, which takes a while.")
+
+    def __post_init__(self) -> None:
+        """Check every setting; raises `errors.BadSetting` for another network, which Caffe did not compute."""
+        super().__post_init__()
+        if self.model != vulture.NETWORK:
+            raise BadSetting(f"Expected model to be {vulture.NETWORK}, the article's, got “{self.model}”.")
 
     def pieces(self) -> list[str]:
         """Return the one step, then the nine, a few at once."""

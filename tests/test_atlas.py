@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 import models
+from errors import BadSetting
 from experiments import vulture
 from experiments.arithmetic import Arithmetic
 from experiments.core import run
@@ -83,6 +84,8 @@ def test_equal_columns_need_not_have_equal_sums():
 def test_only_caffes_own_network_is_computed_so():
     with pytest.raises(TypeError, match="Caffe's GoogLeNet, got photos"):
         as_caffe(models.load("photos"))
+    with pytest.raises(BadSetting, match="the article's, got “photos”"):
+        Arithmetic(model="photos")
 
 
 @pytest.fixture
