@@ -47,7 +47,7 @@ class Arithmetic(OfNetwork):
     nine: bool = setting(True, "Nine steps", "Take the nine small steps too, which takes a while.")
 
     def __post_init__(self) -> None:
-        """Check every setting; raises `errors.BadSetting` for another network, which Caffe did not compute."""
+        """Check every setting; raises `errors.BadSetting` for another network than the article's."""
         super().__post_init__()
         if self.model != vulture.NETWORK:
             raise BadSetting(f"Expected model to be {vulture.NETWORK}, the article's, got “{self.model}”.")
