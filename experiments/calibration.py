@@ -59,7 +59,7 @@ class Calibration(Experiment):
         source="The list of symptoms before LeNet; Guo et al. 2017 (figures 1 and 4); Goodfellow et al. 2015",
     )
 
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
 
     n: int = setting(10_000, "Test digits", "How many the scores are taken over.", low=100, high=10_000)
     attacked: int = setting(
@@ -151,7 +151,8 @@ class Calibration(Experiment):
         x = digits(self.data).train_x[: self.random_n]
         chance = torch.Generator().manual_seed(self.seed)
         y = torch.randint(0, 10, (len(x),), generator=chance)
-        training = Training(DecaySettings(DECAYS[net], seed=self.seed, batch=100), x)
+        # With longer gradients the labels by lot leave no unit of the ReLU alive.
+        training = Training(DecaySettings(DECAYS[net], seed=self.seed, batch=100, longest=50.0), x)
         if start:
             training.restore(store.tensors(f"lot {net} {start}"))
         errors = []
