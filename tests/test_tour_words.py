@@ -304,3 +304,28 @@ def test_a_drawing_is_attacked_once(monkeypatch):
     assert calls == ["fc100"] and not app.exception
     app.selectbox(key="any_digit.model").select("lenet").run()
     assert calls == ["fc100", "lenet"]
+
+
+MARKS = "。？！：；，、）”》“（《"
+
+
+def unbold(text: str) -> list[str]:
+    """Return the marks of emphasis that Markdown does not see: next to punctuation on their inner side, with
+    neither space nor punctuation on the outer."""
+    found = re.finditer(r"(\*\*?)(?=\S)([^*]+?)(?<=\S)\1(?!\*)", text)
+    return [
+        each[0]
+        for each in found
+        for inner, outer in (
+            (each[2][-1], text[each.end() : each.end() + 1] or " "),
+            (each[2][0], text[each.start() - 1] if each.start() else " "),
+        )
+        if inner in MARKS and not outer.isspace() and outer not in MARKS
+    ]
+
+
+def test_emphasis_next_to_chinese_punctuation_is_seen():
+    for path in [*(FOLDER / "zh").glob("*.md"), *(FOLDER / "zh" / "phrases").glob("*.json")]:
+        assert unbold(path.read_text(encoding="utf-8")) == [], path.name
+    assert unbold("**一步。**在") == ["**一步。**"] and unbold("说**“猫”**。") == ["**“猫”**"]
+    assert not unbold("**一步。** 在") and not unbold("说“**猫**”。") and not unbold("*黑色*走到")
