@@ -29,7 +29,7 @@ class Arithmetic(OfNetwork):
     """Black, one step of a whole grey level from it, and nine of a tenth, as Caffe sums (`models.caffe`).
 
     On black every maximum of a pool is a tie, and the last bit of a sum decides where its gradient goes; so
-    the article's numbers come out only where each sum is taken in the order of its library.
+    the article's numbers come out where each sum is taken in the order of its library.
     """
 
     card: ClassVar[ExperimentCard] = ExperimentCard(

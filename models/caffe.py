@@ -23,7 +23,9 @@ SIZE, ALPHA, BETA = 5, 1e-4, 0.75
 
 
 def as_caffe(model: Classifier) -> Classifier:
-    """Return a `bvlc_googlenet` that answers, and differentiates, bit by bit as Caffe does.
+    """Return a `bvlc_googlenet` that answers, and differentiates, in Caffe's arithmetic.
+
+    Judged by its library and by numbers that were printed with Caffe; Caffe itself was not run beside it.
 
     Takes one picture at a time, in any precision, and some seconds for it. Raises `TypeError` for another
     network.
