@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from engine.engine import Engine
 
 log = logging.getLogger("foolscope")
-FIRST_MODEL = "photos"
 _up = threading.Event()
 
 
@@ -63,7 +62,9 @@ def warm() -> None:
     """Import torch, start the engine and load the first network, so that no visitor waits for it."""
     with _yielding():
         first = engine()
-        first.classify(FIRST_MODEL, "cat")
+        from components.share import DEFAULT
+
+        first.classify(DEFAULT.model, DEFAULT.image)
     log.info("ready on %s", first.device)
 
 

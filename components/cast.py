@@ -9,16 +9,13 @@ import streamlit as st
 import models
 from components import reader
 from components.controls import model_title
+from components.share import DEFAULT
 from components.text import say, told
 from engine.engine import Engine
 from engine.images import UPLOAD, samples
 from errors import FoolscopeError
 from experiments.photographs import photographs
-from models import weights
 from models.core import Card, distinct
-
-FIRST = ("bvlc_googlenet_article", "googlenet", "mobilenet_v2", "photos")
-PANDA = "photo:panda-hero.webp"
 
 
 class Cast(NamedTuple):
@@ -39,7 +36,7 @@ def pick(engine: Engine, image: str = "") -> Cast:
     A link may name them (``?net=``, ``?picture=``); what it names wrongly is said and replaced.
     """
     _read(engine)
-    found = Cast(st.session_state["cast.net"], st.session_state["cast.picture"] or image or first_picture())
+    found = Cast(st.session_state["cast.net"], st.session_state["cast.picture"] or image or DEFAULT.image)
     title = say("{network} looks at {picture}", network=found.card.title, picture=picture_title(found.image))
     with st.popover(title, icon=":material/tune:"):
         _networks(found)
@@ -48,16 +45,6 @@ def pick(engine: Engine, image: str = "") -> Cast:
         if value:
             st.query_params[key] = value
     return found
-
-
-def first_network() -> str:
-    """Return the network of the article where its weights are here, else the next best that is here."""
-    return next(n for n in FIRST if n == "photos" or weights.locate(models.card(n)))
-
-
-def first_picture() -> str:
-    """Return the panda where the data folder has it, else the cat that ships."""
-    return PANDA if PANDA.partition(":")[2] in photographs() else "cat"
 
 
 def pictures() -> list[str]:
@@ -85,14 +72,14 @@ def credit(image: str) -> str:
 def _read(engine: Engine) -> None:
     if "cast.net" in st.session_state:
         return
-    net, picture = st.query_params.get("net", first_network()), st.query_params.get("picture", "")
+    net, picture = st.query_params.get("net", DEFAULT.model), st.query_params.get("picture", "")
     try:
         models.card(net)
         if picture:
             engine.picture(picture)
     except FoolscopeError as error:
         st.error(told(error))
-        net, picture = first_network(), ""
+        net, picture = DEFAULT.model, ""
     st.session_state["cast.net"], st.session_state["cast.picture"] = net, picture
 
 

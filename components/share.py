@@ -35,7 +35,11 @@ RESERVED = (
 )
 BAD_CROP = "Expected crop as x,y,size (each in 0 to 1), got “{got}”."
 DEFAULT = Recipe(
-    "photos", "cat", "bim", {"steps": 60, "step_size": 0.2 / 255}, stop=Stop("probability", 0.95)
+    "efficientnet_lite0",
+    "panda",
+    "bim",
+    {"steps": 100, "step_size": 0.02 / 255},
+    stop=Stop("probability", 0.95),
 )
 
 

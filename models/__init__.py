@@ -21,11 +21,15 @@ from models.fusion import fold, suits_channels_last
 
 @cache
 def registry() -> dict[str, Entry]:
-    """Return every model by name: those that need no download first, and of those the lab's last."""
+    """Return every model by name: without a download first, the lab's last of those, then by order."""
     for info in pkgutil.iter_modules(__path__):
         if not info.ispkg and info.name != "__main__":
             importlib.import_module(f"{__name__}.{info.name}")
-    return dict(sorted(_REGISTRY.items(), key=lambda item: (not item[1].card.offline, item[1].card.lab)))
+    return dict(sorted(_REGISTRY.items(), key=lambda item: _place(item[1].card)))
+
+
+def _place(card: Card) -> tuple[bool, bool, int]:
+    return not card.offline, card.lab, card.order
 
 
 def cards() -> list[Card]:

@@ -58,6 +58,7 @@ class WeightsFile:
     ``bytes``: the size of the download, to within the publisher's rounding.
     ``also``: other files that hold weights for the same network.
     ``ignore``: prefixes of tensors that the file holds and the network does not use.
+    ``package``: the installed package that holds the file, in its folder ``models``; its code is never run.
     """
 
     file: str
@@ -66,6 +67,7 @@ class WeightsFile:
     bytes: int | None = None
     also: tuple[WeightsFile, ...] = ()
     ignore: tuple[str, ...] = ()
+    package: str = ""
 
 
 @dataclass(frozen=True)
@@ -78,7 +80,8 @@ class Card:
     input in [0, 1]. ``accuracy``: percent, by measure. ``parameters``: how many numbers were learnt.
     ``recipe``: address of the training recipe. ``offline``: the weights come with the product.
     ``lab``: meant for the experiments; listed after the others. ``twin``: a network of the same build and
-    classes that learnt otherwise, to be shown beside this one.
+    classes that learnt otherwise, to be shown beside this one. ``order``: place among the models that need
+    no download, the least first.
     """
 
     name: str
@@ -100,6 +103,7 @@ class Card:
     offline: bool = False
     lab: bool = False
     twin: str = ""
+    order: int = 100
 
     def __post_init__(self) -> None:
         """Refuse a card whose facts contradict each other."""
@@ -132,12 +136,28 @@ class Card:
             return int(wanted)
         raise UnknownName.of("class", text.strip(), self.labels)
 
+    def evaluation_box(self, picture: tuple[int, int]) -> tuple[float, float, float, float]:
+        """Return (left, top, right, bottom) of what the model's own evaluation sees, for a picture's size.
+
+        Its short side is scaled to ``resize``, its long one to whole pixels, and ``size`` pixels are taken
+        from the middle: resampling this box gives the pixels of torchvision's Resize and CenterCrop.
+        """
+        if self.resize is None:
+            return self.default_crop().box(picture)
+        short = min(picture)
+        scaled = [self.resize * side // short for side in picture]
+        starts = [round((side - self.size) / 2) for side in scaled]
+        units = [side / pixels for side, pixels in zip(picture, scaled, strict=True)]
+        left, top = (start * unit for start, unit in zip(starts, units, strict=True))
+        return left, top, left + self.size * units[0], top + self.size * units[1]
+
     def see(self, picture: Image.Image, crop: Crop | None = None) -> Tensor:
-        """Return what the network sees of ``picture``: ``(channels, size, size)`` in [0, 1].
+        """Return what the network sees of ``picture``: ``(channels, size, size)`` in [0, 1]. Without a
+        ``crop`` that is what the model's own evaluation sees (`evaluation_box`).
 
         Raises `errors.BadSetting` when the crop is not a square inside the picture.
         """
-        box = (crop or self.default_crop()).box(picture.size)
+        box = crop.box(picture.size) if crop else self.evaluation_box(picture.size)
         mode = "RGB" if self.channels == 3 else "L"
         small = picture.convert(mode).resize((self.size, self.size), FILTERS[self.interpolation], box=box)
         levels = np.asarray(small, dtype=np.float32) / 255

@@ -26,6 +26,7 @@ register(
         f"A small ResNet that knows {len(LABELS)} everyday things and needs no network.",
         "https://arxiv.org/abs/1512.03385",
         twin="photos_robust",
+        order=10,
     ),
     _build,
 )
@@ -36,6 +37,7 @@ register(
         "The same ResNet after adversarial training: harder to fool, and its gradients look like something.",
         "https://arxiv.org/abs/2202.01181",
         twin="photos",
+        order=11,
     ),
     _build,
 )

@@ -54,12 +54,12 @@ def write_network(name: str, network: nn.Module, facts: Mapping[str, Any], folde
 
 
 def trained_card(
-    name: str, title: str, summary: str, paper: str, *, lab: bool = False, twin: str = ""
+    name: str, title: str, summary: str, paper: str, *, lab: bool = False, twin: str = "", order: int = 100
 ) -> Card:
     """Return the card of a network that this project trained: its facts are in its record.
 
-    Without mean and deviation in the record, pictures are grey and taken as they are. ``lab`` and ``twin``:
-    see `models.core.Card`. Raises `errors.MissingWeights` when there is no record.
+    Without mean and deviation in the record, pictures are grey and taken as they are. ``lab``, ``twin`` and
+    ``order``: see `models.core.Card`. Raises `errors.MissingWeights` when there is no record.
     """
     record = read_record(name)
     return Card(
@@ -79,4 +79,5 @@ def trained_card(
         offline=True,
         lab=lab,
         twin=twin,
+        order=order,
     )

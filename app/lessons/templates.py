@@ -116,10 +116,11 @@ def _picture(net: Linear) -> tuple[Tensor, int]:
     """Return the picture chosen, as the classifier sees it, and what it is taken for."""
     from app import service
     from components import cast, reader
+    from components.share import DEFAULT
     from components.text import say
     from experiments import templates
 
-    own = st.session_state.get("cast.picture") or cast.first_picture()
+    own = st.session_state.get("cast.picture") or DEFAULT.image
     names = list(dict.fromkeys([own, *cast.pictures()]))
     titles = {name: cast.picture_title(name) for name in names}
     taken = list(titles.values())

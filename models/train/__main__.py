@@ -23,6 +23,7 @@ from errors import FoolscopeError
 from models.lenet import NETWORKS
 from models.records import FOLDER, read_record, write_network
 from models.resnet import SmallResNet
+from models.train import judge
 from models.train.data import Classes, PhotoSet, data_root, load_photos, read_classes, read_mnist
 from models.train.digits import RECIPES, digit_record, train_digits
 from models.train.loop import Loss, Report, Settings, Student, batch_loss, normalise, train
@@ -75,10 +76,20 @@ def _parser() -> argparse.ArgumentParser:
     decay.add_argument("--limit", type=int, help="use so many digits, for a quick try")
     decay.add_argument("--checkpoint", type=Path, help="folder to write to after each epoch, to go on from")
     decay.set_defaults(run=train_decayed)
+    judged = nets.add_parser("judge", help="write how often networks are right on the 1,000 ImageNet photos")
+    judged.add_argument("names", nargs="+", metavar="NAME")
+    judged.add_argument("--out", type=Path, default=FOLDER, help="folder for the records")
+    judged.set_defaults(run=judge_networks)
     for net in (photos, digits, decay):
         net.add_argument("--seed", type=int, default=0)
         net.add_argument("--out", type=Path, default=FOLDER, help="folder for weights and record")
     return parser
+
+
+def judge_networks(options: argparse.Namespace) -> None:
+    """Judge networks of ImageNet's classes and write their records."""
+    for name in options.names:
+        print(judge.write(name, options.out))
 
 
 def train_photos(options: argparse.Namespace) -> None:
