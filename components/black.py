@@ -8,11 +8,20 @@ import streamlit as st
 
 import models
 from components import plots, trial, verdicts
+from components.odds import percent
 from components.plots import Series
-from components.text import say
+from components.text import named, say
 from components.verdicts import Cell, cell
 from experiments import vulture
+from experiments.black import LONG
 from models import weights
+
+ENDS = {
+    "one step": "One step of .9",
+    "nine steps": "Nine steps of .1",
+    LONG: "Sixty steps of .1",
+    f"{LONG}, cut": "Sixty, cut at black",
+}
 
 
 def exactly(experiment: str, model: str, *, nine: bool) -> dict[str, Any] | None:
@@ -54,37 +63,75 @@ def _digits(probability: float, said: float | None) -> Cell:
     return Cell(probability, published=published, scale=100, unit=" %", places=2)
 
 
-def nine(experiment: str, model: str, figures: dict[str, Any]) -> None:
-    """Draw nine small steps of ``model`` beside one of the same length, as `experiments.black` found it; of
-    the article's network in its arithmetic too (``experiment``), with its numbers."""
-    exact = exactly(experiment, model, nine=True)
-    target, ways = figures["target"], figures["ways"]
-    ends = {name: way["curves"][target][-1] for name, way in ways.items()}
-    one, nine = ends["one step"], exact["curve"][-1] if exact else ends["nine steps"]
-    words = "Nine small steps end at {nine}, one large step at {one}."
-    alt = say(words, nine=f"{nine:.0%}", one=f"{one:.0%}")
-    left, right = st.columns([3, 2], gap="large") if exact else (st.container(), st.container())
+def steps(model: str, words: str) -> dict[str, Any]:
+    """Show a button ``words`` that takes the steps from black with ``model``, and return the result: the one
+    that ships until then."""
+    return trial.result("black", words, model=model, double=model == vulture.NETWORK)
+
+
+def many(experiment: str, model: str, words: str) -> None:
+    """Draw small steps from black beside one as long as nine of them; of the article's network in its own
+    arithmetic too (``experiment``), with its numbers. ``words``: of the button that computes it anew."""
+    result = steps(model, words)
+    figures, network = result["figures"], result["settings"]["model"]
+    exact = exactly(experiment, network, nine=True)
+    left, right = st.columns([3, 2], gap="large")
     with left:
-        axes = say("Step"), say("Probability")
+        axes, alt = (say("Step"), say("Probability")), _in_words(figures, exact)
         plots.lines(_curves(figures, exact), *axes, alt=alt, key="many_steps.nine", percent=True, height=260)
     with right:
         if exact:
             verdicts.beside([say("After nine steps"), say("As Caffe sums")], digits(exact, "nine steps"))
         else:
-            why(model)
+            ends(figures)
+            why(network)
+    verdicts.claims(result["claims"], folded=True)
+
+
+def ends(figures: dict[str, Any]) -> None:
+    """Show, for black and after each way of stepping, what the network says and what it gives the target."""
+    target = figures["target"]
+    first = next(iter(figures["ways"].values()))["curves"]
+    rows: list[list[str | Cell]] = [[say("Black"), *_said(first, 0, target)]]
+    rows += [
+        [say(words), *_said(figures["ways"][name]["curves"], -1, target)]
+        for name, words in ENDS.items()
+        if name in figures["ways"]
+    ]
+    verdicts.beside(["", say("It says"), named(target)], rows)
+
+
+def _said(curves: dict[str, list[float]], at: int, target: str) -> list[str | Cell]:
+    label = max(curves, key=lambda name: curves[name][at])
+    return [named(label), Cell(curves[target][at], scale=100, unit=" %")]
+
+
+def _in_words(figures: dict[str, Any], exact: dict[str, Any] | None) -> str:
+    target, ways = figures["target"], figures["ways"]
+    last = {name: way["curves"][target][-1] for name, way in ways.items()}
+    most = exact["curve"][-1] if exact else last["nine steps"]
+    words = say(
+        "Nine small steps end at {nine}, one large step at {one}.",
+        nine=percent(most),
+        one=percent(last["one step"]),
+    )
+    return words + (say(" Sixty end at {sixty}.", sixty=percent(last[LONG])) if LONG in ways else "")
 
 
 def _curves(figures: dict[str, Any], exact: dict[str, Any] | None) -> list[Series]:
-    target, x = figures["target"], [float(step) for step in range(10)]
-    ways = {name: way["curves"][target] for name, way in figures["ways"].items()}
+    label, ways = named(figures["target"]), figures["ways"]
+    curve = {name: way["curves"][figures["target"]] for name, way in ways.items()}
+    name = LONG if LONG in ways else "nine steps"
     double = {"dash": "dash", "colour": 3} if exact else {"colour": 1}
+    x = [float(step) for step in range(len(curve[name]))]
     curves = [
-        Series(say("{label}: nine steps", label=target), x, ways["nine steps"], **double),
-        Series(say("{label}: one step", label=target), [0.0, 9.0], ways["one step"], dash="dot", colour=0),
-        Series(say("{label}: nine, cut at black", label=target), x, ways["nine steps, cut"], colour=2),
+        Series(say("{label}: small steps", label=label), x, curve[name], **double),
+        Series(say("{label}: one step", label=label), [0.0, 9.0], curve["one step"], dash="dot", colour=0),
+        Series(say("{label}: small, cut at black", label=label), x, curve[f"{name}, cut"], colour=2),
     ]
     if exact:
-        curves.insert(0, Series(say("{label}: as Caffe sums", label=target), x, exact["curve"], colour=1))
+        first = Series(say("{label}: as Caffe sums", label=label), x, exact["curve"], colour=1)
+        curves.insert(0, first)
     return curves
 
 

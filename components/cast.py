@@ -63,6 +63,11 @@ def picture_title(image: str) -> str:
     return say(samples()[image].label) if image in samples() else say("your picture")
 
 
+def own(image: str) -> bool:
+    """Return whether a picture is the visitor's own."""
+    return image.startswith(UPLOAD)
+
+
 def credit(image: str) -> str:
     """Return who took a photo of the data folder, "" for others (samples are credited in the catalogue)."""
     kind, _, name = image.partition(":")

@@ -35,10 +35,10 @@ RESERVED = (
 )
 BAD_CROP = "Expected crop as x,y,size (each in 0 to 1), got “{got}”."
 DEFAULT = Recipe(
-    "efficientnet_lite0",
+    models.FIRST,
     "panda",
     "bim",
-    {"steps": 100, "step_size": 0.02 / 255},
+    {"steps": 100, "step_size": 0.05 / 255},
     stop=Stop("probability", 0.95),
 )
 

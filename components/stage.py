@@ -6,21 +6,25 @@ from itertools import groupby
 
 import streamlit as st
 
+import models
 from components import deck, reader, screen
+from components.cast import picture_title
 from components.player import player
-from components.text import told
+from components.shipped import run_id
+from components.text import named, say, told
 from engine.engine import Engine
 from engine.recipe import Recipe
 from engine.run import Run
 from errors import FoolscopeError, UnknownName
 
 
-def stage(engine: Engine, base: str, recipe: Recipe, words: str, key: str) -> Run | None:
-    """Show a button that says ``words`` and starts ``recipe``, and the run that this visitor started with it;
-    return that run, or None. A run of another recipe gives way. ``base``: the path of the run routes.
+def stage(engine: Engine, base: str, recipe: Recipe, words: str, key: str, shipped: str = "") -> Run | None:
+    """Show a button that says ``words`` and starts ``recipe``, and the run that this visitor started with it,
+    else the one that ships under the name ``shipped``; return it, or None. A run of another recipe gives way.
+    ``base``: the path of the run routes.
     """
     ready(engine, recipe, words, key)
-    return follow(engine, base, recipe, key)
+    return follow(engine, base, recipe, key, shipped=shipped)
 
 
 def ready(engine: Engine, recipe: Recipe, words: str, key: str) -> None:
@@ -30,24 +34,48 @@ def ready(engine: Engine, recipe: Recipe, words: str, key: str) -> None:
         begin(engine, recipe, key)
 
 
-def follow(engine: Engine, base: str, recipe: Recipe, key: str, *, beside: bool = False) -> Run | None:
-    """Show and return the run of ``recipe`` that was begun under ``key``; None where there is none.
-    ``beside``: it is one of several on the page."""
-    kept = f"stage.{key}"
-    before, run = st.session_state.get(kept, ("", ""))
-    if not run or before != recipe.key():
+def follow(
+    engine: Engine, base: str, recipe: Recipe, key: str, *, beside: bool = False, shipped: str = ""
+) -> Run | None:
+    """Show and return the run of ``recipe`` that was begun under ``key``, else the one that ships under the
+    name ``shipped``, marked so; None where there is neither. ``beside``: it is one of several on the page."""
+    run = _begun(engine, recipe, key)
+    if run is None and shipped:
+        run = engine.run(run_id(shipped))
+        if not beside:
+            st.caption(origin(run.recipe))
+    if run is None:
         return None
-    try:
-        found = engine.run(run)
-    except UnknownName:  # the server forgets old runs
-        del st.session_state[kept]
-        return None
-    with st.container(key=f"view_{kept.replace('.', '_')}"):
+    place = f"stage.{key}"
+    with st.container(key=f"view_{place.replace('.', '_')}"):
         slide = reader.presenting()
         narrow = screen.here() is not None or (slide and beside)
         kind = {"present": slide and not beside, "beside": beside, "compact": narrow}
-        player(base=base, run=run, idle=None, key=f"{kept}.player", **kind)
-    return found
+        player(base=base, run=run.id, idle=None, key=f"{place}.player", **kind)
+    return run
+
+
+def origin(recipe: Recipe) -> str:
+    """Return in a sentence that a run of ``recipe`` ships with the program, and of what it is."""
+    card = models.card(recipe.model)
+    facts = {"picture": picture_title(recipe.image), "network": card.title, "seed": recipe.seed}
+    if recipe.target is None:
+        return say("Ships with the program: {picture}, {network}, seed {seed}.", **facts)
+    target = named(card.labels[recipe.target])
+    words = "Ships with the program: {picture} → {target}, {network}, seed {seed}."
+    return say(words, target=target, **facts)
+
+
+def _begun(engine: Engine, recipe: Recipe, key: str) -> Run | None:
+    """Return the run of ``recipe`` that this visitor began under ``key``, None where the server has none."""
+    before, run = st.session_state.get(f"stage.{key}", ("", ""))
+    if not run or before != recipe.key():
+        return None
+    try:
+        return engine.run(run)
+    except UnknownName:  # the server forgets old runs
+        del st.session_state[f"stage.{key}"]
+        return None
 
 
 def begin(engine: Engine, recipe: Recipe, key: str) -> None:
@@ -65,8 +93,8 @@ def begin(engine: Engine, recipe: Recipe, key: str) -> None:
         st.error(told(error))
 
 
-def named(run: Run) -> list[tuple[str, int, int]]:
+def stretches(run: Run) -> list[tuple[str, int, int]]:
     """Return what the network named on the way: each class with the first and the last step it held."""
     steps = [(run.top(index)[0].label, index) for index in range(len(run))]
-    stretches = [(label, [index for _, index in group]) for label, group in groupby(steps, lambda s: s[0])]
-    return [(label, indices[0], indices[-1]) for label, indices in stretches]
+    groups = [(label, [index for _, index in group]) for label, group in groupby(steps, lambda s: s[0])]
+    return [(label, indices[0], indices[-1]) for label, indices in groups]

@@ -7,6 +7,8 @@ from typing import Any
 import streamlit as st
 
 import experiments
+import models
+from components import deck
 from components.pieces import called
 from components.text import say, told
 from errors import FoolscopeError
@@ -15,20 +17,25 @@ from experiments.data import source
 from experiments.store import Store, cache
 
 
-def result(name: str, words: str, **settings: Any) -> dict[str, Any]:
+def result(
+    name: str, words: str, *, part: str = "", store: Store | None = None, **settings: Any
+) -> dict[str, Any]:
     """Show where the result of the experiment ``name`` comes from and a button ``words`` that computes it
     anew with ``settings``, with its progress; return the result to show.
 
-    A result that ships stays on the page until a new one is whole; pieces computed before are kept.
+    A result that ships stays on the page until a new one is whole; pieces computed before are kept in
+    ``store``, in the server's cache by default. ``part``: which of the page's buttons for it this is.
     """
     key = f"trial.{name}"
     shown: dict[str, Any] | None = st.session_state.get(key) or experiments.shipped(name)
-    with st.container(horizontal=True, vertical_alignment="center", key=f"{key}.bar"):
-        pressed = st.button(words, key=f"{key}.run", icon=":material/play_arrow:")
+    with st.container(horizontal=True, vertical_alignment="center", key=f"{key}{part}.bar"):
+        pressed = st.button(
+            words, key=f"{key}{part}.run", icon=":material/play_arrow:", shortcut=deck.enter()
+        )
         place = st.empty()
     if pressed or shown is None:
         with place:
-            st.session_state[key] = shown = _computed(name, settings) or shown
+            st.session_state[key] = shown = _computed(name, settings, store) or shown
     if shown is None:
         st.stop()
     place.caption(_origin(shown, live=key in st.session_state))
@@ -67,11 +74,11 @@ def computed(name: str, *, quiet: bool = False, **settings: Any) -> dict[str, An
     return found
 
 
-def _computed(name: str, settings: dict[str, Any]) -> dict[str, Any] | None:
+def _computed(name: str, settings: dict[str, Any], store: Store | None = None) -> dict[str, Any] | None:
     try:
         experiment = experiments.get(name)(**settings)
         bar = st.progress(0.0, say("Starting…"))
-        for each in walk(experiment, Store(cache())):
+        for each in walk(experiment, store or Store(cache())):
             if not isinstance(each, Progress):
                 return each
             at = {"done": each.done, "total": each.total, "piece": called(each.piece)}
@@ -83,6 +90,10 @@ def _computed(name: str, settings: dict[str, Any]) -> dict[str, Any] | None:
 
 def _origin(shown: dict[str, Any], live: bool) -> str:
     facts = {"n": f"{shown['n']:,}", "seed": shown["seed"], "seconds": f"{shown['seconds']:,.0f}"}
+    network = shown["settings"].get("model")
+    if not live and network:
+        words = "Ships with the program: {network}, n = {n}, seed {seed}, {seconds} s of work."
+        return say(words, network=models.card(network).title, **facts)
     if not live:
         return say("Ships with the program: n = {n}, seed {seed}, {seconds} s of work.", **facts)
     if not experiments.get(shown["name"]).card.digits:

@@ -27,6 +27,7 @@ import models
 from attacks.core import Criterion, Evaluation, Objective, Query, Search
 from attacks.mask import masked
 from attacks.probes import look
+from engine import saved
 from engine.batch import check, evaluate
 from engine.images import Source, Uploads, open_image
 from engine.recipe import Recipe
@@ -197,7 +198,9 @@ class Engine:
         return run
 
     def run(self, key: str) -> Run:
-        """Return the run with this id, or raise `errors.UnknownName`."""
+        """Return the run with this id, one that ships included, or raise `errors.UnknownName`."""
+        if key.startswith(saved.PREFIX) and not self.store.holds(key):
+            self.store.add(saved.read(key.removeprefix(saved.PREFIX)))
         return self.store.get(key)
 
     def stream(self, run: Run, start: int = 0) -> Iterator[int]:

@@ -99,6 +99,21 @@ class Run:
             self._count += 1
             self._changed.notify_all()
 
+    def restore(
+        self, log_p: Floats, scalars: Floats, pictures: dict[int, npt.NDArray[np.float16]], classes: list[int]
+    ) -> None:
+        """Take over the steps of a run that was written to a file.
+
+        ``log_p`` ``(steps, classes)``, ``scalars`` ``(steps, figures)``, ``pictures``: perturbations
+        ``(c, h, w)`` by step, ``classes``: those that were tracked.
+        """
+        with self._changed:
+            self._log_p, self._scalars, self._pictures = log_p, scalars, dict(pictures)
+            self._count, self.classes = len(log_p), list(classes)
+            last = torch.from_numpy(pictures[max(pictures)].astype(np.float32)).to(self.start.device)
+            self._latest = (self.start + last).clamp(0, 1)
+            self.queries, self.gradient_evaluations = (int(v) for v in scalars[-1, 5:7])
+
     def turn(self, status: str, reason: str | None = None, error: str | None = None) -> None:
         """Change the status; a run that is over stays as it is."""
         with self._changed:

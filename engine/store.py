@@ -28,6 +28,11 @@ class Store:
                     spare -= held[key]
                     del self._runs[key]
 
+    def holds(self, key: str) -> bool:
+        """Say whether the run with this id is remembered."""
+        with self._lock:
+            return key in self._runs
+
     def get(self, key: str) -> Run:
         """Return the run with this id, or raise `errors.UnknownName`."""
         with self._lock:

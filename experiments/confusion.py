@@ -36,7 +36,7 @@ class Confusion(OfNetworks):
     )
 
     n: int = setting(30, "Photos", "How many photos of each family.", low=4, high=1000)
-    networks: str = setting("photos", "Networks", "Names of networks, with commas between.", main=True)
+    networks: str = setting(models.FIRST, "Networks", "Names of networks, with commas between.", main=True)
     steps: int = setting(20, "Steps", "How many steps DDN takes.", low=5, high=1000)
 
     def depends(self) -> JSON:

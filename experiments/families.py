@@ -40,7 +40,7 @@ class OfNetwork(Experiment):
     """An experiment on one network that a person names. Raises `errors.UnknownName` for one that is not
     there."""
 
-    model: str = setting("photos", "Network", "Which network looks.", main=True)
+    model: str = setting(models.FIRST, "Network", "Which network looks.", main=True)
 
     def __post_init__(self) -> None:
         """Check every setting, and that the network is there."""

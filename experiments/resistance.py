@@ -65,7 +65,7 @@ class Resistance(OfNetworks):
     version: ClassVar[int] = 2
 
     n: int = setting(8, "Pictures", "How many pictures, one a row.", low=1, high=len(ROWS))
-    networks: str = setting("photos", "Networks", "Names of networks, with commas between.", main=True)
+    networks: str = setting(models.FIRST, "Networks", "Names of networks, with commas between.", main=True)
     steps: int = setting(40, "Steps", "How many steps DDN takes.", low=5, high=1000)
     extra: str = setting("", "One more picture", "A sample, or photo:FILE, that comes first.")
     open: Open = field(default=open_named, compare=False, repr=False)

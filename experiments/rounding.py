@@ -11,11 +11,14 @@ import torch
 import models
 from attacks.core import setting
 from experiments import intervals, vulture
-from experiments.black import WAYS, intended
+from experiments.black import WAYS as BLACK_WAYS
+from experiments.black import intended
 from experiments.core import JSON, ExperimentCard
 from experiments.families import OfNetwork
 from experiments.signs import asking, step
 from experiments.store import Store
+
+WAYS = {name: BLACK_WAYS[name] for name in ("one step", "nine steps")}
 
 
 @dataclass(frozen=True)
@@ -56,8 +59,8 @@ class Rounding(OfNetwork):
         with torch.no_grad():
             target = intended(model.card, model(torch.zeros_like(x)).softmax(1)[0])
         ends = {
-            way: float(step(asking(model), x, target, [0.9 / 255 / count] * count, cut=False).p[-1, target])
-            for way, count in WAYS.items()
+            way: float(step(asking(model), x, target, [0.9 / 255 / parts] * count, cut=False).p[-1, target])
+            for way, (count, parts) in WAYS.items()
         }
         return {"target": model.card.labels[target], "ends": ends}
 

@@ -62,8 +62,8 @@ class Survival(Experiment):
     )
 
     n: int = setting(20, "Draws", "How many random changes of each kind.", low=10, high=10_000)
-    network: str = setting("photos", "Network", "The network that is attacked.")
-    picture: str = setting("cat", "Picture", "The picture: a sample, or photo:FILE of the data folder.")
+    network: str = setting(models.FIRST, "Network", "The network that is attacked.")
+    picture: str = setting("panda", "Picture", "The picture: a sample, or photo:FILE of the data folder.")
     target: str = setting("", "Target", "The class to reach; empty: any other than the picture's.")
     epsilon: float = setting(
         4 / 255, "Largest change", "How far any value may move.", low=0, high=1, unit="level"

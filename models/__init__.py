@@ -18,6 +18,9 @@ from models import weights
 from models.core import _REGISTRY, Card, Classifier, Entry
 from models.fusion import fold, suits_channels_last
 
+FIRST = "efficientnet_lite0"
+"""The model that opens where nobody chose another."""
+
 
 @cache
 def registry() -> dict[str, Entry]:

@@ -14,15 +14,9 @@ if TYPE_CHECKING:
 
 LAB, ORDER = "Tour", 70
 OWN = "own"
-PAIRS: dict[str, tuple[str, tuple[str, ...]]] = {
-    "cat": ("cat", ("bath towel", "umbrella")),
-    "coffee": ("coffee", ("cocktail shaker", "elephant")),
-    "motorcycle": ("motorcycle", ("ostrich", "ostrich or emu")),
-}
-"""A picture and what to make of it: the first of these labels that the network knows."""
+FIRST = "cat"
 PHOTOS = {"ashcan": ("cocktail shaker", "cup")}
 """The same by what a photo of the data folder shows: the article's trash can, where there is one."""
-STEP = 0.25 / 255
 
 
 def render() -> None:
@@ -35,16 +29,18 @@ def render() -> None:
         with lesson.aside():
             playing = cast.pick(service.engine())
         with lesson.part():
-            playing, target = _choose(playing, said["own"])
-            _go(playing, target, said["go"])
+            playing, target, ready = _choose(playing, said["own"])
+            _go(playing, target, said["go"], ready)
         with lesson.aside():
             st.markdown(said["after"])
 
 
-def _choose(playing: Cast, own: str) -> tuple[Cast, str]:
-    """Let the reader choose a pair, or the tour's own picture and any class."""
+def _choose(playing: Cast, own: str) -> tuple[Cast, str, str]:
+    """Let the reader choose a pair, or the tour's own picture and any class; return picture, target and the
+    name of the run that ships and stands there meanwhile."""
     from app import service
     from components import cast
+    from components.shipped import PAIRS
     from components.text import say
 
     card, pairs = playing.card, _pairs()
@@ -56,45 +52,38 @@ def _choose(playing: Cast, own: str) -> tuple[Cast, str]:
         say("From what to what"),
         [*names, OWN],
         format_func=(names | {OWN: own}).__getitem__,
-        default="cat",
+        default=FIRST,
         required=True,
         key="anything.pair",
     )
     if chosen in pairs:
-        return playing._replace(image=pairs[str(chosen)][0]), targets[str(chosen)]
+        ready = str(chosen) if chosen in PAIRS else FIRST
+        return playing._replace(image=pairs[str(chosen)][0]), targets[str(chosen)], f"pair-{ready}"
     first = service.engine().classify(playing.model, playing.image)[0].label
     labels = sorted((label for label in card.labels if label != first), key=str.lower)
-    return playing, str(st.selectbox(say("Make it say"), labels, key=f"anything.{card.name}"))
+    target = str(st.selectbox(say("Make it say"), labels, key=f"anything.{card.name}"))
+    return playing, target, f"pair-{FIRST}"
 
 
 def _pairs() -> dict[str, tuple[str, tuple[str, ...]]]:
     """Return the pairs that can be shown here: of samples, and of photos where there are any."""
+    from components.shipped import PAIRS
     from experiments.photographs import photographs
 
     found = ((name, photo.shows) for name, photo in photographs().items())
-    return PAIRS | {shows: (f"photo:{name}", PHOTOS[shows]) for name, shows in found if shows in PHOTOS}
+    return {**PAIRS} | {shows: (f"photo:{name}", PHOTOS[shows]) for name, shows in found if shows in PHOTOS}
 
 
-def _go(playing: Cast, target: str, words: str) -> None:
-    """Let the reader start the run and watch it."""
+def _go(playing: Cast, target: str, words: str, ready: str) -> None:
+    """Let the reader start the run and watch it; until then the one that ships as ``ready`` stands there."""
     from app import service
-    from attacks.core import Stop
-    from components import lesson
+    from components import lesson, shipped
     from components.stage import stage
     from components.text import say
-    from engine.recipe import Recipe
 
     engine = service.engine()
     first = engine.classify(playing.model, playing.image)[0].label
-    params = {"steps": 80, "step_size": STEP, "epsilon": 16 / 255}
-    recipe = Recipe(
-        playing.model,
-        playing.image,
-        "bim",
-        params,
-        playing.card.label_index(target),
-        stop=Stop("probability", 0.95),
-    )
-    run = stage(engine, base(), recipe, words.format(label=first, target=target), "anything")
+    recipe = shipped.pair(playing.model, playing.image, playing.card.label_index(target))
+    run = stage(engine, base(), recipe, words.format(label=first, target=target), "anything", ready)
     if run is not None:
-        st.markdown(f"[{say('Go on with it in the playground')}]({lesson.address(recipe, run=run.id)})")
+        st.markdown(f"[{say('Go on with it in the playground')}]({lesson.address(run.recipe, run=run.id)})")

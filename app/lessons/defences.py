@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import streamlit as st
 
 from app.access import base
 from app.subject import wake
-
-if TYPE_CHECKING:
-    from engine.recipe import Recipe
 
 LAB, ORDER = "Tour", 100
 NETS = ("photos", "photos_robust")
@@ -80,23 +77,14 @@ def _shared(image: str, sentence: str) -> str:
     return PLAIN
 
 
-def _recipes(image: str) -> list[Recipe]:
-    """Return the same attack on both nets, away from what each says."""
-    from attacks.core import Stop
-    from engine.recipe import Recipe
-
-    params = {"steps": 40, "step_size": 0.6 / 255, "epsilon": 6 / 255}
-    return [Recipe(name, image, "pgd", params, stop=Stop("steps")) for name in NETS]
-
-
 def _side_by_side(image: str, words: str) -> None:
     """Let the reader attack both nets at once, and watch them side by side."""
     import models
     from app import service
-    from components import deck
+    from components import deck, shipped
     from components.stage import begin, follow
 
-    engine, recipes = service.engine(), _recipes(image)
+    engine, recipes = service.engine(), shipped.twins(image)
     if st.button(
         words, type="primary", key="defences.press", icon=":material/play_arrow:", shortcut=deck.enter()
     ):
@@ -105,7 +93,7 @@ def _side_by_side(image: str, words: str) -> None:
     for column, recipe in zip(st.columns(2, gap="medium"), recipes, strict=True):
         with column:
             st.markdown(f"**{models.card(recipe.model).title}**")
-            follow(engine, base(), recipe, recipe.model, beside=True)
+            follow(engine, base(), recipe, recipe.model, beside=True, shipped=f"twins-{recipe.model}")
 
 
 def _temperature(image: str) -> None:

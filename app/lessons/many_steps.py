@@ -14,26 +14,22 @@ if TYPE_CHECKING:
     from engine.run import Run
 
 LAB, ORDER = "Tour", 60
-STEPS = 100
 TARGETS = ("vulture", "bird", "cat")
-LEVELS = (0.9, 1.8, 3.6, 9.0)
+LEVELS = (0.9, 2.0, 4.0, 9.0)
 
 
 def render() -> None:
     """Draw the chapter."""
     wake()
     from app import service
-    from components import black, cast, lesson, reader, trial, verdicts
+    from components import black, cast, lesson, reader
 
     with lesson.page("many_steps", digits=False) as said:
         with lesson.aside():
             playing = cast.pick(service.engine())
         with lesson.part():
             st.markdown(said["nine"])
-            if lesson.pressed(said["press"], "many_steps.nine", playing.model):
-                result = trial.computed("black", model=playing.model)
-                black.nine("arithmetic", playing.model, result["figures"])
-                verdicts.claims(result["claims"], folded=True)
+            black.many("arithmetic", playing.model, said["press"])
         with lesson.part():
             st.markdown(said["chance"])
             black.chance("rounding", "arithmetic")
@@ -53,11 +49,9 @@ def render() -> None:
 def _hundred(playing: Cast, words: str) -> Run | None:
     """Let the reader start a hundred small steps and watch them."""
     from app import service
-    from attacks.core import Stop
-    from components import screen
+    from components import screen, shipped
     from components.stage import follow, ready
     from components.text import say
-    from engine.recipe import Recipe
 
     engine, card = service.engine(), playing.card
     first = engine.classify(playing.model, playing.image)[0].label
@@ -73,20 +67,17 @@ def _hundred(playing: Cast, words: str) -> Run | None:
             say("How far in all, in grey levels"), LEVELS, first_level, key=key, width=260
         )
         place = st.container(width="content") if screen.here() else None
-    params = {"steps": STEPS, "step_size": levels / 255 / STEPS, "epsilon": levels / 255}
-    recipe = Recipe(
-        playing.model, playing.image, "bim", params, card.label_index(str(target)), stop=Stop("steps")
-    )
+    recipe = shipped.hundred(playing.model, playing.image, card.label_index(str(target)), levels)
     with place or st.container():
         ready(engine, recipe, words.format(label=first, target=target), "hundred")
-    return follow(engine, base(), recipe, "hundred")
+    return follow(engine, base(), recipe, "hundred", shipped="hundred")
 
 
 def _path(run: Run, sentence: str) -> None:
     """Say which classes were named on the way."""
-    from components.stage import named
+    from components.stage import stretches
 
-    ways = " → ".join(f"**{label}** ({first}–{last})" for label, first, last in named(run))
+    ways = " → ".join(f"**{label}** ({first}–{last})" for label, first, last in stretches(run))
     st.markdown(sentence.format(path=ways))
 
 

@@ -1,0 +1,88 @@
+"""Finished runs as files: what a page shows before its visitor has computed anything.
+
+A file is a NumPy archive (nothing in it is unpickled): the recipe, the figures of every step, the
+probabilities of the classes that mattered, and the perturbations of a few steps. The picture is opened anew.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+import models
+from attacks.core import Criterion
+from engine.images import open_image
+from engine.recipe import Recipe
+from engine.run import Run
+from errors import UnknownName
+
+FOLDER = Path(__file__).parents[1] / "assets" / "runs"
+PREFIX = "shipped-"
+"""How the id of a run begins that ships with the program; what follows is its file's name."""
+
+
+def names(folder: Path = FOLDER) -> list[str]:
+    """Return the names of the runs that ship."""
+    return sorted(path.stem for path in folder.glob("*.npz"))
+
+
+def write(run: Run, path: Path, pictures: int = 2) -> None:
+    """Write a finished run: its figures and classes of every step, its perturbation at ``pictures`` of them,
+    evenly spaced, the last one included."""
+    count, classes = len(run), run.classes
+    steps = sorted(
+        {run.picture_step(round((count - 1) * part / pictures)) for part in range(1, pictures + 1)}
+    )
+    facts = {
+        "recipe": run.recipe.to_json(),
+        "original": run.original,
+        "reason": run.reason,
+        "total": run.total,
+    }
+    path.parent.mkdir(parents=True, exist_ok=True)
+    np.savez_compressed(
+        path,
+        facts=np.frombuffer(json.dumps(facts).encode(), np.uint8),
+        classes=np.array(classes, np.int32),
+        log_p=run.log_p(0, count, classes).astype(np.float16),
+        scalars=run.scalars(0, count),
+        steps=np.array(steps, np.int32),
+        deltas=np.stack([run.delta(step) for step in steps]).astype(np.float16),
+    )
+
+
+def read(name: str, folder: Path = FOLDER) -> Run:
+    """Return the run that ships under ``name``, finished, with the id ``shipped-NAME``.
+
+    The classes that its file does not name share evenly what the others leave of the probability.
+    Raises `errors.UnknownName` when there is no such file.
+    """
+    if name not in names(folder):
+        raise UnknownName.of("shipped run", name, names(folder))
+    with np.load(folder / f"{name}.npz", allow_pickle=False) as file:
+        parts: dict[str, Any] = {key: file[key] for key in file.files}
+    facts = json.loads(parts["facts"].tobytes())
+    recipe = Recipe.from_json(facts["recipe"])
+    card = models.card(recipe.model)
+    start = card.see(open_image(recipe.image), recipe.crop)
+    aim = facts["original"] if recipe.target is None else recipe.target
+    criterion = Criterion(torch.tensor([aim]), recipe.target is not None)
+    run = Run(recipe, card.labels, start, facts["original"], facts["total"], criterion, id=PREFIX + name)
+    zero = np.zeros_like(parts["deltas"][0])
+    pictures = {0: zero, **dict(zip(parts["steps"].tolist(), parts["deltas"], strict=True))}
+    run.restore(_whole(parts, len(card.labels)), parts["scalars"], pictures, parts["classes"].tolist())
+    run.turn("finished", facts["reason"])
+    return run
+
+
+def _whole(parts: dict[str, Any], classes: int) -> np.ndarray:
+    """Return log-probabilities ``(steps, classes)`` from those of the classes that the file names."""
+    log_p = parts["log_p"].astype(np.float32)
+    left = np.clip(1 - np.exp(log_p).sum(1, keepdims=True), 1e-12, None)
+    whole = np.log(left / max(classes - log_p.shape[1], 1)).repeat(classes, 1).astype(np.float32)
+    whole[:, parts["classes"]] = log_p
+    return whole
