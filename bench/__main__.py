@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable, Sequence
 
+import console
 from bench import crowd, labs, steps, watched
 from bench.figures import Figure, keep, machine, table
 from engine.engine import Engine
@@ -75,4 +76,4 @@ def measurements(options: argparse.Namespace) -> dict[str, Callable[[], Sequence
 
 
 if __name__ == "__main__":
-    main()
+    raise SystemExit(console.run(main))
