@@ -42,8 +42,8 @@ def run(main: Callable[[], int | None]) -> int:
 
 
 def _escape_unencodable() -> None:
-    """Make standard output write ``\\u03c3`` for a σ that its encoding lacks: inside a string of JSON this
-    means the same. Standard error does so from the start."""
+    """Make standard output escape, as JSON does, what its encoding lacks, so that JSON stays the same JSON.
+    Standard error escapes from the start."""
     codecs.register_error(ESCAPES, _escape)
     if isinstance(sys.stdout, TextIOWrapper):
         sys.stdout.reconfigure(errors=ESCAPES)

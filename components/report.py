@@ -44,7 +44,7 @@ def write(engine: Engine, run: Run, folder: Path, image: str) -> dict[str, Any]:
         with (folder / "trajectory.csv").open("w", encoding="utf-8", newline="") as file:
             csv.writer(file).writerows(trajectory(run))
         text = json.dumps(found, ensure_ascii=False, indent=1)
-        (folder / "result.json").write_text(text + "\n", encoding="utf-8")
+        (folder / "result.json").write_text(text + "\n", encoding="utf-8", errors="backslashreplace")
     except OSError as error:
         raise FoolscopeError(f"Expected a folder to write to, got {folder}: {error.strerror}.") from error
     return found
