@@ -11,7 +11,7 @@ from engine.run import Outcome
 
 RankedTarget = Literal["second likely", "least likely", "random"]
 RANKED_TARGETS: tuple[RankedTarget, ...] = get_args(RankedTarget)
-_SHORT: dict[str, RankedTarget] = {
+SHORT_NAMES: dict[str, RankedTarget] = {
     "second": "second likely",
     "2nd likely": "second likely",
     "least": "least likely",
@@ -21,7 +21,7 @@ _SHORT: dict[str, RankedTarget] = {
 def ranked_target(text: str) -> RankedTarget | None:
     """Return the target by rank that ``text`` names, in any case; None when it names none."""
     name = " ".join(text.casefold().split())
-    return next((target for target in RANKED_TARGETS if target == name), _SHORT.get(name))
+    return next((target for target in RANKED_TARGETS if target == name), SHORT_NAMES.get(name))
 
 
 def class_by_rank(target: RankedTarget, ranking: Sequence[Outcome], chance: random.Random) -> int:

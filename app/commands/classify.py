@@ -9,7 +9,6 @@ from argparse import Namespace
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from itertools import tee
-from pathlib import Path
 from typing import NamedTuple, NoReturn
 
 from PIL import Image
@@ -57,7 +56,7 @@ def pictures(names: Iterable[str]) -> Iterator[Picture]:
     for name in names:
         if name in samples():
             yield Picture(name, partial(open_sample, name))
-        elif Path(name).is_dir():
+        elif os.path.isdir(name):
             yield from _below(name)
         else:
             yield Picture(name, partial(read_file, name))
@@ -92,7 +91,7 @@ def _printer(model: str, options: Namespace) -> Callable[[str, list[Outcome] | F
     of a table. Each line is written out at once, so that a reader who left ends the work."""
     width = min(LABEL_WIDTH, max(map(len, models.card(model).labels)))
     one = len(options.images) == 1 and (
-        options.images[0] in samples() or not Path(options.images[0]).is_dir()
+        options.images[0] in samples() or not os.path.isdir(options.images[0])
     )
 
     def show(image: str, answer: list[Outcome] | FoolscopeError) -> None:
