@@ -155,14 +155,15 @@ class Engine:
         pictures: Iterable[Callable[[], Image.Image]],
         crop: Crop | None = None,
         k: int = 5,
-        rows: int = 16,
+        rows: int = 0,
     ) -> Iterator[list[Outcome] | FoolscopeError]:
         """Yield, for each picture in order, its ``k`` most probable classes, or why it could not be read.
 
         ``pictures``: functions that return a picture or raise `errors.FoolscopeError`; threads call them.
-        ``rows`` pictures share a forward pass, during which the next ones are read; more are never in memory.
-        (On a CPU a picture takes longer in a batch of 32: what its layers pass on no longer fits the cache.)
+        ``rows`` pictures share a forward pass, during which the next ones are read; more are never in memory
+        (0: 8 on a CPU, whose cache no longer holds what the layers of 32 pictures pass on; else 32).
         """
+        rows = rows or (8 if self.device.type == "cpu" else 32)
         see = partial(_see, models.card(model), crop)
         coming = iter(pictures)
         pool = ThreadPoolExecutor(READERS)

@@ -127,17 +127,20 @@ def test_an_attack_needs_no_option_and_never_writes_over_a_result(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    results = []
-    for _ in range(2):
-        assert main(["attack", "cat", "--target", "second"]) == 0
-        folder = Path(capsys.readouterr().out.split("Written to ")[1].strip().removesuffix("."))
-        results.append(json.loads((folder / "result.json").read_text("utf-8")))
-        assert folder.parent == Path("foolscope-out") and folder.name.startswith("cat-")
-    first, again = sorted(folder.name for folder in (tmp_path / "foolscope-out").iterdir())
-    assert again == f"{first}-2" and results[0]["target"] == results[1]["target"]
-    recipe = Recipe.from_json(results[0]["recipe"])
-    assert recipe == replace(DEFAULT, image="cat", target=recipe.target)
-    assert results[0]["success"] and results[0]["final"]["label"] == results[0]["target"]
+    asked = ["attack", "panda", "--target", "vulture"]
+    assert main(asked) == 0
+    assert str(Path("foolscope-out", "panda-vulture")) in capsys.readouterr().out
+    result = json.loads(Path("foolscope-out", "panda-vulture", "result.json").read_text("utf-8"))
+    assert (result["original"]["label"], result["final"]["label"]) == ("giant panda", "vulture")
+    recipe = Recipe.from_json(result["recipe"])
+    assert result["success"] and recipe == replace(DEFAULT, image="panda", target=recipe.target)
+    assert main([*asked, "--set", "steps=1"]) == 0
+    assert str(Path("foolscope-out", "panda-vulture-2")) in capsys.readouterr().out
+    assert json.loads(Path("foolscope-out", "panda-vulture", "result.json").read_text("utf-8")) == result
+    assert sorted(path.name for path in Path("foolscope-out").iterdir()) == [
+        "panda-vulture",
+        "panda-vulture-2",
+    ]
 
 
 def test_a_target_may_go_by_its_rank(tmp_path: Path) -> None:
