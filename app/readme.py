@@ -9,6 +9,7 @@ import argparse
 import sys
 from pathlib import Path
 
+import console
 from components.tables import TABLES
 
 README = Path(__file__).parents[1] / "README.md"
@@ -41,4 +42,4 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    raise SystemExit(console.run(main))

@@ -7,6 +7,7 @@ import dataclasses
 import json
 from typing import Any
 
+import console
 from attacks import registry
 from attacks.core import Attack, Setting
 
@@ -57,4 +58,4 @@ def _values(each: Setting, norms: tuple[str, ...]) -> str:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    raise SystemExit(console.run(main))

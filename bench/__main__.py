@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable, Sequence
 
+import console
 from bench import crowd, labs, steps, watched
 from bench.figures import Figure, keep, machine, table
 from engine.engine import Engine
@@ -18,7 +19,9 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--steps", type=int, default=200, help="steps of a measured run")
     made.add_argument("--repeats", type=int, default=7, help="how often each ratio is taken")
     made.add_argument(
-        "--only", default="", help="engine, sharing, stop, watched, updates, traffic, watchers, start, labs"
+        "--only",
+        default="",
+        help="engine, sharing, classify, stop, watched, updates, traffic, watchers, start, labs",
     )
     made.add_argument("--dry", action="store_true", help="print only, keep nothing")
     return made
@@ -69,10 +72,11 @@ def measurements(options: argparse.Namespace) -> dict[str, Callable[[], Sequence
         "traffic": lambda: seen(lambda w: watched.traffic(w, fast)),
         "stop": lambda: alone(lambda e: [steps.stopping(e, model, 20)]),
         "watchers": lambda: seen(lambda w: [crowd.watchers(w, model, min(repeats, 3))]),
+        "classify": lambda: alone(lambda e: [steps.classifying(e, model, 64, repeats)]),
         "sharing": lambda: alone(lambda e: [steps.sharing(e, model, many // 4, repeats)]),
         "labs": lambda: [*labs.tables(), *labs.path()],
     }
 
 
 if __name__ == "__main__":
-    main()
+    raise SystemExit(console.run(main))

@@ -13,6 +13,7 @@ import torch
 from scipy.optimize import fmin_l_bfgs_b
 from torch import Tensor
 
+import console
 import models
 from attacks.core import Criterion, Query, answer, walk
 from attacks.lbfgs import LBFGS, towards
@@ -102,7 +103,12 @@ def against_scipy(
     ]
 
 
+def main() -> None:
+    """Print what `against_scipy` measures, untargeted and targeted."""
+    for targeted in (False, True):
+        figures = against_scipy(targeted)
+        print(table(figures), *(figure.detail for figure in figures if figure.detail), sep="\n", flush=True)
+
+
 if __name__ == "__main__":
-    for aimed in (False, True):
-        found = against_scipy(aimed)
-        print(table(found), *(each.detail for each in found if each.detail), sep="\n", flush=True)
+    raise SystemExit(console.run(main))

@@ -23,6 +23,7 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
+import console
 import models
 from attacks import norms
 from attacks.core import Criterion
@@ -197,4 +198,4 @@ def keep(results: list[Result]) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    raise SystemExit(console.run(main))

@@ -1,9 +1,10 @@
-"""The engine alone: what it adds to a bare loop, what sharing saves, how soon Stop acts."""
+"""The engine alone: what it adds to a bare loop, what sharing and batches save, how soon Stop acts."""
 
 from __future__ import annotations
 
 import time
 from dataclasses import replace
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -11,6 +12,7 @@ from torch import Tensor
 from attacks.core import Criterion, Stop
 from bench.figures import Figure, figure
 from engine.engine import Engine
+from engine.images import SAMPLES, SUFFIXES
 from engine.recipe import Recipe
 from engine.run import Run
 
@@ -78,6 +80,33 @@ def sharing(engine: Engine, model: str, steps: int, repeats: int) -> Figure:
         lambda v: v < 1,
         model=model,
         steps=steps,
+    )
+
+
+def classifying(engine: Engine, model: str, pictures: int, repeats: int) -> Figure:
+    """Measure so many pictures classified in batches against one after the other, in turns."""
+    engine.classify(model, "cat")
+    files = [file for file in sorted(SAMPLES.iterdir()) if file.suffix in SUFFIXES]
+    data = [files[k % len(files)].read_bytes() for k in range(pictures)]
+    pairs = []
+    for _ in range(repeats):
+        names = [engine.uploads.add(each) for each in data]  # new ones: an answer about an old one is known
+        begun = time.perf_counter()
+        for _ in engine.classify_many(model, [partial(engine.picture, name) for name in names]):
+            pass
+        between = time.perf_counter()
+        for name in names:
+            engine.classify(model, name)
+        pairs.append((between - begun, time.perf_counter() - between))
+    return figure(
+        "classify",
+        f"{pictures} pictures classified in batches / one after the other",
+        [a / b for a, b in pairs],
+        "",
+        "below 1",
+        lambda v: v < 1,
+        model=model,
+        pictures_per_second=[round(pictures / a, 1) for a, _ in pairs],
     )
 
 

@@ -16,6 +16,7 @@ from components.share import ANYTHING
 from components.text import say
 from engine.recipe import Region
 from engine.run import Outcome
+from engine.targets import RankedTarget, class_by_rank, ranked_target
 from models import weights
 from models.core import Card, Crop
 
@@ -68,14 +69,16 @@ def target_picker(card: Card, ranking: Sequence[Outcome], wanted: int | None) ->
         say("Make it say"), options, format_func=lambda i: names.get(i, card.labels[i]), key=key, help=help,
         on_change=_chosen,
     )  # fmt: skip
-    quick = {
-        "second": (say("2nd likely"), ranking[1 if len(ranking) > 1 else 0].index),
-        "least": (say("least likely"), ranking[-1].index),
-        "random": (say("random"), random.choice([o.index for o in ranking[1:]])),
+    quick: dict[RankedTarget, str] = {
+        "second likely": say("2nd likely"),
+        "least likely": say("least likely"),
+        "random": say("random"),
     }
     with st.container(horizontal=True, key="quick", gap="small"):
-        for name, (label, index) in quick.items():
-            st.button(label, key=f"quick.{name}", on_click=_pick, args=(key, index), type="tertiary")
+        for target, label in quick.items():
+            picked = (key, class_by_rank(target, ranking, random.Random()))
+            name = f"quick.{target.split()[0]}"
+            st.button(label, key=name, on_click=_pick, args=picked, type="tertiary")
     return None if chosen == UNTARGETED else int(chosen)
 
 
@@ -180,10 +183,13 @@ def crop_picker(card: Card, crop: Crop | None) -> Crop | None:
     return None if near else chosen
 
 
-def default_target(card: Card, ranking: Sequence[Outcome], wanted: str | None) -> int | None:
-    """Return the class called ``wanted`` if there is one, else a startling one that is not the current."""
+def default_target(card: Card, ranking: Sequence[Outcome], wanted: str | None, seed: int = 0) -> int | None:
+    """Return the class that ``wanted`` means, by its label or by its rank (``seed`` draws the random one), if
+    there is one, else a startling one that is not the current."""
     if wanted == ANYTHING:
         return None
+    if target := ranked_target(wanted or ""):
+        return class_by_rank(target, ranking, random.Random(seed))
     for label in [wanted, "vulture", "pizza", "flamingo", "3"]:
         if label in card.labels and card.labels.index(label) != ranking[0].index:
             return card.labels.index(label)

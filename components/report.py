@@ -41,9 +41,10 @@ def write(engine: Engine, run: Run, folder: Path, image: str) -> dict[str, Any]:
         folder.mkdir(parents=True, exist_ok=True)
         for name, picture in pictures.items():
             (folder / name).write_bytes(encode(picture, "png"))
-        with (folder / "trajectory.csv").open("w", newline="") as file:
+        with (folder / "trajectory.csv").open("w", encoding="utf-8", newline="") as file:
             csv.writer(file).writerows(trajectory(run))
-        (folder / "result.json").write_text(json.dumps(found, ensure_ascii=False, indent=1) + "\n")
+        text = json.dumps(found, ensure_ascii=False, indent=1)
+        (folder / "result.json").write_text(text + "\n", encoding="utf-8", errors="backslashreplace")
     except OSError as error:
         raise FoolscopeError(f"Expected a folder to write to, got {folder}: {error.strerror}.") from error
     return found

@@ -128,7 +128,7 @@ class Session:
         """Return the class to offer as target: the one that was chosen, or a startling one."""
         if self.recipe.target is not None and st.session_state["target_chosen"]:
             return self.recipe.target
-        return default_target(self.card, self.ranking, self.wanted)
+        return default_target(self.card, self.ranking, self.wanted, self.recipe.seed)
 
     def attack(self, name: str) -> None:
         """Take another attack, at its defaults."""

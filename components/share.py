@@ -11,6 +11,7 @@ import attacks
 import models
 from attacks.core import Stop
 from engine.recipe import Recipe, Region
+from engine.targets import ranked_target
 from errors import BadSetting, FoolscopeError
 from models.core import Crop
 
@@ -46,7 +47,8 @@ DEFAULT = Recipe(
 @dataclass
 class Link:
     """What an address says. ``target`` is None when it says nothing about one, `ANYTHING` for
-    untargeted. ``witness``: a second network to ask. ``twin``: a run of the network's twin to show beside,
+    untargeted, or a class by its rank (`engine.targets.ranked_target`), which is known once the picture is
+    classified. ``witness``: a second network to ask. ``twin``: a run of the network's twin to show beside,
     "1" where none was started, None for no twin. ``problems``: one refusal for each part that could not be
     used."""
 
@@ -134,7 +136,9 @@ def _setting(attack: str, name: str, texts: Mapping[str, str]) -> dict[str, Any]
 
 
 def _target(text: str | None, model: str) -> int | None:
-    return None if text in (None, ANYTHING) else models.card(model).label_index(text or "")
+    if text is None or text == ANYTHING or ranked_target(text):
+        return None
+    return models.card(model).label_index(text)
 
 
 def _seed(text: str) -> int:

@@ -1,6 +1,7 @@
 """The engine: one thread owns the device and answers the questions of all runs.
 
 submit(recipe) -> Run       what a page, a route and a script call
+classify, classify_many     what a network sees in one picture, or in a folder of them
 stream(run, start)          the steps as they come
 pause, resume, step, cancel at the next step boundary, at once for the reader
 """
@@ -14,9 +15,11 @@ import math
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import Future
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
+from itertools import islice
 
 import numpy as np
 import torch
@@ -40,6 +43,8 @@ from models.core import Card, Classifier, Crop
 log = logging.getLogger("foolscope")
 Load = Callable[[str, Callable[[int, int], None] | None], Classifier]
 ABANDONED_AFTER = 60.0
+READERS = 2
+"""Threads that read the pictures of a batch: as many as may decode at once (`engine.images`)."""
 
 
 @dataclass
@@ -144,6 +149,43 @@ class Engine:
                 self._seen.clear()
             self._seen[key] = _ranking(logits, card)
         return self._seen[key]
+
+    def classify_many(
+        self,
+        model: str,
+        pictures: Iterable[Callable[[], Image.Image]],
+        crop: Crop | None = None,
+        k: int = 5,
+        rows: int = 0,
+    ) -> Iterator[list[Outcome] | FoolscopeError]:
+        """Yield, for each picture in order, its ``k`` most probable classes, or why it could not be read.
+
+        ``pictures``: functions that return a picture or raise `errors.FoolscopeError`; threads call them.
+        ``rows`` pictures share a forward pass, during which the next ones are read; more are never in memory
+        (0: 8 on a CPU, whose cache no longer holds what the layers of 32 pictures pass on; else 32).
+        """
+        rows = rows or (8 if self.device.type == "cpu" else 32)
+        see = partial(_see, models.card(model), crop)
+        coming = iter(pictures)
+        pool = ThreadPoolExecutor(READERS)
+        try:
+            reading = [pool.submit(see, picture) for picture in islice(coming, rows)]
+            while reading:
+                read = [future.result() for future in reading]
+                reading = [pool.submit(see, picture) for picture in islice(coming, rows)]
+                yield from self._answers(model, read, k)
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+    def _answers(
+        self, model: str, read: list[Tensor | FoolscopeError], k: int
+    ) -> Iterator[list[Outcome] | FoolscopeError]:
+        """Classify what could be read in one batch; pass on why the others could not."""
+        xs = [x for x in read if isinstance(x, Tensor)]
+        logits = iter(self.ask(model, torch.stack(xs)) if xs else ())
+        card = models.card(model)
+        for x in read:
+            yield _ranking(next(logits), card, k) if isinstance(x, Tensor) else x
 
     def ask(self, model: str, x: Tensor) -> Tensor:
         """Return the logits ``(n, classes)`` of pictures ``(n, c, h, w)`` in [0, 1], on the CPU."""
@@ -425,6 +467,16 @@ def _log_probabilities(ranking: list[Outcome]) -> Floats:
     return np.log(np.maximum(row, 1e-38))
 
 
-def _ranking(logits: Tensor, card: Card) -> list[Outcome]:
+def _see(card: Card, crop: Crop | None, open_picture: Callable[[], Image.Image]) -> Tensor | FoolscopeError:
+    """Return what the network sees of a picture, or why it cannot be read."""
+    try:
+        return card.see(open_picture(), crop)
+    except FoolscopeError as error:
+        return error
+
+
+def _ranking(logits: Tensor, card: Card, k: int | None = None) -> list[Outcome]:
+    """Return the ``k`` most probable classes, or all, the most probable first."""
     p = torch.softmax(logits, 0)
-    return [Outcome(i, card.labels[i], float(p[i])) for i in p.argsort(descending=True, stable=True).tolist()]
+    order = p.argsort(descending=True, stable=True)[:k]
+    return [Outcome(i, card.labels[i], q) for i, q in zip(order.tolist(), p[order].tolist(), strict=True)]

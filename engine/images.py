@@ -37,6 +37,11 @@ MAX_BYTES = 20 * 2**20
 MAX_PIXELS = 50_000_000
 MAX_SIDE = 2048
 FORMATS = "JPEG, PNG, WebP, GIF, BMP, TIFF, HEIC or AVIF"
+SUFFIXES = (
+    ".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".gif", ".bmp", ".dib", ".tif", ".tiff",
+    ".heic", ".heif", ".hif", ".avif",
+)  # fmt: skip
+"""How the names of such files end, in lower case."""
 SAMPLES = Path(__file__).parents[1] / "assets" / "samples"
 UPLOAD = "upload:"
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from functools import partial
 from pathlib import Path
 
 from tqdm import tqdm
 
+import console
 import experiments
 from errors import FoolscopeError
 from experiments.core import Experiment, Progress, walk
@@ -85,4 +87,4 @@ def _carry_out(experiment: Experiment, store: Store) -> object:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    raise SystemExit(console.run(partial(main, sys.argv[1:])))

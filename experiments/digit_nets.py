@@ -17,6 +17,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+import console
 from attacks.core import setting
 from experiments.core import Experiment, ExperimentCard, Published, run
 from experiments.data import Digits, digits, source
@@ -240,4 +241,4 @@ def main() -> None:
 
 if __name__ == "__main__":
     torch.manual_seed(0)
-    main()
+    raise SystemExit(console.run(main))

@@ -10,6 +10,7 @@ from typing import Any
 
 from tqdm import tqdm
 
+import console
 import models
 from errors import FoolscopeError
 from models import imagenet, weights
@@ -70,4 +71,4 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    raise SystemExit(console.run(main))

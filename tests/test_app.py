@@ -260,6 +260,16 @@ def test_quick_picks_take_the_second_the_last_or_any_other_class(open_page, engi
         assert widget(app, "target.small").value in ranks[1:]
 
 
+def test_a_link_may_name_its_target_by_rank_and_then_says_the_class(open_page, engine):
+    ranks = [outcome.index for outcome in ranking(engine)]
+    for name, index in (("least likely", ranks[-1]), ("second", ranks[1])):
+        app = open_page(target=name, image="cat")
+        assert address(app)["target"] == f"class {index}" and not errors(app)
+        assert widget(app, "target.small").value == index
+    goals = {address(open_page(target="random", seed="4", image="cat"))["target"] for _ in range(3)}
+    assert len(goals) == 1 and goals <= {f"class {index}" for index in ranks[1:]}
+
+
 def test_anything_else_is_a_target_too(open_page, engine):
     app = open_page(target="any")
     assert address(app)["target"] == "any" and live_view(app)["idle"]["target"] is None

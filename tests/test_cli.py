@@ -2,8 +2,11 @@
 
 import csv
 import json
+import random
+import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,37 +16,93 @@ from PIL import Image
 
 from app.__main__ import main
 from attacks import __main__ as attacks_cli
+from components.share import DEFAULT
+from engine.engine import Engine
+from engine.recipe import Recipe
 from models import __main__ as models_cli
 
 ROOT = Path(__file__).parents[1]
 ATTACK = ["attack", "coffee", "--model", "photos", "--attack", "pgd", "--set", "epsilon=4/255"]
+ALL_STEPS = ["--stop", "steps"]
 
 
 def pixels(path: Path) -> Any:
     return np.asarray(Image.open(path), np.int16)
 
 
+def classified(capsys: pytest.CaptureFixture[str], *images: str, status: int = 0) -> list[dict[str, Any]]:
+    """Return what ``classify --json`` prints, line by line."""
+    assert main(["classify", "--model", "photos", "--json", *images]) == status
+    return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+
+
 def test_classify_says_the_same_in_words_and_in_json(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["classify", "coffee"]) == 0
+    assert main(["classify", "--model", "photos", "coffee"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert main(["classify", "coffee", "--json"]) == 0
-    top = json.loads(capsys.readouterr().out)["top"]
-    assert lines == [f"{100 * each['probability']:6.2f} %  {each['label']}" for each in top]
-    assert len(top) == 5 and 0 < sum(each["probability"] for each in top) <= 1.0001
+    (answer,) = classified(capsys, "coffee")
+    assert answer.keys() == {"image", "top"} and answer["image"] == "coffee"
+    assert lines == [f"{100 * row['probability']:6.2f} %  {row['label']}" for row in answer["top"]]
+    assert len(lines) == 5 and 0 < sum(row["probability"] for row in answer["top"]) <= 1.0001
 
 
 def test_a_file_is_classified_like_the_sample_that_it_is(capsys: pytest.CaptureFixture[str]) -> None:
-    answers = []
-    for name in ("cat", str(ROOT / "assets" / "samples" / "cat.jpg")):
-        assert main(["classify", name, "--json"]) == 0
-        answers.append(json.loads(capsys.readouterr().out))
-    assert answers[0] == answers[1]
+    sample, file = classified(capsys, "cat", str(ROOT / "assets" / "samples" / "cat.jpg"))
+    assert sample["top"] == [
+        row | {"probability": pytest.approx(row["probability"], abs=1e-4)} for row in file["top"]
+    ]
+
+
+@pytest.fixture
+def album(tmp_path: Path) -> Path:
+    """Return a folder with pictures at two depths, and files that are no pictures."""
+    samples = ROOT / "assets" / "samples"
+    for name, sample in (("b.jpg", "cat"), ("a.JPG", "coffee"), ("inner/z.jpg", "motorcycle")):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes((samples / f"{sample}.jpg").read_bytes())
+    (tmp_path / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\n and no more")
+    (tmp_path / "notes.txt").write_text("not a picture")
+    (tmp_path / "._b.jpg").write_text("what a Mac leaves beside a picture")
+    return tmp_path
+
+
+def test_a_folder_is_read_in_order_and_what_cannot_be_read_stops_nothing(
+    album: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["classify", "--model", "photos", "--json", str(album), "cat", "nowhere.jpg"]) == 1
+    printed = capsys.readouterr()
+    answers = [json.loads(line) for line in printed.out.splitlines()]
+    files = [str(album / name) for name in ("a.JPG", "b.jpg", "broken.png", "inner/z.jpg")]
+    assert [answer["image"] for answer in answers] == [*files, "cat", "nowhere.jpg"]
+    labels = [answer["top"][0]["label"] if "top" in answer else "" for answer in answers]
+    assert labels == ["cup", "cat", "", "motorbike", "cat", ""]
+    refused = [answer for answer in answers if "error" in answer]
+    assert [answer.keys() for answer in refused] == [{"image", "error"}] * 2
+    assert printed.err.splitlines() == [f"{answer['image']}: {answer['error']}" for answer in refused]
+
+
+def test_many_pictures_are_a_table(album: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    answers = {
+        answer["image"]: answer["top"][0] for answer in classified(capsys, str(album / "inner"), "cat")
+    }
+    assert main(["classify", "--model", "photos", str(album / "inner"), "cat"]) == 0
+    rows = [re.split(r"\s{2,}", line.strip()) for line in capsys.readouterr().out.splitlines()]
+    assert rows == [
+        [f"{100 * top['probability']:.2f} %", top["label"], name] for name, top in answers.items()
+    ]
+
+
+def test_when_nothing_can_be_read_the_status_says_so(album: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    empty = album / "empty"
+    empty.mkdir()
+    answers = classified(capsys, str(album / "broken.png"), str(empty), status=2)
+    assert len(answers) == 2 and "PNG" in answers[0]["error"] and "got one with none" in answers[1]["error"]
 
 
 def test_an_attack_writes_what_it_found(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main([*ATTACK, "--set", "steps=20", "--seed", "3", "--out", str(tmp_path), "--json"]) == 0
+    more = [*ALL_STEPS, "--set", "steps=20", "--seed", "3", "--out", str(tmp_path), "--json"]
+    assert main([*ATTACK, *more]) == 0
     printed, result = json.loads(capsys.readouterr().out), json.loads((tmp_path / "result.json").read_text())
-    assert printed == result
+    assert printed == result | {"folder": str(tmp_path)}
     assert result["success"] and result["final"]["label"] != result["original"]["label"]
     assert result["recipe"]["seed"] == 3 and result["recipe"]["params"]["steps"] == 20
     change = np.abs(pixels(tmp_path / "adversarial.png") - pixels(tmp_path / "original.png"))
@@ -56,13 +115,45 @@ def test_an_attack_writes_what_it_found(tmp_path: Path, capsys: pytest.CaptureFi
 
 
 def test_a_targeted_attack_stops_at_success(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["classify", "coffee", "--json"]) == 0
-    second = json.loads(capsys.readouterr().out)["top"][1]["label"]
+    second = classified(capsys, "coffee")[0]["top"][1]["label"]
     assert main([*ATTACK, "--target", second.upper(), "--stop", "success", "--out", str(tmp_path)]) == 0
     result = json.loads((tmp_path / "result.json").read_text())
     assert result["final"]["label"] == result["target"] == second
     assert result["stopped_because"] == "success" and result["steps"] < 41
     assert str(tmp_path) in capsys.readouterr().out
+
+
+def test_an_attack_needs_no_option_and_never_writes_over_a_result(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    asked = ["attack", "panda", "--target", "vulture"]
+    assert main(asked) == 0
+    assert str(Path("foolscope-out", "panda-vulture")) in capsys.readouterr().out
+    result = json.loads(Path("foolscope-out", "panda-vulture", "result.json").read_text("utf-8"))
+    assert (result["original"]["label"], result["final"]["label"]) == ("giant panda", "vulture")
+    recipe = Recipe.from_json(result["recipe"])
+    assert result["success"] and recipe == replace(DEFAULT, image="panda", target=recipe.target)
+    assert main([*asked, "--set", "steps=1"]) == 0
+    assert str(Path("foolscope-out", "panda-vulture-2")) in capsys.readouterr().out
+    assert json.loads(Path("foolscope-out", "panda-vulture", "result.json").read_text("utf-8")) == result
+    assert sorted(path.name for path in Path("foolscope-out").iterdir()) == [
+        "panda-vulture",
+        "panda-vulture-2",
+    ]
+
+
+def test_a_target_may_go_by_its_rank(tmp_path: Path) -> None:
+    engine = Engine()
+    ranking = [outcome.label for outcome in engine.classify("photos", "coffee")]
+    engine.close()
+    goals = {}
+    for name in ("second", "Least  Likely", "random"):
+        more = ["--target", name, "--seed", "5", "--set", "steps=1", "--out", str(tmp_path)]
+        assert main([*ATTACK, *more]) == 0
+        goals[name] = json.loads((tmp_path / "result.json").read_text("utf-8"))["target"]
+    assert goals["second"] == ranking[1] and goals["Least  Likely"] == ranking[-1]
+    assert goals["random"] == ranking[1:][random.Random(5).randrange(len(ranking) - 1)]
 
 
 def test_a_region_and_successes_in_a_row(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -77,7 +168,8 @@ def test_a_region_and_successes_in_a_row(tmp_path: Path, capsys: pytest.CaptureF
 
 REFUSALS = {
     "no file": (["classify", "nowhere.jpg"], "nowhere.jpg"),
-    "a folder": (["classify", "assets"], "assets"),
+    "a folder without pictures": (["classify", "bench"], "bench"),
+    "a folder to attack": (["attack", "assets"], "assets"),
     "not a picture": (["classify", "Makefile"], "JPEG, PNG"),
     "model": (["classify", "cat", "--model", "photoss"], "photos"),
     "crop": (["classify", "cat", "--crop", "2,2,2"], "crop"),

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 import time
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -12,6 +14,7 @@ import torch
 
 from attacks.core import Criterion, Query, Stop, answer, walk
 from engine.batch import evaluate
+from engine.images import open_sample
 from engine.recipe import Recipe, Region
 from engine.run import PICTURES
 from errors import BadImage, BadSetting, BadTarget, EngineClosed, UnknownName
@@ -320,6 +323,29 @@ def test_batching_answers_like_asking_alone(engine):
         assert (got.grad is None) == (want.grad is None) == (query.objective is None)
         if want.grad is not None and got.grad is not None:
             assert torch.allclose(got.grad, want.grad, atol=1e-5)
+
+
+def test_many_pictures_are_classified_in_batches_in_order_and_what_cannot_be_read_is_passed_on(engine, gate):
+    names = ["cat", "gone", "coffee", "rocket", "gone", "black", "cat"]
+    engine.model("small")
+    answers = list(engine.classify_many("small", [partial(open_sample, name) for name in names], k=3, rows=3))
+    assert gate.batches == [2, 2, 1]  # of three, three and one picture, less those that are not there
+    for name, top in zip(names, answers, strict=True):
+        if name == "gone":
+            assert isinstance(top, UnknownName)
+        else:
+            alone = engine.classify("small", name)[:3]
+            assert [o.label for o in top] == [o.label for o in alone]
+            assert [o.probability for o in top] == pytest.approx([o.probability for o in alone], abs=1e-5)
+
+
+def test_pictures_without_end_are_classified_as_they_come(engine):
+    drawn = itertools.count()
+    endless = (partial(open_sample, "cat") for _ in drawn)
+    answers = engine.classify_many("small", endless, rows=4)
+    assert len(list(itertools.islice(answers, 6))) == 6
+    answers.close()
+    assert next(drawn) <= 12  # two batches for six answers, and the one that is read meanwhile
 
 
 def test_questions_larger_than_the_budget_are_answered_in_parts() -> None:

@@ -11,6 +11,7 @@ import models
 from attacks.core import Stop
 from components import share
 from engine.recipe import Recipe, Region
+from engine.targets import RANKED_TARGETS, SHORT_NAMES
 from models.core import Crop
 
 
@@ -85,3 +86,16 @@ def test_each_wrong_part_is_one_sentence_and_the_rest_is_kept(part, says):
 
 def test_an_empty_address_is_the_default():
     assert share.read({}).recipe == share.DEFAULT
+
+
+@pytest.mark.parametrize(
+    "text", ["random", "second", "second likely", "2nd likely", "least", "LEAST  likely"]
+)
+def test_a_target_by_rank_is_left_to_whoever_knows_the_ranking(text):
+    link = share.read({"target": text})
+    assert link.problems == [] and link.recipe.target is None and link.target == text
+
+
+def test_no_class_is_called_like_a_target_by_rank():
+    names = {*RANKED_TARGETS, *SHORT_NAMES, share.ANYTHING}
+    assert not {label for card in models.cards() for label in card.labels if label.casefold() in names}

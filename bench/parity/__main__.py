@@ -17,6 +17,7 @@ from typing import Any
 import torch
 
 import attacks
+import console
 from bench import parity
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -73,7 +74,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("names", nargs="*", choices=[*compared(), []], help="attacks; all when none is named")
     chosen = parser.parse_args(arguments).names or compared()
     path = DOCS / "parity.json"
-    found: dict[str, list[Row]] = json.loads(path.read_text())["attacks"] if path.is_file() else {}
+    found: dict[str, list[Row]] = json.loads(path.read_text("utf-8"))["attacks"] if path.is_file() else {}
     for name in chosen:
         found[name] = merged(found.get(name, []), measure(name))
         print(table({name: found[name]}).split("\n", 2)[-1], flush=True)
@@ -81,4 +82,4 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    raise SystemExit(console.run(main))

@@ -19,6 +19,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 from tqdm import tqdm
 
+import console
 from errors import FoolscopeError
 from models.lenet import NETWORKS
 from models.records import FOLDER, read_record, write_network
@@ -233,4 +234,4 @@ def _teaching(parts: Iterable[Tensor]) -> Iterable[Tensor]:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    raise SystemExit(console.run(main))
