@@ -37,14 +37,15 @@ def subject(session: Session) -> None:
 
 def _image(session: Session) -> None:
     from components import controls
-    from components.gallery import gallery
+    from components.gallery import Item, gallery
     from engine.images import samples
 
     items = [
-        {"name": s.name, "label": say(s.label), "url": f"{base()}/samples/{s.name}.jpg"}
+        Item(name=s.name, label=say(s.label), url=f"{base()}/samples/{s.name}.jpg", group=s.group)
         for s in samples().values()
     ]
-    picked = gallery(items, session.recipe.image, key="gallery")
+    with st.container(key="shelf"):  # whose height is reserved, so that nothing below jumps
+        picked = gallery(items, session.recipe.image, key="gallery")
     if picked and picked != session.recipe.image:
         session.image(picked)
         st.rerun()

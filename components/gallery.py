@@ -1,15 +1,19 @@
-"""A row of small pictures to choose from."""
+"""Small pictures to choose from, those of a group of its own under a heading."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TypedDict
 
 import streamlit as st
 
 from components.text import say
+from engine.images import Group
 
 _CSS = """
-.row { display: grid; grid-template-columns: repeat(6, 1fr); gap: 5px; }
+.row { display: grid; grid-template-columns: repeat(7, 1fr); gap: 4px; }
+@media (max-width: 640px) { .row { grid-template-columns: repeat(5, 1fr); gap: 6px; } }
+.heading { margin: 8px 0 3px; font-size: 0.8rem; line-height: 1.3; color: var(--st-text-color); opacity: 0.75; }
 button { padding: 0; border: 2px solid transparent; border-radius: 6px; background: none; cursor: pointer;
   aspect-ratio: 1; overflow: hidden; }
 button img { width: 100%; height: 100%; object-fit: cover; display: block; border-radius: 4px; }
@@ -18,40 +22,82 @@ button:focus-visible { outline: 2px solid var(--st-primary-color); outline-offse
 """
 
 _JS = """
-export default function ({ data: [data], parentElement, setTriggerValue }) {
-  let row = parentElement.querySelector(".row");
-  if (!row) {
-    row = document.createElement("div");
-    row.className = "row";
-    row.setAttribute("role", "radiogroup");
-    parentElement.appendChild(row);
-    for (const item of data.items) {
-      const button = document.createElement("button");
-      button.type = "button";
-      button.dataset.name = item.name;
-      button.setAttribute("role", "radio");
-      const image = document.createElement("img");
-      image.src = item.url;
-      button.appendChild(image);
-      row.appendChild(button);
+const button = (item) => {
+  const drawn = document.createElement("button");
+  drawn.type = "button";
+  drawn.dataset.name = item.name;
+  drawn.setAttribute("role", "radio");
+  const image = document.createElement("img");
+  image.src = item.url;
+  drawn.appendChild(image);
+  return drawn;
+};
+
+const build = (items, headings) => {
+  const shelf = document.createElement("div");
+  shelf.className = "shelf";
+  shelf.setAttribute("role", "radiogroup");
+  for (const group of new Set(items.map((item) => item.group))) {
+    if (headings[group]) {
+      const heading = document.createElement("div");
+      heading.className = "heading";
+      heading.dataset.group = group;
+      shelf.appendChild(heading);
     }
+    const row = document.createElement("div");
+    row.className = "row";
+    row.append(...items.filter((item) => item.group === group).map(button));
+    shelf.appendChild(row);
   }
-  row.setAttribute("aria-label", data.label);
+  return shelf;
+};
+
+const STEPS = { ArrowLeft: -1, ArrowUp: -1, ArrowRight: 1, ArrowDown: 1 };
+
+export default function ({ data: [data], parentElement, setTriggerValue }) {
+  let shelf = parentElement.querySelector(".shelf");
+  if (!shelf) {
+    shelf = build(data.items, data.headings);
+    parentElement.appendChild(shelf);
+  }
+  shelf.setAttribute("aria-label", data.label);
+  for (const heading of shelf.querySelectorAll(".heading"))
+    heading.textContent = data.headings[heading.dataset.group];
   const labels = Object.fromEntries(data.items.map((item) => [item.name, item.label]));
-  for (const button of row.children) {
-    button.title = button.firstChild.alt = labels[button.dataset.name];
-    button.setAttribute("aria-checked", String(button.dataset.name === data.chosen));
-    button.onclick = () => setTriggerValue("picked", button.dataset.name);
-  }
+  const buttons = [...shelf.querySelectorAll("button")];
+  const chosen = buttons.find((each) => each.dataset.name === data.chosen);
+  buttons.forEach((each, index) => {
+    each.title = each.firstChild.alt = labels[each.dataset.name];
+    each.setAttribute("aria-checked", String(each === chosen));
+    each.tabIndex = each === (chosen ?? buttons[0]) ? 0 : -1;
+    each.onclick = () => setTriggerValue("picked", each.dataset.name);
+    each.onkeydown = (event) => {
+      if (!(event.key in STEPS)) return;
+      event.preventDefault();
+      buttons.at((index + STEPS[event.key]) % buttons.length).focus();
+    };
+  });
 }
 """
 
 _component = st.components.v2.component("foolscope_gallery", css=_CSS, js=_JS)
 
 
-def gallery(items: Sequence[dict[str, str]], chosen: str | None, key: str) -> str | None:
-    """Show ``items`` (each with name, label, url) and return the name just picked, else None."""
+class Item(TypedDict):
+    """A picture of the gallery: its name, its label, the address of its thumbnail, and its group."""
+
+    name: str
+    label: str
+    url: str
+    group: Group
+
+
+def gallery(items: Sequence[Item], chosen: str | None, key: str) -> str | None:
+    """Show ``items``, a group at a time in the order of the items; return the name just picked, else None."""
+    headings = {"mistakes": say("Honest mistakes")}
     # A list, because Streamlit looks for data frames in a bare dict, which imports pandas.
-    listed = [{"items": list(items), "chosen": chosen, "label": say("Sample pictures")}]
+    listed = [
+        {"items": list(items), "headings": headings, "chosen": chosen, "label": say("Sample pictures")}
+    ]
     result = _component(key=key, data=listed, on_picked_change=lambda: None)
     return str(result.picked) if result.picked else None

@@ -19,6 +19,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from PIL import Image, ImageCms, ImageFile
@@ -266,6 +267,10 @@ def read_file(path: str | Path) -> Image.Image:
     return decode(read_bytes(path), Path(path).name)
 
 
+Group = Literal["", "mistakes"]
+"""The parts of the shelf of samples: see `Sample`."""
+
+
 @dataclass(frozen=True)
 class Sample:
     """A picture that ships: either ``file`` in the samples folder, or a computed ``kind``.
@@ -274,6 +279,9 @@ class Sample:
 
     ``kind`` is "black", "grey" or "noise". ``label`` is the caption, ``alt`` the text for those
     who cannot see the picture; author, licence and source are as the picture's publisher states them.
+
+    ``shows``: the ImageNet classes that are right names for it, none where ImageNet has no class for it.
+    ``group``: "mistakes" for a photo that the first network misnames without any attack, "" for the others.
     """
 
     name: str
@@ -285,11 +293,14 @@ class Sample:
     file: str | None = None
     kind: str | None = None
     channels: int = 3
+    shows: tuple[str, ...] = ()
+    group: Group = ""
 
 
 @cache
 def _index(folder: Path) -> tuple[Sample, ...]:
-    return tuple(Sample(**entry) for entry in json.loads((folder / "index.json").read_text(encoding="utf-8")))
+    entries = json.loads((folder / "index.json").read_text(encoding="utf-8"))
+    return tuple(Sample(**{**entry, "shows": tuple(entry.get("shows", ()))}) for entry in entries)
 
 
 def samples(folder: Path = SAMPLES) -> dict[str, Sample]:

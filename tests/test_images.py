@@ -533,24 +533,13 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
 
 def test_samples_ship_with_their_papers() -> None:
     known = images.samples()
-    assert list(known)[:8] == [
-        "panda",
-        "cat",
-        "coffee",
-        "astronaut",
-        "rocket",
-        "motorcycle",
-        "flower",
-        "temple",
-    ]
-    assert list(known)[8:] == ["seven", "three", "black", "grey", "noise"]
     for name, sample in known.items():
         assert sample.name == name
         assert all((sample.label, sample.alt, sample.author, sample.licence, sample.source))
         assert (sample.file is None) != (sample.kind is None)
     files = {path.name for path in images.SAMPLES.iterdir()} - {"index.json"}
     assert files == {sample.file for sample in known.values() if sample.file}
-    assert sum((images.SAMPLES / file).stat().st_size for file in files) < 700_000
+    assert sum((images.SAMPLES / file).stat().st_size for file in files) < 1_300_000
 
 
 @pytest.mark.parametrize("name", list(images.samples()))

@@ -10,9 +10,9 @@ from app.subject import wake
 
 if TYPE_CHECKING:
     from components.cast import Cast
+    from models.core import Card
 
 LAB, ORDER = "Tour", 10
-UNNAMED = ("seven", "rocket", "astronaut")
 
 
 def render() -> None:
@@ -52,15 +52,22 @@ def _mistake(playing: Cast, sentence: str) -> None:
     from components import cast, views
     from components.odds import odds, percent
 
-    shown = next(
-        (name for name in UNNAMED if name not in {s.lower() for s in playing.card.labels}), UNNAMED[0]
-    )
+    shown = unnamed(playing.card, playing.image)
     ranking = service.engine().classify(playing.model, shown)
     left, right = st.columns([1, 2], gap="large", vertical_alignment="center")
     with left:
         views.seen(service.engine(), playing._replace(image=shown))
     with right:
         words = {"label": ranking[0].label, "share": percent(ranking[0].probability)}
-        count = len(playing.card.labels)
+        count = f"{len(playing.card.labels):,}"
         st.markdown(sentence.format(shown=cast.picture_title(shown), count=count, **words))
         odds([(each.label, each.probability) for each in ranking[:5]], ranking[0].label)
+
+
+def unnamed(card: Card, image: str) -> str:
+    """Return the first honest mistake, other than ``image``, that neither ImageNet nor ``card`` has a name for."""
+    from engine.images import samples
+
+    names = {label.lower() for label in card.labels}
+    mistakes = (sample for sample in samples().values() if sample.group == "mistakes" and not sample.shows)
+    return next(s.name for s in mistakes if s.label.lower() not in names and s.name != image)
