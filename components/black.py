@@ -9,7 +9,7 @@ import streamlit as st
 import models
 from components import plots, trial, verdicts
 from components.plots import Series
-from components.text import say
+from components.text import named, say
 from components.verdicts import Cell, cell
 from experiments import vulture
 from models import weights
@@ -44,7 +44,7 @@ def digits(figures: dict[str, Any], *names: str) -> list[list[str | Cell]]:
     found, printed = figures["found"], figures["printed"]
     labels = dict.fromkeys(label for name in names for label in printed[name])
     return [
-        [label, *(_digits(found[name][label], printed[name].get(label)) for name in names)]
+        [named(label), *(_digits(found[name][label], printed[name].get(label)) for name in names)]
         for label in labels
     ]
 
@@ -75,8 +75,8 @@ def nine(experiment: str, model: str, figures: dict[str, Any]) -> None:
 
 
 def _curves(figures: dict[str, Any], exact: dict[str, Any] | None) -> list[Series]:
-    target, x = figures["target"], [float(step) for step in range(10)]
-    ways = {name: way["curves"][target] for name, way in figures["ways"].items()}
+    x, target = [float(step) for step in range(10)], named(figures["target"])
+    ways = {name: way["curves"][figures["target"]] for name, way in figures["ways"].items()}
     double = {"dash": "dash", "colour": 3} if exact else {"colour": 1}
     curves = [
         Series(say("{label}: nine steps", label=target), x, ways["nine steps"], **double),
@@ -101,7 +101,7 @@ def chance(experiment: str, exact: str) -> None:
     rows = [
         [say(words), *_spread(figures["ends"][way], figures["means"][way])] for way, words in names.items()
     ]
-    verdicts.beside([figures["target"], say("Mean"), say("Lowest"), say("Highest")], rows)
+    verdicts.beside([named(figures["target"]), say("Mean"), say("Lowest"), say("Highest")], rows)
     verdicts.claims(trial.shipped(exact)["claims"] | result["claims"])
 
 

@@ -44,14 +44,14 @@ def render() -> None:
 def _choose(playing: Cast, own: str) -> tuple[Cast, str]:
     """Let the reader choose a pair, or the tour's own picture and any class."""
     from app import service
-    from components import cast
-    from components.text import say
+    from components import cast, classes
+    from components.text import named, say
 
     card, pairs = playing.card, _pairs()
     targets = {
         key: next((t for t in ts if t in card.labels), card.labels[-1]) for key, (_, ts) in pairs.items()
     }
-    names = {key: f"{cast.picture_title(pairs[key][0])} → {target}" for key, target in targets.items()}
+    names = {key: f"{cast.picture_title(pairs[key][0])} → {named(target)}" for key, target in targets.items()}
     chosen = st.segmented_control(
         say("From what to what"),
         [*names, OWN],
@@ -63,8 +63,8 @@ def _choose(playing: Cast, own: str) -> tuple[Cast, str]:
     if chosen in pairs:
         return playing._replace(image=pairs[str(chosen)][0]), targets[str(chosen)]
     first = service.engine().classify(playing.model, playing.image)[0].label
-    labels = sorted((label for label in card.labels if label != first), key=str.lower)
-    return playing, str(st.selectbox(say("Make it say"), labels, key=f"anything.{card.name}"))
+    wished = classes.listed(card.labels, first)[0][0]
+    return playing, classes.picker(say("Make it say"), card.labels, first, wished, f"anything.{card.name}")
 
 
 def _pairs() -> dict[str, tuple[str, tuple[str, ...]]]:
@@ -81,7 +81,7 @@ def _go(playing: Cast, target: str, words: str) -> None:
     from attacks.core import Stop
     from components import lesson
     from components.stage import stage
-    from components.text import say
+    from components.text import named, say
     from engine.recipe import Recipe
 
     engine = service.engine()
@@ -95,6 +95,6 @@ def _go(playing: Cast, target: str, words: str) -> None:
         playing.card.label_index(target),
         stop=Stop("probability", 0.95),
     )
-    run = stage(engine, base(), recipe, words.format(label=first, target=target), "anything")
+    run = stage(engine, base(), recipe, words.format(label=named(first), target=named(target)), "anything")
     if run is not None:
         st.markdown(f"[{say('Go on with it in the playground')}]({lesson.address(recipe, run=run.id)})")

@@ -51,6 +51,7 @@ def _mistake(playing: Cast, sentence: str) -> None:
     from app import service
     from components import cast, views
     from components.odds import odds, percent
+    from components.text import named
 
     shown = next(
         (name for name in UNNAMED if name not in {s.lower() for s in playing.card.labels}), UNNAMED[0]
@@ -60,7 +61,7 @@ def _mistake(playing: Cast, sentence: str) -> None:
     with left:
         views.seen(service.engine(), playing._replace(image=shown))
     with right:
-        words = {"label": ranking[0].label, "share": percent(ranking[0].probability)}
+        words = {"label": named(ranking[0].label), "share": percent(ranking[0].probability)}
         count = len(playing.card.labels)
         st.markdown(sentence.format(shown=cast.picture_title(shown), count=count, **words))
         odds([(each.label, each.probability) for each in ranking[:5]], ranking[0].label)

@@ -48,7 +48,7 @@ def _black(playing: Cast, figures: dict[str, Any], below: str) -> None:
     """Show black before and after, the article's numbers beside ours, and the change enlarged."""
     from components import black, verdicts, views
     from components.odds import percent
-    from components.text import say
+    from components.text import named, say
 
     target, exact = figures["target"], black.exactly("arithmetic", playing.model, nine=False)
     curves, cut = figures["ways"]["one step"]["curves"], figures["ways"]["one step, cut"]["curves"]
@@ -59,14 +59,14 @@ def _black(playing: Cast, figures: dict[str, Any], below: str) -> None:
             50,
             say("The step, 50 times enlarged"),
         )
-        st.markdown(below.format(label=target, share=percent(cut[target][-1])))
+        st.markdown(below.format(label=named(target), share=percent(cut[target][-1])))
     with right:
         if exact:
             head = [say("As Caffe sums"), say("Black"), say("After one step (.9, rounded to 1)")]
             verdicts.beside(head, black.digits(exact, "black", "one step"))
             return
         first = sorted(curves.items(), key=lambda item: -item[1][-1])[:5]
-        rows = [[label, _cell(values[0]), _cell(values[-1])] for label, values in first]
+        rows = [[named(label), _cell(values[0]), _cell(values[-1])] for label, values in first]
         verdicts.beside([say("Class"), say("Black"), say("After one step")], rows)
         black.why(playing.model)
 
@@ -96,12 +96,12 @@ def _away(playing: Cast, words: str, size: float = SIZE) -> None:
     from components import lesson, views
     from components.kept import kept
     from components.odds import odds
-    from components.text import say
+    from components.text import named, say
     from experiments.signs import step
 
     engine = service.engine()
     first = engine.classify(playing.model, playing.image)[0]
-    if not lesson.pressed(words.format(label=first.label), f"one_step.{size:.3g}", *playing):
+    if not lesson.pressed(words.format(label=named(first.label)), f"one_step.{size:.3g}", *playing):
         return
     ask, x = partial(engine.inquire, playing.model), views.see(engine, playing)[None]
     steps = kept(("away", playing, size), lambda: step(ask, x, first.index, [-size], cut=True))

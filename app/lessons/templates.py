@@ -72,7 +72,7 @@ def _break(figures: dict[str, Any], row: dict[str, Any]) -> None:
     """Add one class's template to a picture until the classifier gives in."""
     from components import reader
     from components import templates as drawn
-    from components.text import say
+    from components.text import named, say
     from experiments import templates
 
     net = templates.opened(row)
@@ -87,7 +87,7 @@ def _break(figures: dict[str, Any], row: dict[str, Any]) -> None:
         target = st.selectbox(
             say("Add the template of"),
             names,
-            format_func=lambda i: say(figures["classes"][i]),
+            format_func=lambda i: named(figures["classes"][i]),
             key="templates.target",
         )
         least = net.least(x, target)
