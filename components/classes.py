@@ -59,8 +59,8 @@ def picker(words: str, known: Sequence[str], present: str, wanted: str, key: str
 
 
 def title(label: str, head: str = "") -> str:
-    """Return what stands in a list for the class ``label``: ``head``, by default its name, and the other words
-    that find it."""
+    """Return what stands in a list for the class ``label``: ``head``, by default its name, and the other
+    words that find it."""
     others = _others(label, reader.language())
     return " · ".join(filter(None, [head or named(label), ", ".join(others)]))
 
@@ -81,14 +81,14 @@ def _beyond(name: str, words: Iterable[str]) -> tuple[str, ...]:
 
 
 def _alphabet(label: str) -> str | bytes:
-    """Return what ``label`` is ordered by: GB 18030 has the common characters in the order of their sounds."""
+    """Return what ``label`` is ordered by: GB 18030 has common characters in the order of their sounds."""
     name = named(label)
     return name.encode("gb18030") if reader.language() == "zh" else name.casefold()
 
 
 def set_apart(words: str, first: int, count: int) -> None:
-    """Mark the favourites in the list that is called ``words``, its options ``first`` to ``first + count - 1``,
-    with a star, and draw a line under the last."""
+    """Mark the favourites in the list that is called ``words`` with a star, and draw a line under the last:
+    they are ``count`` options from number ``first`` on."""
     where = f'[role="listbox"][aria-label="{html.escape(words)}"] [data-key="%d"]'
     starred = ", ".join(where % (first + index) for index in range(count))
     if count:

@@ -26,5 +26,5 @@ def percent(probability: float) -> str:
 def _row(label: str, probability: float, marked: bool) -> str:
     kind = ' class="marked"' if marked else ""
     bar = f'<span class="bar" style="width: {100 * probability:.1f}%"></span>'
-    text = f'<span class="name">{html.escape(named(label))}</span><span class="share">{percent(probability)}</span>'
-    return f"<li{kind}>{bar}{text}</li>"
+    name = f'<span class="name">{html.escape(named(label))}</span>'
+    return f'<li{kind}>{bar}{name}<span class="share">{percent(probability)}</span></li>'

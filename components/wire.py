@@ -1,6 +1,6 @@
 """A run as frames for the browser: small, in order, and resumable from a cursor.
 
-A ``label`` is what the class is called in the reader's ``language``; its ``index`` tells programs which it is.
+A ``label`` is what the class is called in the reader's ``language``; its ``index`` is the same in all.
 
 Binary frames are little-endian. Kind 1, rows: u8 1, u8 scalars, u16 classes, u32 start, u32 count,
 then float32 rows of scalars and natural-log probabilities. Kind 2, the past of a class that has

@@ -1,7 +1,7 @@
 """What the classes of the networks are called: in Chinese, and in other words that people use for them.
 
-``assets/labels/classes.tsv`` has a row for each label of ImageNet (as `models.imagenet.labels` returns it) and
-of the everyday photos. A label that is in no row, such as a digit, has no other name.
+``assets/labels/classes.tsv`` has a row for each label of ImageNet (as `models.imagenet.labels` returns it)
+and of the everyday photos. A label that is in no row, such as a digit, has no other name.
 """
 
 from __future__ import annotations
