@@ -42,18 +42,20 @@ def listed(known: Sequence[str], present: str = "") -> tuple[list[str], int]:
     """Return the labels ``known`` in the order of a list, and how many favourites come first: never
     ``present``, which the network says already. The others follow in the reader's alphabet."""
     first = [label for label in FAVOURITES if label in known and label != present][:MOST]
-    others = sorted(set(known) - set(first), key=_alphabet)
-    return [*first, *others], len(first)
+    others = _in_order(tuple(known), reader.language())
+    return [*first, *(label for label in others if label not in first)], len(first)
 
 
 def picker(words: str, known: Sequence[str], present: str, wanted: str, key: str) -> str:
     """Let the person choose one of the labels ``known`` other than ``present``; at first it is ``wanted``, or
     the first of the list where that is none of them. ``words`` say what it is for."""
-    options, favourites = listed([label for label in known if label != present])
+    every, favourites = listed(known, present)
+    options = [label for label in every if label != present]
     if st.session_state.get(key, wanted) not in options:
         st.session_state[key] = wanted if wanted in options else options[0]
     reader.keep(key, wanted)
-    chosen = st.selectbox(words, options, format_func=title, key=key)
+    titles = {label: title(label) for label in options}
+    chosen = st.selectbox(words, options, format_func=titles.__getitem__, key=key)
     set_apart(words, 0, favourites)
     return str(chosen)
 
@@ -80,10 +82,12 @@ def _beyond(name: str, words: Iterable[str]) -> tuple[str, ...]:
     return tuple(word for word in words if word.casefold() not in name.casefold())
 
 
-def _alphabet(label: str) -> str | bytes:
-    """Return what ``label`` is ordered by: GB 18030 has common characters in the order of their sounds."""
-    name = named(label)
-    return name.encode("gb18030") if reader.language() == "zh" else name.casefold()
+@cache
+def _in_order(known: tuple[str, ...], language: str) -> list[str]:
+    """Return labels in alphabetical order; GB 18030 has common characters in the order of their sounds."""
+    if language == "zh":
+        return sorted(known, key=lambda label: named(label, language).encode("gb18030"))
+    return sorted(known, key=str.casefold)
 
 
 def set_apart(words: str, first: int, count: int) -> None:

@@ -63,11 +63,12 @@ def target_picker(card: Card, ranking: Sequence[Outcome], wanted: int | None) ->
     reader.keep(key, UNTARGETED if wanted is None else wanted)
     anything = say("anything but {label}", label=named(ranking[0].label))
     listed, favourites = classes.listed(card.labels, ranking[0].label)
-    options = [UNTARGETED, *map(card.labels.index, listed)]
+    index = {label: i for i, label in enumerate(card.labels)}
+    titles = {UNTARGETED: anything} | {index[label]: classes.title(label) for label in listed}
     help = say("Type to search. The attack pushes the picture until the network says this.")
     chosen = st.selectbox(
-        say("Make it say"), options, key=key, help=help, on_change=_chosen,
-        format_func=lambda i: anything if i == UNTARGETED else classes.title(card.labels[i]),
+        say("Make it say"), list(titles), key=key, help=help, on_change=_chosen,
+        format_func=titles.__getitem__,
     )  # fmt: skip
     classes.set_apart(say("Make it say"), 1, favourites)
     quick = {
