@@ -23,6 +23,16 @@ import difflib
 from collections.abc import Iterable
 
 NO_NAME = "There is no {kind} called “{name}”; did you mean: {hint}?"
+SHARED = "Expected the name of one {kind}; “{name}” may be any of {count}: {hint}."
+SHOWN = 8
+"""Names in a hint at most."""
+
+
+class Hint(tuple[str, ...]):
+    """Names that a refusal offers; as text they are a list with commas."""
+
+    def __str__(self) -> str:
+        return ", ".join(self)
 
 
 class FoolscopeError(Exception):
@@ -48,8 +58,15 @@ class UnknownName(FoolscopeError):
         """Return the error for ``name``, with the nearest known names as a hint."""
         names = list(known)
         near = difflib.get_close_matches(name.lower(), [n.lower() for n in names], n=3, cutoff=0.5)
-        hint = ", ".join(n for n in names if n.lower() in near) or ", ".join(names[:8])
+        hint = Hint(n for n in names if n.lower() in near) or Hint(names[:SHOWN])
         return cls(NO_NAME, kind=kind, name=name[:80], hint=hint)
+
+    @classmethod
+    def shared(cls, kind: str, name: str, candidates: Iterable[str]) -> UnknownName:
+        """Return the error for ``name``, which several ``candidates`` go by."""
+        names = list(candidates)
+        hint = Hint(names if len(names) <= SHOWN else [*names[:SHOWN], "…"])
+        return cls(SHARED, kind=kind, name=name[:80], count=len(names), hint=hint)
 
 
 class BadTarget(FoolscopeError):

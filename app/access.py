@@ -12,6 +12,7 @@ from starlette.requests import HTTPConnection, Request
 from starlette.responses import JSONResponse, Response
 
 from app.service import engine
+from components.reader import LANGUAGES
 from errors import BadSetting, FoolscopeError, UnknownName
 
 if TYPE_CHECKING:
@@ -62,6 +63,12 @@ def cursor(connection: HTTPConnection) -> int:
     if not text.isdecimal() or len(text) > 12:
         raise BadSetting(f"Expected start to be a whole number from 0 on, got “{text[:40]}”.")
     return int(text)
+
+
+def language(connection: HTTPConnection) -> str:
+    """Return the language in which the reader wants classes named: ``?lang=``, else English."""
+    wanted = connection.query_params.get("lang", "en")
+    return wanted if wanted in LANGUAGES else "en"
 
 
 def do(run: Run, action: str) -> None:

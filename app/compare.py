@@ -10,7 +10,7 @@ from app import service
 from app.access import base
 from app.subject import subject, wake
 from components import reader
-from components.text import say, told
+from components.text import named, say, told
 
 if TYPE_CHECKING:
     from components.session import Session
@@ -42,8 +42,8 @@ def render() -> None:
     for problem in session.told():
         st.error(problem)
     shown, runs = _shown(session, mode)
-    goal = session.card.labels[session.recipe.target] if session.recipe.target is not None else None
-    original = session.ranking[0].label
+    goal = None if session.recipe.target is None else named(session.card.labels[session.recipe.target])
+    original = named(session.ranking[0].label)
     compare(
         base=base(), mode=shown, runs=runs, original=original, goal=goal, hint=say(HINTS[mode]), key="compare"
     )

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import anyio
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from app.access import cursor, do, find, same_origin
+from app.access import cursor, do, find, language, same_origin
 from errors import BadSetting, FoolscopeError, UnknownName
 
 if TYPE_CHECKING:
@@ -45,8 +45,9 @@ async def _talk(
 ) -> None:
     from components.wire import Feed, picture_frames, run_message
 
-    await socket.send_text(json.dumps(run_message(run)))
-    feed, shown = Feed(run, start), (-1, 0.0, "")
+    spoken = language(socket)
+    await socket.send_text(json.dumps(run_message(run, spoken)))
+    feed, shown = Feed(run, start, spoken), (-1, 0.0, "")
     while not listener.done():
         for frame in feed.frames():
             await (socket.send_text(frame) if isinstance(frame, str) else socket.send_bytes(frame))

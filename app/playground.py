@@ -12,7 +12,7 @@ from app import lessons, service
 from app.access import base
 from app.subject import subject, wake
 from components import reader
-from components.text import say, told
+from components.text import named, say, told
 
 if TYPE_CHECKING:
     from components.session import Session
@@ -132,11 +132,11 @@ def _idle(session: Session, model: str = "") -> dict[str, Any]:
     ranking = service.engine().classify(card.name, recipe.image, recipe.crop)
     query = {"model": card.name, "image": recipe.image}
     query |= {"crop": ",".join(map(str, recipe.crop))} if recipe.crop else {}
-    goal = None if recipe.target is None else {"label": card.labels[recipe.target]}
+    goal = None if recipe.target is None else {"label": named(card.labels[recipe.target])}
     return {
         "model": {"title": card.title, "size": card.size, "channels": card.channels},
         "image_url": f"{base()}/seen.png?{urlencode(query)}",
-        "top": [{"label": o.label, "probability": round(o.probability, 5)} for o in ranking[:5]],
+        "top": [{"label": named(o.label), "probability": round(o.probability, 5)} for o in ranking[:5]],
         "target": goal,
         "hint": say("Press Run and watch it change its mind."),
     }

@@ -11,7 +11,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Mount, Route, WebSocketRoute
 from starlette.staticfiles import StaticFiles
 
-from app.access import base, cursor, do, find, refusing
+from app.access import base, cursor, do, find, language, refusing
 from app.live import live
 from app.service import engine
 from errors import UnknownName
@@ -35,21 +35,23 @@ async def show(request: Request) -> Response:
     from components.wire import run_message, status_message
 
     run = await find(request)
-    return JSONResponse({**status_message(run), **run_message(run)})
+    spoken = language(request)
+    return JSONResponse({**status_message(run, spoken), **run_message(run, spoken)})
 
 
 async def rows(request: Request) -> Response:
     """GET the rows from ``?start=`` on, for browsers that get no WebSocket."""
     from components.wire import rows_message
 
-    return JSONResponse(rows_message(await find(request), cursor(request)))
+    return JSONResponse(rows_message(await find(request), cursor(request), language(request)))
 
 
 async def step(request: Request) -> Response:
     """GET one step's top five and figures."""
     from components.wire import step_message
 
-    return JSONResponse(step_message(await find(request), request.path_params["step"]))
+    run, index = await find(request), request.path_params["step"]
+    return JSONResponse(step_message(run, index, language(request)))
 
 
 async def picture(request: Request) -> Response:
@@ -97,7 +99,7 @@ async def act(request: Request) -> Response:
 
     run = await find(request)
     do(run, request.path_params["action"])
-    return JSONResponse(status_message(run))
+    return JSONResponse(status_message(run, language(request)))
 
 
 def routes() -> list[BaseRoute]:

@@ -8,13 +8,13 @@ from collections.abc import Sequence
 import streamlit as st
 
 from components.odds import percent
-from components.text import say
+from components.text import named, say
 
 
 def answer(label: str, probability: float, fooled: bool | None = None) -> str:
     """Return an answer as HTML; ``fooled``: whether it is, None where nothing is judged."""
     share = percent(probability).replace(" ", "\u00a0")
-    text = f"{html.escape(label)} {share}"
+    text = f"{html.escape(named(label))} {share}"
     if fooled is None:
         return text
     if fooled:

@@ -53,7 +53,7 @@ def digits(figures: dict[str, Any], *names: str) -> list[list[str | Cell]]:
     found, printed = figures["found"], figures["printed"]
     labels = dict.fromkeys(label for name in names for label in printed[name])
     return [
-        [label, *(_digits(found[name][label], printed[name].get(label)) for name in names)]
+        [named(label), *(_digits(found[name][label], printed[name].get(label)) for name in names)]
         for label in labels
     ]
 
@@ -148,7 +148,7 @@ def chance(experiment: str, exact: str) -> None:
     rows = [
         [say(words), *_spread(figures["ends"][way], figures["means"][way])] for way, words in names.items()
     ]
-    verdicts.beside([figures["target"], say("Mean"), say("Lowest"), say("Highest")], rows)
+    verdicts.beside([named(figures["target"]), say("Mean"), say("Lowest"), say("Highest")], rows)
     verdicts.claims(trial.shipped(exact)["claims"] | result["claims"])
 
 

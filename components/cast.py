@@ -10,7 +10,7 @@ import models
 from components import reader
 from components.controls import model_title
 from components.share import DEFAULT
-from components.text import say, told
+from components.text import named, say, told
 from engine.engine import Engine
 from engine.images import UPLOAD, samples
 from errors import FoolscopeError
@@ -57,7 +57,7 @@ def picture_title(image: str) -> str:
     """Return what a picture is called on a page."""
     kind, _, name = image.partition(":")
     if kind == "photo" and name in photographs():
-        return say(photographs()[name].shows)
+        return named(photographs()[name].shows)
     if kind == "plain":
         return say("a black picture") if name == "0" else say("a plain picture")
     return say(samples()[image].label) if image in samples() else say("your picture")

@@ -11,9 +11,9 @@ import streamlit as st
 import attacks
 import models
 from attacks.core import Setting, Stop
-from components import families, reader
+from components import classes, families, reader
 from components.share import ANYTHING
-from components.text import say
+from components.text import named, say
 from engine.recipe import Region
 from engine.run import Outcome
 from engine.targets import RankedTarget, class_by_rank, ranked_target
@@ -62,13 +62,16 @@ def target_picker(card: Card, ranking: Sequence[Outcome], wanted: int | None) ->
     """Let the person choose the class to reach, or None for "anything else"."""
     key = f"target.{card.name}"
     reader.keep(key, UNTARGETED if wanted is None else wanted)
-    names = {UNTARGETED: say("anything but {label}", label=ranking[0].label)}
-    options = [UNTARGETED, *sorted(range(len(card.labels)), key=lambda i: card.labels[i].lower())]
+    anything = say("anything but {label}", label=named(ranking[0].label))
+    listed, favourites = classes.listed(card.labels, ranking[0].label)
+    index = {label: i for i, label in enumerate(card.labels)}
+    titles = {UNTARGETED: anything} | {index[label]: classes.title(label) for label in listed}
     help = say("Type to search. The attack pushes the picture until the network says this.")
     chosen = st.selectbox(
-        say("Make it say"), options, format_func=lambda i: names.get(i, card.labels[i]), key=key, help=help,
-        on_change=_chosen,
+        say("Make it say"), list(titles), key=key, help=help, on_change=_chosen,
+        format_func=titles.__getitem__,
     )  # fmt: skip
+    classes.set_apart(say("Make it say"), 1, favourites)
     quick: dict[RankedTarget, str] = {
         "second likely": say("2nd likely"),
         "least likely": say("least likely"),

@@ -96,8 +96,6 @@ def gallery(items: Sequence[Item], chosen: str | None, key: str) -> str | None:
     """Show ``items``, a group at a time in the order of the items; return the name just picked, else None."""
     headings = {"mistakes": say("Honest mistakes")}
     # A list, because Streamlit looks for data frames in a bare dict, which imports pandas.
-    listed = [
-        {"items": list(items), "headings": headings, "chosen": chosen, "label": say("Sample pictures")}
-    ]
+    listed = [{"items": list(items), "headings": headings, "chosen": chosen, "label": say("Sample pictures")}]
     result = _component(key=key, data=listed, on_picked_change=lambda: None)
     return str(result.picked) if result.picked else None

@@ -10,10 +10,10 @@ import streamlit as st
 import torch
 from torch import Tensor
 
-from components import plots, reader, verdicts, views
+from components import classes, plots, reader, verdicts, views
 from components.cast import Cast
 from components.odds import odds, percent
-from components.text import say
+from components.text import named, say
 from engine.engine import Engine
 from experiments import first_order
 from experiments.first_order import Line, Slope
@@ -26,7 +26,10 @@ RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 def class_picker(engine: Engine, playing: Cast) -> int:
     """Let the reader choose whose probability is differentiated; at first it is the network's answer."""
     ranking = engine.classify(playing.model, playing.image)
-    names = {each.index: say("gradient of {label}", label=each.label) for each in ranking}
+    names = {
+        each.index: classes.title(each.label, say("gradient of {label}", label=named(each.label)))
+        for each in ranking
+    }
     key = f"gradient.class.{playing.model}.{playing.image}"
     words = say("Of which class?")
     reader.keep(key, ranking[0].index)
@@ -66,7 +69,7 @@ def lines(found: Mapping[str, Line], label: str) -> None:
         plots.Series(say("as it is"), line.levels, line.actual, colour=1),
         plots.Series(say("straight line"), line.levels, line.predicted, dash="dash", colour=0),
     ]
-    axes = say("step along the gradient's signs, in grey levels"), f"{names[kind]} · {label}"
+    axes = say("step along the gradient's signs, in grey levels"), f"{names[kind]} · {named(label)}"
     plots.lines(
         series, *axes, alt=_parting(line), key=f"gradient.{kind}", percent=kind == "probability",
         marker=[at for at in line.parts() if at is not None], height=260, room=100,
@@ -145,7 +148,7 @@ def taken(x: Tensor, card: Card, at: Slope, tried: Mapping[float, Tensor], size:
         views.picture(after, say("The picture after the step"), say("after the step"))
         views.change(after - x, GAIN, say("the change, {gain} times enlarged", gain=GAIN))
     with right:
-        told = say("{label}: {before} → {after}", label=label, before="{before}", after="{after}")
+        told = say("{label}: {before} → {after}", label=named(label), before="{before}", after="{after}")
         st.markdown(f"**{told}**".format(before=percent(at.probability), after=percent(float(p[at.index]))))
         top = p.topk(5)
         pairs = zip(top.indices.tolist(), top.values.tolist(), strict=True)

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 
 import streamlit as st
 
+from components.text import named
+
 
 def odds(top: Sequence[tuple[str, float]], marked: str = "") -> None:
     """Show classes with their probabilities in [0, 1], most probable first; ``marked`` stands out."""
@@ -24,5 +26,5 @@ def percent(probability: float) -> str:
 def _row(label: str, probability: float, marked: bool) -> str:
     kind = ' class="marked"' if marked else ""
     bar = f'<span class="bar" style="width: {100 * probability:.1f}%"></span>'
-    text = f'<span class="name">{html.escape(label)}</span><span class="share">{percent(probability)}</span>'
-    return f"<li{kind}>{bar}{text}</li>"
+    name = f'<span class="name">{html.escape(named(label))}</span>'
+    return f'<li{kind}>{bar}{name}<span class="share">{percent(probability)}</span></li>'

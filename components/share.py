@@ -96,6 +96,8 @@ def read(query: Mapping[str, str]) -> Link:
     )
     known = not any("class" in str(problem) for problem in link.problems)
     link.target = query.get("target") if known else None
+    if link.recipe.target is not None:  # by its label, whichever of its names the address has
+        link.target = models.card(model).labels[link.recipe.target]
     return link
 
 

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from components import verdicts
 from components.odds import odds, percent
-from components.text import say
+from components.text import named, say
 from components.tiles import Tile, tiles
 from components.verdicts import Cell, cell
 from experiments.sheets import colour
@@ -22,9 +22,9 @@ def pictures(figures: dict[str, Any], row: dict[str, Any]) -> None:
     for name, png, asks in zip(figures["classes"], row["pictures"], row["asks"], strict=True):
         question = say("“is it {colour}?”", colour=say(asks))
         alt = say(
-            "The template of {name}; on the whole it asks {question}", name=say(name), question=question
+            "The template of {name}; on the whole it asks {question}", name=named(name), question=question
         )
-        made.append(Tile(png, alt, f"{say(name)}: {question}"))
+        made.append(Tile(png, alt, f"{named(name)}: {question}"))
     with st.container(key="template_pictures"):
         tiles([made[:5], made[5:]], least="56px")
     words = "Wrong answers: {train} of the training photos, {test} of {n} new ones; guessing: {guess}."
@@ -43,14 +43,16 @@ def added(net: Linear, x: Tensor, target: int, alpha: float, classes: list[str])
         [
             [
                 Tile(
-                    colour(each), f"{name}: {say(classes[i])}", f"{name}: {say(classes[i])}, {percent(s[i])}"
+                    colour(each),
+                    f"{name}: {named(classes[i])}",
+                    f"{name}: {named(classes[i])}, {percent(s[i])}",
                 )
                 for each, name, i, s in shown
             ]
         ]
     )
     top = sorted(range(len(classes)), key=q.__getitem__, reverse=True)[:4]
-    odds([(say(classes[i]), q[i]) for i in top], say(classes[now]) if now != was else "")
+    odds([(classes[i], q[i]) for i in top], classes[now] if now != was else "")
 
 
 def compare(figures: dict[str, Any]) -> None:

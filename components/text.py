@@ -11,15 +11,19 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from components import reader
-from errors import FoolscopeError, UnknownName
+from errors import FoolscopeError, Hint, UnknownName
 
 HAN = "\u2e80-\u9fff\uff00-\uffef"
 NAMED = ("kind", "what")
 """The facts of an error that are words, and not names or numbers."""
+LABELS = ("label", "goal", "original")
+"""The facts of a sentence that are labels of classes."""
 FOLDER = Path(__file__).parents[1] / "assets" / "text"
 
 
@@ -69,10 +73,23 @@ def told(error: FoolscopeError) -> str:
     """Return what an error says, in the reader's language where its sentence was translated."""
     if error.sentence not in phrases(reader.language()):
         return str(error)
-    facts = {name: say(str(fact)) if name in NAMED else fact for name, fact in error.facts.items()}
+    facts = translated(error.facts)
+    facts |= {name: say(str(fact)) for name, fact in facts.items() if name in NAMED}
+    hint = facts.get("hint")
+    if error.facts.get("kind") == "class" and isinstance(hint, Hint):
+        facts["hint"] = say(", ").join(map(named, hint))
     return say(error.sentence, **facts)
 
 
-def named(label: str) -> str:
-    """Return a network's label in the reader's language where it has a name there, else as it is."""
-    return phrases(reader.language()).get(label, label)
+def translated(facts: Mapping[str, Any], language: str = "") -> dict[str, Any]:
+    """Return the facts of a sentence, those that are labels of classes (`LABELS`) as `named` has them."""
+    return {name: named(str(fact), language) if name in LABELS else fact for name, fact in facts.items()}
+
+
+def named(label: str, language: str = "") -> str:
+    """Return what the class ``label`` is called in ``language``, by default the reader's."""
+    if (language or reader.language()) != "zh":
+        return label
+    from models.labels import names  # the package brings torch, for which the frame of a page does not wait
+
+    return names(label).chinese

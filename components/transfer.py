@@ -13,7 +13,7 @@ from components import families
 from components.answers import answer, table
 from components.kept import kept
 from components.odds import percent
-from components.text import say
+from components.text import named, say, translated
 from components.witness import Opinion, testify
 from engine import checks
 from engine.engine import Engine
@@ -46,7 +46,7 @@ def warn(runs: Sequence[Run]) -> None:
     """Say what is worth knowing about runs of one picture, network and goal, side by side."""
     for found in checks.compare(runs):
         template, facts = found.said
-        st.warning(f"{say(template, **facts)} {say(found.means)} [{say('Read on')}]({found.url})")
+        st.warning(f"{say(template, **translated(facts))} {say(found.means)} [{say('Read on')}]({found.url})")
 
 
 def networks(engine: Engine, runs: Sequence[Run]) -> None:
@@ -89,7 +89,7 @@ def _cell(pair: tuple[Opinion, Opinion], own: bool, clean: str) -> str:
     ``clean``, what was said of the clean picture at that size, for that is what it is compared with."""
     before, after = pair
     text = answer(after.label, after.probability, before.label != after.label)
-    note = say("attacked") if own else say("clean, resized: {label}", label=html.escape(before.label))
+    note = say("attacked") if own else say("clean, resized: {label}", label=html.escape(named(before.label)))
     return f"{text}<br><small>{note}</small>" if own or before.label != clean else text
 
 
@@ -109,7 +109,7 @@ def _title(run: Run) -> str:
 
 def _goal(run: Run) -> str:
     target = run.recipe.target
-    return say("to anything else") if target is None else say("to {label}", label=run.labels[target])
+    return say("to anything else") if target is None else say("to {label}", label=named(run.labels[target]))
 
 
 def norms(runs: Sequence[Run]) -> None:

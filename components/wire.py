@@ -1,5 +1,7 @@
 """A run as frames for the browser: small, in order, and resumable from a cursor.
 
+A ``label`` is what the class is called in the reader's ``language``; its ``index`` is the same in all.
+
 Binary frames are little-endian. Kind 1, rows: u8 1, u8 scalars, u16 classes, u32 start, u32 count,
 then float32 rows of scalars and natural-log probabilities. Kind 2, the past of a class that has
 just been announced: u8 2, u8 0, u16 position, u32 count, float32 values. Kind 3, a picture:
@@ -18,10 +20,12 @@ import numpy as np
 import attacks
 import models
 from components.pictures import encode, perturbation, to_image
+from components.text import named, translated
 from engine import checks
 from engine.engine import Engine
 from engine.recipe import Recipe
 from engine.run import SCALARS, Run
+from engine.sentences import Said
 from errors import BadSetting
 
 WHICH = ("original", "perturbation", "adversarial")
@@ -32,10 +36,11 @@ ROWS = 2000
 
 
 class Feed:
-    """What one reader of ``run`` has not seen yet. ``start``: rows that the reader already has."""
+    """What one reader of ``run`` has not seen yet. ``start``: rows that the reader already has; ``language``:
+    in which classes are named."""
 
-    def __init__(self, run: Run, start: int = 0) -> None:
-        self.run = run
+    def __init__(self, run: Run, start: int = 0, language: str = "en") -> None:
+        self.run, self.language = run, language
         self.cursor = min(max(start, 0), len(run))
         self.classes = 0
         self.status: tuple[str, int] | None = None
@@ -49,7 +54,7 @@ class Feed:
         status = (self.run.status, len(self.run) if told else 0)
         if status != self.status and (told or not self.run.over):
             self.status = status
-            out.append(json.dumps(status_message(self.run)))
+            out.append(json.dumps(status_message(self.run, self.language)))
         return out
 
     @property
@@ -62,7 +67,7 @@ class Feed:
         for position in range(self.classes, len(self.run.classes)):
             index = self.run.classes[position]
             past = np.ascontiguousarray(self.run.log_p(0, self.cursor, [index])[:, 0], "<f4")
-            out.append(json.dumps(_class_message(self.run, position)))
+            out.append(json.dumps(_class_message(self.run, position, self.language)))
             out.append(struct.pack("<BBHI", 2, 0, position, len(past)) + past.tobytes())
         self.classes = len(self.run.classes)
         return out
@@ -92,7 +97,7 @@ def enlarged(gain: Any = 1, view: Any = "signed") -> tuple[float, str]:
     )
 
 
-def run_message(run: Run) -> dict[str, Any]:
+def run_message(run: Run, language: str = "en") -> dict[str, Any]:
     """Return the facts of a run that never change."""
     card, bound = models.card(run.recipe.model), run.recipe.build().bound()
     aim = run.recipe.target
@@ -103,8 +108,8 @@ def run_message(run: Run) -> dict[str, Any]:
         "model": {"name": card.name, "title": card.title, "size": card.size, "channels": card.channels},
         "attack": {"name": run.recipe.attack, "title": attacks.get(run.recipe.attack).card.title},
         "targeted": aim is not None,
-        "original": {"index": run.original, "label": run.labels[run.original]},
-        "target": None if aim is None else {"index": aim, "label": run.labels[aim]},
+        "original": {"index": run.original, "label": named(run.labels[run.original], language)},
+        "target": None if aim is None else {"index": aim, "label": named(run.labels[aim], language)},
         "stop": {"rule": run.recipe.stop.rule, "at": run.recipe.stop.at},
         "image": run.recipe.image,
         "norm": bound[0] if bound else None,
@@ -113,31 +118,37 @@ def run_message(run: Run) -> dict[str, Any]:
     }
 
 
-def status_message(run: Run) -> dict[str, Any]:
+def status_message(run: Run, language: str = "en") -> dict[str, Any]:
     """Return where the run stands, in words as well; ``said`` is the template of the words, and its facts."""
+    found = checks.findings(run) if run.over else []
     return {
         "type": "status",
         "status": run.status,
         "reason": run.reason,
         "sentence": run.sentence(),
-        "said": run.said(),
+        "said": _said(run.said(), language),
         "count": len(run),
         "end": run.over,
-        "findings": [each.plain() | {"said": each.said} for each in checks.findings(run)] if run.over else [],
+        "findings": [each.plain() | {"said": _said(each.said, language)} for each in found],
     }
 
 
-def step_message(run: Run, step: int) -> dict[str, Any]:
+def _said(sentence: Said, language: str) -> Said:
+    template, facts = sentence
+    return template, translated(facts, language)
+
+
+def step_message(run: Run, step: int, language: str = "en") -> dict[str, Any]:
     """Return one step's five most probable classes and figures; raises IndexError outside the run."""
     return {
         "index": step,
-        "top": [asdict(outcome) for outcome in run.top(step)],
+        "top": [translated(asdict(outcome), language) for outcome in run.top(step)],
         "figures": run.figures(step),
         "picture": run.picture_step(step),
     }
 
 
-def rows_message(run: Run, start: int) -> dict[str, Any]:
+def rows_message(run: Run, start: int, language: str = "en") -> dict[str, Any]:
     """Return everything from ``start`` on as plain data, for readers without a WebSocket."""
     run.touch()
     count, classes = len(run), list(run.classes)
@@ -145,10 +156,10 @@ def rows_message(run: Run, start: int) -> dict[str, Any]:
     rows = np.hstack([run.scalars(start, count), run.log_p(start, count, classes)]).astype(float)
     return {
         "start": start,
-        "classes": [_class_message(run, p) for p in range(len(classes))],
+        "classes": [_class_message(run, p, language) for p in range(len(classes))],
         "past": run.log_p(0, start, classes).astype(float).tolist(),
         "rows": [[v if np.isfinite(v) else None for v in row] for row in rows.tolist()],
-        "status": status_message(run),
+        "status": status_message(run, language),
     }
 
 
@@ -174,13 +185,13 @@ def picture_frames(run: Run, step: int, gain: float, view: str) -> list[bytes]:
     ]
 
 
-def _class_message(run: Run, position: int) -> dict[str, Any]:
+def _class_message(run: Run, position: int, language: str) -> dict[str, Any]:
     index = run.classes[position]
     roles = {run.original: "original", run.recipe.target: "target"}
     return {
         "type": "class",
         "position": position,
         "index": index,
-        "label": run.labels[index],
+        "label": named(run.labels[index], language),
         "role": roles.get(index, "other"),
     }

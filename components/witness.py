@@ -9,7 +9,7 @@ import torch
 
 import models
 from components import reader
-from components.text import say
+from components.text import named, say
 from engine.engine import Engine
 from engine.run import Run
 from models.core import fitted
@@ -74,9 +74,9 @@ def show(engine: Engine, run: Run, model: str) -> None:
     before, after = testify(engine, run, model)
     facts = {
         "network": models.card(model).title,
-        "before": before.label,
+        "before": named(before.label),
         "sure": f"{before.probability:.0%}",
-        "after": after.label,
+        "after": named(after.label),
         "then": f"{after.probability:.0%}",
         "step": len(run) - 1,
     }

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from errors import BadSetting, UnknownName
+from models import labels
 
 FILTERS = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
 
@@ -124,9 +125,9 @@ class Card:
         return Crop(0.5, 0.5, self.size / (self.resize or self.size))
 
     def label_index(self, text: str) -> int:
-        """Return the class that ``text`` names: a label in any case, or an index.
+        """Return the class that ``text`` names: a label in any case, an index, a Chinese name or a synonym.
 
-        Raises `errors.UnknownName`, with near labels as a hint.
+        Raises `errors.UnknownName`, with near labels as a hint, or with those that share the synonym.
         """
         wanted = text.strip().casefold()
         for index, label in enumerate(self.labels):
@@ -134,6 +135,11 @@ class Card:
                 return index
         if wanted.isdecimal() and int(wanted) < len(self.labels):
             return int(wanted)
+        named = labels.search(wanted, self.labels)
+        if len(named) > 1:
+            raise UnknownName.shared("class", text.strip(), named)
+        if named:
+            return self.labels.index(named[0])
         raise UnknownName.of("class", text.strip(), self.labels)
 
     def evaluation_box(self, picture: tuple[int, int]) -> tuple[float, float, float, float]:

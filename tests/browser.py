@@ -84,12 +84,18 @@ class Playground:
         return int(self.fact("count") or 0)
 
     def choose(self, label: str, text: str) -> None:
-        """Type into a searchable list and take the first match."""
+        """Type into a searchable list and take what is called so."""
+        self.search(label, text)
+        called = re.compile(rf"^{re.escape(text)}( ·|$)")  # what follows are other words for it
+        self.page.get_by_role("option", name=called).first.click()
+        self.settle()
+
+    def search(self, label: str, text: str) -> Locator:
+        """Type into a searchable list; return what it offers."""
         box = self.page.get_by_role("combobox", name=re.compile(label))
         box.click()
         box.fill(text)
-        self.page.get_by_role("option", name=text, exact=True).first.click()
-        self.settle()
+        return self.page.get_by_role("option")
 
     def drop(self, file: Path | FilePayload) -> None:
         """Upload a file."""

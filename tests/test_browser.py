@@ -198,6 +198,54 @@ def test_the_current_class_is_refused_as_target(playground: Playground) -> None:
     assert here.fact("run") == ""
 
 
+def test_a_class_is_found_by_another_word_for_it(playground: Playground) -> None:
+    here = playground.open("?model=efficientnet_lite0&image=cat&target=pizza")
+    expect(here.search("Make it say", "toilet paper").first).to_have_text(
+        re.compile("^toilet tissue · toilet paper")
+    )
+    here.page.keyboard.press("Enter")
+    expect(here.page).to_have_url(re.compile("target=toilet[+]tissue"))
+    here.settle()
+    assert "airliner" in [
+        each.split(" · ")[0] for each in here.search("Make it say", "plane").all_inner_texts()
+    ]
+
+
+def test_favourites_come_first_and_are_starred(playground: Playground) -> None:
+    here = playground.open("?model=efficientnet_lite0&image=cat&target=pizza")
+    here.page.get_by_role("combobox", name=re.compile("Make it say")).click()
+    first = here.page.get_by_role("option")
+    expect(first.nth(1)).to_have_text(re.compile("^vulture"))
+    star = "node => getComputedStyle(node.firstElementChild, '::before').content"
+    assert ["★" in first.nth(index).evaluate(star) for index in range(3)] == [False, True, True]
+
+
+def test_a_chinese_reader_finds_a_class_and_sees_names_in_chinese(playground: Playground) -> None:
+    here = playground.open(
+        "?model=efficientnet_lite0&image=cat&target=厨房纸&attack=bim&steps=3&stop=steps&lang=zh"
+    )
+    box = here.page.get_by_role("combobox", name=re.compile("让它说"))
+    expect(box).to_have_value(re.compile("^厨房纸 · paper towel"))
+    assert address(here)["target"] == "paper towel"
+    for text in ("卫生纸", "toilet paper"):
+        expect(here.search("让它说", text).first).to_have_text(re.compile("^卫生纸 · toilet tissue"))
+    here.page.keyboard.press("Enter")
+    expect(here.page).to_have_url(re.compile("target=toilet[+]tissue"))
+
+    run = here.run()
+    here.reaches("finished")
+    facts = here.ask(run)
+    assert (
+        facts["target"]["label"] == "toilet tissue"
+        and here.ask(f"{run}?lang=zh")["target"]["label"] == "卫生纸"
+    )
+    top = [each["label"] for each in here.ask(f"{run}/steps/3?lang=zh")["top"]]
+    expect(here.part("top5").locator(".label")).to_have_text(top)
+    expect(here.part("figures").locator("[data-figure=probability] dt")).to_have_text("卫生纸")
+    expect(here.part("now").locator(".name")).to_have_text(f"“{top[0]}”")
+    assert all(re.fullmatch("[\u3400-\u9fff]+", each) for each in top)
+
+
 def test_a_file_that_is_no_picture_is_refused_and_the_server_goes_on(playground: Playground) -> None:
     here = playground.open(SHORT)
     before = here.pixels("original")

@@ -14,7 +14,6 @@ import pytest
 from playwright.sync_api import expect
 from streamlit.testing.v1 import AppTest
 
-import models
 from attacks.core import Stop
 from components.loader import LIVE
 from components.text import FOLDER, phrases
@@ -150,14 +149,12 @@ def test_the_words_go_with_the_view_unless_they_are_english(language, monkeypatc
 
 
 def words_of(here: Playground) -> str:
-    """Return all that the view shows and reads out, without the names of classes."""
+    """Return all that the view shows and reads out."""
     said: str = here.player.evaluate(
         """root => [root.innerText, ...[root, ...root.querySelectorAll("*")].flatMap((node) => [
         "title", "aria-label", "alt", "aria-valuetext", "data-nothing"
         ].map((name) => node.getAttribute(name)))].filter(Boolean).join("\\n")"""
     )
-    for label in sorted({each for card in models.cards() for each in card.labels}, key=len, reverse=True):
-        said = said.replace(label, "") if len(label) > 2 else said
     return said
 
 

@@ -39,15 +39,15 @@ def _choose(playing: Cast, own: str) -> tuple[Cast, str, str]:
     """Let the reader choose a pair, or the tour's own picture and any class; return picture, target and the
     name of the run that ships and stands there meanwhile."""
     from app import service
-    from components import cast
+    from components import cast, classes
     from components.shipped import PAIRS
-    from components.text import say
+    from components.text import named, say
 
     card, pairs = playing.card, _pairs()
     targets = {
         key: next((t for t in ts if t in card.labels), card.labels[-1]) for key, (_, ts) in pairs.items()
     }
-    names = {key: f"{cast.picture_title(pairs[key][0])} → {target}" for key, target in targets.items()}
+    names = {key: f"{cast.picture_title(pairs[key][0])} → {named(target)}" for key, target in targets.items()}
     chosen = st.segmented_control(
         say("From what to what"),
         [*names, OWN],
@@ -60,8 +60,8 @@ def _choose(playing: Cast, own: str) -> tuple[Cast, str, str]:
         ready = str(chosen) if chosen in PAIRS else FIRST
         return playing._replace(image=pairs[str(chosen)][0]), targets[str(chosen)], f"pair-{ready}"
     first = service.engine().classify(playing.model, playing.image)[0].label
-    labels = sorted((label for label in card.labels if label != first), key=str.lower)
-    target = str(st.selectbox(say("Make it say"), labels, key=f"anything.{card.name}"))
+    wished = classes.listed(card.labels, first)[0][0]
+    target = classes.picker(say("Make it say"), card.labels, first, wished, f"anything.{card.name}")
     return playing, target, f"pair-{FIRST}"
 
 
@@ -79,11 +79,12 @@ def _go(playing: Cast, target: str, words: str, ready: str) -> None:
     from app import service
     from components import lesson, shipped
     from components.stage import stage
-    from components.text import say
+    from components.text import named, say
 
     engine = service.engine()
     first = engine.classify(playing.model, playing.image)[0].label
     recipe = shipped.pair(playing.model, playing.image, playing.card.label_index(target))
-    run = stage(engine, base(), recipe, words.format(label=first, target=target), "anything", ready)
+    words = words.format(label=named(first), target=named(target))
+    run = stage(engine, base(), recipe, words, "anything", ready)
     if run is not None:
         st.markdown(f"[{say('Go on with it in the playground')}]({lesson.address(run.recipe, run=run.id)})")

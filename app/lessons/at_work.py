@@ -51,6 +51,7 @@ def _mistake(playing: Cast, sentence: str) -> None:
     from app import service
     from components import cast, views
     from components.odds import odds, percent
+    from components.text import named
 
     shown = unnamed(playing.card, playing.image)
     ranking = service.engine().classify(playing.model, shown)
@@ -58,7 +59,7 @@ def _mistake(playing: Cast, sentence: str) -> None:
     with left:
         views.seen(service.engine(), playing._replace(image=shown))
     with right:
-        words = {"label": ranking[0].label, "share": percent(ranking[0].probability)}
+        words = {"label": named(ranking[0].label), "share": percent(ranking[0].probability)}
         count = f"{len(playing.card.labels):,}"
         st.markdown(sentence.format(shown=cast.picture_title(shown), count=count, **words))
         odds([(each.label, each.probability) for each in ranking[:5]], ranking[0].label)

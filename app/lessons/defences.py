@@ -67,13 +67,14 @@ def _shared(image: str, sentence: str) -> str:
     """Return the tour's picture if both nets name it alike; else say so, and return another."""
     from app import service
     from components import cast, lesson
+    from components.text import named
 
     names = [service.engine().classify(net, image)[0].label for net in NETS]
     if names[0] == names[1]:
         return image
     words = {"picture": cast.picture_title(image), "other": cast.picture_title(PLAIN)}
     with lesson.aside():
-        st.markdown(sentence.format(first=names[0], second=names[1], **words))
+        st.markdown(sentence.format(first=named(names[0]), second=named(names[1]), **words))
     return PLAIN
 
 

@@ -74,9 +74,9 @@ def _seen(playing: Cast, at: Slope) -> None:
     from app import service
     from components import cast, views
     from components.odds import percent
-    from components.text import say
+    from components.text import named, say
 
-    told = say("{label}: {share}", label=playing.card.labels[at.index], share=percent(at.probability))
+    told = say("{label}: {share}", label=named(playing.card.labels[at.index]), share=percent(at.probability))
     views.seen(service.engine(), playing, told, cast.credit(playing.image))
 
 

@@ -49,48 +49,52 @@ def render() -> None:
 def _hundred(playing: Cast, words: str) -> Run | None:
     """Let the reader start a hundred small steps and watch them."""
     from app import service
-    from components import screen, shipped
+    from components import classes, screen, shipped
     from components.stage import follow, ready
-    from components.text import say
+    from components.text import named, say
 
     engine, card = service.engine(), playing.card
     first = engine.classify(playing.model, playing.image)[0].label
     wished = next(label for label in TARGETS if label in card.labels and label != first)
     with st.container(horizontal=True, vertical_alignment="bottom", key="setup"):
-        names = sorted((label for label in card.labels if label != first), key=str.lower)
-        target = st.selectbox(
-            say("Make it say"), names, names.index(wished), key=f"many_steps.{playing.model}"
-        )
+        key = f"many_steps.{playing.model}"
+        target = classes.picker(say("Make it say"), card.labels, first, wished, key)
         first_level = LEVELS[1] if card.size > 200 else LEVELS[3]  # fewer pixels must move farther
         key = f"many_steps.levels.{card.size}"
         levels = st.select_slider(
             say("How far in all, in grey levels"), LEVELS, first_level, key=key, width=260
         )
         place = st.container(width="content") if screen.here() else None
-    recipe = shipped.hundred(playing.model, playing.image, card.label_index(str(target)), levels)
+    recipe = shipped.hundred(playing.model, playing.image, card.label_index(target), levels)
     with place or st.container():
-        ready(engine, recipe, words.format(label=first, target=target), "hundred")
+        ready(engine, recipe, words.format(label=named(first), target=named(target)), "hundred")
     return follow(engine, base(), recipe, "hundred", shipped="hundred")
 
 
 def _path(run: Run, sentence: str) -> None:
     """Say which classes were named on the way."""
     from components.stage import stretches
+    from components.text import named
 
-    ways = " → ".join(f"**{label}** ({first}–{last})" for label, first, last in stretches(run))
+    ways = " → ".join(f"**{named(label)}** ({first}–{last})" for label, first, last in stretches(run))
     st.markdown(sentence.format(path=ways))
 
 
 def _between(playing: Cast) -> None:
     """Show which classes are named between which."""
-    from components import trial, verdicts
-    from components.text import say
+    from components import cast, trial, verdicts
+    from components.text import named, say
 
     result = trial.result(
         "between", say("Go all these ways with {network}", network=playing.card.title), model=playing.model
     )
     rows = [
-        [f"{name} ({row['is']})", way["target"], _stations(way), _arrival(way)]
+        [
+            f"{cast.picture_title(name)} ({named(row['is'])})",
+            named(way["target"]),
+            _stations(way),
+            _arrival(way),
+        ]
         for name, row in result["figures"]["rows"].items()
         for way in row["ways"]
     ]
@@ -100,7 +104,9 @@ def _between(playing: Cast) -> None:
 
 
 def _stations(way: dict[str, Any]) -> str:
-    return " → ".join(label for label, _ in way["named"])
+    from components.text import named
+
+    return " → ".join(named(label) for label, _ in way["named"])
 
 
 def _arrival(way: dict[str, Any]) -> str:

@@ -72,7 +72,7 @@ def _break(figures: dict[str, Any], row: dict[str, Any]) -> None:
     """Add one class's template to a picture until the classifier gives in."""
     from components import reader
     from components import templates as drawn
-    from components.text import say
+    from components.text import named, say
     from experiments import templates
 
     net = templates.opened(row)
@@ -84,12 +84,8 @@ def _break(figures: dict[str, Any], row: dict[str, Any]) -> None:
         if st.session_state.get("templates.target") not in names:  # the new picture is taken for it already
             st.session_state.pop("templates.target", None)
         reader.keep("templates.target", names[first])
-        target = st.selectbox(
-            say("Add the template of"),
-            names,
-            format_func=lambda i: say(figures["classes"][i]),
-            key="templates.target",
-        )
+        words, titles = say("Add the template of"), {i: named(figures["classes"][i]) for i in names}
+        target = st.selectbox(words, names, format_func=titles.__getitem__, key="templates.target")
         least = net.least(x, target)
         st.button(
             say("Add just enough to fool it"),

@@ -23,7 +23,7 @@ const STATUS = { waiting: () => say("waiting"), running: () => say("running"), p
 
 /** Show, or go on showing, the runs named in the component's data, in the reader's language. */
 export function show({ parentElement, data }) {
-  speak(data.words);
+  speak(data.words, data.language);
   let view = views.get(parentElement);
   if (!view?.root.isConnected || view.language !== data.language) {
     view?.destroy();

@@ -1,3 +1,5 @@
+import { spoken } from "./words.js";
+
 /** What the server knows of single steps beyond the curve: asked for one at a time, the newest wins. */
 export class Details {
   constructor({ arrived }) {
@@ -26,7 +28,7 @@ export class Details {
     const { address } = this;
     while (this.wanted != null && !this.known.has(this.wanted)) {
       const asked = this.wanted;
-      const answer = await this.#fetch(`${address}/steps/${asked}`);
+      const answer = await this.#fetch(spoken(`${address}/steps/${asked}`));
       if (address !== this.address) return;
       this.known.set(asked, answer);
       this.arrived();

@@ -25,7 +25,7 @@ const players = new WeakMap();
 
 /** Show, or go on showing, the run named in the component's data, in the reader's language. */
 export function show({ parentElement, data, setTriggerValue }) {
-  speak(data.words);
+  speak(data.words, data.language);
   let player = players.get(parentElement);
   // Another language is another view: the run is the server's and goes on.
   if (!player?.root.isConnected || player.language !== data.language) {

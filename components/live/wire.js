@@ -1,4 +1,4 @@
-import { say } from "./words.js";
+import { say, spoken } from "./words.js";
 
 const ROWS = 1;
 const BACKFILL = 2;
@@ -49,7 +49,7 @@ export class Wire {
   async command(name) {
     if (this.send({ do: name })) return;
     try {
-      const answer = await fetch(`${this.address}/${name}`, { method: "POST" });
+      const answer = await fetch(spoken(`${this.address}/${name}`), { method: "POST" });
       if (answer.ok) this.#take({ type: "status", ...(await answer.json()) });
     } catch {
       this.link("lost");
@@ -75,7 +75,7 @@ export class Wire {
   }
 
   #connect() {
-    const url = new URL(`${this.address}/live?start=${this.cursor()}`, document.baseURI);
+    const url = new URL(spoken(`${this.address}/live?start=${this.cursor()}`), document.baseURI);
     url.protocol = url.protocol.replace("http", "ws");
     const socket = new WebSocket(url);
     socket.binaryType = "arraybuffer";
@@ -137,7 +137,7 @@ export class Wire {
   }
 
   async #json(path) {
-    const answer = await fetch(this.address + path);
+    const answer = await fetch(spoken(this.address + path));
     if (answer.ok) return answer.json();
     if (answer.status !== 404) throw new Error(`the server answered ${answer.status}`);
     this.#take({ type: "error", sentence: say("This run is no longer on the server. Start a new one.") });
