@@ -91,11 +91,12 @@ def _turned(token: str, model: str) -> tuple[str, list[dict[str, Any]]]:
 def _grid(result: dict[str, Any]) -> list[list[Tile | str]]:
     from components import lesson
     from components.tiles import Tile
+    from experiments.data import digit_name, source_of
 
-    model = result["settings"]["model"]
+    model, source = result["settings"]["model"], source_of(result)
     rows: list[list[Tile | str]] = [["", *map(str, range(10))]]
     for digit, line in enumerate(result["figures"]["rows"]):
-        image, tiles = f"digit:test:{line['index']}", []
+        image, tiles = digit_name(source, "test", line["index"]), []
         for target, cell in enumerate(line["cells"]):
             size = f"{cell['distortion']:.2g}"
             alt = say(
