@@ -68,8 +68,9 @@ def _tiles(token: str, model: str) -> tuple[str, list[list[Tile]]]:
     made = []
     for target, cell in enumerate(cells):
         alt = say("The drawing, changed until the network reads {target}", target=target)
-        caption, href = f"{target}: {cell['distortion']:.2g}", lesson.digit(model, token, target)
-        made.append(Tile(cell["picture"], alt, caption, href, cell["distortion"] == 0))
+        own, caption = cell["distortion"] == 0, f"{target}: {cell['distortion']:.2g}"
+        href = "" if own else lesson.digit(model, token, target)
+        made.append(Tile(cell["picture"], alt, caption, href, own))
     return read, [made[:5], made[5:]]
 
 
