@@ -15,7 +15,7 @@ COPY . ./
 RUN useradd --create-home foolscope && install -d -o foolscope /data
 USER foolscope
 
-# Downloaded weights outlive the container here. Put weights of your own into /data/weights.
+# Downloaded weights and MNIST outlive the container here. Put weights of your own into /data/weights.
 ENV FOOLSCOPE_HOME=/data
 VOLUME /data
 

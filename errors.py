@@ -10,6 +10,8 @@
     │   ├── MissingWeights      not in any folder and not to be downloaded
     │   └── WrongHash           a file whose sha256 is not the one on its card
     ├── MissingData             a data set that is not where FOOLSCOPE_DATA says
+    ├── DownloadFailed          a file that could not be fetched
+    │   └── WrongFile           what was sent is not the file with the expected sha256
     ├── ModelFailed             the network answered with something that is not a number
     └── EngineClosed            the engine was shut down while a run was waiting
 
@@ -95,6 +97,18 @@ class WrongHash(WeightsError):
 
 class MissingData(FoolscopeError):
     """A data set that is not in the folder which ``FOOLSCOPE_DATA`` names."""
+
+
+class DownloadFailed(FoolscopeError):
+    """A file that could not be fetched; ``reason`` says why in a few words."""
+
+    def __init__(self, url: str, reason: str) -> None:
+        super().__init__("{url} could not be fetched: {reason}.", url=url, reason=reason)
+        self.reason = reason
+
+
+class WrongFile(DownloadFailed):
+    """What was sent is not the file with the expected sha256."""
 
 
 class ModelFailed(FoolscopeError):

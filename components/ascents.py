@@ -31,7 +31,7 @@ def race(result: Mapping[str, Any], names: Mapping[str, str], words: str, chosen
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         icon, shortcut = ":material/play_arrow:", deck.enter()
         if st.button(words, type="primary", key=f"{key}.press", icon=icon, shortcut=shortcut):
-            st.session_state[kept] = (of, lenet.again(result["figures"], result["seed"]))
+            st.session_state[kept] = (of, lenet.again(result["figures"]))
         digit = st.select_slider(chosen, list(range(10)), key=f"{key}.digit")
     before, going = st.session_state.get(kept, (of, {}))
     if going and before == of:

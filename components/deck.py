@@ -33,7 +33,7 @@ def begin(name: str) -> None:
     """Begin the parts of the lesson ``name`` anew."""
     if st.session_state.get("deck.of") != name:
         st.session_state["deck.of"], st.session_state["deck.at"] = name, 1
-    for counted in ("parts", "asides", "keyed"):
+    for counted in ("parts", "asides", "keyed", "mnist"):
         st.session_state[f"deck.{counted}"] = 0
     if reader.presenting():
         st.html(STYLE % st.session_state["deck.at"])
@@ -51,6 +51,14 @@ def count(what: str) -> int:
     """Count one more of the lesson's "parts" or "asides", and return how many there are by now."""
     st.session_state[f"deck.{what}"] = st.session_state.get(f"deck.{what}", 0) + 1
     return int(st.session_state[f"deck.{what}"])
+
+
+def first(what: str) -> bool:
+    """Return whether this is the first ``what`` of the part that is drawn now."""
+    key, part = f"deck.{what}", st.session_state.get("deck.parts", 0)
+    before = st.session_state.get(key)
+    st.session_state[key] = part
+    return bool(before != part or part == 0)
 
 
 def enter() -> str | None:

@@ -18,23 +18,23 @@ from components.share import write
 from components.text import say, texts
 from components.ways import Way
 from engine.recipe import Recipe
-from experiments.data import SMALL, place
+from experiments.data import MNIST, digit_name, has_digit, of_source
+from experiments.shipped_digits import one_of_class
 
 CAST = ("picture", "net")
 """The parts of a lesson's address that its neighbours take over."""
 
-__all__ = ["address", "aside", "digit", "page", "part", "pressed", "source"]
+__all__ = ["address", "aside", "digit", "example", "page", "part", "pressed", "source", "stand_ins"]
 
 
 @contextmanager
-def page(name: str, *, digits: bool = True) -> Iterator[dict[str, str]]:
+def page(name: str) -> Iterator[dict[str, str]]:
     """Lay out the lesson ``name``: heading, lead and story from its texts, then what is drawn within the
     block, then the way to its neighbours. The block is given the texts in the reader's language.
 
     Who wants formulas reads the text ``maths`` in place of ``story``; any other text ``key`` gives way to
     ``key_maths`` where there is one. Other readers find the formulas in a fold. A lesson whose texts have
     ``parts``, a list of titles, is a chapter on one screen: `part` opens one tab after the other.
-    ``digits``: whether the lesson computes on handwritten digits, whose absence is then told.
     """
     said = _spoken(texts(name, reader.language()))
     with st.container(key="lesson"):
@@ -42,8 +42,6 @@ def page(name: str, *, digits: bool = True) -> Iterator[dict[str, str]]:
         laid = screen.lay(name, re.findall(r"^- (.+)$", said.get("parts", ""), re.MULTILINE))
         with laid.told if laid else nullcontext():
             _opening(said)
-            if digits and place() is None:
-                _missing()
         yield said
         with aside():
             if "maths" in said and not reader.mathematical():
@@ -78,17 +76,6 @@ def _spoken(said: Mapping[str, str]) -> dict[str, str]:
     if not reader.mathematical():
         return dict(said)
     return {key: said.get("maths" if key == "story" else f"{key}_maths", text) for key, text in said.items()}
-
-
-def _missing() -> None:
-    """Say that there is no MNIST."""
-    st.info(
-        say(
-            "MNIST is not on this server: what you compute here is computed on {small}, and a picture "
-            "that ships may not open. On the server, “python -m experiments --download” fetches it.",
-            small=say(SMALL),
-        )
-    )
 
 
 def _ways(name: str, laid: Screen | None) -> None:
@@ -146,9 +133,24 @@ def digit(
     model: str, image: str, target: int | None, attack: str = "lbfgs", witness: str | None = None
 ) -> str:
     """Return the address at which ``attack`` takes ``image`` to ``target`` (None: to any other class), and
-    the network ``witness`` is asked about it too."""
+    the network ``witness`` is asked about it too; "" where the picture is a digit that cannot be opened."""
+    if image.startswith("digit:") and not has_digit(image):
+        return ""
     more = {"witness": witness} if witness else {}
     return address(Recipe(model, image, attack, target=target, stop=Stop("steps")), **more)
+
+
+def example(source: str, part: str, examples: Mapping[str, list[int]]) -> str:
+    """Return the first of a table's ``examples`` as a picture to open, or, where it needs MNIST and that is
+    not here, a digit of its class that ships (see `stand_ins`)."""
+    name = digit_name(source, part, examples["place"][0])
+    return name if has_digit(name) else digit_name(MNIST, "test", one_of_class(examples["source"][0]))
+
+
+def stand_ins(source: str) -> None:
+    """Say, where it is so, that `example` opens other digits than those of a table computed on ``source``."""
+    if of_source(source) is None:
+        st.caption(say("Without MNIST another digit of the same class opens, one that ships."))
 
 
 def source(text: str, url: str) -> None:

@@ -17,7 +17,7 @@ from engine.engine import Engine
 from engine.images import samples
 from engine.recipe import Recipe
 from engine.run import Outcome
-from errors import BadImage, FoolscopeError, UnknownName, WeightsError
+from errors import BadImage, FoolscopeError, MissingData, UnknownName, WeightsError
 from models.core import Card
 
 ALONE = "1"
@@ -105,7 +105,7 @@ class Session:
         """Make sure that the picture is there: a link may name one that never was, or is gone."""
         try:
             self.engine.picture(self.recipe.image)
-        except (UnknownName, BadImage) as error:
+        except (UnknownName, BadImage, MissingData) as error:
             self.problems.append(told(error))
             self.image(share.DEFAULT.image)
 

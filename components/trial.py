@@ -8,12 +8,12 @@ import streamlit as st
 
 import experiments
 import models
-from components import deck
+from components import deck, mnist
 from components.pieces import called
 from components.text import say, told
 from errors import FoolscopeError
 from experiments.core import Progress, walk
-from experiments.data import source
+from experiments.data import source, source_of
 from experiments.store import Store, cache
 
 
@@ -39,6 +39,7 @@ def result(
     if shown is None:
         st.stop()
     place.caption(_origin(shown, live=key in st.session_state))
+    _offer(name)
     return shown
 
 
@@ -59,7 +60,7 @@ def computed(name: str, *, quiet: bool = False, **settings: Any) -> dict[str, An
 
     ``quiet``: where it comes from is not said, because another result beside it says so.
     """
-    key = f"trial.{name}.{sorted(settings.items())}"
+    key = f"trial.{name}.{sorted(settings.items())}{source() if _of_digits(name) else ''}"
     if key not in st.session_state:
         place = st.empty()
         with place.container():
@@ -71,7 +72,18 @@ def computed(name: str, *, quiet: bool = False, **settings: Any) -> dict[str, An
     found: dict[str, Any] = st.session_state[key]
     if not quiet:
         st.caption(_origin(found, live=True))
+    _offer(name)
     return found
+
+
+def _offer(name: str) -> None:
+    """Offer MNIST beside an experiment that computes on digits."""
+    if _of_digits(name):
+        mnist.offer()
+
+
+def _of_digits(name: str) -> bool:
+    return experiments.get(name).card.digits
 
 
 def _computed(name: str, settings: dict[str, Any], store: Store | None = None) -> dict[str, Any] | None:
@@ -96,9 +108,8 @@ def _origin(shown: dict[str, Any], live: bool) -> str:
         return say(words, network=models.card(network).title, **facts)
     if not live:
         return say("Ships with the program: n = {n}, seed {seed}, {seconds} s of work.", **facts)
-    if not experiments.get(shown["name"]).card.digits:
+    data = source_of(shown) or shown["figures"].get("on") or shown.get("data")
+    if not isinstance(data, str):
         return say("Computed here just now: n = {n}, seed {seed}, {seconds} s of work.", **facts)
     words = "Computed here just now, on {data}: n = {n}, seed {seed}, {seconds} s of work."
-    own = shown["figures"].get("on") or shown.get("data")
-    data = own if isinstance(own, str) else source()
     return say(words, data=say(data), **facts)

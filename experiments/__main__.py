@@ -14,7 +14,7 @@ import console
 import experiments
 from errors import FoolscopeError
 from experiments.core import Experiment, Progress, walk
-from experiments.data import download
+from experiments.mnist import fetch
 from experiments.store import Store, cache
 
 
@@ -37,7 +37,7 @@ def parse(arguments: list[str]) -> tuple[argparse.Namespace, Experiment | None]:
     """Return the options and the experiment that they describe; exits with a sentence when they do not."""
     parser = argparse.ArgumentParser(prog="python -m experiments", description=__doc__)
     parser.add_argument("--json", action="store_true", help="list the experiments as JSON")
-    parser.add_argument("--download", action="store_true", help="fetch MNIST first (12 MB)")
+    parser.add_argument("--download", action="store_true", help="fetch MNIST first (11 MB)")
     subs = parser.add_subparsers(dest="name", metavar="NAME")
     named = experiments.alone(arguments[0]) if arguments else None  # without a second for all the others
     for name, kind in ({arguments[0]: named} if named else experiments.registry()).items():
@@ -60,7 +60,7 @@ def main(arguments: list[str]) -> int:
     try:
         options, experiment = parse(arguments)
         if options.download:
-            print(f"MNIST is in {download()}")
+            print(f"MNIST is in {_download()}")
         if experiment is None:
             print(json.dumps(listing(), indent=1))
             return 0
@@ -74,6 +74,17 @@ def main(arguments: list[str]) -> int:
     else:
         print(text)
     return 0
+
+
+def _download() -> Path:
+    """Fetch MNIST with a progress bar, unless it is there."""
+    with tqdm(desc="MNIST", unit="B", unit_scale=True) as bar:
+
+        def show(done: int, total: int) -> None:
+            bar.total = total
+            bar.update(done - bar.n)
+
+        return fetch(show)
 
 
 def _carry_out(experiment: Experiment, store: Store) -> object:

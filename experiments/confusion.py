@@ -33,6 +33,7 @@ class Confusion(OfNetworks):
         url=vulture.URL,
         source="The section on the dog that stays a dog",
         needs="photos",
+        digits=False,
     )
 
     n: int = setting(30, "Photos", "How many photos of each family.", low=4, high=1000)

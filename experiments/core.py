@@ -12,12 +12,14 @@ import json
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any, ClassVar, NamedTuple
 
 import torch
 
 from attacks.core import Setting, setting
+from experiments.data import SMALL
+from experiments.mnist import place
 from experiments.store import Store
 
 JSON = Any
@@ -28,7 +30,7 @@ JSON = Any
 class ExperimentCard:
     """What an experiment says of itself. ``question``: what it asks, in one plain sentence; ``source``: the
     table, figure or section that it repeats; ``needs``: data sets beyond handwritten digits, as text;
-    ``digits``: whether it is about digits at all."""
+    ``digits``: whether it computes on them at all."""
 
     name: str
     title: str
@@ -60,7 +62,8 @@ class Progress(NamedTuple):
 class Experiment(ABC):
     """One experiment with its settings; `run` carries it out.
 
-    ``data``: the folder that holds ``mnist``, "" for wherever `experiments.data.digits` finds digits.
+    ``data``: the folder that holds ``mnist``, "" for wherever `experiments.data.digits` finds digits, or
+    `experiments.data.SMALL`.
     Raises `errors.BadSetting` for a setting out of range.
     """
 
@@ -120,6 +123,8 @@ def walk(experiment: Experiment, store: Store) -> Iterator[Progress | dict[str, 
     The result has ``name``, ``seed``, ``n``, ``seconds`` (of all pieces, whenever they ran), ``settings``,
     ``data``, ``torch``, ``figures`` and ``claims``.
     """
+    if experiment.card.digits and not experiment.data and place() is None:
+        experiment = replace(experiment, data=SMALL)  # MNIST may arrive before the last piece
     names, done, seconds = experiment.pieces(), {}, 0.0
     mine = store.under(f"{experiment.card.name}-{experiment.key()}")
     for index, name in enumerate(names):

@@ -232,14 +232,13 @@ def drawn(y: Tensor, draws: int, seed: int) -> Tensor:
     return torch.stack(kinds, 1)
 
 
-def again(figures: Mapping[str, JSON], seed: int = 0, folder: str = "") -> dict[str, OnTheWay]:
+def again(figures: Mapping[str, JSON]) -> dict[str, OnTheWay]:
     """Return, for each network, the ten digits that ``figures`` of this experiment show, before the first
-    step of their change; where the digits are not those of the figures, ten others, which ``seed`` draws."""
-    found, nets = digits(folder), figures["networks"]
-    rows = torch.tensor([each["row"] for each in nets[LOW]["changes"]["shown"]])
-    if found.source != figures["digits"]:
-        rows = drawn(found.test_y, 1, seed)[0]
-    x, target, ways = found.test_x[rows], (torch.arange(10) + 1) % 10, {}
+    step of their change; the figures hold their pictures, so no data set is needed."""
+    nets, shown = figures["networks"], figures["networks"][LOW]["changes"]["shown"]
+    rows = torch.tensor([each["row"] for each in shown])
+    x = torch.stack([sheets.read(each["original"])[:1] for each in shown])
+    target, ways = (torch.arange(10) + 1) % 10, {}
     for net in DECAYS:
         moments = climb(models.load(net), nets[net]["temperature"], x, target, LeNetDecay.steps, SCORE, STEP)
         ways[net] = OnTheWay(Way(x, moments), rows)

@@ -9,21 +9,22 @@ from typing import Any
 import torch
 
 from errors import UnknownName
-from experiments.data import digits
+from experiments.data import Digits
 from experiments.packing import unpack
 from experiments.sheets import png
 
 PICTURES = ("x", "xm", "y", "ym")
 
 
-def training_index(figures: Mapping[str, Any], point: int, folder: str = "") -> tuple[int, int]:
-    """Return which digit the plane's point number ``point`` is, and its index among the training images.
+def training_index(figures: Mapping[str, Any], point: int, found: Digits) -> tuple[int, int]:
+    """Return which digit the plane's point number ``point`` is, and its index among the training images of
+    ``found``, the digits that the figures are of.
 
     The plane shows as many of the first digit as of the second, each in the order of the data set.
     """
     half = figures["plane"]["across"]["shape"][0] // 2
     digit = figures["classes"][0 if point < half else 1]
-    return digit, int((digits(folder).train_y == digit).nonzero()[point % half])
+    return digit, int((found.train_y == digit).nonzero()[point % half])
 
 
 def drawn(figures: Mapping[str, Any], name: str, index: int) -> bytes:

@@ -16,7 +16,7 @@ from PIL import Image
 from torch import Tensor
 
 from errors import MissingData
-from experiments.data import digits, source
+from experiments.data import SMALL, digits, source
 from models.core import Card
 from models.train.data import ARCHIVES
 
@@ -68,6 +68,7 @@ def pictures(card: Card, folder: str = "", start: int = 0, end: int = 500) -> Pi
 
 
 def _photos(folder: str) -> tuple[list[_Photo], str]:
+    folder = "" if folder == SMALL else folder  # which names digits only
     named = folder or os.environ.get("FOOLSCOPE_DATA", "")
     if named and (Path(named) / ARCHIVE).is_file():
         return _archived(Path(named) / ARCHIVE), "Caltech-101"

@@ -60,6 +60,7 @@ class Resistance(OfNetworks):
         url=vulture.URL,
         source="The section on the dog that stays a dog",
         needs="photos for all rows; the samples that ship otherwise",
+        digits=False,
     )
 
     version: ClassVar[int] = 2

@@ -59,6 +59,7 @@ class Survival(Experiment):
         paper=vulture.TITLE,
         url=vulture.URL,
         source="The perturbation that looks like noise; Kurakin et al. 2016 on what survives",
+        digits=False,
     )
 
     n: int = setting(20, "Draws", "How many random changes of each kind.", low=10, high=10_000)

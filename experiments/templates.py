@@ -95,6 +95,7 @@ class Templates(Experiment):
         url="https://karpathy.github.io/2015/03/30/breaking-convnets/",
         source="Figures of templates, and of accuracy against regularisation",
         needs="photos",
+        digits=False,
     )
 
     n: int = setting(300, "Photos per class", "At most so many photos of each class.", low=10, high=2000)

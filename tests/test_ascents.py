@@ -13,7 +13,7 @@ from streamlit.testing.v1 import AppTest
 
 import experiments
 from components import ascents
-from experiments import data, lenet
+from experiments import lenet
 from models.train.tanay import DECAYS
 from tests.browser import Playground, playground, site, until, visitor, window_maker  # noqa: F401
 
@@ -33,8 +33,15 @@ def farthest(app: AppTest) -> float:
     return max(len(line["x"]) and line["x"][-1] for line in drawn if isinstance(line["x"], list))
 
 
-@pytest.mark.skipif(data.place() is None, reason="needs MNIST: the result that ships is on its digits")
-def test_the_curves_grow_stretch_by_stretch_and_end_where_the_result_says(monkeypatch) -> None:
+@pytest.fixture
+def bare(monkeypatch, tmp_path) -> None:
+    """No MNIST."""
+    monkeypatch.delenv("FOOLSCOPE_DATA", raising=False)
+    for name in ("XDG_CACHE_HOME", "FOOLSCOPE_HOME"):
+        monkeypatch.setenv(name, str(tmp_path))
+
+
+def test_the_curves_grow_stretch_by_stretch_and_end_where_the_result_says(monkeypatch, bare) -> None:
     app = AppTest.from_string(PAGE, default_timeout=120).run()
     whole = farthest(app)
     ended = standing([each.value for each in app.markdown])
@@ -56,16 +63,15 @@ def test_the_curves_grow_stretch_by_stretch_and_end_where_the_result_says(monkey
     assert [length for _, length in again] == pytest.approx([length for _, length in ended], abs=0.02)
 
 
-def test_other_digits_are_taken_where_those_of_the_result_are_not_here(monkeypatch, tmp_path) -> None:
-    monkeypatch.delenv("FOOLSCOPE_DATA", raising=False)
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    found, result = data.digits(), experiments.shipped("lenet")
+def test_the_digits_of_the_result_are_taken_without_their_data_set(bare) -> None:
+    result = experiments.shipped("lenet")
     assert result is not None
-    going = lenet.again(result["figures"], 3)
+    going = lenet.again(result["figures"])
     assert list(going) == list(DECAYS)
-    for each in going.values():
-        assert found.test_y[each.rows].tolist() == list(range(10))
-        assert [one["digit"] for one in each.shown()] == list(range(10))
+    for net, each in going.items():
+        shown = result["figures"]["networks"][net]["changes"]["shown"]
+        assert each.rows.tolist() == [one["row"] for one in shown]
+        assert [one["original"] for one in each.shown()] == [one["original"] for one in shown]
 
 
 def test_the_browser_sees_the_curves_on_their_way(playground: Playground) -> None:

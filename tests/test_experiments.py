@@ -150,11 +150,11 @@ def test_intervals_against_scipy_and_by_coverage():
 def test_a_digit_opens_by_its_number(monkeypatch, tmp_path):
     monkeypatch.delenv("FOOLSCOPE_DATA", raising=False)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    picture = open_image("digit:test:7", sources={"digit": data.open_digit})
+    picture = open_image("digit:small:test:7", sources={"digit": data.open_digit})
     assert picture.size == (28, 28) and picture.mode == "RGB"
     wanted = (data.digits().test_x[7, 0] * 255).round()
     assert np.array_equal(np.asarray(picture)[:, :, 0], wanted.numpy())
-    for wrong in ("digit:test:100000", "digit:7", "digit:valid:1"):
+    for wrong in ("digit:small:test:100000", "digit:7", "digit:valid:1"):
         with pytest.raises(UnknownName, match="Expected a digit as test:NUMBER"):
             open_image(wrong, sources={"digit": data.open_digit})
     with pytest.raises(UnknownName, match="sample picture"):

@@ -38,15 +38,6 @@ def test_a_lesson_is_written_in_every_language(name):
         assert all(texts(name, language.name).values())
 
 
-def test_a_lesson_says_when_there_is_no_mnist(monkeypatch, tmp_path):
-    script = "from app.lessons.rarity import render\nrender()"
-    assert not AppTest.from_string(script, default_timeout=120).run().info
-    monkeypatch.delenv("FOOLSCOPE_DATA", raising=False)
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    (said,) = AppTest.from_string(script, default_timeout=120).run().info
-    assert "MNIST is not on this server" in said.value and "scikit-learn" in said.value
-
-
 def test_every_experiment_is_in_a_lesson():
     """What can be computed can be seen: each experiment's name appears in a lesson."""
     sources = "\n".join(inspect.getsource(module) for module in lessons.registry().values())

@@ -8,9 +8,6 @@ import pickle
 import re
 import socket
 import threading
-from collections.abc import Iterator
-from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -23,6 +20,7 @@ from models import weights
 from models.__main__ import main
 from models.core import Card, Entry, WeightsFile
 from models.weights import Places
+from tests.file_server import Server, file_server  # noqa: F401
 
 TENSORS = {"weight": torch.arange(12.0).repeat(4000).view(2, -1), "bias": torch.zeros(2)}
 CONTENT = save(TENSORS)
@@ -30,59 +28,11 @@ SHA = hashlib.sha256(CONTENT).hexdigest()
 FILE = f"tiny-{SHA[:8]}.safetensors"
 
 
-@dataclass
-class Server:
-    """A file server that can break off, lie, or refuse ranges, and remembers what it was asked."""
-
-    content: bytes = CONTENT
-    break_after: list[int] = field(default_factory=list)
-    ranges: bool = True
-    status: int = 200
-    asked: list[str | None] = field(default_factory=list)
-    base: str = ""
-
-
-def _handler(server: Server) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def do_GET(self) -> None:
-            asked = self.headers["Range"]
-            server.asked.append(asked)
-            start = int(asked[6:-1]) if asked and server.ranges else 0
-            body, whole = server.content[start:], len(server.content)
-            if server.status != 200 or (start and not body):
-                self.send_response(server.status if server.status != 200 else 416)
-                self.send_header("Content-Length", "0")
-                self.end_headers()
-                return
-            self.send_response(206 if start else 200)
-            if start:
-                self.send_header("Content-Range", f"bytes {start}-{whole - 1}/{whole}")
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body[: server.break_after.pop(0)] if server.break_after else body)
-            self.close_connection = True
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    return Handler
-
-
 @pytest.fixture
-def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
-    """Yield a running server."""
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    state = Server()
-    http = ThreadingHTTPServer(("127.0.0.1", 0), _handler(state))
-    state.base = f"http://127.0.0.1:{http.server_port}/models/"
-    thread = threading.Thread(target=http.serve_forever, args=(0.02,), daemon=True)
-    thread.start()
-    yield state
-    http.shutdown()
-    http.server_close()
-    thread.join()
+def server(file_server: Server) -> Server:  # noqa: F811
+    """Return the server of files, which sends the tiny network whatever it is asked for."""
+    file_server.content = CONTENT
+    return file_server
 
 
 @pytest.fixture

@@ -68,8 +68,9 @@ def _tiles(token: str, model: str) -> tuple[str, list[list[Tile]]]:
     made = []
     for target, cell in enumerate(cells):
         alt = say("The drawing, changed until the network reads {target}", target=target)
-        caption, href = f"{target}: {cell['distortion']:.2g}", lesson.digit(model, token, target)
-        made.append(Tile(cell["picture"], alt, caption, href, cell["distortion"] == 0))
+        own, caption = cell["distortion"] == 0, f"{target}: {cell['distortion']:.2g}"
+        href = "" if own else lesson.digit(model, token, target)
+        made.append(Tile(cell["picture"], alt, caption, href, own))
     return read, [made[:5], made[5:]]
 
 
@@ -91,11 +92,12 @@ def _turned(token: str, model: str) -> tuple[str, list[dict[str, Any]]]:
 def _grid(result: dict[str, Any]) -> list[list[Tile | str]]:
     from components import lesson
     from components.tiles import Tile
+    from experiments.data import digit_name, source_of
 
-    model = result["settings"]["model"]
+    model, source = result["settings"]["model"], source_of(result)
     rows: list[list[Tile | str]] = [["", *map(str, range(10))]]
     for digit, line in enumerate(result["figures"]["rows"]):
-        image, tiles = f"digit:test:{line['index']}", []
+        image, tiles = digit_name(source, "test", line["index"]), []
         for target, cell in enumerate(line["cells"]):
             size = f"{cell['distortion']:.2g}"
             alt = say(

@@ -25,7 +25,7 @@ def render() -> None:
     from app import service
     from components import cast, lesson
 
-    with lesson.page("anything", digits=False) as said:
+    with lesson.page("anything") as said:
         with lesson.aside():
             playing = cast.pick(service.engine())
         with lesson.part():

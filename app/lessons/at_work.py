@@ -21,7 +21,7 @@ def render() -> None:
     from app import service
     from components import cast, lesson
 
-    with lesson.page("at_work", digits=False) as said:
+    with lesson.page("at_work") as said:
         with lesson.aside():
             playing = cast.pick(service.engine())
         with lesson.part():

@@ -21,7 +21,7 @@ def render() -> None:
     from app import service
     from components import cast, lesson
 
-    with lesson.page("defences", digits=False) as said:
+    with lesson.page("defences") as said:
         with lesson.aside():
             playing = cast.pick(service.engine())
         with lesson.part():

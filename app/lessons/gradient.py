@@ -25,7 +25,7 @@ def render() -> None:
     from components import gradient as shown
     from experiments import vulture
 
-    with lesson.page("gradient", digits=False) as said:
+    with lesson.page("gradient") as said:
         with lesson.aside():
             playing = cast.pick(service.engine())
         with lesson.part():

@@ -17,6 +17,7 @@ def render() -> None:
     """Draw the lesson."""
     wake()
     from components import ascents, lesson, trial, verdicts
+    from experiments.data import source_of
 
     with lesson.page("lenet_decay") as said:
         with lesson.part():
@@ -31,7 +32,7 @@ def render() -> None:
             st.markdown(said["changes"])
             for name, each in networks.items():
                 st.markdown(f"**{_name(name)}**")
-                _changes(name, each["changes"]["shown"])
+                _changes(name, each["changes"]["shown"], source_of(result))
         with lesson.part():
             names = {name: _name(name) for name in networks}
             ascents.race(result, names, said["press"], said["curve"], "lenet_decay")
@@ -99,14 +100,16 @@ def _sheet(layer: dict[str, Any], words: str, network: str) -> None:
     st.caption(say("{layer}: root mean square {rms} (published {paper})", **facts))
 
 
-def _changes(name: str, shown: list[dict[str, Any]]) -> None:
+def _changes(name: str, shown: list[dict[str, Any]], source: str) -> None:
     from components import lesson
     from components.tiles import Tile, tiles
+    from experiments.data import digit_name
 
     rows: list[list[Tile | str]] = [[], [], []]
     for each in shown:
         pair = {"digit": each["digit"], "target": each["target"]}
-        href = lesson.digit(name, f"digit:test:{each['row']}", each["target"], attack="towards")
+        image = digit_name(source, "test", each["row"])
+        href = lesson.digit(name, image, each["target"], attack="towards")
         words = say("The {digit} as it is", **pair), say("The {digit}, changed into a {target}", **pair)
         own, changed = (Tile(each[key], alt) for key, alt in zip(("original", "changed"), words, strict=True))
         rows[0].append(own._replace(caption=f"{each['digit']} → {each['target']}"))

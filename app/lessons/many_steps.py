@@ -24,7 +24,7 @@ def render() -> None:
     from app import service
     from components import black, cast, lesson, reader
 
-    with lesson.page("many_steps", digits=False) as said:
+    with lesson.page("many_steps") as said:
         with lesson.aside():
             playing = cast.pick(service.engine())
         with lesson.part():

@@ -25,7 +25,7 @@ def render() -> None:
     from components.text import say
     from experiments import vulture
 
-    with lesson.page("one_step", digits=False) as said:
+    with lesson.page("one_step") as said:
         with lesson.aside():
             playing = cast.pick(service.engine())
         with lesson.part():

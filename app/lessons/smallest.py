@@ -22,7 +22,7 @@ def render() -> None:
         with lesson.part():
             result = trial.result("table1", say("Measure it here, on 50 digits"), n=50)
             figures = result["figures"]
-            _table(figures, _chosen(figures, result["n"]), said["press"])
+            _table(result, _chosen(figures, result["n"]), said["press"])
         with lesson.part():
             st.markdown(said["reading"])
             _readings(figures)
@@ -44,14 +44,17 @@ def _chosen(figures: dict[str, Any], n: int) -> str:
     )  # fmt: skip
 
 
-def _table(figures: dict[str, Any], variant: str, press: str) -> None:
+def _table(result: dict[str, Any], variant: str, press: str) -> None:
     """Show the paper's first table, and why a number is far from the paper's where one is."""
-    from components import verdicts
+    from components import lesson, verdicts
+    from experiments.data import source_of
 
     head = [say("Network"), say("Training error"), say("Test error"), say("Smallest change")]
-    verdicts.beside(head, [_row(name, net, variant) for name, net in figures["nets"].items()])
+    nets, source = result["figures"]["nets"], source_of(result)
+    verdicts.beside(head, [_row(name, net, variant, source) for name, net in nets.items()])
     st.caption(press)
-    for net in figures["nets"].values():
+    lesson.stand_ins(source)
+    for net in nets.values():
         if net.get("why"):
             words = say("**{network}** is farther than a fifth from the paper's.", network=net["title"])
             st.markdown(f"{words} {say(net['why'])}")
@@ -72,13 +75,13 @@ def _readings(figures: dict[str, Any]) -> None:
     st.caption(say(words, reading=say(names[figures["variant"]])))
 
 
-def _row(name: str, net: dict[str, Any], variant: str) -> list[Any]:
+def _row(name: str, net: dict[str, Any], variant: str, source: str) -> list[Any]:
     from components import lesson
     from components.verdicts import cell
 
     found = net["distortion"][variant]["mean"]
     examples = net["examples"].get(variant, net["examples"]["random"])
-    href = lesson.digit(name, f"digit:train:{examples['place'][0]}", examples["target"][0])
+    href = lesson.digit(name, lesson.example(source, "train", examples), examples["target"][0])
     return [
         net["title"],
         cell(net["train"], scale=100, unit=" %", **_paper(net["published_train"])),

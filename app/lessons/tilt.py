@@ -21,13 +21,14 @@ def render() -> None:
     wake()
     from components import lesson, trial, verdicts
     from components.tilt import tilt
+    from experiments.data import source_of
 
     with lesson.page("tilt") as said:
         with lesson.part():
             result = _result()
             figures = result["figures"]
             picked = tilt(base=base(), figures=figures, published=_article(figures), words=said, key="tilt")
-            st.markdown(_open(picked, figures))
+            _open(picked, figures, source_of(result))
         with lesson.aside():
             st.markdown(said["press"])
         with lesson.part():
@@ -71,23 +72,43 @@ def _article(figures: dict[str, Any]) -> dict[str, list[float]] | None:
     return {key: values[:: 80 // (count - 1)].tolist() for key, values in found.items()}
 
 
-def _open(picked: dict[str, Any] | None, figures: dict[str, Any]) -> str:
-    """Return a link to the playground with what was pressed, "" when nothing was."""
+def _open(picked: dict[str, Any] | None, figures: dict[str, Any], source: str) -> None:
+    """Show a link to the playground with what was pressed, or, where it needs MNIST, that it does."""
+    if picked is None:
+        return
+    if picked["what"] == "point":
+        _open_training(picked["index"], figures, source)
+    else:
+        st.markdown(_drawn(picked["what"], picked["index"], figures))
+
+
+def _open_training(point: int, figures: dict[str, Any], source: str) -> None:
+    """Show a link to the training image of a point in the plane."""
+    from components import lesson, mnist
+    from experiments.data import digit_name, of_source
+    from experiments.mirrors import training_index
+
+    digits = of_source(source)
+    if digits is None:
+        mnist.offer(say("To open this training image in the playground, MNIST is needed."))
+        return
+    first, second = figures["classes"]
+    digit, index = training_index(figures, point, digits)
+    target = second if digit == first else first
+    address = lesson.digit("lenet", digit_name(source, "train", index), target)
+    facts = {"index": index, "digit": digit, "address": address}
+    st.markdown(say("[Open training image {index}, a {digit}, in the playground]({address})", **facts))
+
+
+def _drawn(name: str, index: int, figures: dict[str, Any]) -> str:
+    """Return a link to a typical image, or its mirror image at lambda number ``index``."""
     from app import service
     from components import lesson
-    from experiments.mirrors import drawn, training_index
+    from experiments.mirrors import drawn
 
-    if picked is None:
-        return ""
-    first, second = figures["classes"]
-    if picked["what"] == "point":
-        digit, index = training_index(figures, picked["index"])
-        address = lesson.digit("lenet", f"digit:train:{index}", second if digit == first else first)
-        facts = {"index": index, "digit": digit, "address": address}
-        return say("[Open training image {index}, a {digit}, in the playground]({address})", **facts)
-    token = service.engine().uploads.add(drawn(figures, picked["what"], picked["index"]), "digit.png")
-    name, address = picked["what"], lesson.digit("lenet", token, None)
-    facts = {"name": name[0], "log": f"{figures['log_lambda'][picked['index']]:g}", "address": address}
+    token = service.engine().uploads.add(drawn(figures, name, index), "digit.png")
+    address = lesson.digit("lenet", token, None)
+    facts = {"name": name[0], "log": f"{figures['log_lambda'][index]:g}", "address": address}
     if name.endswith("m"):
         return say("[Open {name}, mirrored at λ = 10^{log} in the playground]({address})", **facts)
     return say("[Open {name} at λ = 10^{log} in the playground]({address})", **facts)

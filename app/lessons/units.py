@@ -18,6 +18,7 @@ def render() -> None:
     """Draw the lesson."""
     wake()
     from components import lesson, trial, verdicts
+    from experiments.data import source_of
     from experiments.grid import DIGIT_NETWORKS
     from models import card
 
@@ -27,7 +28,7 @@ def render() -> None:
             model = st.selectbox(say("Network"), nets, first, lambda m: card(m).title, key="units.model")
             result = trial.result("units", say("Compute it on 1,000 digits"), model=model, **SMALL)
             figures = result["figures"]
-            _galleries(figures)
+            _galleries(figures, source_of(result))
         with lesson.part():
             st.markdown(said["purity"])
             _purity(figures)
@@ -48,7 +49,7 @@ def _name(family: str) -> str:
     return named[family]
 
 
-def _galleries(figures: dict[str, Any]) -> None:
+def _galleries(figures: dict[str, Any], source: str) -> None:
     """Show the pictures that most excite units, beside those that most excite mixtures."""
     titles = {"units": say("Single units"), "directions": say("Random mixtures")}
     one = {"units": say("Single unit {name}"), "directions": say("Random mixture {name}")}
@@ -56,21 +57,22 @@ def _galleries(figures: dict[str, Any]) -> None:
         with side:
             st.subheader(title, anchor=False)
             shown = figures["families"][family]["shown"]
-            st.html("".join(_strip(each, one[family], figures["model"]) for each in shown))
+            st.html("".join(_strip(each, one[family], figures["model"], source) for each in shown))
     st.caption(say("Press a picture to open it in the playground."))
 
 
-def _strip(row: dict[str, Any], named: str, model: str) -> str:
-    """Return a row of pictures as HTML; on each of them lies a link to the playground."""
+def _strip(row: dict[str, Any], named: str, model: str, source: str) -> str:
+    """Return a row of pictures as HTML; on each that can be opened lies a link to the playground."""
     from components import lesson
+    from experiments.data import digit_name
 
     labels = ", ".join(map(str, row["labels"]))
     alt = say("{row}: pictures of {labels}", row=named.format(name=row["name"]), labels=labels)
     links = ""
     for index, label in zip(row["top"], row["labels"], strict=True):
         words = say("Open this {label} in the playground", label=label)
-        href = html.escape(lesson.digit(model, f"digit:test:{index}", None))
-        links += f'<a href="{href}" target="_self" aria-label="{words}"></a>'
+        href = html.escape(lesson.digit(model, digit_name(source, "test", index), None))
+        links += f'<a href="{href}" target="_self" aria-label="{words}"></a>' if href else "<span></span>"
     picture = f'<img src="data:image/png;base64,{row["png"]}" alt="{html.escape(alt)}">'
     return f'<div class="strip">{picture}<div class="links">{links}</div></div>'
 
