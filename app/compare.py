@@ -23,7 +23,6 @@ HINTS = {
     "networks": "One attack on several networks, and whom else its pictures fool: press Start.",
     "norms": "One attack that keeps its change small in one way or another: press Start.",
 }
-RACERS = ("fgsm", "pgd", "mi_fgsm", "deepfool", "square", "random_noise")
 
 
 def render() -> None:
@@ -42,8 +41,8 @@ def render() -> None:
     for problem in session.told():
         st.error(problem)
     shown, runs = _shown(session, mode)
-    goal = None if session.recipe.target is None else named(session.card.labels[session.recipe.target])
-    original = named(session.ranking[0].label)
+    original, goal = _labels(session, runs)
+    _origin(runs)
     compare(
         base=base(), mode=shown, runs=runs, original=original, goal=goal, hint=say(HINTS[mode]), key="compare"
     )
@@ -55,6 +54,7 @@ def _compose(session: Session) -> tuple[str, list[Recipe]]:
     """Let the person say what is compared; return the mode and the recipes of a new comparison."""
     from components import compare_controls as controls
     from components import contest
+    from components.shipped import RACERS
     from errors import FoolscopeError
 
     first = st.query_params.get("mode", "race")
@@ -118,13 +118,14 @@ def _end(runs: list[str]) -> None:
 
 
 def _shown(session: Session, mode: str) -> tuple[str, list[dict[str, Any]]]:
-    """Return the comparison to show: this visitor's, or the one that the address names."""
-    from components import contest
+    """Return the comparison to show: this visitor's, the one that the address names, or one that ships."""
+    from components import contest, shipped
     from errors import UnknownName
 
     if "compared" not in st.session_state:
-        named = [key for key in st.query_params.get("runs", "").split(",") if key]
-        st.session_state["compared"] = (st.query_params.get("mode", mode), named)
+        asked = [key for key in st.query_params.get("runs", "").split(",") if key]
+        opens = shipped.race_ids() if mode == "race" else []
+        st.session_state["compared"] = (st.query_params.get("mode", mode), asked or opens)
     shown, keys = st.session_state["compared"]
     try:
         return shown, contest.facts({key: service.engine().run(key).recipe for key in keys}, shown)
@@ -134,9 +135,30 @@ def _shown(session: Session, mode: str) -> tuple[str, list[dict[str, Any]]]:
         return mode, []
 
 
+def _labels(session: Session, runs: list[dict[str, Any]]) -> tuple[str, str | None]:
+    """Return what the picture is and what it shall become: of the runs that are shown, else as chosen."""
+    if runs:
+        run = service.engine().run(runs[0]["id"])
+        labels, original, target = run.labels, run.original, run.recipe.target
+    else:
+        labels, original, target = session.card.labels, session.ranking[0].index, session.recipe.target
+    return named(labels[original]), None if target is None else named(labels[target])
+
+
+def _origin(runs: list[dict[str, Any]]) -> None:
+    """Say so when what is shown ships with the program."""
+    from components import shipped
+    from components.stage import origin
+
+    if [run["id"] for run in runs] == shipped.race_ids():
+        st.caption(f"{origin(shipped.race()[0])} {say('Start compares on your own picture.')}")
+
+
 def _address() -> dict[str, str]:
+    from components import shipped
+
     mode, keys = st.session_state["compared"]
-    return {"mode": mode, "runs": ",".join(keys)} if keys else {}
+    return {"mode": mode, "runs": ",".join(keys)} if keys and keys != shipped.race_ids() else {}
 
 
 def _after(mode: str, keys: list[str]) -> None:

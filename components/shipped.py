@@ -58,8 +58,13 @@ def recipes() -> dict[str, Recipe]:
     ready = {"hundred": hundred(first, DEFAULT.image, card.label_index("vulture"), 2)}
     for name, (image, labels) in PAIRS.items():
         ready[f"pair-{name}"] = pair(first, image, card.label_index(labels[0]))
-    ready |= {f"twins-{recipe.model}": recipe for recipe in twins("motorcycle")}
+    ready |= {f"twins-{recipe.model}": recipe for recipe in twins(DEFAULT.image)}
     return ready | {f"race-{recipe.attack}": recipe for recipe in race()}
+
+
+def race_ids() -> list[str]:
+    """Return the ids of the runs of the comparison that opens."""
+    return [run_id(f"race-{name}") for name in RACERS]
 
 
 def run_id(name: str) -> str:

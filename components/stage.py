@@ -39,7 +39,7 @@ def follow(
 ) -> Run | None:
     """Show and return the run of ``recipe`` that was begun under ``key``, else the one that ships under the
     name ``shipped``, marked so; None where there is neither. ``beside``: it is one of several on the page."""
-    run = _begun(engine, recipe, key)
+    run = begun(engine, recipe, key)
     if run is None and shipped:
         run = engine.run(run_id(shipped))
         if not beside:
@@ -57,16 +57,15 @@ def follow(
 
 def origin(recipe: Recipe) -> str:
     """Return in a sentence that a run of ``recipe`` ships with the program, and of what it is."""
-    card = models.card(recipe.model)
-    facts = {"picture": picture_title(recipe.image), "network": card.title, "seed": recipe.seed}
+    facts = {"picture": picture_title(recipe.image), "seed": recipe.seed}
     if recipe.target is None:
-        return say("Ships with the program: {picture}, {network}, seed {seed}.", **facts)
-    target = named(card.labels[recipe.target])
+        return say("Ships with the program: {picture}, seed {seed}.", **facts)
+    card = models.card(recipe.model)
     words = "Ships with the program: {picture} → {target}, {network}, seed {seed}."
-    return say(words, target=target, **facts)
+    return say(words, target=named(card.labels[recipe.target]), network=card.title, **facts)
 
 
-def _begun(engine: Engine, recipe: Recipe, key: str) -> Run | None:
+def begun(engine: Engine, recipe: Recipe, key: str) -> Run | None:
     """Return the run of ``recipe`` that this visitor began under ``key``, None where the server has none."""
     before, run = st.session_state.get(f"stage.{key}", ("", ""))
     if not run or before != recipe.key():

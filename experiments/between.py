@@ -23,7 +23,7 @@ from experiments.photographs import open_photograph
 from experiments.store import Store
 from models.core import Classifier
 
-SAMPLES = "cat,coffee,motorcycle,flower,temple,astronaut"
+SAMPLES = "panda,dog,cat,coffee,bee,baseball"
 
 
 @dataclass(frozen=True)

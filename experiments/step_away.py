@@ -11,7 +11,6 @@ from torch import Tensor
 
 import models
 from attacks.core import setting
-from experiments import vulture
 from experiments.core import JSON, ExperimentCard
 from experiments.families import OfNetwork
 from experiments.photographs import Open, open_named

@@ -28,8 +28,7 @@ def render() -> None:
             _look(playing)
         with lesson.part():
             st.markdown(said["mistake"])
-            if lesson.pressed(said["press"], "at_work.mistake"):
-                _mistake(playing, said["missing"])
+            _mistake(playing, said["press"], said["missing"])
 
 
 def _look(playing: Cast) -> None:
@@ -46,14 +45,18 @@ def _look(playing: Cast) -> None:
         odds([(each.label, each.probability) for each in ranking[:5]], ranking[0].label)
 
 
-def _mistake(playing: Cast, sentence: str) -> None:
-    """Show the same network a picture of something that is not among its names."""
+def _mistake(playing: Cast, words: str, sentence: str) -> None:
+    """Show the same network a picture, chosen under ``words``, of something that is not among its names."""
     from app import service
     from components import cast, views
     from components.odds import odds, percent
     from components.text import named
 
-    shown = unnamed(playing.card, playing.image)
+    names = unnamed(playing.card, playing.image)
+    titles = {name: cast.picture_title(name) for name in names}
+    shown = str(
+        st.pills(words, names, default=names[0], format_func=titles.get, required=True, key="at_work.shown")
+    )
     ranking = service.engine().classify(playing.model, shown)
     left, right = st.columns([1, 2], gap="large", vertical_alignment="center")
     with left:
@@ -65,10 +68,10 @@ def _mistake(playing: Cast, sentence: str) -> None:
         odds([(each.label, each.probability) for each in ranking[:5]], ranking[0].label)
 
 
-def unnamed(card: Card, image: str) -> str:
-    """Return the first honest mistake, other than ``image``, that neither ImageNet nor ``card`` has a name for."""
+def unnamed(card: Card, image: str) -> list[str]:
+    """Return the honest mistakes, other than ``image``, that neither ImageNet nor ``card`` has a name for."""
     from engine.images import samples
 
     names = {label.lower() for label in card.labels}
     mistakes = (sample for sample in samples().values() if sample.group == "mistakes" and not sample.shows)
-    return next(s.name for s in mistakes if s.label.lower() not in names and s.name != image)
+    return [s.name for s in mistakes if s.label.lower() not in names and s.name != image]

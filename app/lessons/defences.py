@@ -83,7 +83,8 @@ def _side_by_side(image: str, words: str) -> None:
     import models
     from app import service
     from components import deck, shipped
-    from components.stage import begin, follow
+    from components.share import DEFAULT
+    from components.stage import begin, begun, follow, origin
 
     engine, recipes = service.engine(), shipped.twins(image)
     if st.button(
@@ -91,6 +92,8 @@ def _side_by_side(image: str, words: str) -> None:
     ):
         for recipe in recipes:
             begin(engine, recipe, recipe.model)
+    if not any(begun(engine, recipe, recipe.model) for recipe in recipes):
+        st.caption(origin(shipped.twins(DEFAULT.image)[0]))
     for column, recipe in zip(st.columns(2, gap="medium"), recipes, strict=True):
         with column:
             st.markdown(f"**{models.card(recipe.model).title}**")
