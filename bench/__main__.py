@@ -6,7 +6,8 @@ import argparse
 from collections.abc import Callable, Sequence
 
 import console
-from bench import crowd, labs, steps, watched
+import models
+from bench import crowd, first_network, labs, steps, watched
 from bench.figures import Figure, keep, machine, table
 from engine.engine import Engine
 
@@ -14,14 +15,14 @@ from engine.engine import Engine
 def parser() -> argparse.ArgumentParser:
     """Return the command line's grammar."""
     made = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    made.add_argument("--model", default="photos", help="network for steps that take a while")
+    made.add_argument("--model", default=models.FIRST, help="network for steps that take a while")
     made.add_argument("--fast", default="lenet", help="network whose steps are faster than the screen")
     made.add_argument("--steps", type=int, default=200, help="steps of a measured run")
     made.add_argument("--repeats", type=int, default=7, help="how often each ratio is taken")
     made.add_argument(
         "--only",
         default="",
-        help="engine, sharing, classify, stop, watched, updates, traffic, watchers, start, labs",
+        help="first, engine, sharing, classify, stop, watched, updates, traffic, watchers, start, labs",
     )
     made.add_argument("--dry", action="store_true", help="print only, keep nothing")
     return made
@@ -66,6 +67,7 @@ def measurements(options: argparse.Namespace) -> dict[str, Callable[[], Sequence
 
     return {
         "start": lambda: [watched.starting(min(repeats, 5))],
+        "first": lambda: first_network.step_cost(10 * repeats),
         "engine": lambda: alone(lambda e: [steps.overhead(e, model, many, repeats)]),
         "watched": lambda: alone(watching),
         "updates": lambda: seen(lambda w: [watched.moving(w, fast, min(repeats, 3))]),
