@@ -13,7 +13,8 @@ from engine.images import Group
 _CSS = """
 .row { display: grid; grid-template-columns: repeat(7, 1fr); gap: 4px; }
 @media (max-width: 640px) { .row { grid-template-columns: repeat(5, 1fr); gap: 6px; } }
-.heading { margin: 8px 0 3px; font-size: 0.8rem; line-height: 1.3; color: var(--st-text-color); opacity: 0.75; }
+.heading { margin: 8px 0 3px; font-size: 0.8rem; line-height: 1.3; color: var(--st-text-color);
+  opacity: 0.75; }
 button { padding: 0; border: 2px solid transparent; border-radius: 6px; background: none; cursor: pointer;
   aspect-ratio: 1; overflow: hidden; }
 button img { width: 100%; height: 100%; object-fit: cover; display: block; border-radius: 4px; }
@@ -22,15 +23,15 @@ button:focus-visible { outline: 2px solid var(--st-primary-color); outline-offse
 """
 
 _JS = """
-const button = (item) => {
-  const drawn = document.createElement("button");
-  drawn.type = "button";
-  drawn.dataset.name = item.name;
-  drawn.setAttribute("role", "radio");
+const draw = (item) => {
+  const radio = document.createElement("button");
+  radio.type = "button";
+  radio.dataset.name = item.name;
+  radio.setAttribute("role", "radio");
   const image = document.createElement("img");
   image.src = item.url;
-  drawn.appendChild(image);
-  return drawn;
+  radio.appendChild(image);
+  return radio;
 };
 
 const build = (items, headings) => {
@@ -46,7 +47,7 @@ const build = (items, headings) => {
     }
     const row = document.createElement("div");
     row.className = "row";
-    row.append(...items.filter((item) => item.group === group).map(button));
+    row.append(...items.filter((item) => item.group === group).map(draw));
     shelf.appendChild(row);
   }
   return shelf;
@@ -64,17 +65,17 @@ export default function ({ data: [data], parentElement, setTriggerValue }) {
   for (const heading of shelf.querySelectorAll(".heading"))
     heading.textContent = data.headings[heading.dataset.group];
   const labels = Object.fromEntries(data.items.map((item) => [item.name, item.label]));
-  const buttons = [...shelf.querySelectorAll("button")];
-  const chosen = buttons.find((each) => each.dataset.name === data.chosen);
-  buttons.forEach((each, index) => {
-    each.title = each.firstChild.alt = labels[each.dataset.name];
-    each.setAttribute("aria-checked", String(each === chosen));
-    each.tabIndex = each === (chosen ?? buttons[0]) ? 0 : -1;
-    each.onclick = () => setTriggerValue("picked", each.dataset.name);
-    each.onkeydown = (event) => {
+  const radios = [...shelf.querySelectorAll("button")];
+  const chosen = radios.find((radio) => radio.dataset.name === data.chosen);
+  radios.forEach((radio, index) => {
+    radio.title = radio.firstChild.alt = labels[radio.dataset.name];
+    radio.setAttribute("aria-checked", String(radio === chosen));
+    radio.tabIndex = radio === (chosen ?? radios[0]) ? 0 : -1;
+    radio.onclick = () => setTriggerValue("picked", radio.dataset.name);
+    radio.onkeydown = (event) => {
       if (!(event.key in STEPS)) return;
       event.preventDefault();
-      buttons.at((index + STEPS[event.key]) % buttons.length).focus();
+      radios.at((index + STEPS[event.key]) % radios.length).focus();
     };
   });
 }

@@ -280,7 +280,8 @@ class Sample:
     ``kind`` is "black", "grey" or "noise". ``label`` is the caption, ``alt`` the text for those
     who cannot see the picture; author, licence and source are as the picture's publisher states them.
 
-    ``shows``: the ImageNet classes that are right names for it, none where ImageNet has no class for it.
+    ``shows``: the classes that are right names for it, of ImageNet and of the everyday photos; none of a
+    network's classes where it has no name for the picture.
     ``group``: "mistakes" for a photo that the first network misnames without any attack, "" for the others.
     """
 

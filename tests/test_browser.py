@@ -13,6 +13,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from playwright.sync_api import expect
 
+from engine.images import samples
 from tests.browser import (  # noqa: F401
     DESK,
     PHONE,
@@ -310,3 +311,20 @@ def test_every_size_and_theme(visitor: Callable[..., Playground], size: dict[str
     bright = int(paper[1:3], 16) > 127
     assert bright is (theme == "light")
     expect(here.part("play")).to_be_in_viewport()
+
+
+def test_the_honest_mistakes_stand_apart_and_the_arrow_keys_walk_the_shelf(playground: Playground) -> None:
+    here = playground.open()
+    shelf = here.page.get_by_role("radiogroup", name="Sample pictures")
+    apart = shelf.locator(".heading:has-text('Honest mistakes') + .row").get_by_role("radio")
+    mistakes = [sample.label for sample in samples().values() if sample.group == "mistakes"]
+    expect(apart).to_have_count(len(mistakes))
+    expect(shelf.get_by_role("radio")).to_have_count(len(samples()))
+    expect(shelf.get_by_role("radio", checked=True)).to_have_attribute("title", "Panda")
+
+    shelf.get_by_role("radio", name="Panda", exact=True).focus()
+    here.page.keyboard.press("ArrowLeft")  # round the end, to the last of the mistakes
+    expect(apart.last).to_be_focused()
+    here.page.keyboard.press("Enter")
+    expect(apart.last).to_be_checked()
+    until(lambda: address(here)["image"] == "street", "the address to name the picture")

@@ -55,23 +55,22 @@ def _mistake(playing: Cast, words: str, sentence: str) -> None:
     names = unnamed(playing.card, playing.image)
     titles = {name: cast.picture_title(name) for name in names}
     shown = str(
-        st.pills(words, names, default=names[0], format_func=titles.get, required=True, key="at_work.shown")
+        st.pills(words, names, default=names[0], format_func=titles.__getitem__, required=True, key="at_work.shown")
     )
     ranking = service.engine().classify(playing.model, shown)
     left, right = st.columns([1, 2], gap="large", vertical_alignment="center")
     with left:
         views.seen(service.engine(), playing._replace(image=shown))
     with right:
-        words = {"label": named(ranking[0].label), "share": percent(ranking[0].probability)}
+        facts = {"label": named(ranking[0].label), "share": percent(ranking[0].probability)}
         count = f"{len(playing.card.labels):,}"
-        st.markdown(sentence.format(shown=cast.picture_title(shown), count=count, **words))
+        st.markdown(sentence.format(shown=cast.picture_title(shown), count=count, **facts))
         odds([(each.label, each.probability) for each in ranking[:5]], ranking[0].label)
 
 
 def unnamed(card: Card, image: str) -> list[str]:
-    """Return the honest mistakes, other than ``image``, that neither ImageNet nor ``card`` has a name for."""
+    """Return the honest mistakes, other than ``image``, that ``card`` has no name for."""
     from engine.images import samples
 
-    names = {label.lower() for label in card.labels}
-    mistakes = (sample for sample in samples().values() if sample.group == "mistakes" and not sample.shows)
-    return [s.name for s in mistakes if s.label.lower() not in names and s.name != image]
+    mistakes = (sample for sample in samples().values() if sample.group == "mistakes")
+    return [s.name for s in mistakes if s.name != image and not {s.label.lower(), *s.shows} & set(card.labels)]
