@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
+from typing import Any
 from urllib.parse import urlencode
 
 import streamlit as st
@@ -18,13 +19,14 @@ from components.share import write
 from components.text import say, texts
 from components.ways import Way
 from engine.recipe import Recipe
-from experiments.data import MNIST, digit_name, has_digit, of_source
+from experiments.data import MNIST, digit_name, has_digit, source_of
+from experiments.mnist import place
 from experiments.shipped_digits import one_of_class
 
 CAST = ("picture", "net")
 """The parts of a lesson's address that its neighbours take over."""
 
-__all__ = ["address", "aside", "digit", "example", "page", "part", "pressed", "source", "stand_ins"]
+__all__ = ["address", "aside", "digit", "example", "openable", "page", "part", "pressed", "source"]
 
 
 @contextmanager
@@ -140,17 +142,19 @@ def digit(
     return address(Recipe(model, image, attack, target=target, stop=Stop("steps")), **more)
 
 
-def example(source: str, part: str, examples: Mapping[str, list[int]]) -> str:
-    """Return the first of a table's ``examples`` as a picture to open, or, where it needs MNIST and that is
-    not here, a digit of its class that ships (see `stand_ins`)."""
-    name = digit_name(source, part, examples["place"][0])
+def example(result: Mapping[str, Any], part: str, examples: Mapping[str, list[int]]) -> str:
+    """Return the first of the ``examples`` of a result's table as a picture to open, or, where it needs MNIST
+    and that is not here, a digit of its class that ships (`openable` says so)."""
+    name = digit_name(source_of(result), part, examples["place"][0])
     return name if has_digit(name) else digit_name(MNIST, "test", one_of_class(examples["source"][0]))
 
 
-def stand_ins(source: str) -> None:
-    """Say, where it is so, that `example` opens other digits than those of a table computed on ``source``."""
-    if of_source(source) is None:
-        st.caption(say("Without MNIST another digit of the same class opens, one that ships."))
+def openable(result: Mapping[str, Any], press: str = "") -> None:
+    """Say what a ``press`` on a result's table does, and, where `example` opens another digit, that it is one."""
+    missing = source_of(result) == MNIST and place() is None
+    note = say("Without MNIST another digit of the same class opens, one that ships.") if missing else ""
+    if words := f"{press} {note}".strip():
+        st.caption(words)
 
 
 def source(text: str, url: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -64,7 +65,7 @@ def source(folder: str = "") -> str:
     return SMALL if folder == SMALL or not (folder or place()) else MNIST
 
 
-def source_of(result: dict[str, Any]) -> str:
+def source_of(result: Mapping[str, Any]) -> str:
     """Return on which digits the result of an experiment was computed, `MNIST` or `SMALL`; "" where it was
     on none."""
     return _named(result.get("data"))

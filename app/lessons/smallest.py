@@ -47,13 +47,11 @@ def _chosen(figures: dict[str, Any], n: int) -> str:
 def _table(result: dict[str, Any], variant: str, press: str) -> None:
     """Show the paper's first table, and why a number is far from the paper's where one is."""
     from components import lesson, verdicts
-    from experiments.data import source_of
 
     head = [say("Network"), say("Training error"), say("Test error"), say("Smallest change")]
-    nets, source = result["figures"]["nets"], source_of(result)
-    verdicts.beside(head, [_row(name, net, variant, source) for name, net in nets.items()])
-    st.caption(press)
-    lesson.stand_ins(source)
+    nets = result["figures"]["nets"]
+    verdicts.beside(head, [_row(name, result, variant) for name in nets])
+    lesson.openable(result, press)
     for net in nets.values():
         if net.get("why"):
             words = say("**{network}** is farther than a fifth from the paper's.", network=net["title"])
@@ -75,13 +73,14 @@ def _readings(figures: dict[str, Any]) -> None:
     st.caption(say(words, reading=say(names[figures["variant"]])))
 
 
-def _row(name: str, net: dict[str, Any], variant: str, source: str) -> list[Any]:
+def _row(name: str, result: dict[str, Any], variant: str) -> list[Any]:
     from components import lesson
     from components.verdicts import cell
 
+    net = result["figures"]["nets"][name]
     found = net["distortion"][variant]["mean"]
     examples = net["examples"].get(variant, net["examples"]["random"])
-    href = lesson.digit(name, lesson.example(source, "train", examples), examples["target"][0])
+    href = lesson.digit(name, lesson.example(result, "train", examples), examples["target"][0])
     return [
         net["title"],
         cell(net["train"], scale=100, unit=" %", **_paper(net["published_train"])),

@@ -17,15 +17,13 @@ def render() -> None:
     """Draw the lesson."""
     wake()
     from components import lesson, trial, verdicts
-    from experiments.data import source_of
 
     with lesson.page("transfer") as said:
         with lesson.part():
             result = trial.result("table2", say("Measure it here, on 50 digits"), n=50)
             figures = result["figures"]
-            _table(figures, source_of(result))
-            st.caption(said["press"])
-            lesson.stand_ins(source_of(result))
+            _table(result)
+            lesson.openable(result, said["press"])
         with lesson.part():
             st.markdown(said["noise"])
             _noisy(figures)
@@ -40,13 +38,14 @@ def render() -> None:
             lesson.source(say("Szegedy et al. 2013, tables 2 to 4"), URL)
 
 
-def _table(figures: dict[str, Any], source: str) -> None:
+def _table(result: dict[str, Any]) -> None:
     """Show the errors of each network on what was made for each."""
     from components import verdicts
 
+    figures = result["figures"]
     nets, rows = figures["nets"], figures["rows"][figures["variant"]]
     clean = _line(say("Clean digits"), figures["clean"], nets)
-    table = [_made(name, rows[name], nets, rows[name]["distortion"], source) for name in nets]
+    table = [_made(name, rows[name], result, rows[name]["distortion"]) for name in nets]
     head = [say("Made for ↓, shown to →"), *nets.values(), say("Change")]
     verdicts.beside(head, [*table, [*clean, ""]])
 
@@ -65,7 +64,6 @@ def _noisy(figures: dict[str, Any]) -> None:
 def _halves() -> None:
     """Show what was made for a network that saw one half of the digits to one that saw the other."""
     from components import lesson, trial, verdicts
-    from experiments.data import source_of
 
     result = trial.result("table4", say("Measure the halves here, on 50 digits"), n=50)
     figures, nets = result["figures"], result["figures"]["nets"]
@@ -74,42 +72,36 @@ def _halves() -> None:
     words = say("Network"), say("Error on first half"), say("On second half"), say("On test set")
     verdicts.beside([*words, say("Change")], third)
     head = [say("Made for ↓, shown to →"), *nets.values(), say("Change")]
-    verdicts.beside(head, _both(figures, nets, source_of(result)))
-    lesson.stand_ins(source_of(result))
+    verdicts.beside(head, _both(result))
+    lesson.openable(result)
     st.caption(say(figures["formula"]))
     verdicts.claims(result["claims"])
 
 
-def _both(figures: dict[str, Any], nets: dict[str, str], source: str) -> list[list[Any]]:
+def _both(result: dict[str, Any]) -> list[list[Any]]:
     """Return the rows of changes of their own size and of larger ones, of noise, and of clean digits."""
+    figures, nets = result["figures"], result["figures"]["nets"]
     rows, sizes = figures["rows"], {n: figures["table3"][n]["distortion"] for n in nets}
-    own = [_made(n, rows[n], nets, sizes[n], source, "own size", "test") for n in nets]
+    own = [_made(n, rows[n], result, sizes[n], "own size") for n in nets]
     cut = "amplified distortion after cutting"
-    large = [_made(n, rows[n], nets, rows[n][cut], source, "amplified", "test") for n in nets]
-    for row in large:
-        row[0] = say("{network}, amplified", network=row[0])
+    large = [_made(n, rows[n], result, rows[n][cut], "amplified")[1:] for n in nets]
+    large = [[say("{network}, amplified", network=nets[n]), *row] for n, row in zip(nets, large, strict=True)]
     noise = [[*line, ""] for line in _noise(figures["gaussian"], nets)]
     return [*own, *large, *noise, [*_line(say("Clean digits"), figures["clean"], nets), ""]]
 
 
 def _made(
-    name: str,
-    row: dict[str, Any],
-    nets: dict[str, str],
-    size: Any,
-    source: str,
-    block: str = "cells",
-    part: str = "train",
+    name: str, row: dict[str, Any], result: dict[str, Any], size: Any, block: str = "cells"
 ) -> list[Any]:
     """Return a row of a transfer table; a cell opens its digit, attacked on the row's network."""
     from components import lesson
     from components.verdicts import Cell, cell
 
-    examples, cells = row["examples"], row[block]
-    image, target = lesson.example(source, part, examples), examples["target"][0]
-    found = [
-        _share(cells[v], lesson.digit(name, image, target, witness=v if v != name else None)) for v in nets
-    ]
+    examples, cells, nets = row["examples"], row[block], result["figures"]["nets"]
+    image = lesson.example(result, "train" if block == "cells" else "test", examples)
+    target = examples["target"][0]
+    links = {v: lesson.digit(name, image, target, witness=v if v != name else None) for v in nets}
+    found = [_share(cells[v], link) for v, link in links.items()]
     return [nets[name], *found, cell(size) if isinstance(size, dict) else Cell(size)]
 
 
