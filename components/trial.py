@@ -18,7 +18,7 @@ from experiments.store import Store, cache
 
 
 def result(
-    name: str, words: str, *, part: str = "", store: Store | None = None, **settings: Any
+    name: str, words: str, part: str = "", store: Store | None = None, /, **settings: Any
 ) -> dict[str, Any]:
     """Show where the result of the experiment ``name`` comes from and a button ``words`` that computes it
     anew with ``settings``, with its progress; return the result to show.

@@ -92,8 +92,8 @@ def _away(playing: Cast, words: str, size: str) -> None:
     result = trial.result(
         "step_away",
         words,
-        part=size,
-        store=store,
+        size,
+        store,
         model=playing.model,
         image=playing.image,
         open=engine.picture,
