@@ -213,7 +213,7 @@ def test_a_chinese_lesson_names_what_the_network_says_in_chinese() -> None:
     app = visit("at_work")
     assert not app.exception
     said = [name for each in app.get("html") for name in re.findall('class="name">([^<]*)<', each.proto.body)]
-    assert len(said) == 5 and said[0] == "猫" and all(HAN.fullmatch(name) for name in said)
+    assert len(said) >= 5 and said[0] == "猫" and all(HAN.fullmatch(name) for name in said)
 
 
 @pytest.mark.parametrize(
