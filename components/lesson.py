@@ -150,7 +150,7 @@ def example(result: Mapping[str, Any], part: str, examples: Mapping[str, list[in
 
 
 def openable(result: Mapping[str, Any], press: str = "") -> None:
-    """Say what a ``press`` on a result's table does, and, where `example` opens another digit, that it is one."""
+    """Say what a ``press`` on a result's table does, and whether `example` opens another digit instead."""
     missing = source_of(result) == MNIST and place() is None
     note = say("Without MNIST another digit of the same class opens, one that ships.") if missing else ""
     if words := f"{press} {note}".strip():
