@@ -17,7 +17,7 @@ import models
 from attacks.core import Criterion
 from engine.images import open_image
 from engine.recipe import Recipe
-from engine.run import Run
+from engine.run import Floats, Run
 from errors import UnknownName
 
 FOLDER = Path(__file__).parents[1] / "assets" / "runs"
@@ -79,10 +79,10 @@ def read(name: str, folder: Path = FOLDER) -> Run:
     return run
 
 
-def _whole(parts: dict[str, Any], classes: int) -> np.ndarray:
+def _whole(parts: dict[str, Any], classes: int) -> Floats:
     """Return log-probabilities ``(steps, classes)`` from those of the classes that the file names."""
-    log_p = parts["log_p"].astype(np.float32)
+    log_p: Floats = parts["log_p"].astype(np.float32)
     left = np.clip(1 - np.exp(log_p).sum(1, keepdims=True), 1e-12, None)
-    whole = np.log(left / max(classes - log_p.shape[1], 1)).repeat(classes, 1).astype(np.float32)
+    whole: Floats = np.log(left / max(classes - log_p.shape[1], 1)).repeat(classes, 1).astype(np.float32)
     whole[:, parts["classes"]] = log_p
     return whole

@@ -87,7 +87,9 @@ class Block(nn.Sequential):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return ``(n, out, h', w')`` for ``(n, into, h, w)``."""
-        y: Tensor = super().forward(x)
+        y = x
+        for layer in self:
+            y = layer(y)
         return x + y if self.residual else y
 
 

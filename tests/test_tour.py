@@ -14,6 +14,7 @@ from playwright.sync_api import expect
 from streamlit.testing.v1 import AppTest
 from torch import nn
 
+import experiments
 import models
 from app import lessons
 from components import cast
@@ -60,16 +61,28 @@ def test_steps_go_as_far_as_they_say_and_are_cut_when_asked(small: Classifier) -
 
 def test_in_double_precision_the_article_is_near(shared: Callable[[str], Path], tmp_path: Path) -> None:
     shared("weights/bvlc_googlenet.safetensors")
-    result = run(Black(model="bvlc_googlenet_article"), Store(tmp_path))
+    result = run(Black(model="bvlc_googlenet_article", double=True), Store(tmp_path))
     assert len(result["claims"]) == 3 and all(result["claims"].values())
     curve = result["figures"]["ways"]["one step"]["curves"]["paper towel"]
     assert curve == pytest.approx([0.0467, 0.1538], abs=1e-4)
 
 
-def test_with_the_offline_network_black_tells_the_same_story(tmp_path: Path) -> None:
-    result = run(Black(), Store(tmp_path))
+def test_what_ships_of_black_is_of_the_first_network_and_sixty_steps_reach_the_paper_towel() -> None:
+    result = experiments.shipped("black")
+    assert result is not None and result["settings"]["model"] == models.FIRST
+    figures = result["figures"]
+    curve = figures["ways"]["sixty steps"]["curves"]["paper towel"]
+    assert figures["target"] == "paper towel" and curve[0] < 0.01 and curve[-1] > 0.95 and len(curve) == 61
+    model, black = models.load(models.FIRST), torch.zeros(1, 3, 224, 224)
+    moved = step(asking(model), black, model.card.label_index("paper towel"), [0.9 / 255], cut=False)
+    told = figures["ways"]["one step"]["curves"]["paper towel"]
+    assert told == pytest.approx(moved.p[:, model.card.label_index("paper towel")].tolist(), abs=2e-4)
+
+
+def test_with_everyday_photos_black_tells_the_same_story(tmp_path: Path) -> None:
+    result = run(Black(model="photos"), Store(tmp_path))
     figures, card = result["figures"], models.card("photos")
-    assert len(result["claims"]) == 3
+    assert len(result["claims"]) == 4
     model, black = models.load("photos"), torch.zeros(1, 3, 128, 128)
     target = card.label_index(figures["target"])
     assert target == int(model(black).softmax(1)[0].topk(4).indices[3])
@@ -86,7 +99,7 @@ def test_a_way_is_what_is_named_on_it_until_it_arrives() -> None:
 
 
 def test_between_goes_from_every_picture_to_the_others_class(tmp_path: Path) -> None:
-    made = Between(images="cat,coffee", steps=60, size=0.25)
+    made = Between(model="photos", images="cat,coffee", steps=60, size=0.25)
     figures = run(made, Store(tmp_path))["figures"]
     rows = figures["rows"]
     assert rows["cat"]["ways"][0]["target"] == rows["coffee"]["is"] == "cup"
@@ -101,12 +114,12 @@ def test_photos_of_the_data_folder_open_with_their_credit(shared: Callable[[str]
     found = photographs.photographs()["panda-hero.webp"]
     assert found.shows == "giant panda" and found.credit.startswith("CC")
     assert min(photographs.open_photograph("panda-hero.webp").size) > 100
-    assert cast.picture_title(cast.PANDA) == "giant panda"
+    assert cast.picture_title("photo:panda-hero.webp") == "giant panda"
 
 
 def test_pictures_that_are_not_there_are_refused_in_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("FOOLSCOPE_DATA", raising=False)
-    assert photographs.photographs() == {} and cast.first_picture() == "cat"
+    assert photographs.photographs() == {} and "photo:panda-hero.webp" not in cast.pictures()
     with pytest.raises(UnknownName, match="photo"):
         photographs.open_photograph("panda-hero.webp")
     assert photographs.plain("0,80,255").getpixel((5, 5)) == (0, 80, 255)
