@@ -63,4 +63,6 @@ first = [
     st.Page(compare, title=say("Compare"), url_path="compare"),
     st.Page(catalogue, title=say("Attacks and networks"), url_path="catalogue"),
 ]
-st.navigation({"": first, **labs}, position="top").run()
+page = st.navigation({"": first, **labs}, position="top")
+st.session_state["page"] = page.url_path  # see `reader.keep`
+page.run()
