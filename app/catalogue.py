@@ -40,12 +40,20 @@ def render() -> None:
 def _attacks() -> None:
     import attacks
     from components import families
+    from components.refusals import Refusals
+    from errors import UnknownName
 
     known = attacks.registry()
     if "catalogue.attack" not in st.session_state:
         named = st.query_params.get("card", "pgd")
         st.session_state["catalogue.attack"] = named if named in known else "pgd"
-    chosen, side = st.session_state["catalogue.attack"], st.columns([1, 3], gap="large")
+        st.session_state["catalogue.refusals"] = refusals = Refusals()
+        if named not in known:
+            refusals.add("card", UnknownName.of("attack", named, known))
+    chosen = st.session_state["catalogue.attack"]
+    for sentence in st.session_state["catalogue.refusals"].sentences({"card": chosen}):
+        st.error(sentence)
+    side = st.columns([1, 3], gap="large")
     with side[0], st.container(key="attack_list", gap=None):
         for key, names in families.grouped().items():
             st.caption(say(families.FAMILIES[key]))

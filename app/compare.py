@@ -38,9 +38,9 @@ def render() -> None:
         with st.container(key="run"):
             if st.button(say("Start"), type="primary", width="stretch", key="start_compare"):
                 _start(session, mode, recipes)
-    for problem in session.told():
-        st.error(problem)
     shown, runs = _shown(session, mode)
+    for problem in session.told(mode=mode, runs=st.session_state["compared"][1]):
+        st.error(problem)
     original, goal = _labels(session, runs)
     _origin(runs)
     compare(
@@ -55,9 +55,11 @@ def _compose(session: Session) -> tuple[str, list[Recipe]]:
     from components import compare_controls as controls
     from components import contest
     from components.shipped import RACERS
-    from errors import FoolscopeError
+    from errors import FoolscopeError, UnknownName
 
     first = st.query_params.get("mode", "race")
+    if first not in MODES:
+        session.refusals.add("mode", UnknownName.of("comparison", first, MODES))
     mode = controls.mode_picker(MODES, first if first in MODES else "race")
     norm = "linf" if mode == "norms" else controls.norm_picker(contest.NORMS)
     try:
@@ -125,12 +127,12 @@ def _shown(session: Session, mode: str) -> tuple[str, list[dict[str, Any]]]:
     if "compared" not in st.session_state:
         asked = [key for key in st.query_params.get("runs", "").split(",") if key]
         opens = shipped.race_ids() if mode == "race" else []
-        st.session_state["compared"] = (st.query_params.get("mode", mode), asked or opens)
+        st.session_state["compared"] = (mode, asked or opens)
     shown, keys = st.session_state["compared"]
     try:
         return shown, contest.facts({key: service.engine().run(key).recipe for key in keys}, shown)
     except UnknownName as error:
-        st.error(told(error))
+        session.refusals.add("runs", error)
         st.session_state["compared"] = (mode, [])
         return mode, []
 

@@ -10,6 +10,7 @@ from streamlit.navigation.page import StreamlitPage
 from app import lessons
 from components import reader
 from components.palette import palette
+from components.streamlit_words import streamlit_words
 from components.text import say, texts
 from components.ways import Way
 
@@ -48,6 +49,7 @@ st.html(ASSETS / "style.css")
 st.html(palette())
 st.logo(ASSETS / "logo.svg", size="large")
 reader.read()
+st.html(streamlit_words())
 reader.language_picker()
 reader.write()
 labs = {say(lab): [lesson(name) for name in names] for lab, names in lessons.labs().items()}
@@ -61,4 +63,6 @@ first = [
     st.Page(compare, title=say("Compare"), url_path="compare"),
     st.Page(catalogue, title=say("Attacks and networks"), url_path="catalogue"),
 ]
-st.navigation({"": first, **labs}, position="top").run()
+page = st.navigation({"": first, **labs}, position="top")
+st.session_state["page"] = page.url_path  # see `reader.keep`
+page.run()

@@ -10,7 +10,7 @@ import streamlit as st
 
 from app import lessons, service
 from app.access import base
-from app.subject import subject, wake
+from app.subject import phone_bar, subject, wake
 from components import reader
 from components.text import named, say, told
 
@@ -28,6 +28,8 @@ def render() -> None:
         st.html("<style>[data-testid=stSidebar], [data-testid=stHeader] { display: none; }</style>")
     with st.sidebar:
         pressed = _compose(session)
+    if not session.present:
+        pressed |= phone_bar(session)
     if pressed:
         session.start()
     problems = list(session.told())

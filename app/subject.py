@@ -35,8 +35,29 @@ def subject(session: Session) -> None:
     session.change(target=controls.target_picker(session.card, session.ranking, session.target()))
 
 
-def _image(session: Session) -> None:
+def phone_bar(session: Session) -> bool:
+    """Show, where the sidebar is a drawer, what a first run takes: a picture, a target, Run; return whether
+    Run was pressed. What is chosen here shows in the sidebar too, and the other way round."""
     from components import controls
+
+    with st.container(key="phone_bar"):
+        with st.container(key="phone_picture", horizontal=True):
+            _gallery(session, "phone_gallery", strip=True)
+            # A phone offers its camera where nothing but pictures is taken.
+            shot = st.file_uploader(
+                say("Photo or camera"),
+                type="image/*",
+                key="phone_upload",
+                label_visibility="collapsed",
+                max_upload_size=20,
+            )
+            session.upload(shot, "phone")
+        with st.container(key="phone_run", horizontal=True):
+            controls.target_picker_again(session.card, session.ranking)
+            return st.button(say("Run"), type="primary", key="phone_start")
+
+
+def _gallery(session: Session, key: str, strip: bool = False) -> None:
     from components.gallery import Item, gallery
     from engine.images import samples
 
@@ -44,13 +65,17 @@ def _image(session: Session) -> None:
         Item(name=s.name, label=say(s.label), url=f"{base()}/samples/{s.name}.jpg", group=s.group)
         for s in samples().values()
     ]
-    with st.container(key="shelf"):  # whose height is reserved, so that nothing below jumps
-        picked = gallery(items, session.recipe.image, key="gallery")
+    picked = gallery(items, session.recipe.image, key, strip)
     if picked and picked != session.recipe.image:
         session.image(picked)
         st.rerun()
-    upload, drop = say("Upload"), say("or drop a photo")  # which Streamlit says in English, or not at all
-    st.html(f'<style>:root {{ --upload: "{upload}"; --drop: "{drop}"; }}</style>')
+
+
+def _image(session: Session) -> None:
+    from components import controls
+
+    with st.container(key="shelf"):  # whose height is reserved, so that nothing below jumps
+        _gallery(session, "gallery")
     file = st.file_uploader(
         say("Drop a photo"), type=None, key="upload", label_visibility="collapsed", max_upload_size=20
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import streamlit as st
@@ -9,6 +10,7 @@ import streamlit as st
 import models
 from components import reader
 from components.controls import model_title
+from components.refusals import Refusals
 from components.share import DEFAULT
 from components.text import named, say, told
 from engine.engine import Engine
@@ -33,9 +35,12 @@ class Cast(NamedTuple):
 def pick(engine: Engine, image: str = "") -> Cast:
     """Show who plays and let the reader change it; ``image``: the chapter's own first picture.
 
-    A link may name them (``?net=``, ``?picture=``); what it names wrongly is said and replaced.
+    A link may name them (``?net=``, ``?picture=``); what it names in vain is said and replaced.
     """
     _read(engine)
+    now = {"net": st.session_state["cast.net"], "picture": st.session_state["cast.picture"]}
+    for sentence in st.session_state["cast.refusals"].sentences(now):
+        st.error(sentence)
     found = Cast(st.session_state["cast.net"], st.session_state["cast.picture"] or image or DEFAULT.image)
     title = say("{network} looks at {picture}", network=found.card.title, picture=picture_title(found.image))
     with st.popover(title, icon=":material/tune:"):
@@ -77,15 +82,20 @@ def credit(image: str) -> str:
 def _read(engine: Engine) -> None:
     if "cast.net" in st.session_state:
         return
-    net, picture = st.query_params.get("net", DEFAULT.model), st.query_params.get("picture", "")
-    try:
-        models.card(net)
-        if picture:
-            engine.picture(picture)
-    except FoolscopeError as error:
-        st.error(told(error))
-        net, picture = DEFAULT.model, ""
-    st.session_state["cast.net"], st.session_state["cast.picture"] = net, picture
+    refusals = st.session_state["cast.refusals"] = Refusals()
+    known: dict[str, tuple[str, Callable[[str], object]]] = {
+        "net": (DEFAULT.model, models.card),
+        "picture": ("", engine.picture),
+    }
+    for part, (usual, look_up) in known.items():
+        name = st.query_params.get(part, usual)
+        try:
+            if name:
+                look_up(name)
+        except FoolscopeError as error:
+            refusals.add(part, error)
+            name = usual
+        st.session_state[f"cast.{part}"] = name
 
 
 def _networks(found: Cast) -> None:

@@ -60,12 +60,9 @@ def model_picker(chosen: str) -> str:
 
 def target_picker(card: Card, ranking: Sequence[Outcome], wanted: int | None) -> int | None:
     """Let the person choose the class to reach, or None for "anything else"."""
-    key = f"target.{card.name}"
+    key = _target_key(card)
     reader.keep(key, UNTARGETED if wanted is None else wanted)
-    anything = say("anything but {label}", label=named(ranking[0].label))
-    listed, favourites = classes.listed(card.labels, ranking[0].label)
-    index = {label: i for i, label in enumerate(card.labels)}
-    titles = {UNTARGETED: anything} | {index[label]: classes.title(label) for label in listed}
+    titles, favourites = _targets(card, ranking)
     help = say("Type to search. The attack pushes the picture until the network says this.")
     chosen = st.selectbox(
         say("Make it say"), list(titles), key=key, help=help, on_change=_chosen,
@@ -83,6 +80,29 @@ def target_picker(card: Card, ranking: Sequence[Outcome], wanted: int | None) ->
             name = f"quick.{target.split()[0]}"
             st.button(label, key=name, on_click=_pick, args=picked, type="tertiary")
     return None if chosen == UNTARGETED else int(chosen)
+
+
+def target_picker_again(card: Card, ranking: Sequence[Outcome]) -> None:
+    """Show the list of `target_picker` in a second place; what is chosen in either is chosen in both."""
+    key, again = _target_key(card), f"again.{_target_key(card)}"
+    st.session_state[again] = st.session_state[key]
+    titles, _ = _targets(card, ranking)
+    st.selectbox(
+        say("Make it say"), list(titles), key=again, on_change=_copy, args=(again, key),
+        format_func=titles.__getitem__,
+    )  # fmt: skip
+
+
+def _target_key(card: Card) -> str:
+    return f"target.{card.name}"
+
+
+def _targets(card: Card, ranking: Sequence[Outcome]) -> tuple[dict[int, str], int]:
+    """Return what stands in the list of targets by class, and how many favourites come first."""
+    anything = say("anything but {label}", label=named(ranking[0].label))
+    listed, favourites = classes.listed(card.labels, ranking[0].label)
+    index = {label: i for i, label in enumerate(card.labels)}
+    return {UNTARGETED: anything} | {index[label]: classes.title(label) for label in listed}, favourites
 
 
 def attack_picker(chosen: str) -> str:
@@ -249,6 +269,10 @@ def model_title(card: Card) -> str:
 def _pick(key: str, index: int) -> None:
     st.session_state[key] = index
     _chosen()
+
+
+def _copy(key: str, onto: str) -> None:
+    _pick(onto, st.session_state[key])
 
 
 def _chosen() -> None:

@@ -15,6 +15,11 @@ _CSS = """
 @media (max-width: 640px) { .row { grid-template-columns: repeat(5, 1fr); gap: 6px; } }
 .heading { margin: 8px 0 3px; font-size: 0.8rem; line-height: 1.3; color: var(--st-text-color);
   opacity: 0.75; }
+.strip { display: flex; gap: 6px; overflow-x: auto; overscroll-behavior-x: contain; scrollbar-width: none;
+  padding: 2px; }
+.strip .heading { display: none; }
+.strip .row { display: flex; gap: 6px; }
+.strip button { flex: none; width: 44px; }
 button { padding: 0; border: 2px solid transparent; border-radius: 6px; background: none; cursor: pointer;
   aspect-ratio: 1; overflow: hidden; }
 button img { width: 100%; height: 100%; object-fit: cover; display: block; border-radius: 4px; }
@@ -59,6 +64,7 @@ export default function ({ data: [data], parentElement, setTriggerValue }) {
   let shelf = parentElement.querySelector(".shelf");
   if (!shelf) {
     shelf = build(data.items, data.headings);
+    shelf.classList.toggle("strip", data.strip);
     parentElement.appendChild(shelf);
   }
   shelf.setAttribute("aria-label", data.label);
@@ -93,10 +99,15 @@ class Item(TypedDict):
     group: Group
 
 
-def gallery(items: Sequence[Item], chosen: str | None, key: str) -> str | None:
-    """Show ``items``, a group at a time in the order of the items; return the name just picked, else None."""
+def gallery(items: Sequence[Item], chosen: str | None, key: str, strip: bool = False) -> str | None:
+    """Show ``items``, a group at a time in the order of the items; return the name just picked, else None.
+
+    ``strip``: all in one line, which scrolls.
+    """
     headings = {"mistakes": say("Honest mistakes")}
     # A list, because Streamlit looks for data frames in a bare dict, which imports pandas.
-    listed = [{"items": list(items), "headings": headings, "chosen": chosen, "label": say("Sample pictures")}]
-    result = _component(key=key, data=listed, on_picked_change=lambda: None)
+    facts = {"items": list(items), "headings": headings, "chosen": chosen, "strip": strip}
+    result = _component(
+        key=key, data=[facts | {"label": say("Sample pictures")}], on_picked_change=lambda: None
+    )
     return str(result.picked) if result.picked else None

@@ -62,12 +62,14 @@ def _choice(key: str, label: str, names: Mapping[str, str]) -> None:
 
 def keep(key: str, value: object) -> None:
     """Give the widget ``key`` its first value; later ones are the person's, and go along into another
-    language: the browser knows a choice by its words, so it has to be told those."""
+    language and onto another page: the browser knows a choice by its words, so it has to be told those, and
+    to Streamlit a widget of the same key on another page is a new one."""
     state = st.session_state
-    spoken = state.setdefault("spoken", {})
-    if key not in state or spoken.get(key, language()) != language():
+    where = (language(), state.get("page"))
+    drawn = state.setdefault("drawn", {})
+    if key not in state or drawn.get(key, where) != where:
         state[key] = state.get(key, value)
-    spoken[key] = language()
+    drawn[key] = where
 
 
 def write() -> None:

@@ -9,9 +9,10 @@ import streamlit as st
 from PIL import Image
 
 import models
-from components import share
+from components import share, witness
 from components.controls import default_target
 from components.pictures import framed
+from components.refusals import Refusals
 from components.text import say, told
 from engine.engine import Engine
 from engine.images import samples
@@ -32,7 +33,10 @@ class Session:
         self.engine, self.recipe, self.run = engine, link.recipe, link.run
         self.wanted, self.present, self.witness = link.target, link.present, link.witness
         self.twin = link.twin
-        self.problems: list[str] = [told(error) for error in link.problems]
+        self.problems: list[str] = []
+        self.refusals = Refusals()
+        for part, error in link.refused.items():
+            self.refusals.add(part, error)
         self.ranking: list[Outcome] = []
         self._own: str | None = None
         self._seen_files: dict[str, str] = {}
@@ -69,10 +73,29 @@ class Session:
         crop = self.recipe.crop or self.card.default_crop()
         return framed(self.engine.picture(self.recipe.image), crop)
 
-    def told(self) -> list[str]:
-        """Return what there is to tell the person, once."""
+    def told(self, **more: object) -> list[str]:
+        """Return what there is to tell the person: what went wrong just now, once, and what the address named
+        in vain, until that is changed. ``more``: what else is on the page, by its part of the address."""
         problems, self.problems = self.problems, []
-        return problems
+        return [*self.refusals.sentences(self._parts() | more), *problems]
+
+    def _parts(self) -> dict[str, object]:
+        """Return what each part of the address now stands for, and whatever else decides what it means."""
+        recipe, chosen = self.recipe, st.session_state["target_chosen"]
+        settings = dict.fromkeys(self.refusals.parts(), (recipe.attack, None))
+        settings |= {name: (recipe.attack, value) for name, value in recipe.params.items()}
+        return settings | {
+            "model": recipe.model,
+            "image": recipe.image,
+            "attack": recipe.attack,
+            "target": (recipe.model, recipe.target, chosen),
+            "seed": recipe.seed,
+            "stop": recipe.stop,
+            "crop": (recipe.model, recipe.image, recipe.crop),
+            "region": recipe.region,
+            "run": self.run,
+            "witness": witness.shown(recipe.model, self.witness),
+        }
 
     def image(self, name: str) -> None:
         """Take another picture; the run shown before belongs to the old one."""
@@ -106,7 +129,7 @@ class Session:
         try:
             self.engine.picture(self.recipe.image)
         except (UnknownName, BadImage, MissingData) as error:
-            self.problems.append(told(error))
+            self.refusals.add("image", error)
             self.image(share.DEFAULT.image)
 
     def look(self) -> None:
@@ -117,8 +140,7 @@ class Session:
             self.ranking = self.engine.classify(recipe.model, recipe.image, recipe.crop)
             return
         except WeightsError as error:
-            goes_on = say("The page goes on with the network that needs no download.")
-            self.problems.append(f"{told(error)} {goes_on}")
+            self.refusals.add("model", error, "The page goes on with the network that needs no download.")
             self.recipe = replace(recipe, model=share.DEFAULT.model, crop=None, target=None)
             self._forget = ("model", *CROP_KEYS)
             self.run = None
@@ -195,7 +217,7 @@ class Session:
         try:
             found: Recipe = self.engine.run(self.run).recipe
         except UnknownName as error:
-            self.problems.append(told(error))
+            self.refusals.add("run", error)
             self.run = None
         else:
             self.recipe = found

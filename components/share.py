@@ -49,8 +49,8 @@ class Link:
     """What an address says. ``target`` is None when it says nothing about one, `ANYTHING` for
     untargeted, or a class by its rank (`engine.targets.ranked_target`), which is known once the picture is
     classified. ``witness``: a second network to ask. ``twin``: a run of the network's twin to show beside,
-    "1" where none was started, None for no twin. ``problems``: one refusal for each part that could not be
-    used."""
+    "1" where none was started, None for no twin. ``refused``: why a part of the address could not be used,
+    by the name of that part."""
 
     recipe: Recipe = DEFAULT
     target: str | None = None
@@ -58,14 +58,19 @@ class Link:
     present: bool = False
     witness: str | None = None
     twin: str | None = None
-    problems: list[FoolscopeError] = field(default_factory=list)
+    refused: dict[str, FoolscopeError] = field(default_factory=dict)
 
-    def read(self, part: Callable[[], Any], otherwise: Any) -> Any:
-        """Return ``part()``; note its refusal and return ``otherwise`` when it refuses."""
+    @property
+    def problems(self) -> list[FoolscopeError]:
+        """Return one refusal for each part that could not be used."""
+        return list(self.refused.values())
+
+    def read(self, part: str, value: Callable[[], Any], otherwise: Any) -> Any:
+        """Return ``value()``; where that refuses, note why ``part`` is refused and return ``otherwise``."""
         try:
-            return part()
+            return value()
         except FoolscopeError as error:
-            self.problems.append(error)
+            self.refused[part] = error
             return otherwise
 
 
@@ -73,29 +78,30 @@ def read(query: Mapping[str, str]) -> Link:
     """Return what ``query`` says; what it says wrongly becomes a sentence and falls back to the default."""
     link = Link(run=query.get("run"), present=query.get("present") == "1", twin=query.get("twin"))
     if "witness" in query:
-        link.witness = link.read(lambda: models.card(query["witness"]).name, None)
-    model = link.read(lambda: models.card(query.get("model", DEFAULT.model)).name, DEFAULT.model)
-    attack = link.read(lambda: attacks.get(query.get("attack", DEFAULT.attack)).card.name, DEFAULT.attack)
+        link.witness = link.read("witness", lambda: models.card(query["witness"]).name, None)
+    model = link.read("model", lambda: models.card(query.get("model", DEFAULT.model)).name, DEFAULT.model)
+    attack = link.read(
+        "attack", lambda: attacks.get(query.get("attack", DEFAULT.attack)).card.name, DEFAULT.attack
+    )
     params = dict(DEFAULT.params) if "attack" not in query else {}
     given = {name: text for name, text in query.items() if name not in RESERVED}
     norm = {"norm": given["norm"]} if "norm" in given else {}
     for name, text in given.items():
-        params |= link.read(partial(_setting, attack, name, {**norm, name: text}), {})
+        params |= link.read(name, partial(_setting, attack, name, {**norm, name: text}), {})
     link.recipe = Recipe(
         model,
         query.get("image", DEFAULT.image),
         attack,
         params,
-        link.read(lambda: _target(query.get("target"), model), None),
-        link.read(lambda: _seed(query.get("seed", "0")), 0),
-        link.read(lambda: _stop(query["stop"]), usual_stop(attack))
+        link.read("target", lambda: _target(query.get("target"), model), None),
+        link.read("seed", lambda: _seed(query.get("seed", "0")), 0),
+        link.read("stop", lambda: _stop(query["stop"]), usual_stop(attack))
         if "stop" in query
         else usual_stop(attack),
-        link.read(lambda: _crop(query["crop"]), None) if "crop" in query else None,
-        link.read(lambda: region_of(query["region"]), None) if "region" in query else None,
+        link.read("crop", lambda: _crop(query["crop"]), None) if "crop" in query else None,
+        link.read("region", lambda: region_of(query["region"]), None) if "region" in query else None,
     )
-    known = not any("class" in str(problem) for problem in link.problems)
-    link.target = query.get("target") if known else None
+    link.target = None if "target" in link.refused else query.get("target")
     if link.recipe.target is not None:  # by its label, whichever of its names the address has
         link.target = models.card(model).labels[link.recipe.target]
     return link

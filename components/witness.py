@@ -51,12 +51,18 @@ def testify(engine: Engine, run: Run, model: str) -> tuple[Opinion, Opinion]:
     return said[0], said[1]
 
 
+def shown(model: str, otherwise: str | None) -> str | None:
+    """Return what `picker` now shows beside ``model``; ``otherwise`` where it was not drawn yet."""
+    name: str | None = st.session_state.get(_key(model), otherwise)
+    return name
+
+
 def picker(model: str, chosen: str | None) -> str | None:
     """Let the person choose a second network, or none."""
     names = others(model)
     if not names:
         return None
-    key = f"witness.{model}"
+    key = _key(model)
     reader.keep(key, chosen if chosen in names else None)
     picked = st.selectbox(
         say("Does it fool another network?"),
@@ -67,6 +73,10 @@ def picker(model: str, chosen: str | None) -> str | None:
         key=key,
     )
     return None if picked is None else str(picked)
+
+
+def _key(model: str) -> str:
+    return f"witness.{model}"
 
 
 def show(engine: Engine, run: Run, model: str) -> None:

@@ -99,7 +99,7 @@ class Playground:
 
     def drop(self, file: Path | FilePayload) -> None:
         """Upload a file."""
-        self.page.locator("[data-testid=stFileUploader] input[type=file]").set_input_files(file)
+        self.page.locator(".st-key-upload input[type=file]").set_input_files(file)
 
     def run(self) -> str:
         """Press Run and return the new run's id once its curve has begun."""

@@ -41,7 +41,7 @@ def open_page(engine):
     def visit(**query):
         app = AppTest.from_function(page, default_timeout=120)
         app.session_state["lang"] = query.pop("lang", "en")
-        for name, value in {"model": "small", **query}.items():
+        for name, value in {"model": "small", "image": "cat", **query}.items():
             app.query_params[name] = value
         return quiet(app.run())
 
@@ -174,9 +174,8 @@ def test_the_controls_speak_chinese(open_page, name):
 def test_a_bad_address_and_a_bad_file_are_told_in_chinese(open_page, monkeypatch):
     monkeypatch.setattr("components.reader.language", lambda: "zh")
     app = open_page(model="nonsense", attack="bim", steps="-1", seed="x")
-    before = errors(app)
-    app.file_uploader[0].upload("diary.jpg", b"dear diary", "image/jpeg")
-    told = [*before, *errors(quiet(app.run()))]
+    app.file_uploader(key="upload").upload("diary.jpg", b"dear diary", "image/jpeg")
+    told = errors(quiet(app.run()))
     assert len(told) == 4 and [each for each in told if not re.search("[\u4e00-\u9fff]", each)] == []
 
 
@@ -214,29 +213,65 @@ def test_the_controls_set_the_address_and_defaults_drop_out(open_page):
     assert not {"steps", "seed"} & set(address(app))
 
 
-@pytest.mark.parametrize(
-    ("query", "sentence"),
-    [
-        ({"model": "nonsense"}, "There is no model called “nonsense”"),
-        ({"attack": "nonsense"}, "There is no attack called “nonsense”"),
-        ({"target": "unicorn"}, "There is no class called “unicorn”"),
-        ({"attack": "bim", "step_size": "-1"}, "Expected step_size to be a number from 0 to 1"),
-        ({"attack": "bim", "steps": "1000000000"}, "Expected steps to be a whole number from 0 to 10,000"),
-        ({"attack": "bim", "colour": "red"}, "has no setting “colour”"),
-        ({"seed": "-1"}, "Expected seed to be a whole number"),
-        ({"stop": "7"}, "Expected a stopping probability between 0 and 1"),
-        ({"crop": "9"}, "Expected crop as x,y,size"),
-        ({"image": "nobody"}, "nobody"),
-        ({"run": "unknown"}, "does not know that run"),
-    ],
-    ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
-)
-def test_nonsense_in_the_address_is_told_once_and_the_page_goes_on(open_page, query, sentence):
+def picture(app):
+    """Upload a picture."""
+    photo = io.BytesIO()
+    Image.new("RGB", (50, 40), "purple").save(photo, "PNG")
+    app.file_uploader(key="upload").upload("photo.png", photo.getvalue(), "image/png")
+    return quiet(app.run())
+
+
+def setting(key, value):
+    """Return what a person does who gives the control ``key`` another value."""
+    return lambda app: change(app, key, value)
+
+
+REFUSED = [
+    ({"model": "nonsense"}, "There is no model called “nonsense”", setting("model", "smaller")),
+    ({"attack": "nonsense"}, "There is no attack called “nonsense”", setting("attack", "pgd")),
+    ({"target": "unicorn"}, "There is no class called “unicorn”", setting("target.small", 5)),
+    (
+        {"attack": "bim", "step_size": "-1"},
+        "Expected step_size to be a number from 0 to 1",
+        setting("bim.linf.step_size", 2 / 255),
+    ),
+    (
+        {"attack": "bim", "steps": "1000000000"},
+        "Expected steps to be a whole number from 0 to 10,000",
+        setting("bim.steps", 20),
+    ),
+    ({"attack": "bim", "colour": "red"}, "has no setting “colour”", setting("attack", "pgd")),
+    ({"attack": "pgd", "norm": "l9"}, "Expected norm to be one of", setting("pgd.norm", "l2")),
+    ({"seed": "-1"}, "Expected seed to be a whole number", setting("seed", 7)),
+    ({"stop": "7"}, "Expected a stopping probability between 0 and 1", setting("stop", "success")),
+    ({"crop": "9"}, "Expected crop as x,y,size", setting("crop.size", 0.5)),
+    ({"region": "9"}, "Expected region as left,top,right,bottom", setting("part", True)),
+    ({"witness": "nobody"}, "There is no model called “nobody”", setting("witness.small", "smaller")),
+    ({"image": "nobody"}, "nobody", picture),
+    ({"run": "unknown"}, "does not know that run", lambda app: press(app, "start")),
+]
+
+
+@pytest.mark.parametrize(("query", "sentence", "mend"), REFUSED, ids=[list(part)[-1] for part, *_ in REFUSED])
+def test_nonsense_in_the_address_stays_in_sight_until_it_is_chosen_anew(open_page, query, sentence, mend):
     app = open_page(**query)
     assert len(errors(app)) == 1 and sentence in errors(app)[0]
     assert not query.items() <= address(app).items()
-    assert not errors(quiet(app.run()))
     assert live_view(app)["idle"]["top"]
+    app = quiet(app.run())
+    assert len(errors(app)) == 1 and sentence in errors(app)[0]
+    assert not errors(mend(app)), "what was chosen anew is no longer refused"
+
+
+def test_run_attacks_what_the_page_says_where_the_link_names_no_class(open_page, engine):
+    app = open_page(target="unicorn")
+    shown = widget(app, "target.small").value
+    assert shown == widget(app, "again.target.small").value != ranking(engine)[0].index
+    app = press(app, "start")
+    assert engine.run(live_view(app)["run"]).recipe.target == shown == widget(app, "target.small").value
+    assert len(errors(app)) == 1 and "“unicorn”" in errors(app)[0]
+    app = press(app, "quick.second")
+    assert not errors(app) and widget(app, "target.small").value == ranking(engine)[1].index
 
 
 # ---- targets -------------------------------------------------------------------------------------
@@ -390,11 +425,7 @@ def test_another_picture_or_crop_leaves_the_run(open_page, engine):
 
 
 def test_an_uploaded_photo_is_what_the_network_gets(open_page, engine):
-    photo = io.BytesIO()
-    Image.new("RGB", (50, 40), "purple").save(photo, "PNG")
-    app = open_page()
-    app.file_uploader[0].upload("photo.png", photo.getvalue(), "image/png")
-    app = quiet(app.run())
+    app = picture(open_page())
     name = address(app)["image"]
     assert name.startswith("upload:") and engine.picture(name).getpixel((3, 3)) == (128, 0, 128)
     assert next(d for d in map(data, app.get("bidi_component")) if "items" in d)["chosen"] == name
@@ -404,7 +435,7 @@ def test_an_uploaded_photo_is_what_the_network_gets(open_page, engine):
 
 def test_a_file_that_is_no_picture_is_refused_once_and_changes_nothing(open_page):
     app = open_page()
-    app.file_uploader[0].upload("diary.jpg", b"dear diary", "image/jpeg")
+    app.file_uploader(key="upload").upload("diary.jpg", b"dear diary", "image/jpeg")
     app = quiet(app.run())
     assert len(errors(app)) == 1 and re.match("Expected a .* picture, got .*dear diary", errors(app)[0])
     assert address(app)["image"] == "cat"

@@ -55,7 +55,9 @@ def _mistake(playing: Cast, words: str, sentence: str) -> None:
     names = unnamed(playing.card, playing.image)
     titles = {name: cast.picture_title(name) for name in names}
     shown = str(
-        st.pills(words, names, default=names[0], format_func=titles.__getitem__, required=True, key="at_work.shown")
+        st.pills(
+            words, names, default=names[0], format_func=titles.__getitem__, required=True, key="at_work.shown"
+        )
     )
     ranking = service.engine().classify(playing.model, shown)
     left, right = st.columns([1, 2], gap="large", vertical_alignment="center")
@@ -73,4 +75,6 @@ def unnamed(card: Card, image: str) -> list[str]:
     from engine.images import samples
 
     mistakes = (sample for sample in samples().values() if sample.group == "mistakes")
-    return [s.name for s in mistakes if s.name != image and not {s.label.lower(), *s.shows} & set(card.labels)]
+    return [
+        s.name for s in mistakes if s.name != image and not {s.label.lower(), *s.shows} & set(card.labels)
+    ]

@@ -20,7 +20,7 @@ export class Canvas {
     const style = getComputedStyle(canvas);
     c.font = `${0.78 * parseFloat(style.fontSize)}px ${style.fontFamily}`;
     c.lineWidth = 1;
-    return { c, width, height, ink: style.color, accent: style.getPropertyValue("--st-primary-color").trim() || "#c2410c" };
+    return { c, width, height, ink: style.color, accent: style.getPropertyValue("--st-primary-color").trim() || "#b33c0b" };
   }
 }
 
