@@ -374,7 +374,9 @@ def test_jsma_says_why_it_can_change_nothing_more(settings: Any, level: float, e
 def test_jsma_says_that_no_pair_helps_where_there_is_no_gradient_or_the_part_is_white() -> None:
     x, net = torch.full((1, 1, 6, 6), 0.5), smooth_net(1, 6)
     criterion = Criterion(answer(net, Query(x, None)).logits.argmin(1), True)
-    assert reason(JSMA(), lambda x: net(x).detach() + 0 * x.flatten(1).sum(1)[:, None], x, criterion) == NO_PAIR
+    assert (
+        reason(JSMA(), lambda x: net(x).detach() + 0 * x.flatten(1).sum(1)[:, None], x, criterion) == NO_PAIR
+    )
     x[..., 2:4, 2:4] = 1
     part = torch.zeros_like(x)
     part[..., 2:4, 2:4] = 1

@@ -78,7 +78,9 @@ def test_a_dead_end_is_told_with_its_cause_and_no_more_steps_are_advised(engine)
 
 
 def test_a_dead_end_at_the_last_declared_step_is_one(engine):
-    run = followed(engine, replace(RECIPE, image=engine.uploads.add(white()), attack="jsma", params={"steps": 1}))
+    run = followed(
+        engine, replace(RECIPE, image=engine.uploads.add(white()), attack="jsma", params={"steps": 1})
+    )
     assert run.reason == "dead end" and names(run) == ["dead end"]
 
 
