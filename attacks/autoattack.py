@@ -12,7 +12,18 @@ from torch import Tensor
 
 from attacks import norms
 from attacks.apgd import APGD
-from attacks.core import Attack, AttackCard, Criterion, Evaluation, Objective, Query, Range, Search, setting
+from attacks.core import (
+    Attack,
+    AttackCard,
+    Criterion,
+    Evaluation,
+    Objective,
+    Query,
+    Range,
+    ReasonedSearch,
+    Search,
+    setting,
+)
 from attacks.fab import FAB
 from attacks.rows import choose
 from attacks.square import Square
@@ -98,7 +109,7 @@ class AutoAttack(Attack):
                 break
         yield Query(best.adv, None)
 
-    def follow(self, search: Search, best: Best) -> Search:
+    def follow(self, search: ReasonedSearch, best: Best) -> Search:
         """Ask what ``search`` asks, with what is fooled left as it is, until everything is."""
         n, query, begun = len(best.adv), next(search), False
         try:
@@ -113,7 +124,7 @@ class AutoAttack(Attack):
         finally:
             search.close()
 
-    def within(self, search: Search, x: Tensor) -> Search:
+    def within(self, search: ReasonedSearch, x: Tensor) -> Search:
         """Show what a search without a budget asks about, brought into the ball; itself it is a probe."""
         n, norm, query = len(x), norms.get(self.norm), next(search)
         try:

@@ -74,6 +74,8 @@ class Step(NamedTuple):
 
 
 Search = Generator[Query, Evaluation, None]
+ReasonedSearch = Generator[Query, Evaluation, str | None]
+"""A search that may return why nothing could change any more, a key of the attack's `Attack.dead_ends`."""
 
 
 @dataclass(frozen=True)
@@ -310,6 +312,8 @@ class Attack(ABC):
     card: ClassVar[AttackCard]
     ends: ClassVar[str] = ""
     """When the attack may end of itself before its last update ("every picture is fooled"); "" for never."""
+    dead_ends: ClassVar[Mapping[str, str]] = {}
+    """Why nothing can change any more, in the words that `search` returns, and what would help then."""
     joint: ClassVar[bool] = False
     """Whether the rows of a batch are one problem (they share one perturbation) instead of one each."""
 
@@ -346,12 +350,13 @@ class Attack(ABC):
         return {name: known[name].parse(text) for name, text in texts.items()}
 
     @abstractmethod
-    def search(self, x: Tensor, criterion: Criterion, rng: torch.Generator) -> Search:
+    def search(self, x: Tensor, criterion: Criterion, rng: torch.Generator) -> ReasonedSearch:
         """Look for an adversarial picture near ``x`` ``(n, c, h, w)`` in [0, 1].
 
         The first query is ``x`` itself, the last one is the picture found, and each is
         evaluated. ``rng`` (a CPU generator) is the only source of chance. Rows never influence
-        each other, except through how much chance is used up.
+        each other, except through how much chance is used up. It may return why it came to a dead end
+        (`dead_ends`), when that holds for every row.
         """
 
     @abstractmethod
@@ -385,7 +390,10 @@ def answer(model: Callable[[Tensor], Tensor], query: Query) -> Evaluation:
 
 
 def walk(
-    search: Search, model: Callable[[Tensor], Tensor], criterion: Criterion, stop: Stop | None = None
+    search: ReasonedSearch,
+    model: Callable[[Tensor], Tensor],
+    criterion: Criterion,
+    stop: Stop | None = None,
 ) -> Generator[Step]:
     """Drive ``search`` on ``model`` and yield its steps: an attack in a script, with no engine."""
     reached, index = (stop or Stop()).watch(criterion), 0

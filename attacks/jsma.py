@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import ClassVar
@@ -9,7 +10,13 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from attacks.core import Attack, AttackCard, Criterion, Query, Search, setting
+from attacks.core import Attack, AttackCard, Criterion, Query, ReasonedSearch, setting
+
+ALL_RAISED = "no value can rise any further"
+ALL_LOWERED = "no value can fall any further"
+SHARE_SPENT = "no further value may change"
+NO_PAIR = "no pair of values helps any more"
+NO_CHANGE = "a change of 0 moves nothing"
 
 
 @dataclass(frozen=True)
@@ -39,6 +46,17 @@ class JSMA(Attack):
         use="Few pixels, changed all the way: what a scratch or a speck could do.",
     )
     ends: ClassVar[str] = "every picture is fooled, or may change no more"
+    dead_ends: ClassVar[Mapping[str, str]] = {
+        ALL_RAISED: "Every value is at the top of the scale already, and the attack only raises values: more "
+        "steps cannot help. A negative change (theta) darkens them instead.",
+        ALL_LOWERED: "Every value is at the bottom of the scale already, and the attack only lowers values: "
+        "more steps cannot help. A positive change (theta) brightens them instead.",
+        SHARE_SPENT: "As many values have changed as the share of values (gamma) allows, and those have gone "
+        "all the way: a larger share lets the attack go on, more steps do not.",
+        NO_PAIR: "By the gradient no two values that may move bring the network nearer to the goal: more "
+        "steps cannot help, another goal, another change (theta) or another attack may.",
+        NO_CHANGE: "The change (theta) is 0: any other value lets the attack begin.",
+    }
 
     theta: float = setting(
         1.0,
@@ -68,22 +86,38 @@ class JSMA(Attack):
         100, "Steps", "How many pairs are chosen at most.", low=0, high=10_000, soft_high=500, main=True
     )
 
-    def search(self, x: Tensor, criterion: Criterion, rng: torch.Generator) -> Search:
-        """Yield ``x`` and one picture a pair, once for each gradient that is wanted; see `Attack.search`."""
+    def search(self, x: Tensor, criterion: Criterion, rng: torch.Generator) -> ReasonedSearch:
+        """Yield ``x`` and one picture a pair, once for each gradient that is wanted; return the dead end in
+        which every row is, if it is one and the same. See `Attack.search`."""
         if not self.steps:
             yield Query(x, None)
-            return
+            return None
         forward = partial(derivatives if self.others else target, criterion)
         copies = (2 if self.others else 1, *[1] * (x.dim() - 1))
         adv, going = x, torch.ones(len(x), dtype=torch.bool, device=x.device)
+        obstacles: set[str] = set()
         for _ in range(self.steps):
             answer = yield Query(adv.repeat(copies), forward)
             going = going & ~criterion.met(answer.head(len(x)).logits)
             before, adv = adv, self.move(x, adv, answer.gradient, going)
-            going = going & (adv != before).flatten(1).any(1)
+            moved = (adv != before).flatten(1).any(1)
+            obstacles |= {
+                self.obstacle(x[row], adv[row]) for row in (going & ~moved).nonzero()[:, 0].tolist()
+            }
+            going = going & moved
             if not going.any():
                 break
-        yield Query(adv, None)
+        last = yield Query(adv, None)
+        stuck = len(obstacles) == 1 and not going.any() and not criterion.met(last.logits).any()
+        return obstacles.pop() if stuck else None
+
+    def obstacle(self, x: Tensor, adv: Tensor) -> str:
+        """Return why no pair of values of ``adv`` ``(c, h, w)`` could be moved, a key of `dead_ends`."""
+        if not self.theta:
+            return NO_CHANGE
+        if not ((adv < 1) if self.theta > 0 else (adv > 0)).any():
+            return ALL_RAISED if self.theta > 0 else ALL_LOWERED
+        return NO_PAIR if self.domain(x[None], adv[None]).any() else SHARE_SPENT
 
     def updates(self) -> int:
         """Return the largest number of pairs."""

@@ -112,12 +112,35 @@ def randomised(run: Run) -> Finding | None:
     )
 
 
+def dead_end(run: Run) -> Finding | None:
+    """The attack could not change anything any more."""
+    if run.dead_end is None:
+        return None
+    return Finding(
+        "dead end",
+        ("At step {last} the attack had nothing left to change.", {"last": len(run) - 1}),
+        attacks.get(run.recipe.attack).dead_ends[run.dead_end],
+        EVALUATING,
+    )
+
+
+def unchanged(run: Run) -> Finding | None:
+    """No step moved the picture, so that further steps of the kind would not either."""
+    if not _in_vain(run) or not _motionless(run):
+        return None
+    return Finding(
+        "unchanged picture",
+        ("In {last} steps the picture did not change at all.", {"last": len(run) - 1}),
+        "More steps of the same kind would not change it either: look at the budget, at the part that may "
+        "change and at the gradient, or take another attack.",
+        EVALUATING,
+    )
+
+
 def not_fooled(run: Run) -> Finding | None:
     """A run without success is no proof of anything."""
     last = len(run) - 1
-    if not run.over or run.status != "finished" or last < 1 or run.met(last):
-        return None
-    if attacks.get(run.recipe.attack).card.access == "control":
+    if not _in_vain(run) or run.dead_end or _motionless(run):
         return None
     return Finding(
         "not fooled",
@@ -133,8 +156,24 @@ CHECKS: Sequence[Callable[[Run], Finding | None]] = (
     zero_gradient,
     saturated_softmax,
     absurd_budget,
+    dead_end,
+    unchanged,
     not_fooled,
 )
+
+
+def _in_vain(run: Run) -> bool:
+    """Say whether an attack that is no control has finished, after a step at least, without success."""
+    last = len(run) - 1
+    if run.status != "finished" or last < 1 or run.met(last):
+        return False
+    return attacks.get(run.recipe.attack).card.access != "control"
+
+
+def _motionless(run: Run) -> bool:
+    """Say whether all steps asked about the untouched picture, for no reason that the attack gave."""
+    moved = run.scalars(0, len(run))[:, SCALARS.index("linf")].any()
+    return run.dead_end is None and not moved
 
 
 def compare(runs: Sequence[Run]) -> list[Finding]:

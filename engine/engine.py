@@ -27,7 +27,7 @@ from PIL import Image
 from torch import Tensor
 
 import models
-from attacks.core import Criterion, Evaluation, Objective, Query, Search
+from attacks.core import Attack, Criterion, Evaluation, Objective, Query, ReasonedSearch
 from attacks.mask import masked
 from attacks.probes import look
 from engine import saved
@@ -50,12 +50,13 @@ READERS = 2
 @dataclass
 class Job:
     """One search on one model. ``receive`` gets each answered query and returns a reason to
-    stop, or None; ``done`` gets the reason or the error, once. ``held``: an answer that came while
-    the job was paused, to be delivered when it goes on."""
+    stop, or None; ``done`` gets that reason, at the search's own end what it returned or else "steps", or
+    the error, once. ``held``: an answer that came while the job was paused, to be delivered when it goes
+    on."""
 
     id: str
     model: Classifier
-    search: Search
+    search: ReasonedSearch
     receive: Callable[[Query, Evaluation], str | None]
     done: Callable[[str | None, Exception | None], None]
     allowance: float = math.inf
@@ -232,7 +233,7 @@ class Engine:
         search = attack.search(x, criterion, rng)
         if recipe.region:
             search = masked(search, x, recipe.region.mask(x))
-        job = Job(run.id, model, search, *_recorder(run, attack.ends))
+        job = Job(run.id, model, search, *_recorder(run, attack))
         job.allowance = 0 if paused else math.inf
         self.store.add(run)
         self._start(job)
@@ -394,8 +395,8 @@ class Engine:
                 reason = job.receive(job.query, answer)
             if reason is None:
                 job.query = job.search.send(answer)
-        except StopIteration:
-            self._finish(job, "steps", None)
+        except StopIteration as end:
+            self._finish(job, end.value or "steps", None)
         except Exception as error:
             self._finish(job, None, error)
         else:
@@ -434,7 +435,7 @@ class Engine:
 
 
 def _recorder(
-    run: Run, ends: str
+    run: Run, attack: Attack
 ) -> tuple[Callable[[Query, Evaluation], str | None], Callable[[str | None, Exception | None], None]]:
     """Return what a run's job does with each answer and at its end."""
     reached = run.recipe.stop.watch(run.criterion)
@@ -454,8 +455,10 @@ def _recorder(
                 str(error) if known else f"The run failed: {type(error).__name__}: {error}",
             )
         else:
+            if reason in attack.dead_ends:
+                run.dead_end, reason = reason, "dead end"
             early = reason == "steps" and len(run) <= run.total
-            run.turn("finished", "ended" if early and ends else reason)
+            run.turn("finished", "ended" if early and attack.ends else reason)
 
     return receive, done
 

@@ -1,6 +1,6 @@
 """Pictures from anywhere: uploads that nobody vouches for, files, and the samples that ship.
 
-`decode` is the only door for bytes. What leaves it is always an 8-bit RGB picture of at most
+`examine` is the only door for bytes. What leaves it is always an 8-bit RGB picture of at most
 `MAX_SIDE` pixels a side, upright, in sRGB, without alpha and without metadata (a phone writes
 the place where a picture was taken into the file; it must not travel on).
 """
@@ -9,20 +9,21 @@ from __future__ import annotations
 
 import io
 import json
+import logging
 import math
 import re
 import secrets
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
-from PIL import Image, ImageCms, ImageFile
+from PIL import Image, ImageCms, ImageFile, PngImagePlugin
 from PIL.AvifImagePlugin import AvifImageFile
 from PIL.BmpImagePlugin import BmpImageFile
 from PIL.GifImagePlugin import GifImageFile
@@ -32,8 +33,12 @@ from PIL.TiffImagePlugin import TiffImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 from pillow_heif import HeifImageFile
 
+from engine import camera_raw, truncated
+from engine.sentences import Said
+from engine.truncated import Completion
 from errors import BadImage, FoolscopeError, UnknownName
 
+log = logging.getLogger("foolscope")
 MAX_BYTES = 20 * 2**20
 MAX_PIXELS = 50_000_000
 MAX_SIDE = 2048
@@ -45,8 +50,14 @@ SUFFIXES = (
 """How the names of such files end, in lower case."""
 SAMPLES = Path(__file__).parents[1] / "assets" / "samples"
 UPLOAD = "upload:"
+WHOLE = Completion(())
+MOST_MISSING = 0.9
+"""A cut-off picture of which more than this share is missing is refused."""
+CUT_OFF = "The file is cut off or damaged; what is missing is grey."
+RAW_PREVIEW = "A camera's raw file: shown is the preview that it holds, {width} x {height} pixels."
+COARSE = "The file is cut off; some of its detail may be missing."
 
-_ORIENTATION = 0x0112
+ORIENTATION = 0x0112
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -88,29 +99,50 @@ UNKNOWN_FORMAT = {  # by whether it begins with text, and whether its name has a
     "and is called {called}.",
     (False, False): "Expected a {formats} picture, got a file that begins with the bytes {first}.",
 }
+MOST_TRIES = 4
+"""So many previews of a raw file are tried before it is refused."""
+# Pillow alone refuses a colour profile of more than 1 MB in a PNG; of text it bears 64 MB in all.
+PngImagePlugin.MAX_TEXT_CHUNK = truncated.LARGEST_PROFILE
 # A picture at the pixel limit takes some 500 MB while it is decoded.
 _SLOTS = threading.BoundedSemaphore(2)
 
 
+@dataclass(frozen=True)
+class Decoded:
+    """A picture, and ``notes`` on what a person should know of how it was read: templates and their facts."""
+
+    picture: Image.Image
+    notes: tuple[Said, ...] = ()
+
+
 def decode(data: bytes, name: str = "") -> Image.Image:
+    """Return the picture in ``data`` as `examine` does, without the notes."""
+    return examine(data, name).picture
+
+
+def examine(data: bytes, name: str = "") -> Decoded:
     """Return the picture in ``data``: RGB, 8 bits, at most `MAX_SIDE` pixels on the long side.
 
     Of several frames or pages the first is taken. The EXIF orientation is applied, an embedded
     colour profile is converted to sRGB, and transparency is laid on white, which is what a
     browser's page shows behind it. Deeper pixels are scaled to 8 bits: 16-bit levels by 1/257,
-    floats in [0, 1] by 255, any other range from its least to its greatest value. ``name`` is the
-    file's name, and serves only the wording of a refusal.
+    floats in [0, 1] by 255, any other range from its least to its greatest value. Of a file that is cut
+    off what is there is shown, and noted. ``name`` is the file's name, and serves only the wording of a
+    refusal.
 
     Raises `errors.BadImage` for anything else: no bytes, more than `MAX_BYTES` or (read from the
-    header, before decoding) `MAX_PIXELS`, another kind of file, or a damaged one.
+    header, before decoding) `MAX_PIXELS`, another kind of file, or one that holds hardly any picture.
     """
     if not data:
         raise BadImage("Expected a picture, got an empty file (0 bytes).")
     _check_bytes(len(data))
+    if camera_raw.is_raw(data):
+        with _SLOTS:
+            return _raw_preview(data)
     title, decoder = _recognise(data, name)
     try:
         with _SLOTS:
-            return _decode(decoder, data)
+            return _whole_or_cut_off(title, decoder, data)
     except FoolscopeError:
         raise
     except Exception as error:  # on crafted bytes the decoders raise a dozen types, SyntaxError among them
@@ -119,6 +151,73 @@ def decode(data: bytes, name: str = "") -> Image.Image:
             "save it again or choose another.",
             title=title,
         ) from error
+
+
+def _whole_or_cut_off(title: str, decoder: type[ImageFile.ImageFile], data: bytes) -> Decoded:
+    """Decode a file; one that a decoder refuses is completed first, if it was only cut off."""
+    try:
+        return Decoded(_finish(_load(decoder, data)))
+    except FoolscopeError:
+        raise
+    except Exception:
+        completion = truncated.complete(title, data)
+        if completion is None:
+            raise
+    return _cut_off(decoder, completion)
+
+
+def _cut_off(decoder: type[ImageFile.ImageFile], completion: Completion) -> Decoded:
+    """Decode a completed file; paint grey and note what is missing. Raises OSError if that is nearly all."""
+    loaded = _loaded(decoder, completion.files)
+    first = next(loaded)
+    lacking = truncated.grey_share(first) if completion.grey else 1 - completion.share
+    picture = _finish(first, completion)
+    if completion.refined or completion.step > 1:
+        return Decoded(picture, ((COARSE, {}),))
+    if len(completion.files) > 1:
+        blank = truncated.difference(np.asarray(picture), np.asarray(_finish(next(loaded))))
+        picture.paste((truncated.GREY,) * 3, mask=Image.fromarray(blank))
+        lacking = float(blank.mean())
+    if lacking > MOST_MISSING:
+        raise OSError(f"{lacking:.0%} of the picture is missing")
+    return Decoded(picture, ((CUT_OFF, {}),) if lacking else ())
+
+
+def _loaded(decoder: type[ImageFile.ImageFile], files: Sequence[bytes]) -> Iterator[ImageFile.ImageFile]:
+    """Yield what the decoder makes of those files that it takes; raises OSError where it takes no more."""
+    for file in files:
+        try:
+            picture = _load(decoder, file)
+        except FoolscopeError:
+            raise
+        except Exception:  # which filler a decoder takes is known only by trying
+            log.debug("a filler was refused", exc_info=True)
+        else:
+            yield picture
+    raise OSError("the decoder takes none of the fillers")
+
+
+def _raw_preview(data: bytes) -> Decoded:
+    """Return the largest preview in a camera's raw file, as the camera was held."""
+    for preview in camera_raw.previews(data)[:MOST_TRIES]:
+        try:
+            loaded = _load(JpegImageFile, data[preview.at :])
+        except FoolscopeError:
+            raise
+        except Exception:  # whatever only looks like a picture
+            log.debug("a preview was refused", exc_info=True)
+            continue
+        picture = _finish(loaded)
+        if ORIENTATION not in loaded.getexif():
+            turn = _TURNS.get(camera_raw.orientation(data))
+            picture = picture.transpose(turn) if turn is not None else picture
+        facts = {"width": preview.width, "height": preview.height}
+        return Decoded(picture, ((RAW_PREVIEW, facts),))
+    raise BadImage(
+        "Expected a {formats} picture, got {what}.",
+        formats=FORMATS,
+        what="a camera's raw file without a preview; save it as JPEG",
+    )
 
 
 def _recognise(data: bytes, name: str) -> tuple[str, type[ImageFile.ImageFile]]:
@@ -153,7 +252,7 @@ def _check_bytes(count: int) -> None:
         )
 
 
-def _decode(decoder: type[ImageFile.ImageFile], data: bytes) -> Image.Image:
+def _load(decoder: type[ImageFile.ImageFile], data: bytes) -> ImageFile.ImageFile:
     """Decode, refusing by the header's size before any pixel is made."""
     picture = decoder(io.BytesIO(data), "")
     width, height = picture.size
@@ -169,8 +268,21 @@ def _decode(decoder: type[ImageFile.ImageFile], data: bytes) -> Image.Image:
     if isinstance(picture, JpegImageFile):
         picture.draft(None, _fit(picture.size))
     picture.load()
+    return picture
+
+
+def _finish(picture: ImageFile.ImageFile, part: Completion = WHOLE) -> Image.Image:
+    """Return a decoded picture upright, in RGB and sRGB, small, and without metadata; grey, or made of fewer
+    pixels, where only ``part`` of it is there."""
     profile, turn = picture.info.get("icc_profile"), _turn(picture)
-    small = _shrink(_plain(picture))
+    plain = _plain(picture)
+    if part.share < 1:
+        top = math.floor(part.share * plain.height)
+        grey = Image.new("L", (plain.width, plain.height - top), truncated.GREY).convert(plain.mode)
+        plain.paste(grey, (0, top))
+    if part.step > 1:
+        plain = Image.fromarray(np.asarray(plain)[:: part.step, :: part.step])
+    small = _shrink(plain)
     if small.mode == "RGBA":
         white = Image.new("RGB", small.size, "white")
         white.paste(small, mask=small)
@@ -184,7 +296,7 @@ def _decode(decoder: type[ImageFile.ImageFile], data: bytes) -> Image.Image:
 def _turn(picture: ImageFile.ImageFile) -> Image.Transpose | None:
     """Return what brings the picture upright (a TIFF or HEIC is upright after loading)."""
     try:
-        return _TURNS.get(picture.getexif().get(_ORIENTATION, 1))
+        return _TURNS.get(picture.getexif().get(ORIENTATION, 1))
     except Exception:  # whatever a damaged EXIF block raises, it costs the rotation and not the picture
         return None
 
@@ -330,10 +442,10 @@ def _computed(kind: str | None, side: int = 480) -> Image.Image:
 
 
 class _Kept:
-    """An upload at rest: PNG bytes, and when they were last asked for."""
+    """An upload at rest: PNG bytes, when they were last asked for, and what was noted when it was read."""
 
-    def __init__(self, png: bytes, used: float) -> None:
-        self.png, self.used = png, used
+    def __init__(self, png: bytes, used: float, notes: tuple[Said, ...]) -> None:
+        self.png, self.used, self.notes = png, used, notes
 
 
 class Uploads:
@@ -356,13 +468,13 @@ class Uploads:
     def add(self, data: bytes, name: str = "") -> str:
         """Keep a picture, and return its name, "upload:" and 128 random bits.
 
-        Raises `errors.BadImage` as `decode` does.
+        Raises `errors.BadImage` as `examine` does.
         """
-        png = io.BytesIO()
-        decode(data, name).save(png, "PNG", compress_level=1)
+        png, decoded = io.BytesIO(), examine(data, name)
+        decoded.picture.save(png, "PNG", compress_level=1)
         token = UPLOAD + secrets.token_urlsafe(16)
         with self._lock:
-            self._kept[token] = _Kept(png.getvalue(), self._clock())
+            self._kept[token] = _Kept(png.getvalue(), self._clock(), decoded.notes)
             self._bytes += len(self._kept[token].png)
             self._forget()
         return token
@@ -372,6 +484,13 @@ class Uploads:
 
         Raises `errors.UnknownName` when it was never here, or is no longer.
         """
+        return PngImageFile(io.BytesIO(self._used(token).png), "").convert("RGB")
+
+    def notes(self, token: str) -> tuple[Said, ...]:
+        """Return what was noted when the picture was read; raises as `get` does."""
+        return self._used(token).notes
+
+    def _used(self, token: str) -> _Kept:
         with self._lock:
             self._forget()
             kept = self._kept.get(token)
@@ -379,7 +498,7 @@ class Uploads:
                 raise UnknownName("This server no longer has that upload; drop the picture in again.")
             kept.used = self._clock()
             self._kept.move_to_end(token)
-        return PngImageFile(io.BytesIO(kept.png), "").convert("RGB")
+            return kept
 
     def _forget(self) -> None:
         """Drop what is too old or too much; the caller holds the lock."""

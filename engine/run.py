@@ -46,7 +46,8 @@ class Run:
     """``start`` ``(c, h, w)`` in [0, 1]; ``original`` is the class of ``start``; ``total`` the
     declared number of updates, so a run that is not stopped early has ``total + 1`` steps.
     ``answers_again``: natural-log probabilities ``(classes,)`` that the network gave ``start`` at another
-    time, if it was asked then."""
+    time, if it was asked then. ``dead_end``: why nothing could change any more, one of the attack's
+    `attacks.core.Attack.dead_ends`."""
 
     recipe: Recipe
     labels: tuple[str, ...]
@@ -59,6 +60,7 @@ class Run:
     status: str = "waiting"
     reason: str | None = None
     error: str | None = None
+    dead_end: str | None = None
     answers_again: Floats | None = None
     queries: int = 0
     gradient_evaluations: int = 0

@@ -53,6 +53,8 @@ def said(run: Run) -> Said:
 def _template(run: Run, reason: str, met: bool) -> str:
     if reason == "failed":
         return ERROR if run.error else FAILED
+    if run.dead_end:
+        return _over(run.dead_end, met)
     if reason in ("steps", "ended"):
         return _over(attacks.get(run.recipe.attack).ends if reason == "ended" else "", met)
     return (ALWAYS | (UNTARGETED if run.recipe.target is None else TARGETED))[reason]
@@ -65,6 +67,8 @@ def _over(ends: str, met: bool) -> str:
 
 def templates() -> set[str]:
     """Return every template that `said` may give."""
-    ends = {kind.ends for kind in attacks.registry().values()} | {""}
+    kinds = attacks.registry().values()
+    ends = {kind.ends for kind in kinds} | {""}
+    dead = {_over(end, False) for kind in kinds for end in kind.dead_ends}
     over = {_over(end, met) for end, met in product(ends, (True, False))}
-    return {*ALWAYS.values(), *TARGETED.values(), *UNTARGETED.values(), *over, ERROR, FAILED}
+    return {*ALWAYS.values(), *TARGETED.values(), *UNTARGETED.values(), *over, *dead, ERROR, FAILED}

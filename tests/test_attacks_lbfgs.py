@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,8 +16,18 @@ from torch import Tensor, nn
 import models
 from attacks import norms
 from attacks.core import Attack, Criterion, Query, Step, answer, walk
-from attacks.jsma import JSMA, best_pair, derivatives
+from attacks.jsma import (
+    ALL_LOWERED,
+    ALL_RAISED,
+    JSMA,
+    NO_CHANGE,
+    NO_PAIR,
+    SHARE_SPENT,
+    best_pair,
+    derivatives,
+)
 from attacks.lbfgs import LBFGS, towards
+from attacks.mask import masked
 from attacks.quasi_newton import Descent, Pairs
 from attacks.sigma_zero import SigmaZero, count_slope, largest_to_one
 from bench.lbfgs import batched, digits, serial
@@ -328,6 +339,60 @@ def test_jsma_on_a_white_picture_has_nothing_to_move() -> None:
     path = run(JSMA(), net, x, criterion)
     assert len(path) == 2 and torch.equal(path[-1].x, x)
     assert not torch.equal(run(JSMA(theta=-1.0), net, x, criterion)[-1].x, x)
+
+
+def reason(attack: Attack, net: Callable[[Tensor], Tensor], x: Tensor, criterion: Criterion) -> str | None:
+    """Return what a search returns at its end."""
+    search = attack.search(x, criterion, torch.Generator().manual_seed(0))
+    query = next(search)
+    while True:
+        try:
+            query = search.send(answer(net, query))
+        except StopIteration as end:
+            return end.value
+
+
+@pytest.mark.parametrize(
+    ("settings", "level", "expected"),
+    [
+        ({}, 1.0, ALL_RAISED),
+        ({"theta": -0.5}, 0.0, ALL_LOWERED),
+        ({"gamma": 0.0}, 0.5, SHARE_SPENT),
+        ({"gamma": 0.12, "theta": 0.3}, 0.5, SHARE_SPENT),
+        ({"theta": 0.0}, 0.5, NO_CHANGE),
+        ({"steps": 2}, 0.5, None),
+    ],
+)
+def test_jsma_says_why_it_can_change_nothing_more(settings: Any, level: float, expected: str | None) -> None:
+    x = torch.full((2, 1, 6, 6), level)
+    net = smooth_net(1, 6)
+    criterion = Criterion(answer(net, Query(x, None)).logits.argmin(1), True)
+    assert reason(JSMA(**{"steps": 60} | settings), net, x, criterion) == expected
+    assert expected is None or expected in JSMA.dead_ends
+
+
+def test_jsma_says_that_no_pair_helps_where_there_is_no_gradient_or_the_part_is_white() -> None:
+    x, net = torch.full((1, 1, 6, 6), 0.5), smooth_net(1, 6)
+    criterion = Criterion(answer(net, Query(x, None)).logits.argmin(1), True)
+    assert (
+        reason(JSMA(), lambda x: net(x).detach() + 0 * x.flatten(1).sum(1)[:, None], x, criterion) == NO_PAIR
+    )
+    x[..., 2:4, 2:4] = 1
+    part = torch.zeros_like(x)
+    part[..., 2:4, 2:4] = 1
+    search = masked(JSMA().search(x, criterion, torch.Generator()), x, part)
+    query, steps = next(search), 0
+    with pytest.raises(StopIteration) as end:
+        while True:
+            query, steps = search.send(answer(net, query)), steps + 1
+    assert end.value.value == NO_PAIR and steps == 1
+
+
+def test_jsma_blames_nothing_where_some_rows_are_fooled() -> None:
+    x, net = torch.ones(2, 1, 6, 6), smooth_net(1, 6)
+    says = answer(net, Query(x, None)).logits[0]
+    criterion = Criterion(torch.stack([says.argmax(), says.argmin()]), True)
+    assert reason(JSMA(), net, x, criterion) is None
 
 
 @pytest.mark.parametrize(

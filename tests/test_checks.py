@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 import attacks
 from attacks.core import Stop
@@ -35,6 +37,12 @@ def followed(engine, recipe):
     return run
 
 
+def white() -> bytes:
+    file = io.BytesIO()
+    Image.new("RGB", (32, 32), "white").save(file, "PNG")
+    return file.getvalue()
+
+
 def names(run):
     return [found.name for found in checks.findings(run)]
 
@@ -55,6 +63,31 @@ def test_a_run_that_fools_nobody_is_no_proof(engine):
     run = followed(engine, replace(RECIPE, params={"steps": 1, "epsilon": 0.1 / 255}))
     assert names(run) == ["not fooled"]
     assert "After 1 steps" in checks.findings(run)[0].seen
+
+
+def test_a_dead_end_is_told_with_its_cause_and_no_more_steps_are_advised(engine):
+    token = engine.uploads.add(white())
+    run = followed(engine, replace(RECIPE, image=token, attack="jsma", params={}))
+    assert run.reason == "dead end" and len(run) == 2
+    assert run.sentence() == "Ended at step 1: no value can rise any further; the network was not fooled."
+    (found,) = checks.findings(run)
+    assert found.name == "dead end" and found.seen == "At step 1 the attack had nothing left to change."
+    assert "only raises values" in found.means and "negative change (theta)" in found.means
+    darker = followed(engine, replace(run.recipe, params={"theta": -1.0, "gamma": 1.0}))
+    assert darker.met(len(darker) - 1) and names(darker) == []
+
+
+def test_a_dead_end_at_the_last_declared_step_is_one(engine):
+    run = followed(
+        engine, replace(RECIPE, image=engine.uploads.add(white()), attack="jsma", params={"steps": 1})
+    )
+    assert run.reason == "dead end" and names(run) == ["dead end"]
+
+
+def test_a_picture_that_no_step_moved_is_told_instead_of_more_steps(engine):
+    run = followed(engine, replace(RECIPE, params={"steps": 4, "epsilon": 0.0}))
+    (found,) = checks.findings(run)
+    assert found.name == "unchanged picture" and "In 4 steps" in found.seen and "budget" in found.means
 
 
 def test_a_vanished_gradient_is_counted(engine, gate, monkeypatch):

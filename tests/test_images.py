@@ -434,16 +434,6 @@ def test_no_pixels_is_refused(kind: str, size: tuple[int, int]) -> None:
 WHOLE = {case: saved(Image.fromarray(blocks()), kind, **o) for case, (kind, o) in (EXACT | CLOSE).items()}
 
 
-@pytest.mark.parametrize("case", WHOLE)
-@pytest.mark.parametrize("share", [0.3, 0.6, 0.9])
-def test_cut_off_files_are_refused_in_a_sentence(case: str, share: float) -> None:
-    noise = Image.fromarray(np.random.default_rng(3).integers(0, 256, (96, 96, 3), dtype=np.uint8))
-    kind, options = (EXACT | CLOSE)[case]
-    data = saved(noise, kind, **options)
-    with pytest.raises(BadImage, match="cut off, damaged"):
-        decode(data[: int(len(data) * share)])
-
-
 @pytest.mark.parametrize(
     ("data", "name", "said"),
     [

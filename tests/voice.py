@@ -10,6 +10,7 @@ import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 
+import attacks
 from components.loader import LIVE
 from engine import checks, sentences, store
 
@@ -36,8 +37,10 @@ def _literal(path: Path) -> set[str]:
 
 
 def findings() -> set[str]:
-    """Return what the checks of one run see and say: their strings that are whole sentences."""
-    return {text for check in checks.CHECKS for text in _strings(check) if re.match(r"[A-Z].* .*\.$", text)}
+    """Return what the checks of one run see and say: their strings that are whole sentences, and what attacks
+    say of their dead ends."""
+    own = {text for check in checks.CHECKS for text in _strings(check) if re.match(r"[A-Z].* .*\.$", text)}
+    return own | {advice for kind in attacks.registry().values() for advice in kind.dead_ends.values()}
 
 
 def forgotten() -> str:
