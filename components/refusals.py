@@ -10,7 +10,7 @@ from errors import FoolscopeError
 
 
 class Refusal(NamedTuple):
-    """Why a part of the address could not be used; ``consequence``: a phrase that says how the page goes on."""
+    """Why a part of the address could not be used; ``consequence``: a phrase on how the page goes on."""
 
     error: FoolscopeError
     consequence: str = ""
@@ -28,7 +28,7 @@ class Refusals:
         self._instead: dict[str, object] = {}
 
     def add(self, part: str, error: FoolscopeError, consequence: str = "") -> None:
-        """Refuse ``part``; what it is when `sentences` is next asked for counts as what stands in its place."""
+        """Refuse ``part``; what it is when `sentences` is next asked for stands in its place."""
         self._by_part[part] = Refusal(error, consequence)
         self._instead.pop(part, None)
 

@@ -82,7 +82,7 @@ class Session:
     def _parts(self) -> dict[str, object]:
         """Return what each part of the address now stands for, and whatever else decides what it means."""
         recipe, chosen = self.recipe, st.session_state["target_chosen"]
-        settings = dict.fromkeys(self.refusals.parts(), (recipe.attack, None))
+        settings: dict[str, object] = dict.fromkeys(self.refusals.parts(), (recipe.attack, None))
         settings |= {name: (recipe.attack, value) for name, value in recipe.params.items()}
         return settings | {
             "model": recipe.model,

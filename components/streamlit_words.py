@@ -8,7 +8,7 @@ from components.text import say
 
 
 def streamlit_words() -> str:
-    """Return a style that gives ``assets/style.css`` the words to show there, as ``--word-upload`` and the like."""
+    """Return a style that gives ``assets/style.css`` the words to show, as ``--word-upload`` and the like."""
     words = {
         "upload": say("Upload"),
         "drop": say("or drop a photo"),

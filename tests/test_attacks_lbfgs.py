@@ -349,7 +349,7 @@ def reason(attack: Attack, net: Callable[[Tensor], Tensor], x: Tensor, criterion
         try:
             query = search.send(answer(net, query))
         except StopIteration as end:
-            return end.value
+            return None if end.value is None else str(end.value)
 
 
 @pytest.mark.parametrize(
