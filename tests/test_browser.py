@@ -35,6 +35,21 @@ def address(here: Playground) -> dict[str, str]:
     return {name: values[0] for name, values in parse_qs(urlsplit(here.page.url).query).items()}
 
 
+def test_one_press_and_the_panda_is_a_vulture(playground: Playground) -> None:
+    """What a newcomer meets: the address says nothing, and the one button does it."""
+    here = playground.open()
+    expect(here.part("verdict")).to_contain_text("giant panda")
+    run = here.run()
+    here.reaches("finished")
+    last = here.ask(run)["count"] - 1
+    top = here.ask(f"{run}/steps/{last}")["top"][0]
+    assert top["label"] == "vulture" and top["probability"] > 0.95
+    expect(here.part("verdict")).to_contain_text("vulture")
+    assert {"model": "efficientnet_lite0", "image": "panda", "target": "vulture"}.items() <= address(
+        here
+    ).items()
+
+
 def test_a_photo_is_uploaded_attacked_watched_and_stopped(playground: Playground) -> None:
     here = playground.open(LONG)
     sample = here.pixels("original")
