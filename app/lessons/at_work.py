@@ -54,11 +54,8 @@ def _mistake(playing: Cast, words: str, sentence: str) -> None:
 
     names = unnamed(playing.card, playing.image)
     titles = {name: cast.picture_title(name) for name in names}
-    shown = str(
-        st.pills(
-            words, names, default=names[0], format_func=titles.__getitem__, required=True, key="at_work.shown"
-        )
-    )
+    title, key = titles.__getitem__, "at_work.shown"
+    shown = str(st.pills(words, names, default=names[0], format_func=title, required=True, key=key))
     ranking = service.engine().classify(playing.model, shown)
     left, right = st.columns([1, 2], gap="large", vertical_alignment="center")
     with left:
@@ -74,7 +71,5 @@ def unnamed(card: Card, image: str) -> list[str]:
     """Return the honest mistakes, other than ``image``, that ``card`` has no name for."""
     from engine.images import samples
 
-    mistakes = (sample for sample in samples().values() if sample.group == "mistakes")
-    return [
-        s.name for s in mistakes if s.name != image and not {s.label.lower(), *s.shows} & set(card.labels)
-    ]
+    mistakes = [s for s in samples().values() if s.group == "mistakes" and s.name != image]
+    return [s.name for s in mistakes if not {s.label.lower(), *s.shows} & set(card.labels)]
