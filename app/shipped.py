@@ -7,6 +7,7 @@ import sys
 
 from tqdm import tqdm
 
+import console
 from components.shipped import recipes
 from engine import saved
 from engine.engine import Engine
@@ -35,4 +36,4 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    raise SystemExit(console.run(main))

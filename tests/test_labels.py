@@ -205,7 +205,7 @@ def test_what_stands_in_a_list_carries_the_other_words(monkeypatch: pytest.Monke
 def visit(lesson: str) -> AppTest:
     app = AppTest.from_string(f"from app.lessons.{lesson} import render\nrender()", default_timeout=120)
     app.session_state["lang"] = "zh"
-    app.session_state["cast.net"], app.session_state["cast.picture"] = PHOTOS, "cat"
+    app.query_params["net"], app.query_params["picture"] = PHOTOS, "cat"
     return app.run()
 
 

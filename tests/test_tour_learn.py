@@ -231,7 +231,7 @@ def test_families_of_networks():
 
 def test_a_cell_is_measured_and_a_table_drawn_while_it_fills(small, tmp_path):
     experiment = Resistance(n=1, steps=10)
-    assert experiment.rows() == ["cat"]
+    assert experiment.rows() == ["dog"]
     model = models.load("photos")
     x = model.card.see(open_named("cat"))
     said = int(model(x[None]).argmax())

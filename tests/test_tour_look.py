@@ -142,7 +142,7 @@ def test_the_gradient_is_told_in_chinese(register):
 
 @pytest.fixture(scope="module")
 def survived():
-    return run(Survival(n=10, steps=8), Memory())
+    return run(Survival(network="photos", picture="cat", n=10, steps=8), Memory())
 
 
 def test_the_attack_keeps_its_budget_and_chance_is_as_large(survived):
@@ -180,9 +180,12 @@ def test_other_networks_are_asked_in_their_own_words(survived):
 
 @pytest.mark.usefixtures("alone")
 def test_the_same_again_gives_the_same_and_another_seed_other_noise(survived):
-    again, before = run(Survival(n=10, steps=8), Memory()), survived["figures"]
+    again, before = (
+        run(Survival(network="photos", picture="cat", n=10, steps=8), Memory()),
+        survived["figures"],
+    )
     assert again["figures"] == before | {"transfer": {}}
-    other = run(Survival(n=10, steps=8, seed=1), Memory())
+    other = run(Survival(network="photos", picture="cat", n=10, steps=8, seed=1), Memory())
     assert other["figures"]["attack"] == survived["figures"]["attack"]
     assert other["figures"]["noise"] != survived["figures"]["noise"]
 
@@ -201,18 +204,21 @@ def test_every_handling_is_what_it_says(cat):
 
 @pytest.mark.usefixtures("alone")
 def test_a_target_is_reached_and_what_cannot_be_is_said():
-    found = run(Survival(n=10, target="dog"), Memory())["figures"]["attack"]
+    found = run(Survival(network="photos", picture="cat", n=10, target="dog"), Memory())["figures"]["attack"]
     assert found["label"] == "dog" and found["probability"] > 0.5
     with pytest.raises(BadSetting, match="already says cat"):
-        run(Survival(n=10, target="cat"), Memory())
+        run(Survival(network="photos", picture="cat", n=10, target="cat"), Memory())
     with pytest.raises(UnknownName, match="picture"):
-        run(Survival(n=10, picture="nothing"), Memory())
+        run(Survival(network="photos", n=10, picture="nothing"), Memory())
 
 
 def test_what_ships_is_what_is_computed_here(survived):
     ships = experiments.shipped("survival")
     assert ships
-    standard = Survival()
+    standard = Survival(
+        network="photos",
+        picture="cat",
+    )
     assert ships["settings"] == {each.name: getattr(standard, each.name) for each in standard.settings()}
     assert ships["figures"]["clean"]["label"] == survived["figures"]["clean"]["label"]
     assert ships["figures"]["clean"]["probability"] == pytest.approx(
