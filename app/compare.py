@@ -153,7 +153,8 @@ def _origin(runs: list[dict[str, Any]]) -> None:
     from components.stage import origin
 
     if [run["id"] for run in runs] == shipped.race_ids():
-        st.caption(f"{origin(shipped.race()[0])} {say('Start compares on your own picture.')}")
+        recipe = service.engine().run(runs[0]["id"]).recipe
+        st.caption(f"{origin(recipe)} {say('Start compares on your own picture.')}")
 
 
 def _address() -> dict[str, str]:

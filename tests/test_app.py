@@ -229,7 +229,7 @@ def setting(key, value):
 REFUSED = [
     ({"model": "nonsense"}, "There is no model called “nonsense”", setting("model", "smaller")),
     ({"attack": "nonsense"}, "There is no attack called “nonsense”", setting("attack", "pgd")),
-    ({"target": "unicorn"}, "There is no class called “unicorn”", setting("target.small", 7)),
+    ({"target": "unicorn"}, "There is no class called “unicorn”", setting("target.small", 3)),
     (
         {"attack": "bim", "step_size": "-1"},
         "Expected step_size to be a number from 0 to 1",

@@ -13,7 +13,7 @@ from streamlit.testing.v1 import AppTest
 
 import attacks
 from attacks.core import Stop
-from components import contest, families
+from components import contest, families, shipped
 from engine.recipe import Recipe
 from errors import BadSetting
 from tests import small
@@ -105,7 +105,8 @@ def start(app):
 
 def test_a_race_starts_one_run_for_each_attack_and_ends_the_one_before(engine):
     app = visit(target="class 5")
-    assert shown(app)["runs"] == [] and "press Start" in shown(app)["hint"]
+    assert [each["id"] for each in shown(app)["runs"]] == shipped.race_ids()
+    assert any("Ships with the program" in each.value for each in app.caption)
     racers = next(m for m in app.multiselect if m.key == "compare.racers.linf")
     racers.set_value(["fgsm", "pgd"]).run()
     runs = start(app)
@@ -158,9 +159,12 @@ def test_a_race_is_watched_in_a_browser(visitor):
     """Curves and table grow while it runs; a reload finds it; the phone shows it too."""
     window = visitor()
     window.page.goto(f"{window.site.url}/compare")
-    window.page.locator("[data-test=compare-empty]").wait_for()
-    window.page.locator(".st-key-start_compare button").click()
     view = window.page.locator("[data-test=compare]")
+    expect(view).to_have_attribute("data-over", "", timeout=60_000)  # the race that ships
+    assert "runs" not in parse_qs(urlsplit(window.page.url).query)
+    window.page.locator(".st-key-start_compare button").click()
+    window.page.wait_for_url(re.compile("runs="))
+    until(lambda: view.get_attribute("data-over") is None, "the new race to show")
     until(lambda: int(view.get_attribute("data-count") or 0) > 2, "the curves to grow")
     expect(view).to_have_attribute("data-over", "", timeout=120_000)
     rows = window.page.locator("[data-test=race-table] tbody tr")

@@ -186,8 +186,10 @@ def test_a_chapter_streams_a_run_and_names_its_way(visitor: Callable[..., Playgr
 
 def test_the_twin_runs_beside_its_network_and_survives_a_reload(playground: Playground) -> None:
     page = playground.page
-    recipe = "image=motorcycle&target=any&attack=pgd&steps=8&step_size=2/255&epsilon=6/255&stop=steps"
-    page.goto(f"{playground.site.url}/?{recipe}&twin=1")
+    recipe = (
+        "model=photos&image=motorcycle&target=any&attack=pgd&steps=8&step_size=2/255&epsilon=6/255&stop=steps"
+    )
+    page.goto(f"{playground.site.url}/?{recipe}&stop=steps&twin=1")
     views = page.locator("[data-test=player]")
     expect(views).to_have_count(2)
     playground.settle()

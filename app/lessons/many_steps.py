@@ -23,6 +23,7 @@ def render() -> None:
     wake()
     from app import service
     from components import black, cast, lesson, reader
+    from engine.saved import PREFIX
 
     with lesson.page("many_steps") as said:
         with lesson.aside():
@@ -39,7 +40,7 @@ def render() -> None:
             run = _hundred(playing, said["go"])
             if run is not None and reader.presenting():
                 told.empty()  # the slide is full
-            if run is not None and run.over:
+            if run is not None and run.over and not run.id.startswith(PREFIX):
                 _path(run, said["path"])
         with lesson.part():
             st.markdown(said["between"])
