@@ -212,7 +212,7 @@ def test_a_target_is_reached_and_what_cannot_be_is_said():
         run(Survival(network="photos", n=10, picture="nothing"), Memory())
 
 
-def test_what_ships_is_what_is_computed_here():
+def test_what_ships_is_what_is_computed_here(survived):
     ships = experiments.shipped("survival")
     assert ships
     standard, model = Survival(), models.load(models.FIRST)
