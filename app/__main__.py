@@ -26,6 +26,12 @@ def parser() -> argparse.ArgumentParser:
     for command in (classify, attack):
         command.add_argument("--model", help="as listed by python -m models; default: the page's first")
         command.add_argument("--crop", metavar="X,Y,SIZE", help="square that the network sees, as fractions")
+        command.add_argument(
+            "--as-is",
+            action="store_true",
+            help="for a network that reads digits: do not prepare dark writing as MNIST does, light on black "
+            "and centred",
+        )
     classify.add_argument("--json", action="store_true", help="print one line of JSON for each picture")
     _add_attack_options(attack)
     return top

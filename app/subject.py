@@ -80,9 +80,30 @@ def _image(session: Session) -> None:
         say("Drop a photo"), type=None, key="upload", label_visibility="collapsed", max_upload_size=20
     )
     session.upload(file, "file")
+    for note in session.notes():
+        st.caption(note)
+    _prepared(session)
     with st.expander(say("Crop and camera"), key="crop_and_camera"):
         session.change(crop=controls.crop_picker(session.card, session.recipe.crop))
         st.image(session.framed(), caption=say("The network sees what is in the frame."))
         if st.toggle(say("Use the camera"), key="use_camera"):
             shot = st.camera_input(say("Take a picture"), key="camera", label_visibility="collapsed")
             session.upload(shot, "shot")
+
+
+def _prepared(session: Session) -> None:
+    """Say that a photo of a digit is prepared as MNIST does, and let the person undo it."""
+    if not session.preparable():
+        return
+    wanted = st.toggle(
+        say("Prepared as MNIST does: light on black, centred"),
+        session.prepared,
+        key=f"prepared.{session.recipe.image}",
+        help=say(
+            "The network learnt from digits that are light on black, 20 pixels high and centred by their "
+            "mass. Off: the photo as it is, only made small."
+        ),
+    )
+    if wanted is not session.prepared:
+        session.prepare(wanted)
+        st.rerun()

@@ -129,4 +129,6 @@ def _pictures(engine: Engine, found: Cast) -> None:
         st.session_state["cast.picture"] = chosen
         st.rerun()
     if found.image.startswith(UPLOAD):
+        for template, facts in engine.notes(found.image):
+            st.caption(say(template, **facts))
         st.caption(say("Your photo stays on this server's memory for a while and goes nowhere else."))

@@ -15,7 +15,8 @@ from components.pictures import framed
 from components.refusals import Refusals
 from components.text import say, told
 from engine.engine import Engine
-from engine.images import samples
+from engine.handwriting import dark_on_light
+from engine.images import PREPARED, UPLOAD, samples
 from engine.recipe import Recipe
 from engine.run import Outcome
 from errors import BadImage, FoolscopeError, MissingData, UnknownName, WeightsError
@@ -23,6 +24,8 @@ from models.core import Card
 
 ALONE = "1"
 """What stands for the twin's run before there is one."""
+PHOTOS = (UPLOAD, "photo:")
+"""How the names of pictures begin that may show writing on paper."""
 CROP_KEYS = ("crop.x", "crop.y", "crop.size")
 
 
@@ -71,7 +74,31 @@ class Session:
     def framed(self) -> Image.Image:
         """Return the whole picture with a frame around what the network sees of it."""
         crop = self.recipe.crop or self.card.default_crop()
-        return framed(self.engine.picture(self.recipe.image), crop)
+        if self.prepared and not self.recipe.crop:
+            return self.engine.picture(self.recipe.image)
+        return framed(self.engine.picture(self._plain_image), crop)
+
+    @property
+    def _plain_image(self) -> str:
+        return self.recipe.image.removeprefix(PREPARED)
+
+    @property
+    def prepared(self) -> bool:
+        """Return whether the picture is prepared as MNIST does."""
+        return self.recipe.image.startswith(PREPARED)
+
+    def preparable(self) -> bool:
+        """Return whether the picture could be: a photo, for a network that reads digits."""
+        return self.card.reads_digits and self._plain_image.startswith(PHOTOS)
+
+    def prepare(self, wanted: bool) -> None:
+        """Prepare the picture as MNIST does, or take it as it is; the crop stays."""
+        self.recipe = replace(self.recipe, image=PREPARED * wanted + self._plain_image)
+        self.run = None
+
+    def notes(self) -> list[str]:
+        """Return what was noted when the picture was read."""
+        return [say(template, **facts) for template, facts in self.engine.notes(self.recipe.image)]
 
     def told(self, **more: object) -> list[str]:
         """Return what there is to tell the person: what went wrong just now, once, and what the address named
@@ -108,7 +135,7 @@ class Session:
             return
         self._seen_files[kind] = file.file_id
         try:
-            self.image(self.engine.uploads.add(file.getvalue(), file.name))
+            self.image(self._for(self.card, self.engine.uploads.add(file.getvalue(), file.name)))
         except BadImage as error:
             self.problems.append(told(error))
         else:
@@ -206,9 +233,18 @@ class Session:
         """Return the picture to go on with: a digit for a digit network, a photo for the others."""
         known, channels = samples(), models.card(model).channels
         image = self.recipe.image
-        if image not in known or known[image].channels == channels or known[image].kind:
+        if image not in known:
+            return self._for(models.card(model), self._plain_image)
+        if known[image].channels == channels or known[image].kind:
             return image
         return next(name for name, sample in known.items() if sample.channels == channels)
+
+    def _for(self, card: Card, image: str) -> str:
+        """Return how ``card``'s network takes a picture at first: if it reads digits, writing on paper is
+        prepared as MNIST does."""
+        if card.reads_digits and image.startswith(PHOTOS) and dark_on_light(self.engine.picture(image)):
+            return PREPARED + image
+        return image
 
     def _attach(self) -> None:
         """Find the run that the address names, and take its recipe."""

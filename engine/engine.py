@@ -30,12 +30,13 @@ import models
 from attacks.core import Attack, Criterion, Evaluation, Objective, Query, ReasonedSearch
 from attacks.mask import masked
 from attacks.probes import look
-from engine import saved
+from engine import handwriting, saved
 from engine.batch import check, evaluate
-from engine.images import Source, Uploads, open_image
+from engine.images import PREPARED, UPLOAD, Source, Uploads, open_image
 from engine.recipe import Recipe
 from engine.run import Floats, Outcome, Run
 from engine.scheduler import Scheduler
+from engine.sentences import Said
 from engine.store import Store
 from errors import BadSetting, BadTarget, EngineClosed, FoolscopeError
 from models.core import Card, Classifier, Crop
@@ -137,14 +138,23 @@ class Engine:
 
     def see(self, recipe: Recipe) -> Tensor:
         """Return what the recipe's model sees of its image: ``(c, size, size)`` in [0, 1]."""
-        return models.card(recipe.model).see(self.picture(recipe.image), recipe.crop)
+        return self._see(models.card(recipe.model), recipe.image, recipe.crop)
+
+    def _see(self, card: Card, image: str, crop: Crop | None) -> Tensor:
+        picture = self.picture(image.removeprefix(PREPARED))
+        return handwriting.see(card, picture, crop, image.startswith(PREPARED))
+
+    def notes(self, image: str) -> tuple[Said, ...]:
+        """Return what was noted when an upload was read, nothing for others; raises as `picture` does."""
+        plain = image.removeprefix(PREPARED)
+        return self.uploads.notes(plain) if plain.startswith(UPLOAD) else ()
 
     def classify(self, model: str, image: str, crop: Crop | None = None) -> list[Outcome]:
         """Return every class of the model with its probability, the most probable first."""
         key = (model, image, crop)
         if key not in self._seen:
             card = models.card(model)
-            x = card.see(self.picture(image), crop)
+            x = self._see(card, image, crop)
             logits = self.ask(model, x[None])[0]
             if len(self._seen) > 512:
                 self._seen.clear()
@@ -158,15 +168,17 @@ class Engine:
         crop: Crop | None = None,
         k: int = 5,
         rows: int = 0,
+        prepare: Callable[[Image.Image], bool] | None = None,
     ) -> Iterator[list[Outcome] | FoolscopeError]:
         """Yield, for each picture in order, its ``k`` most probable classes, or why it could not be read.
 
         ``pictures``: functions that return a picture or raise `errors.FoolscopeError`; threads call them.
         ``rows`` pictures share a forward pass, during which the next ones are read; more are never in memory
         (0: 8 on a CPU, whose cache no longer holds what the layers of 32 pictures pass on; else 32).
+        ``prepare`` says which pictures are to be prepared as MNIST does; none by default.
         """
         rows = rows or (8 if self.device.type == "cpu" else 32)
-        see = partial(_see, models.card(model), crop)
+        see = partial(_see, models.card(model), crop, prepare)
         coming = iter(pictures)
         pool = ThreadPoolExecutor(READERS)
         try:
@@ -470,10 +482,16 @@ def _log_probabilities(ranking: list[Outcome]) -> Floats:
     return np.log(np.maximum(row, 1e-38))
 
 
-def _see(card: Card, crop: Crop | None, open_picture: Callable[[], Image.Image]) -> Tensor | FoolscopeError:
+def _see(
+    card: Card,
+    crop: Crop | None,
+    prepare: Callable[[Image.Image], bool] | None,
+    open_picture: Callable[[], Image.Image],
+) -> Tensor | FoolscopeError:
     """Return what the network sees of a picture, or why it cannot be read."""
     try:
-        return card.see(open_picture(), crop)
+        picture = open_picture()
+        return handwriting.see(card, picture, crop, prepare is not None and prepare(picture))
     except FoolscopeError as error:
         return error
 

@@ -7,12 +7,17 @@ unevenly, and a pen is thin: the light is evened out and the stroke made as wide
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
 from scipy import ndimage
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from models.core import Card, Crop
 
 Floats = npt.NDArray[np.float32]
 Mask = npt.NDArray[np.bool_]
@@ -27,19 +32,27 @@ WINDOWS = (40, 20, 10, 4)
 STROKE_PIXELS = 200
 SPECK = 0.04
 """A part with less than this share of the largest part's ink is a speck."""
+MOST_PARTS = 5
+"""Writing hangs together in so few parts, of which `_written` leaves only those that are not specks."""
+UNEVEN = 0.1
+"""Paper, against its darkest ink, varies less than this from place to place."""
 LARGEST_SHARE = 0.35
 """Ink covers less of a picture than this."""
 
 
 def dark_on_light(picture: Image.Image) -> bool:
-    """Say whether ``picture`` looks like dark writing on something light: its border is lighter than what
-    differs from it, even once the light is evened out, and that is a small part of the picture."""
+    """Say whether ``picture`` looks like dark writing on paper: a few strokes that do not cover much of it,
+    dark on something light and, once shadows are left aside, even."""
     grey = _grey(picture)
     if not _written_dark(grey):
         return False
     ink = _ink(grey)
     mask = ink > _threshold(ink)
-    return bool(0 < mask.mean() < LARGEST_SHARE and _border(mask).mean() < 0.2)
+    strokes = _written(mask)
+    _, parts = ndimage.label(strokes, np.ones((3, 3)))
+    even = 1.4826 * float(np.median(np.abs(ink))) < UNEVEN * _strongest(ink)
+    few = 0 < parts <= MOST_PARTS and strokes.sum() > mask.sum() / 2
+    return bool(even and few and mask.mean() < LARGEST_SHARE)
 
 
 def prepare(picture: Image.Image) -> Image.Image:
@@ -56,6 +69,16 @@ def prepare(picture: Image.Image) -> Image.Image:
     return Image.fromarray(result).convert("RGB")
 
 
+def see(card: Card, picture: Image.Image, crop: Crop | None, prepared: bool) -> Tensor:
+    """Return what a network sees of ``picture``, as `Card.see` does; ``prepared``: of the digit in the crop,
+    or without one anywhere in the picture, as MNIST would hold it."""
+    if not prepared:
+        return card.see(picture, crop)
+    box = crop.box(picture.size) if crop else (0, 0, *picture.size)
+    left, top, right, bottom = map(round, box)
+    return card.see(prepare(picture.crop((left, top, right, bottom))))
+
+
 def _grey(picture: Image.Image) -> Floats:
     """Return grey levels 0 to 255 at the working size, a little blurred against noise."""
     scale = WORKING / max(picture.size)
@@ -64,12 +87,12 @@ def _grey(picture: Image.Image) -> Floats:
     return ndimage.gaussian_filter(np.asarray(small, np.float32), 1.0)
 
 
-def _border(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """Return the values of a frame around the picture."""
-    width = max(1, min(values.shape) // 16)
-    inner = np.zeros(values.shape, bool)
+def _border(grey: Floats) -> Floats:
+    """Return the levels of a frame around the picture."""
+    width = max(1, min(grey.shape) // 16)
+    inner = np.zeros(grey.shape, bool)
     inner[width:-width, width:-width] = True
-    return values[~inner]
+    return grey[~inner]
 
 
 def _written_dark(grey: Floats) -> bool:

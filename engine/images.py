@@ -33,7 +33,7 @@ from PIL.TiffImagePlugin import TiffImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 from pillow_heif import HeifImageFile
 
-from engine import camera_raw, truncated
+from engine import camera_raw, handwriting, truncated
 from engine.sentences import Said
 from engine.truncated import Completion
 from errors import BadImage, FoolscopeError, UnknownName
@@ -50,6 +50,8 @@ SUFFIXES = (
 """How the names of such files end, in lower case."""
 SAMPLES = Path(__file__).parents[1] / "assets" / "samples"
 UPLOAD = "upload:"
+PREPARED = "mnist:"
+"""What stands before a picture's name where it is prepared as MNIST does (`engine.handwriting`)."""
 WHOLE = Completion(())
 MOST_MISSING = 0.9
 """A cut-off picture of which more than this share is missing is refused."""
@@ -199,7 +201,10 @@ def _loaded(decoder: type[ImageFile.ImageFile], files: Sequence[bytes]) -> Itera
 
 def _raw_preview(data: bytes) -> Decoded:
     """Return the largest preview in a camera's raw file, as the camera was held."""
-    for preview in camera_raw.previews(data)[:MOST_TRIES]:
+    fitting = [
+        preview for preview in camera_raw.previews(data) if preview.width * preview.height <= MAX_PIXELS
+    ]
+    for preview in fitting[:MOST_TRIES]:
         try:
             loaded = _load(JpegImageFile, data[preview.at :])
         except FoolscopeError:
@@ -523,10 +528,18 @@ def open_image(
     sources: Mapping[str, Source] | None = None,
 ) -> Image.Image:
     """Return the picture that a recipe names: an upload ("upload:..."), one of ``sources``, given the name
-    after its own ("digit:test:7"), or a sample.
+    after its own ("digit:test:7"), or a sample; with "mnist:" before it, prepared as MNIST does.
 
     Raises `errors.UnknownName`; without a store of ``uploads`` every upload is unknown.
     """
+    if ref.startswith(PREPARED):
+        return handwriting.prepare(_open_plain(ref.removeprefix(PREPARED), uploads, folder, sources))
+    return _open_plain(ref, uploads, folder, sources)
+
+
+def _open_plain(
+    ref: str, uploads: Uploads | None, folder: Path, sources: Mapping[str, Source] | None
+) -> Image.Image:
     if ref.startswith(UPLOAD):
         return (uploads or Uploads()).get(ref)
     kind, colon, name = ref.partition(":")

@@ -120,6 +120,11 @@ class Card:
         """Return 3 for colour, 1 for greyscale."""
         return len(self.mean)
 
+    @property
+    def reads_digits(self) -> bool:
+        """Return whether it takes digits as MNIST holds them: 28 x 28, grey."""
+        return (self.channels, self.size) == (1, 28)
+
     def default_crop(self) -> Crop:
         """Return the central crop of the model's own evaluation transform."""
         return Crop(0.5, 0.5, self.size / (self.resize or self.size))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 import re
+import sys
 from argparse import Namespace
 from dataclasses import replace
 from itertools import count
@@ -13,9 +14,11 @@ from pathlib import Path
 from tqdm import tqdm
 
 import models
+from app.commands.classify import PREPARED_NOTE
 from components import report, share
 from engine.engine import Engine
-from engine.images import read_bytes, samples
+from engine.handwriting import dark_on_light
+from engine.images import PREPARED, read_bytes, samples
 from engine.recipe import Recipe
 from engine.run import Run
 from engine.targets import class_by_rank, ranked_target
@@ -32,10 +35,11 @@ def run(link: share.Link, options: Namespace) -> int:
     """
     engine = Engine()
     try:
-        recipe = _aimed(engine, replace(link.recipe, image=_image(engine, options.image)), link.target)
+        recipe = _aimed(engine, replace(link.recipe, image=_image(engine, link, options)), link.target)
         finished = _follow(engine, recipe, quiet=options.json)
         folder = options.out or new_folder(options.image, _goal(recipe))
-        result = report.write(engine, finished, folder, options.image)
+        named = PREPARED * recipe.image.startswith(PREPARED) + options.image.removeprefix(PREPARED)
+        result = report.write(engine, finished, folder, named)
     finally:
         engine.close()
     if options.json:
@@ -97,8 +101,19 @@ def _follow(engine: Engine, recipe: Recipe, quiet: bool) -> Run:
     return run
 
 
-def _image(engine: Engine, name: str) -> str:
-    """Return the name of a sample as it is, or the id under which a file's picture is kept."""
-    if name in samples():
-        return name
-    return engine.uploads.add(read_bytes(Path(name)), name)
+def _image(engine: Engine, link: share.Link, options: Namespace) -> str:
+    """Return the name of a sample as it is, or under which a file's picture is kept, "mnist:" before it where
+    it is prepared as MNIST does, which the person may write too; print what there is to note about it."""
+    if options.image in samples():
+        return str(options.image)
+    path, prepared = options.image.removeprefix(PREPARED), options.image.startswith(PREPARED)
+    token = engine.uploads.add(read_bytes(path), path)
+    for template, facts in engine.notes(token):
+        print(f"{path}: {template.format(**facts)}", file=sys.stderr)
+    if prepared:
+        return PREPARED + token
+    digits = models.card(link.recipe.model).reads_digits and not options.as_is
+    if not digits or not dark_on_light(engine.picture(token)):
+        return token
+    print(PREPARED_NOTE, file=sys.stderr)
+    return PREPARED + token

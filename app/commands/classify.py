@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+import threading
 from argparse import Namespace
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
@@ -16,11 +17,13 @@ from PIL import Image
 import models
 from components import share
 from engine.engine import Engine
-from engine.images import FORMATS, SUFFIXES, open_sample, read_file, samples
+from engine.handwriting import dark_on_light
+from engine.images import FORMATS, SUFFIXES, examine, open_sample, read_bytes, samples
 from engine.run import Outcome
 from errors import BadImage, FoolscopeError
 
 LABEL_WIDTH = 24
+PREPARED_NOTE = "Dark writing is prepared as MNIST does: light on black, centred (--as-is takes it as it is)."
 
 
 class Picture(NamedTuple):
@@ -37,11 +40,12 @@ def run(link: share.Link, options: Namespace) -> int:
     Returns 0, or after a sentence on each picture that could not be read: 1, or 2 when that was every one.
     """
     model, crop = link.recipe.model, link.recipe.crop
+    prepare = _Preparing() if models.card(model).reads_digits and not options.as_is else None
     show = _printer(model, options)
     engine, counts = Engine(), [0, 0]
     try:
         named, opened = tee(pictures(options.images))
-        answers = engine.classify_many(model, (picture.open for picture in opened), crop)
+        answers = engine.classify_many(model, (picture.open for picture in opened), crop, prepare=prepare)
         for picture, answer in zip(named, answers, strict=True):
             show(picture.image, answer)
             counts[isinstance(answer, FoolscopeError)] += 1
@@ -59,7 +63,7 @@ def pictures(names: Iterable[str]) -> Iterator[Picture]:
         elif os.path.isdir(name):
             yield from _below(name)
         else:
-            yield Picture(name, partial(read_file, name))
+            yield Picture(name, partial(_read, name))
 
 
 def _below(folder: str) -> Iterator[Picture]:
@@ -73,13 +77,34 @@ def _below(folder: str) -> Iterator[Picture]:
             if name.lower().endswith(SUFFIXES) and not name.startswith("."):
                 count += 1
                 file = os.path.join(path, name)
-                yield Picture(file, partial(read_file, file))
+                yield Picture(file, partial(_read, file))
     for error in unreadable:
         reason = BadImage(f"Expected a folder that can be read, got {error.strerror}.")
         yield Picture(str(error.filename), partial(_refuse, reason))
     if not count and not unreadable:
         reason = BadImage(f"Expected a folder with pictures ({FORMATS}), got one with none.")
         yield Picture(folder, partial(_refuse, reason))
+
+
+def _read(path: str) -> Image.Image:
+    """Return the picture in a file, after a line on what there is to note about it."""
+    decoded = examine(read_bytes(path), os.path.basename(path))
+    for template, facts in decoded.notes:
+        print(f"{path}: {template.format(**facts)}", file=sys.stderr)
+    return decoded.picture
+
+
+class _Preparing:
+    """Says of each picture whether it is to be prepared as MNIST does, and the first time that it is."""
+
+    def __init__(self) -> None:
+        self._silent = threading.Lock()
+
+    def __call__(self, picture: Image.Image) -> bool:
+        wanted = dark_on_light(picture)
+        if wanted and self._silent.acquire(blocking=False):
+            print(PREPARED_NOTE, file=sys.stderr)
+        return wanted
 
 
 def _refuse(reason: BadImage) -> NoReturn:
