@@ -141,8 +141,9 @@ class Engine:
         return self._see(models.card(recipe.model), recipe.image, recipe.crop)
 
     def _see(self, card: Card, image: str, crop: Crop | None) -> Tensor:
-        picture = self.picture(image.removeprefix(PREPARED))
-        return handwriting.see(card, picture, crop, image.startswith(PREPARED))
+        prepared = crop is not None and image.startswith(PREPARED)
+        picture = self.picture(image.removeprefix(PREPARED) if prepared else image)
+        return handwriting.see(card, picture, crop, prepared)
 
     def notes(self, image: str) -> tuple[Said, ...]:
         """Return what was noted when an upload was read, nothing for others; raises as `picture` does."""

@@ -25,7 +25,7 @@ Mask = npt.NDArray[np.bool_]
 SIDE, BOX = 28, 20
 STROKE = 2.4
 """Width of a stroke in pixels of the box: the median of MNIST."""
-WORKING = 800
+WORKING = 560
 """Length in pixels of the long side at which the ink is looked for."""
 WINDOWS = (40, 20, 10, 4)
 """Strokes are narrower than one of these parts of the long side."""
@@ -118,15 +118,17 @@ def _written_dark(grey: Floats) -> bool:
 def _ink(grey: Floats) -> Floats:
     """Return how much darker than the paper around it each pixel of ``grey`` is: 0 as most are, 1 all.
 
-    The window in which the paper is looked for is the least that takes away the darkest strokes.
+    The window in which the paper is looked for is the least that takes away nearly all that is dark.
     """
 
     def share(part: int) -> Floats:
         lacking = _lacking(grey, part)
         return lacking / np.maximum(grey + lacking, 1)
 
-    enough = 0.85 * _strongest(share(WINDOWS[-1]))
-    ink = next(ink for ink in map(share, WINDOWS) if _strongest(ink) >= enough)
+    largest = share(WINDOWS[-1])
+    half = _strongest(largest) / 2
+    enough = 0.9 * np.count_nonzero(largest > half)
+    ink = next(ink for ink in map(share, WINDOWS) if np.count_nonzero(ink > half) >= enough)
     return np.asarray(ink - np.median(ink), np.float32)
 
 
