@@ -48,11 +48,8 @@ def dark_on_light(picture: Image.Image) -> bool:
         return False
     ink = _ink(grey)
     mask = ink > _threshold(ink)
-    strokes = _written(mask)
-    _, parts = ndimage.label(strokes, np.ones((3, 3)))
     even = 1.4826 * float(np.median(np.abs(ink))) < UNEVEN * _strongest(ink)
-    few = 0 < parts <= MOST_PARTS and strokes.sum() > mask.sum() / 2
-    return bool(even and few and mask.mean() < LARGEST_SHARE)
+    return even and bool(mask.mean() < LARGEST_SHARE) and 0 < _parts(_written(mask))[1] <= MOST_PARTS
 
 
 def prepare(picture: Image.Image) -> Image.Image:
@@ -150,9 +147,16 @@ def _threshold(ink: Floats) -> float:
     return max(0.4 * _strongest(ink), 6 * 1.4826 * float(np.median(np.abs(ink))), 0.08)
 
 
+def _parts(mask: Mask) -> tuple[npt.NDArray[np.int32], int]:
+    """Return the number of the part in which each pixel of the mask is, 0 outside, and how many parts there
+    are; small gaps in a stroke do not part it."""
+    parts, count = ndimage.label(ndimage.binary_dilation(mask, iterations=3), np.ones((3, 3)))
+    return parts * mask, int(count)
+
+
 def _written(mask: Mask) -> Mask:
     """Return the mask without specks, and without what reaches in from outside where there is more inside."""
-    parts, count = ndimage.label(mask, np.ones((3, 3)))
+    parts, count = _parts(mask)
     sizes = np.bincount(parts.ravel(), minlength=count + 1)
     sizes[0] = 0
     reaching = np.unique(np.concatenate([parts[0], parts[-1], parts[:, 0], parts[:, -1]]))
