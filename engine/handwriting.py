@@ -162,7 +162,7 @@ def _written(mask: Mask) -> Mask:
     reaching = np.unique(np.concatenate([parts[0], parts[-1], parts[:, 0], parts[:, -1]]))
     inside = sizes.copy()
     inside[reaching] = 0
-    if inside.max() > 0.1 * sizes.max():
+    if inside.max() > 0.02 * sizes.max():
         sizes = inside
     return np.asarray((sizes > SPECK * sizes.max())[parts])
 
