@@ -52,6 +52,7 @@ def phone_bar(session: Session) -> bool:
                 max_upload_size=20,
             )
             session.upload(shot, "phone")
+        _noted(session, "phone")
         with st.container(key="phone_run", horizontal=True):
             controls.target_picker_again(session.card, session.ranking)
             return st.button(say("Run"), type="primary", key="phone_start")
@@ -80,9 +81,7 @@ def _image(session: Session) -> None:
         say("Drop a photo"), type=None, key="upload", label_visibility="collapsed", max_upload_size=20
     )
     session.upload(file, "file")
-    for note in session.notes():
-        st.caption(note)
-    _prepared(session)
+    _noted(session, "file")
     with st.expander(say("Crop and camera"), key="crop_and_camera"):
         session.change(crop=controls.crop_picker(session.card, session.recipe.crop))
         st.image(session.framed(), caption=say("The network sees what is in the frame."))
@@ -91,14 +90,17 @@ def _image(session: Session) -> None:
             session.upload(shot, "shot")
 
 
-def _prepared(session: Session) -> None:
-    """Say that a photo of a digit is prepared as MNIST does, and let the person undo it."""
+def _noted(session: Session, place: str) -> None:
+    """Say how the picture was read and that a photo of a digit is prepared as MNIST does; let the person undo
+    that. ``place``: where on the page, one of several."""
+    for note in session.notes():
+        st.caption(note)
     if not session.preparable():
         return
     wanted = st.toggle(
         say("Prepared as MNIST does: light on black, centred"),
         session.prepared,
-        key=f"prepared.{session.recipe.image}",
+        key=f"prepared.{place}.{session.recipe.image}",
         help=say(
             "The network learnt from digits that are light on black, 20 pixels high and centred by their "
             "mass. Off: the photo as it is, only made small."
