@@ -27,7 +27,8 @@ OVERHANG = """section => {
   const own = section.getBoundingClientRect();
   const beyond = [...section.querySelectorAll("*")].filter((node) => {
     const { width, height, left, right, top, bottom } = node.getBoundingClientRect();
-    return width > 1 && height > 1 && (left < own.left - 1 || right > own.right + 1 || top < own.top - 1 || bottom > own.bottom + 1);
+    const across = left < own.left - 1 || right > own.right + 1;
+    return width > 1 && height > 1 && (across || top < own.top - 1 || bottom > own.bottom + 1);
   });
   const words = getComputedStyle(section, "::after");
   return {

@@ -20,7 +20,9 @@ def test_a_refusal_lasts_until_its_part_changes():
     assert "“unicorn”" in both[0] and both[1] == "Expected a number. The page goes on."
     assert refusals.sentences({"target": 3, "seed": 0}) == both
     assert refusals.sentences({"target": 4, "seed": 0}) == both[1:]
-    assert refusals.sentences({"target": 3, "seed": 0}) == both[1:], "what was chosen anew is not refused again"
+    assert refusals.sentences({"target": 3, "seed": 0}) == both[1:], (
+        "what was chosen anew is not refused again"
+    )
     refusals.add("seed", BadSetting("Expected another number."))
     assert refusals.sentences({"seed": 9}) == ["Expected another number."]
 
@@ -44,7 +46,10 @@ def errors(app):
 
 @pytest.mark.parametrize(
     ("query", "net", "picture"),
-    [({"net": "nobody", "picture": "cat"}, DEFAULT.model, "cat"), ({"net": "photos", "picture": "nobody"}, "photos", "")],
+    [
+        ({"net": "nobody", "picture": "cat"}, DEFAULT.model, "cat"),
+        ({"net": "photos", "picture": "nobody"}, "photos", ""),
+    ],
     ids=["net", "picture"],
 )
 def test_a_lesson_says_what_it_does_not_know_and_keeps_the_rest(query, net, picture):
@@ -53,8 +58,10 @@ def test_a_lesson_says_what_it_does_not_know_and_keeps_the_rest(query, net, pict
     assert (app.session_state["cast.net"], app.session_state["cast.picture"]) == (net, picture)
     app = quiet(app.run())
     assert len(errors(app)) == 1
-    choice = app.selectbox(key="cast.network") if picture else next(
-        box for box in app.selectbox if box.key.startswith("cast.image")
+    choice = (
+        app.selectbox(key="cast.network")
+        if picture
+        else next(box for box in app.selectbox if box.key.startswith("cast.image"))
     )
     other = next(i for i, _ in enumerate(choice.options) if i != choice.index)
     app = quiet(choice.select_index(other).run())
@@ -70,7 +77,10 @@ def test_the_catalogue_says_which_attack_it_does_not_know():
 
 @pytest.mark.parametrize(
     ("query", "sentence"),
-    [({"mode": "tickle"}, "There is no comparison called “tickle”"), ({"runs": "unknown"}, "does not know that run")],
+    [
+        ({"mode": "tickle"}, "There is no comparison called “tickle”"),
+        ({"runs": "unknown"}, "does not know that run"),
+    ],
     ids=["mode", "runs"],
 )
 def test_a_comparison_says_what_it_does_not_know(monkeypatch, query, sentence):
