@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from playwright.sync_api import Locator, expect
+from playwright.sync_api import FilePayload, Locator, expect
 
 from tests.browser import (  # noqa: F401
     DESK,
@@ -86,7 +86,7 @@ def test_the_uploaders_words_stay_in_their_box(visitor: Callable[..., Playground
         fits(section)
     before = here.pixels("original")
     photo = (SAMPLES / "rocket.jpg").read_bytes()
-    long = {"name": f"{'holiday ' * 9}.jpg", "mimeType": "image/jpeg", "buffer": photo}
+    long: FilePayload = {"name": f"{'holiday ' * 9}.jpg", "mimeType": "image/jpeg", "buffer": photo}
     for section in sections:
         section.locator("input[type=file]").set_input_files(long)
         expect(section.get_by_test_id("stFileChip")).to_be_attached()
