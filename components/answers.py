@@ -30,4 +30,4 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]], key: str) -> None:
         for row in rows
     )
     table = f"<table><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table>"
-    st.html(f'<div class="beside asked {key}">{table}</div>')
+    st.html(f'<div class="beside asked {key}" tabindex="0">{table}</div>')

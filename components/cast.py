@@ -80,9 +80,9 @@ def credit(image: str) -> str:
 
 
 def _read(engine: Engine) -> None:
+    refusals = st.session_state.setdefault("cast.refusals", Refusals())
     if "cast.net" in st.session_state:
         return
-    refusals = st.session_state["cast.refusals"] = Refusals()
     known: dict[str, tuple[str, Callable[[str], object]]] = {
         "net": (DEFAULT.model, models.card),
         "picture": ("", engine.picture),

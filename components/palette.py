@@ -17,11 +17,21 @@ NAMES = (
 
 
 def palette() -> str:
-    """Return a style that sets ``--st-primary-color`` and the like to the colours of the reader's theme."""
-    kind = st.context.theme.type or "light"
-    given = {name: st.get_option(f"theme.{kind}.{name}") for name in NAMES}
-    said = ";".join(f"--st-{_dashed(name)}:{colour}" for name, colour in given.items() if colour)
-    return f"<style>:root{{{said}}}</style>"
+    """Return a style that sets ``--st-primary-color`` and the like to the colours of the reader's theme.
+
+    Inside the page they follow the theme at once. What Streamlit draws over it, such as a list, does not know
+    the scheme: there they are those of the theme at the last run of the script.
+    """
+    light, dark = (
+        {name: st.get_option(f"theme.{kind}.{name}") for name in NAMES} for kind in ("light", "dark")
+    )
+    both = {name: f"light-dark({light[name]}, {dark[name]})" for name in NAMES}
+    last = dark if st.context.theme.type == "dark" else light
+    return f'<style>:root {{{_set(last)}}} [data-testid="stApp"] {{{_set(both)}}}</style>'
+
+
+def _set(colours: dict[str, str]) -> str:
+    return ";".join(f"--st-{_dashed(name)}:{colour}" for name, colour in colours.items())
 
 
 def _dashed(name: str) -> str:

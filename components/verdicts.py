@@ -71,7 +71,7 @@ def beside(head: Sequence[str], rows: Sequence[Sequence[str | Cell]]) -> None:
     body = "".join(f"<tr>{''.join(_td(each, many) for each in row)}</tr>" for row in rows)
     kind = ' class="many"' if many else ""
     table = f"<table{kind}><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table>"
-    st.html(f'<div class="beside">{table}</div>')
+    st.html(f'<div class="beside" tabindex="0">{table}</div>')
     printed = [each for row in rows for each in row if isinstance(each, Cell) and each.published is not None]
     if printed and printed[0].places is not None:
         st.caption(say("Small: what the paper prints."))
@@ -121,4 +121,4 @@ def words(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     top = "".join(f'<th scope="col">{html.escape(text)}</th>' for text in head)
     body = "".join(f"<tr>{''.join(f'<td>{html.escape(text)}</td>' for text in row)}</tr>" for row in rows)
     table = f'<table class="words"><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table>'
-    st.html(f'<div class="beside">{table}</div>')
+    st.html(f'<div class="beside" tabindex="0">{table}</div>')

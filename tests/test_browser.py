@@ -302,6 +302,19 @@ def test_nonsense_in_the_address_is_told_in_a_sentence(
     assert "unicorn" not in here.page.url
 
 
+def test_a_link_to_no_class_of_its_network_runs_what_the_page_shows(playground: Playground) -> None:
+    here = playground.open("?model=photos&image=rocket&target=pizza&attack=bim&steps=3&stop=steps")
+    shown = here.page.get_by_role("combobox", name="Make it say").input_value().split(" · ")[0]
+    expect(here.part("play")).to_be_in_viewport(ratio=1)
+    run = here.run()
+    assert here.ask(run)["target"]["label"] == shown == address(here)["target"]
+    here.reaches("finished")
+    assert "no class called “pizza”" in here.refusal()
+    here.choose("Make it say", "accordion")
+    expect(here.page.get_by_test_id("stAlertContentError")).to_have_count(0)
+    assert here.ask(here.run())["target"]["label"] == "accordion"
+
+
 LOOKS: list[Any] = [
     pytest.param(size, theme, id=f"{name}-{theme}")
     for name, size in (("desk", DESK), ("phone", PHONE))

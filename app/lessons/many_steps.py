@@ -99,7 +99,7 @@ def _between(playing: Cast) -> None:
         for name, row in result["figures"]["rows"].items()
         for way in row["ways"]
     ]
-    with st.container(height=320, key="between"):
+    with st.container(key="between"):
         verdicts.words([say("Picture"), say("To"), say("Named on the way"), say("Step")], rows)
     verdicts.claims(result["claims"])
 

@@ -108,7 +108,7 @@ class Compare {
     this.table = element("tbody");
     const head = element("tr", {}, ...this.columns.map(([, word]) => element("th", { scope: "col" }, word)));
     this.named = head.firstChild;
-    this.sheet = element("div", { class: "sheet" }, element("table", { "data-test": "race-table" }, element("thead", {}, head), this.table));
+    this.sheet = element("div", { class: "sheet", tabindex: "0" }, element("table", { "data-test": "race-table" }, element("thead", {}, head), this.table));
     this.empty = element("p", { class: "note", "data-test": "compare-empty" });
     this.body = element("div", {}, element("div", { class: "head" }, this.title, this.by.root), this.curve.root, this.under, this.second.root, this.sheet);
     this.root = element("div", { class: "foolscope compare", lang: data.language, "data-test": "compare" }, this.empty, this.body);
