@@ -81,7 +81,7 @@ def _grey(picture: Image.Image) -> Floats:
     scale = WORKING / max(picture.size)
     size = max(1, round(picture.width * scale)), max(1, round(picture.height * scale))
     small = picture.convert("L").resize(size, Image.Resampling.BICUBIC, reducing_gap=3.0)
-    return ndimage.gaussian_filter(np.asarray(small, np.float32), 1.0)
+    return np.asarray(ndimage.gaussian_filter(np.asarray(small, np.float32), 1.0))
 
 
 def _border(grey: Floats) -> Floats:
@@ -120,7 +120,7 @@ def _ink(grey: Floats) -> Floats:
 
     def share(part: int) -> Floats:
         lacking = _lacking(grey, part)
-        return lacking / np.maximum(grey + lacking, 1)
+        return np.asarray(lacking / np.maximum(grey + lacking, 1))
 
     largest = share(WINDOWS[-1])
     half = _strongest(largest) / 2

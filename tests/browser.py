@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from bench.site import ROOT, Site, chromium, launch, serve
+from engine.saved import PREFIX
 
 try:
     from playwright.sync_api import (
@@ -108,8 +109,13 @@ class Playground:
         return self.begun(before)
 
     def begun(self, before: str = "") -> str:
-        """Wait for another run than ``before`` and return its id."""
-        until(lambda: self.fact("run") not in ("", before) and self.count > 0, "the curve to begin")
+        """Wait for a run that is neither ``before`` nor one that ships with the program; return its id."""
+
+        def begins() -> bool:
+            run = self.fact("run")
+            return run not in ("", before) and not run.startswith(PREFIX) and self.count > 0
+
+        until(begins, "the curve to begin")
         self.runs.add(self.fact("run"))
         return self.fact("run")
 

@@ -61,7 +61,9 @@ def engine() -> Iterator[Engine]:
 def says(network: Classifier, pictures: list[Image.Image]) -> np.ndarray:
     """Return which digit the network sees in each picture."""
     with torch.no_grad():
-        return network(torch.stack([network.card.see(picture) for picture in pictures])).argmax(1).numpy()
+        return np.asarray(
+            network(torch.stack([network.card.see(picture) for picture in pictures])).argmax(1).numpy()
+        )
 
 
 def seven(side: int = 300) -> Image.Image:

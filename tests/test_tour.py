@@ -177,7 +177,10 @@ def test_slides_follow_the_keys_and_the_reader_stays_the_same(playground: Playgr
 def test_a_chapter_streams_a_run_and_names_its_way(visitor: Callable[..., Playground]) -> None:
     here = visitor(viewport=PHONE)
     here.page.goto(f"{here.site.url}/many_steps?net=photos&picture=coffee&part=3")
-    here.page.get_by_role("button", name=re.compile("From cup to bird")).click()
+    start = here.page.get_by_role("button", name=re.compile("From cup to bird"))
+    expect(start).to_be_visible()
+    here.settle()
+    start.click()
     here.begun()
     here.reaches("finished")
     expect(here.page.get_by_text("Named on the way, with the steps")).to_be_visible()

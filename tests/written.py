@@ -53,7 +53,7 @@ def light(rng: np.random.Generator, shadow: bool) -> np.ndarray:
             y - rng.uniform(0.3, 0.7)
         )
         level *= 1 - 0.35 / (1 + np.exp(-across * rng.uniform(35, 170)))
-    return level
+    return np.asarray(level)
 
 
 def photograph(digit: np.ndarray, rng: np.random.Generator, shadow: bool | None = None) -> Image.Image:
