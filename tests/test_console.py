@@ -123,7 +123,9 @@ def test_without_any_output_it_runs() -> None:
 
 
 def test_an_interrupt_ends_it_without_a_traceback() -> None:
-    code = script("import time\nprint('ready', flush=True)\ntime.sleep(60)")
+    # A shell lets its background jobs ignore interrupts, and what they start inherits it.
+    heeds = "import signal, time\nsignal.signal(signal.SIGINT, signal.default_int_handler)\n"
+    code = script(heeds + "print('ready', flush=True)\ntime.sleep(60)")
     with subprocess.Popen(
         [sys.executable, *code], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE
     ) as running:
