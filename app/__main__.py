@@ -7,6 +7,8 @@ import sys
 from pathlib import Path
 
 import console
+from app.cli import attack, classify
+from engine import links
 from errors import FoolscopeError
 
 
@@ -86,16 +88,11 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _carry_out(options: argparse.Namespace) -> int:
     """Names are looked up before a network is loaded, so that a typo is told at once."""
-    from components import share
-
-    link = share.read(query(options))
+    link = links.read(query(options))
     if link.problems:
         raise link.problems[0]
     if options.command == "classify":
-        from app.commands import classify
-
         return classify.run(link, options)
-    from app.commands import attack
 
     return attack.run(link, options)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import anyio
@@ -12,11 +11,9 @@ from starlette.requests import HTTPConnection, Request
 from starlette.responses import JSONResponse, Response
 
 from app.service import engine
-from components.reader import LANGUAGES
+from components.i18n.preferences import LANGUAGES
+from engine.run import Run
 from errors import BadSetting, FoolscopeError, UnknownName
-
-if TYPE_CHECKING:
-    from engine.run import Run
 
 Handler = Callable[[Request], Awaitable[Response]]
 

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import json
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import anyio
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from app.access import cursor, do, find, language, same_origin
+from components.live.protocol import Feed, enlarged, picture_frames, run_message
+from engine.run import Run
 from errors import BadSetting, FoolscopeError, UnknownName
-
-if TYPE_CHECKING:
-    from engine.run import Run
 
 FRAME = 1 / 30
 
@@ -43,7 +42,6 @@ async def live(socket: WebSocket) -> None:
 async def _talk(
     socket: WebSocket, run: Run, start: int, wanted: dict[str, Any], listener: asyncio.Task[None]
 ) -> None:
-    from components.wire import Feed, picture_frames, run_message
 
     spoken = language(socket)
     await socket.send_text(json.dumps(run_message(run, spoken)))
@@ -76,7 +74,6 @@ async def _listen(socket: WebSocket, run: Run, wanted: dict[str, Any]) -> None:
 
 
 def _obey(run: Run, text: str, wanted: dict[str, Any]) -> None:
-    from components.wire import enlarged
 
     try:
         asked = json.loads(text)

@@ -2,66 +2,60 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+import importlib
+from collections.abc import Callable
 
 import streamlit as st
 from streamlit.navigation.page import StreamlitPage
 
 from app import lessons
-from components import reader
-from components.palette import palette
-from components.streamlit_words import streamlit_words
-from components.text import say, texts
-from components.ways import Way
-
-ASSETS = Path(__file__).parents[1] / "assets"
-
-
-def playground() -> None:
-    """Show the playground; imported here so that the frame shows before torch is loaded."""
-    from app.playground import render
-
-    render()
+from app.lessons import Lesson
+from app.waiting import wait_for_engine
+from components.display.theme import palette
+from components.i18n import preferences
+from components.i18n.streamlit_labels import streamlit_words
+from components.i18n.text import say, texts
+from components.lesson.navigation import Way
+from settings import ASSETS
 
 
-def compare() -> None:
-    """Show attacks side by side."""
-    from app.compare import render
+def shown_later(module: str) -> Callable[[], None]:
+    """Return a function that draws the page of ``module``, which brings torch: the frame does not wait."""
 
-    render()
+    def show() -> None:
+        wait_for_engine()
+        importlib.import_module(module).render()
 
-
-def catalogue() -> None:
-    """Show what there is."""
-    from app.catalogue import render
-
-    render()
+    return show
 
 
-def lesson(name: str) -> StreamlitPage:
+def lesson_page(lesson: Lesson) -> StreamlitPage:
     """Return the page of a lesson."""
-    found = lessons.registry()[name]
-    return st.Page(found.render, title=texts(name, reader.language())["title"], url_path=name)
+    title = texts(lesson.name, preferences.language())["title"]
+    return st.Page(lesson.render, title=title, url_path=lesson.name)
 
 
 st.set_page_config(page_title="Foolscope", page_icon=ASSETS / "icon.svg", layout="wide")
 st.html(ASSETS / "style.css")
 st.html(palette())
 st.logo(ASSETS / "logo.svg", size="large")
-reader.read()
+preferences.read()
 st.html(streamlit_words())
-reader.language_picker()
-reader.write()
-labs = {say(lab): [lesson(name) for name in names] for lab, names in lessons.labs().items()}
+preferences.language_picker()
+preferences.write()
+labs = {
+    say(lab): [lesson_page(lessons.registry()[name]) for name in names]
+    for lab, names in lessons.menus().items()
+}
 st.session_state["ways"] = {
     page.url_path: Way(page, back, onward)
     for menu in labs.values()
     for back, page, onward in zip([None, *menu], menu, [*menu[1:], None], strict=False)
 }
 first = [
-    st.Page(playground, title=say("Playground"), url_path="playground", default=True),
-    st.Page(compare, title=say("Compare"), url_path="compare"),
-    st.Page(catalogue, title=say("Attacks and networks"), url_path="catalogue"),
+    st.Page(shown_later("app.playground.page"), title=say("Playground"), url_path="playground", default=True),
+    st.Page(shown_later("app.compare.page"), title=say("Compare"), url_path="compare"),
+    st.Page(shown_later("app.catalogue.page"), title=say("Attacks and networks"), url_path="catalogue"),
 ]
 page = st.navigation({"": first, **labs}, position="top")
 st.session_state["page"] = page.url_path  # see `reader.keep`

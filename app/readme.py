@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import argparse
 import sys
-from pathlib import Path
 
 import console
-from components.tables import TABLES
+from app.catalogue.tables import TABLES
+from settings import ROOT
 
-README = Path(__file__).parents[1] / "README.md"
+README = ROOT / "README.md"
 
 
 def fill(text: str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import anyio
@@ -15,8 +14,8 @@ from app.access import base, cursor, do, find, language, refusing
 from app.live import live
 from app.service import engine
 from errors import UnknownName
+from settings import LIVE
 
-LIVE = Path(__file__).parents[1] / "components" / "live"
 FOREVER = {"Cache-Control": "private, max-age=31536000, immutable"}
 
 
@@ -32,7 +31,7 @@ class Versioned(StaticFiles):
 
 async def show(request: Request) -> Response:
     """GET a run: its facts and where it stands."""
-    from components.wire import run_message, status_message
+    from components.live.protocol import run_message, status_message
 
     run = await find(request)
     spoken = language(request)
@@ -41,14 +40,14 @@ async def show(request: Request) -> Response:
 
 async def rows(request: Request) -> Response:
     """GET the rows from ``?start=`` on, for browsers that get no WebSocket."""
-    from components.wire import rows_message
+    from components.live.protocol import rows_message
 
     return JSONResponse(rows_message(await find(request), cursor(request), language(request)))
 
 
 async def step(request: Request) -> Response:
     """GET one step's top five and figures."""
-    from components.wire import step_message
+    from components.live.protocol import step_message
 
     run, index = await find(request), request.path_params["step"]
     return JSONResponse(step_message(run, index, language(request)))
@@ -56,14 +55,14 @@ async def step(request: Request) -> Response:
 
 async def picture(request: Request) -> Response:
     """GET a picture of one step: lossless as png, small as jpg."""
-    from components import wire
+    from components.live import protocol
 
     run, path, query = await find(request), request.path_params, request.query_params
-    gain, view = wire.enlarged(query.get("gain", 1), query.get("view", "signed"))
-    if path["which"] not in wire.WHICH or path["ext"] not in ("png", "jpg"):
-        raise UnknownName(f"Expected one of {', '.join(wire.WHICH)} as png or jpg.")
+    gain, view = protocol.enlarged(query.get("gain", 1), query.get("view", "signed"))
+    if path["which"] not in protocol.WHICH or path["ext"] not in ("png", "jpg"):
+        raise UnknownName(f"Expected one of {', '.join(protocol.WHICH)} as png or jpg.")
     data = await anyio.to_thread.run_sync(
-        wire.picture, run, path["step"], path["which"], path["ext"], gain, view
+        protocol.picture, run, path["step"], path["which"], path["ext"], gain, view
     )
     kind = "image/png" if path["ext"] == "png" else "image/jpeg"
     # The newest step's picture is exact and an older one's is not: only what has settled may be kept.
@@ -73,8 +72,8 @@ async def picture(request: Request) -> Response:
 
 async def seen(request: Request) -> Response:
     """GET what a model sees of a picture: ``?model=&image=&crop=``, lossless."""
-    from components.share import read
-    from components.wire import seen as render
+    from components.live.protocol import seen as render
+    from engine.links import read
 
     link = read(dict(request.query_params))
     if link.problems:
@@ -85,8 +84,8 @@ async def seen(request: Request) -> Response:
 
 async def sample(request: Request) -> Response:
     """GET a sample as a small picture."""
-    from components.pictures import encode, thumbnail
-    from engine.images import open_sample
+    from engine.images.sources import open_sample
+    from engine.render import encode, thumbnail
 
     name = request.path_params["name"]
     data = await anyio.to_thread.run_sync(lambda: encode(thumbnail(open_sample(name), 112), "jpg"))
@@ -95,7 +94,7 @@ async def sample(request: Request) -> Response:
 
 async def act(request: Request) -> Response:
     """POST pause, resume, step or cancel."""
-    from components.wire import status_message
+    from components.live.protocol import status_message
 
     run = await find(request)
     do(run, request.path_params["action"])

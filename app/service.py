@@ -34,21 +34,21 @@ def engine() -> Engine:
 
 def _digit(name: str) -> Image:
     """Return a digit of the data set, imported when one is asked for."""
-    from experiments.data import open_digit
+    from experiments.datasets.digit_sets import open_digit
 
     return open_digit(name)
 
 
 def _photo(name: str) -> Image:
     """Return a photo of the data folder."""
-    from experiments.photographs import open_photograph
+    from experiments.datasets.photos import open_photograph
 
     return open_photograph(name)
 
 
 def _plain(levels: str) -> Image:
     """Return a field of one colour."""
-    from experiments.photographs import plain
+    from experiments.datasets.photos import plain
 
     return plain(levels)
 
@@ -62,7 +62,7 @@ def warm() -> None:
     """Import torch, start the engine and load the first network, so that no visitor waits for it."""
     with _yielding():
         first = engine()
-        from components.share import DEFAULT
+        from engine.links import DEFAULT
 
         first.classify(DEFAULT.model, DEFAULT.image)
     log.info("ready on %s", first.device)

@@ -12,7 +12,7 @@ import pkgutil
 from functools import cache
 from types import ModuleType
 
-from attacks.core import Attack
+from attacks.contract import Attack
 from errors import UnknownName
 
 

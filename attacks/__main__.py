@@ -9,7 +9,7 @@ from typing import Any
 
 import console
 from attacks import registry
-from attacks.core import Attack, Setting
+from attacks.contract import Attack, Setting
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -11,11 +11,11 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from attacks import norms
 from attacks.bim import budget
-from attacks.core import Attack, AttackCard, Criterion, Evaluation, Objective, Query, Search, setting
-from attacks.norms import Norm
-from attacks.rows import choose
+from attacks.contract import Attack, AttackCard, Criterion, Evaluation, Objective, Query, Search, setting
+from attacks.toolkit import norms
+from attacks.toolkit.batch import choose
+from attacks.toolkit.norms import Norm
 
 ALPHA, RHO = 0.75, 0.75
 """The weight of the new direction against the momentum, and the share of steps that must have gained."""

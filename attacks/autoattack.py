@@ -10,9 +10,8 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from attacks import norms
 from attacks.apgd import APGD
-from attacks.core import (
+from attacks.contract import (
     Attack,
     AttackCard,
     Criterion,
@@ -25,8 +24,9 @@ from attacks.core import (
     setting,
 )
 from attacks.fab import FAB
-from attacks.rows import choose
 from attacks.square import Square
+from attacks.toolkit import norms
+from attacks.toolkit.batch import choose
 
 TRIES = 5
 """How many squares are tried for each step of the other attacks (the paper: 5,000 for 100)."""

@@ -9,8 +9,8 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from attacks import norms
-from attacks.core import Attack, AttackCard, Criterion, Evaluation, Query, Range, Search, setting
+from attacks.contract import Attack, AttackCard, Criterion, Evaluation, Query, Range, Search, setting
+from attacks.toolkit import norms
 
 Descent = Generator[Query, Evaluation, tuple[Tensor, Tensor]]
 

@@ -8,9 +8,9 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from attacks import norms
-from attacks.core import Attack, AttackCard, Criterion, Search, setting
-from attacks.decisions import Path, follow, start, to_boundary
+from attacks.contract import Attack, AttackCard, Criterion, Search, setting
+from attacks.toolkit import norms
+from attacks.toolkit.decision_based import Path, follow, start, to_boundary
 
 
 @dataclass(frozen=True)

@@ -10,11 +10,11 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from attacks import norms
-from attacks.core import Attack, AttackCard, Criterion, Evaluation, Query, Search, setting
-from attacks.rows import wide
-from attacks.smallest import Smallest
-from attacks.weighing import Patience, Weight, shortfall
+from attacks.contract import Attack, AttackCard, Criterion, Evaluation, Query, Search, setting
+from attacks.toolkit import norms
+from attacks.toolkit.batch import wide
+from attacks.toolkit.best_so_far import Smallest
+from attacks.toolkit.constant_search import Patience, Weight, shortfall
 
 EDGE, END = 1.5, 8.0
 """Where the variable of a black or white value lies, which there moves at a fifth of a grey one's speed; and

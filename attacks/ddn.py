@@ -9,10 +9,10 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from attacks import norms
-from attacks.core import Attack, AttackCard, Criterion, Query, Search, setting
-from attacks.rows import wide
-from attacks.smallest import Smallest
+from attacks.contract import Attack, AttackCard, Criterion, Query, Search, setting
+from attacks.toolkit import norms
+from attacks.toolkit.batch import wide
+from attacks.toolkit.best_so_far import Smallest
 
 
 @dataclass(frozen=True)

@@ -10,9 +10,9 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from attacks import norms
-from attacks.core import Attack, AttackCard, Criterion, Objective, Query, Search, setting
-from attacks.rows import wide
+from attacks.contract import Attack, AttackCard, Criterion, Objective, Query, Search, setting
+from attacks.toolkit import norms
+from attacks.toolkit.batch import wide
 
 STABILITY = 1e-4
 """What the authors' program adds to each distance, so that a step near the boundary gets somewhere."""

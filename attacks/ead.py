@@ -10,12 +10,12 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from attacks import norms
 from attacks.carlini_wagner import CarliniWagner
-from attacks.core import AttackCard, Criterion, Evaluation, Query, setting
-from attacks.rows import wide
-from attacks.smallest import Smallest
-from attacks.weighing import Patience, shortfall
+from attacks.contract import AttackCard, Criterion, Evaluation, Query, setting
+from attacks.toolkit import norms
+from attacks.toolkit.batch import wide
+from attacks.toolkit.best_so_far import Smallest
+from attacks.toolkit.constant_search import Patience, shortfall
 
 
 @dataclass(frozen=True)

@@ -9,10 +9,10 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from attacks import norms
 from attacks.bim import BIM
-from attacks.core import AttackCard, Criterion, Query, Search, setting
-from attacks.transforms import TRANSFORMS
+from attacks.contract import AttackCard, Criterion, Query, Search, setting
+from attacks.toolkit import norms
+from attacks.toolkit.transforms import TRANSFORMS
 
 ANY = "any"
 

@@ -8,11 +8,11 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from attacks import norms
-from attacks.core import Attack, AttackCard, Criterion, Query, Search, setting
+from attacks.contract import Attack, AttackCard, Criterion, Query, Search, setting
 from attacks.deepfool import DeepFool, copies
-from attacks.rows import choose, wide
-from attacks.smallest import Smallest
+from attacks.toolkit import norms
+from attacks.toolkit.batch import choose, wide
+from attacks.toolkit.best_so_far import Smallest
 
 DUAL = {"linf": norms.l1, "l2": norms.l2, "l1": norms.linf}
 FINAL, SHORT = 3, 0.9

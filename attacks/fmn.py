@@ -10,11 +10,11 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from attacks import norms
-from attacks.core import Attack, AttackCard, Criterion, Evaluation, Query, Search, setting
+from attacks.contract import Attack, AttackCard, Criterion, Evaluation, Query, Search, setting
 from attacks.ddn import annealed
-from attacks.rows import wide
-from attacks.smallest import Smallest
+from attacks.toolkit import norms
+from attacks.toolkit.batch import wide
+from attacks.toolkit.best_so_far import Smallest
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from attacks.core import Attack, AttackCard, Criterion, Query, ReasonedSearch, setting
+from attacks.contract import Attack, AttackCard, Criterion, Query, ReasonedSearch, setting
 
 ALL_RAISED = "no value can rise any further"
 ALL_LOWERED = "no value can fall any further"

@@ -10,9 +10,9 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from attacks.core import Attack, AttackCard, Criterion, Evaluation, Query, Search, setting
-from attacks.quasi_newton import Descent
-from attacks.rows import choose
+from attacks.contract import Attack, AttackCard, Criterion, Evaluation, Query, Search, setting
+from attacks.toolkit.batch import choose
+from attacks.toolkit.lbfgs_direction import Descent
 
 
 @dataclass(frozen=True)

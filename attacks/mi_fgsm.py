@@ -8,10 +8,10 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from attacks import norms
 from attacks.bim import BIM
-from attacks.core import AttackCard, Criterion, Query, Search, setting
-from attacks.rows import wide
+from attacks.contract import AttackCard, Criterion, Query, Search, setting
+from attacks.toolkit import norms
+from attacks.toolkit.batch import wide
 
 
 @dataclass(frozen=True)

@@ -8,9 +8,9 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from attacks import norms
-from attacks.core import AttackCard, Criterion, Query, Search
+from attacks.contract import AttackCard, Criterion, Query, Search
 from attacks.mi_fgsm import MIFGSM, share
+from attacks.toolkit import norms
 
 
 @dataclass(frozen=True)

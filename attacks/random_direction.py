@@ -8,7 +8,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from attacks.core import AttackCard, Criterion, Query, Search, setting
+from attacks.contract import AttackCard, Criterion, Query, Search, setting
 from attacks.random_noise import RandomNoise
 
 

@@ -9,9 +9,9 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from attacks import norms
-from attacks.core import Attack, AttackCard, Criterion, Query, Range, Search, setting
-from attacks.rows import choose, wide
+from attacks.contract import Attack, AttackCard, Criterion, Query, Range, Search, setting
+from attacks.toolkit import norms
+from attacks.toolkit.batch import choose, wide
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,8 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from attacks.core import Attack, AttackCard, Criterion, Query, Search, setting
-from attacks.rows import choose, wide
+from attacks.contract import Attack, AttackCard, Criterion, Query, Search, setting
+from attacks.toolkit.batch import choose, wide
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from attacks.core import Attack, AttackCard, Criterion, Query, Search, setting
-from attacks.rows import choose
+from attacks.contract import Attack, AttackCard, Criterion, Query, Search, setting
+from attacks.toolkit.batch import choose
 
 AT_ONCE = 32
 """How many pictures are asked about beside the one that is shown."""

@@ -9,10 +9,10 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from attacks import norms
-from attacks.core import Attack, AttackCard, Criterion, Query, Range, Search, setting
+from attacks.contract import Attack, AttackCard, Criterion, Query, Range, Search, setting
 from attacks.random_noise import reach
-from attacks.rows import choose, wide
+from attacks.toolkit import norms
+from attacks.toolkit.batch import choose, wide
 
 HALVINGS = (10, 50, 200, 500, 1000, 2000, 4000, 6000, 8000)
 """After which of 10,000 queries the share of the picture that changes is halved (section 5)."""

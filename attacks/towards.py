@@ -9,8 +9,8 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from attacks import norms
-from attacks.core import Attack, AttackCard, Criterion, Query, Range, Search, setting
+from attacks.contract import Attack, AttackCard, Criterion, Query, Range, Search, setting
+from attacks.toolkit import norms
 
 
 @dataclass(frozen=True)

@@ -10,9 +10,10 @@ from typing import Any
 
 import experiments
 from bench.figures import Figure, figure
-from experiments import data, tilt
+from experiments.cache import Store
 from experiments.core import run
-from experiments.store import Store
+from experiments.datasets import digit_sets
+from experiments.tanay2018 import tilting_angle
 
 TABLES = ("table1", "table2", "table4")
 
@@ -30,8 +31,8 @@ def tables() -> Iterator[Figure]:
 def path() -> Iterator[Figure]:
     """Yield the time for a pair of digits at 81 and at 17 values of lambda, reading the digits included."""
     for count, goal in ((81, 60), (17, 5)):
-        data.forget()
-        tilt.pair.cache_clear()
+        digit_sets.forget()
+        tilting_angle.pair.cache_clear()
         with tempfile.TemporaryDirectory() as folder:
             spent = _seconds("svm_path", Store(Path(folder)), lambdas=count)
         what = f"Tilting boundary, a pair of digits, {count} values of lambda"

@@ -15,7 +15,7 @@ from torch import Tensor
 
 import console
 import models
-from attacks.core import Criterion, Query, answer, walk
+from attacks.contract import Criterion, Query, answer, walk
 from attacks.lbfgs import LBFGS, towards
 from bench.figures import Figure, figure, table
 from models.train.data import data_root, read_mnist

@@ -25,8 +25,8 @@ from torch import Tensor, nn
 
 import console
 import models
-from attacks import norms
-from attacks.core import Criterion
+from attacks.contract import Criterion
+from attacks.toolkit import norms
 from bench.figures import HERE
 from bench.rivals import Contest, contests
 from models.train.data import data_root, read_mnist

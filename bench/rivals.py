@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 import attacks
-from attacks.core import Criterion, walk
+from attacks.contract import Criterion, walk
 from bench.parity._peers import version
 from bench.parity._smallest import Finder, adv_lib, art, foolbox, torchattack
 

@@ -16,10 +16,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import settings
+from settings import ROOT
+
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Playwright
 
-ROOT = Path(__file__).parents[1]
 QUIET = (
     "--no-sandbox",
     "--disable-gpu",
@@ -97,7 +99,7 @@ def serve(patience: float = 120.0) -> Iterator[Site]:
 
 def chromium() -> str | None:
     """Return where Chromium is: ``FOOLSCOPE_CHROMIUM``, or what the system calls so."""
-    named = os.environ.get("FOOLSCOPE_CHROMIUM")
+    named = settings.chromium()
     names = ("chromium", "chromium-browser", "google-chrome")
     return named or next(filter(None, map(shutil.which, names)), None)
 

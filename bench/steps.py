@@ -9,12 +9,13 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from attacks.core import Criterion, Stop
+from attacks.contract import Criterion, Stop
 from bench.figures import Figure, figure
 from engine.engine import Engine
-from engine.images import SAMPLES, SUFFIXES
+from engine.images.sources import SUFFIXES
 from engine.recipe import Recipe
 from engine.run import Run
+from settings import SAMPLES
 
 
 def recipe(model: str, steps: int) -> Recipe:

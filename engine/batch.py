@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-from attacks.core import Evaluation, Query
+from attacks.contract import Evaluation, Query
 from errors import ModelFailed
 
 Model = Callable[[Tensor], Tensor]

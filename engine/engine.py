@@ -12,7 +12,6 @@ import contextlib
 import itertools
 import logging
 import math
-import os
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -27,12 +26,14 @@ from PIL import Image
 from torch import Tensor
 
 import models
-from attacks.core import Attack, Criterion, Evaluation, Objective, Query, ReasonedSearch
-from attacks.mask import masked
-from attacks.probes import look
-from engine import handwriting, saved
+import settings
+from attacks.contract import Attack, Criterion, Evaluation, Objective, Query, ReasonedSearch
+from attacks.toolkit.mask import masked
+from attacks.toolkit.probes import look
+from engine import saved
 from engine.batch import check, evaluate
-from engine.images import PREPARED, UPLOAD, Source, Uploads, open_image
+from engine.images import handwriting
+from engine.images.sources import PREPARED, UPLOAD, Source, Uploads, open_image
 from engine.recipe import Recipe
 from engine.run import Floats, Outcome, Run
 from engine.scheduler import Scheduler
@@ -45,7 +46,7 @@ log = logging.getLogger("foolscope")
 Load = Callable[[str, Callable[[int, int], None] | None], Classifier]
 ABANDONED_AFTER = 60.0
 READERS = 2
-"""Threads that read the pictures of a batch: as many as may decode at once (`engine.images`)."""
+"""Threads that read the pictures of a batch: as many as may decode at once (`engine.images.sources`)."""
 
 
 @dataclass
@@ -75,7 +76,7 @@ def pick_device() -> torch.device:
 
     Raises `errors.BadSetting` when the one that is named is not there.
     """
-    named = os.environ.get("FOOLSCOPE_DEVICE")
+    named = settings.device()
     if named:
         try:
             return torch.empty(0, device=named).device

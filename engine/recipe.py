@@ -12,7 +12,7 @@ from torch import Tensor
 
 import attacks
 import models
-from attacks.core import Attack, Stop
+from attacks.contract import Attack, Stop
 from errors import BadSetting
 from models.core import Crop
 

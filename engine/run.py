@@ -18,7 +18,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from attacks.core import Criterion, Evaluation
+from attacks.contract import Criterion, Evaluation
 from engine.recipe import Recipe
 from engine.sentences import Said, said
 
@@ -47,7 +47,7 @@ class Run:
     declared number of updates, so a run that is not stopped early has ``total + 1`` steps.
     ``answers_again``: natural-log probabilities ``(classes,)`` that the network gave ``start`` at another
     time, if it was asked then. ``dead_end``: why nothing could change any more, one of the attack's
-    `attacks.core.Attack.dead_ends`."""
+    `attacks.contract.Attack.dead_ends`."""
 
     recipe: Recipe
     labels: tuple[str, ...]

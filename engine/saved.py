@@ -14,18 +14,23 @@ import numpy as np
 import torch
 
 import models
-from attacks.core import Criterion
-from engine.images import open_image
+from attacks.contract import Criterion
+from engine.images.sources import open_image
 from engine.recipe import Recipe
 from engine.run import Floats, Run
 from errors import UnknownName
+from settings import RUNS
 
-FOLDER = Path(__file__).parents[1] / "assets" / "runs"
 PREFIX = "shipped-"
 """How the id of a run begins that ships with the program; what follows is its file's name."""
 
 
-def names(folder: Path = FOLDER) -> list[str]:
+def run_id(name: str) -> str:
+    """Return the id of the run that ships under ``name``."""
+    return PREFIX + name
+
+
+def names(folder: Path = RUNS) -> list[str]:
     """Return the names of the runs that ship."""
     return sorted(path.stem for path in folder.glob("*.npz"))
 
@@ -55,7 +60,7 @@ def write(run: Run, path: Path, pictures: int = 2) -> None:
     )
 
 
-def read(name: str, folder: Path = FOLDER) -> Run:
+def read(name: str, folder: Path = RUNS) -> Run:
     """Return the run that ships under ``name``, finished, with the id ``shipped-NAME``.
 
     The classes that its file does not name share evenly what the others leave of the probability.
@@ -71,7 +76,7 @@ def read(name: str, folder: Path = FOLDER) -> Run:
     start = card.see(open_image(recipe.image), recipe.crop)
     aim = facts["original"] if recipe.target is None else recipe.target
     criterion = Criterion(torch.tensor([aim]), recipe.target is not None)
-    run = Run(recipe, card.labels, start, facts["original"], facts["total"], criterion, id=PREFIX + name)
+    run = Run(recipe, card.labels, start, facts["original"], facts["total"], criterion, id=run_id(name))
     zero = np.zeros_like(parts["deltas"][0])
     pictures = {0: zero, **dict(zip(parts["steps"].tolist(), parts["deltas"], strict=True))}
     run.restore(_whole(parts, len(card.labels)), parts["scalars"], pictures, parts["classes"].tolist())

@@ -1,38 +1,49 @@
 """The papers' experiments without pixels: one file per experiment, typed settings in, JSON out.
 
-Every file in this folder that defines a subclass of `Experiment` with a ``card`` is found by `registry`;
-adding an experiment is adding a file. Results that ship lie in ``assets/results``.
+Every file in the folder of a paper that defines a subclass of `Experiment` with a ``card`` is found by
+`registry`; adding an experiment is adding a file. Results that ship lie in ``assets/results``.
 """
 
 from __future__ import annotations
 
+import functools
 import importlib
 import inspect
 import json
 import pkgutil
-from functools import cache
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from errors import UnknownName
 from experiments.core import Experiment
+from settings import RESULTS
 
-RESULTS = Path(__file__).parents[1] / "assets" / "results"
+SHARED = ("datasets", "methods", "toolkit")
+"""Folders that belong to no paper."""
 
 
-@cache
+@functools.cache
 def registry() -> dict[str, type[Experiment]]:
     """Return every experiment by its card's name."""
     found: dict[str, type[Experiment]] = {}
-    for info in pkgutil.iter_modules(__path__):
-        if info.name == "__main__":
-            continue
-        for kind in _published(importlib.import_module(f"{__name__}.{info.name}")):
+    for name in _modules().values():
+        for kind in _published(importlib.import_module(name)):
             if kind.card.name in found:
                 raise ImportError(f"two experiments are called {kind.card.name!r}")
             found[kind.card.name] = kind
     return dict(sorted(found.items()))
+
+
+def _modules() -> dict[str, str]:
+    """Return the modules in the folders of the papers, by the names of their files."""
+    found: dict[str, str] = {}
+    for paper in pkgutil.iter_modules(__path__):
+        if paper.ispkg and paper.name not in SHARED:
+            folder = Path(__path__[0]) / paper.name
+            for info in pkgutil.iter_modules([str(folder)]):
+                found[info.name] = f"{__name__}.{paper.name}.{info.name}"
+    return found
 
 
 def _published(module: ModuleType) -> list[type[Experiment]]:
@@ -50,12 +61,12 @@ def get(name: str) -> type[Experiment]:
     return found
 
 
-@cache
+@functools.cache
 def alone(name: str) -> type[Experiment] | None:
     """Return the experiment called ``name`` where a file is called so too, without importing any other."""
-    if not any(info.name == name != "__main__" for info in pkgutil.iter_modules(__path__)):
+    if name not in _modules():
         return None
-    published = _published(importlib.import_module(f"{__name__}.{name}"))
+    published = _published(importlib.import_module(_modules()[name]))
     return next((kind for kind in published if kind.card.name == name), None)
 
 

@@ -13,9 +13,9 @@ from tqdm import tqdm
 import console
 import experiments
 from errors import FoolscopeError
+from experiments.cache import Store, cache
 from experiments.core import Experiment, Progress, walk
-from experiments.mnist import fetch
-from experiments.store import Store, cache
+from experiments.datasets.mnist import fetch
 
 
 def listing() -> list[dict[str, object]]:

@@ -17,10 +17,10 @@ from typing import Any, ClassVar, NamedTuple
 
 import torch
 
-from attacks.core import Setting, setting
-from experiments.data import SMALL
-from experiments.mnist import place
-from experiments.store import Store
+from attacks.contract import Setting, setting
+from experiments.cache import Store
+from experiments.datasets.digit_sets import SMALL
+from experiments.datasets.mnist import place
 
 JSON = Any
 """What `json.dumps` writes: dict, list, str, int, float, bool, None."""
@@ -62,8 +62,8 @@ class Progress(NamedTuple):
 class Experiment(ABC):
     """One experiment with its settings; `run` carries it out.
 
-    ``data``: the folder that holds ``mnist``, "" for wherever `experiments.data.digits` finds digits, or
-    `experiments.data.SMALL`.
+    ``data``: the folder that holds ``mnist``, "" for wherever `experiments.datasets.digit_sets.digits` finds
+    digits, or its `SMALL`.
     Raises `errors.BadSetting` for a setting out of range.
     """
 

@@ -5,8 +5,8 @@ All take pictures ``(n, 1, 28, 28)`` in [0, 1] as they are. They are made for th
 
 from __future__ import annotations
 
+from models.architectures.perceptrons import NETWORKS
 from models.core import register
-from models.perceptrons import NETWORKS
 from models.records import trained_card
 
 PAPER = "https://arxiv.org/abs/1312.6199"

@@ -5,8 +5,8 @@ Both take pictures ``(n, 1, 28, 28)`` in [0, 1] as they are.
 
 from __future__ import annotations
 
+from models.architectures.lenet import FC100, LeNet
 from models.core import register
-from models.lenet import FC100, LeNet
 from models.records import trained_card
 
 register(

@@ -17,6 +17,7 @@ from typing import Any
 from torch import nn
 
 from models.core import Card, WeightsFile, distinct, register
+from settings import ASSETS
 
 
 @dataclass(frozen=True)
@@ -107,7 +108,7 @@ SOURCES = {
 }
 
 
-FACTS = Path(__file__).parents[1] / "assets" / "imagenet.json"
+FACTS = ASSETS / "imagenet.json"
 
 
 def describe() -> dict[str, Any]:

@@ -12,7 +12,9 @@ from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
-TABLE = Path(__file__).parents[1] / "assets" / "labels" / "classes.tsv"
+from settings import ASSETS
+
+TABLE = ASSETS / "labels" / "classes.tsv"
 
 
 class Names(NamedTuple):

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from torch import nn
 
+from models.architectures.resnet import SmallResNet
 from models.core import register
 from models.records import read_record, trained_card
-from models.resnet import SmallResNet
 
 LABELS = tuple(read_record("photos")["labels"])
 

@@ -13,8 +13,9 @@ from torch import nn
 
 from errors import MissingWeights
 from models.core import Card, WeightsFile
+from settings import ASSETS
 
-FOLDER = Path(__file__).parents[1] / "assets" / "weights"
+FOLDER = ASSETS / "weights"
 LICENCE = "trained by this project; free to use with it"
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from models.architectures.level_lenet import LevelLeNet
 from models.core import register
-from models.level_lenet import LevelLeNet
 from models.records import trained_card
 
 PAPER = "https://arxiv.org/abs/1806.11186"

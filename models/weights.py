@@ -10,8 +10,6 @@ once its sha256 is right.
 from __future__ import annotations
 
 import logging
-import os
-from collections.abc import Mapping
 from importlib import resources
 from importlib.util import find_spec, module_from_spec
 from pathlib import Path
@@ -23,11 +21,11 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
+import settings
 from errors import DownloadFailed, MissingWeights, WeightsError, WrongFile, WrongHash
 from models.core import Card, WeightsFile
 from models.download import Progress, digest, download, matches, silent
 
-ASSETS = Path(__file__).parents[1] / "assets" / "weights"
 log = logging.getLogger(__name__)
 
 
@@ -50,12 +48,9 @@ class Found(NamedTuple):
     source: WeightsFile
 
 
-def places(environment: Mapping[str, str] = os.environ) -> Places:
-    """Return the folders that the settings ``FOOLSCOPE_WEIGHTS`` and ``FOOLSCOPE_HOME`` say."""
-    by_hand = environment.get("FOOLSCOPE_WEIGHTS", "").split(os.pathsep)
-    home = Path(environment.get("FOOLSCOPE_HOME") or "~/.cache/foolscope")
-    folders = tuple(Path(folder).expanduser() for folder in by_hand if folder.strip())
-    return Places(ASSETS, folders, home.expanduser() / "weights")
+def places() -> Places:
+    """Return the folders that the program's settings name."""
+    return Places(settings.ASSETS / "weights", settings.weights(), settings.home() / "weights")
 
 
 def locate(card: Card, where: Places | None = None) -> Found | None:

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[1]
+from settings import ROOT
+
 MAY_IMPORT = {
     "app": {"app", "components", "experiments", "engine", "attacks", "models"},
     "components": {"components", "experiments", "engine", "attacks", "models"},

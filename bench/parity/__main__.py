@@ -11,7 +11,6 @@ import importlib
 import json
 import pkgutil
 import time
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -19,8 +18,9 @@ import torch
 import attacks
 import console
 from bench import parity
+from settings import ROOT
 
-DOCS = Path(__file__).parents[2] / "docs"
+DOCS = ROOT / "docs"
 Row = dict[str, Any]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from attacks.core import Attack, Criterion, Step, walk
+from attacks.contract import Attack, Criterion, Step, walk
 
 
 class Curved(nn.Module):

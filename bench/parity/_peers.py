@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from attacks.core import Criterion
+from attacks.contract import Criterion
 
 PACKAGES = {
     "ART": ("art", "adversarial-robustness-toolbox"),

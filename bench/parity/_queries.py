@@ -10,7 +10,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from attacks.core import Attack, Criterion
+from attacks.contract import Attack, Criterion
 from bench.parity import _curved as curved
 
 Run = Callable[[nn.Module, Tensor, Criterion], object]

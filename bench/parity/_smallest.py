@@ -9,8 +9,8 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from attacks import norms
-from attacks.core import Attack, Criterion
+from attacks.contract import Attack, Criterion
+from attacks.toolkit import norms
 from bench.parity import _curved as curved
 from bench.parity import _peers as peers
 

@@ -13,10 +13,10 @@ from unittest import mock
 import torch
 from torch import Tensor
 
-from attacks import norms
 from attacks.apgd import APGD, Path
-from attacks.core import Criterion, Query, answer
-from attacks.norms import Norm
+from attacks.contract import Criterion, Query, answer
+from attacks.toolkit import norms
+from attacks.toolkit.norms import Norm
 from bench.parity import _curved as curved
 from bench.parity import _peers as peers
 

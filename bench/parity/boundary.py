@@ -7,9 +7,9 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from attacks import norms
 from attacks.boundary import Boundary
-from attacks.core import Criterion
+from attacks.contract import Criterion
+from attacks.toolkit import norms
 from bench.parity import _peers as peers
 from bench.parity import _queries as queries
 

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from attacks.eot_pgd import EOTPGD
-from attacks.transforms import TRANSFORMS
+from attacks.toolkit.transforms import TRANSFORMS
 from bench.parity import _curved as curved
 from bench.parity import _peers as peers
 

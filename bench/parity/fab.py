@@ -8,9 +8,9 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from attacks import norms
-from attacks.core import Criterion
+from attacks.contract import Criterion
 from attacks.fab import FAB
+from attacks.toolkit import norms
 from bench.parity import _curved as curved
 from bench.parity import _peers as peers
 

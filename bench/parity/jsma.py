@@ -7,9 +7,9 @@ import importlib
 import torch
 from torch import Tensor, nn
 
-from attacks import norms
-from attacks.core import Criterion
+from attacks.contract import Criterion
 from attacks.jsma import JSMA
+from attacks.toolkit import norms
 from bench.parity import _curved as curved
 from bench.parity import _peers as peers
 

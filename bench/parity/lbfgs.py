@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import importlib.util
 
-from attacks.core import Criterion
+from attacks.contract import Criterion
 from attacks.lbfgs import LBFGS
 from bench.parity import _curved as curved
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from attacks import norms
 from attacks.one_pixel import OnePixel
+from attacks.toolkit import norms
 from bench.parity import _peers as peers
 from bench.parity import _queries as queries
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from attacks import norms
-from attacks.core import Criterion
+from attacks.contract import Criterion
 from attacks.simba import SimBA
+from attacks.toolkit import norms
 from bench.parity import _peers as peers
 from bench.parity import _queries as queries
 

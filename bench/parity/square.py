@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 
-from attacks import norms
 from attacks.square import Square
+from attacks.toolkit import norms
 from bench.parity import _peers as peers
 from bench.parity import _queries as queries
 

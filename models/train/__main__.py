@@ -21,9 +21,9 @@ from tqdm import tqdm
 
 import console
 from errors import FoolscopeError
-from models.lenet import NETWORKS
+from models.architectures.lenet import NETWORKS
+from models.architectures.resnet import SmallResNet
 from models.records import FOLDER, read_record, write_network
-from models.resnet import SmallResNet
 from models.train import judge
 from models.train.data import Classes, PhotoSet, data_root, load_photos, read_classes, read_mnist
 from models.train.digits import RECIPES, digit_record, train_digits

@@ -11,7 +11,6 @@ from __future__ import annotations
 import gzip
 import io
 import json
-import os
 import tarfile
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
@@ -24,6 +23,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+import settings
 from errors import MissingData
 
 ARCHIVES = {
@@ -35,10 +35,12 @@ ARCHIVES = {
 
 def data_root() -> Path:
     """Return the folder named by ``FOOLSCOPE_DATA``; raise `errors.MissingData` when there is none."""
-    named = os.environ.get("FOOLSCOPE_DATA", "")
-    if not named or not Path(named).is_dir():
-        raise MissingData(f"Expected FOOLSCOPE_DATA to name the folder with the data sets, got {named!r}.")
-    return Path(named)
+    named = settings.data()
+    if named is None or not named.is_dir():
+        raise MissingData(
+            f"Expected FOOLSCOPE_DATA to name the folder with the data sets, got “{named or ''}”."
+        )
+    return named
 
 
 def _require(root: Path, file: str) -> Path:

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from models.perceptrons import NETWORKS
+from models.architectures.perceptrons import NETWORKS
 from models.train.digits import digit_answers
 
 MEMORY = 20

@@ -28,8 +28,7 @@ from models.train.loop import (
     top_k,
 )
 from models.train.teacher import Teacher
-
-SAMPLES = Path(__file__).parents[2] / "assets" / "samples"
+from settings import SAMPLES
 
 
 def calibrate(network: nn.Module, logits: Tensor, labels: Tensor) -> dict[str, Any]:

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from attacks.core import Criterion, walk
+from attacks.contract import Criterion, walk
 from attacks.pgd import PGD
 from models import prepared
 from models.train.augment import random_colours, random_crops

@@ -20,7 +20,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn import functional
 
-from models.level_lenet import LevelLeNet
+from models.architectures.level_lenet import LevelLeNet
 
 DECAYS = {"lenet_low": 1e-4, "lenet_high": 1e-1}
 """The two networks of the article by name, with their weight decay."""

@@ -7,7 +7,6 @@ https://arxiv.org/abs/2106.05237 (the teacher sees the very picture that the stu
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Protocol, cast
@@ -18,6 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torchvision.models import mobilenet_v2
 
+import settings
 from errors import MissingWeights
 from models.fusion import fold
 from models.train.augment import random_crops
@@ -28,11 +28,11 @@ FILE = "mobilenet_v2.safetensors"
 
 def find_teacher() -> Path:
     """Return the teacher's weights file; raise `errors.MissingWeights` when no folder has it."""
-    folders = [f for f in os.environ.get("FOOLSCOPE_WEIGHTS", "").split(os.pathsep) if f]
+    folders = settings.weights()
     for folder in folders:
-        if (Path(folder) / FILE).is_file():
-            return Path(folder) / FILE
-    where = ", ".join(folders) or "no folder at all"
+        if (folder / FILE).is_file():
+            return folder / FILE
+    where = ", ".join(map(str, folders)) or "no folder at all"
     raise MissingWeights(
         f"The teacher {FILE} is missing: expected it in FOOLSCOPE_WEIGHTS, which names {where}."
     )

@@ -1,0 +1,1 @@
+"""The server: pages, routes and the command line."""

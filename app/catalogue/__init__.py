@@ -1,0 +1,1 @@
+"""The page that lists what there is: attacks, models, samples."""

@@ -1,0 +1,104 @@
+"""One attack as a card: what it does, its rule, its settings, how it was proved, its code."""
+
+from __future__ import annotations
+
+import inspect
+import json
+from functools import cache
+from typing import Any
+
+import attacks
+from attacks.contract import Setting
+from components.display import attack_families
+from components.i18n.text import say
+from settings import ROOT
+
+AGREEMENTS = ROOT / "docs" / "parity.json"
+ACCESS = {
+    "white-box": "sees the gradient",
+    "score-based": "sees the probabilities only",
+    "decision-based": "sees the answer only",
+    "control": "does not look",
+}
+
+
+@cache
+def agreements() -> dict[str, list[dict[str, Any]]]:
+    """Return, by attack, what it was compared with: library, what, difference, verdict; {} when that was
+    never measured."""
+    if not AGREEMENTS.is_file():
+        return {}
+    found: dict[str, list[dict[str, Any]]] = json.loads(AGREEMENTS.read_text(encoding="utf-8"))["attacks"]
+    return found
+
+
+def code(name: str) -> str:
+    """Return the file of an attack, as it runs."""
+    return inspect.getsource(inspect.getmodule(attacks.get(name)) or attacks)
+
+
+def headline(name: str) -> str:
+    """Return one line: family, what the attack sees, and the norms it can measure by."""
+    card, norms = attacks.get(name).card, attack_families.norms(name)
+    measured = f" · {', '.join(norms)}" if norms else ""
+    family = say(attack_families.FAMILIES[attack_families.family(card)])
+    return f"{family} · {say(ACCESS[card.access])}{measured}"
+
+
+def settings_table(name: str) -> str:
+    """Return the settings of an attack as a Markdown table."""
+    lines = _head(say("Setting"), say("Default"), say("Range"), say("What it is"))
+    for each in attacks.get(name).settings():
+        default = each.format(each.default)
+        default = say(default) if each.choices else default
+        lines.append(f"| {say(each.label)} (`{each.name}`) | {default} | {_range(each)} | {say(each.help)} |")
+    return "\n".join(lines)
+
+
+def proof_table(name: str) -> str:
+    """Return what the attack was compared with as a Markdown table, or "" when with nothing."""
+    rows = agreements().get(name, [])
+    if not rows:
+        return ""
+    lines = _head(say("Compared with"), say("On"), say("Difference"), say("So it is"))
+    lines += [f"| {r['library']} | {r['what']} | {_short(r['difference'])} | {r['verdict']} |" for r in rows]
+    return "\n".join(lines)
+
+
+def proof_lines(name: str) -> str:
+    """Return one line for each library that the attack was compared with, as a Markdown list: in how many
+    comparisons the two agree, and what was found in the last that did not; "" when with nothing."""
+    by_library: dict[str, list[dict[str, Any]]] = {}
+    for row in agreements().get(name, []):
+        by_library.setdefault(row["library"], []).append(row)
+    colon = say(": ")
+    return "\n".join(f"- **{library}**{colon}{_agreement(rows)}" for library, rows in by_library.items())
+
+
+def _agreement(rows: list[dict[str, Any]]) -> str:
+    equal = [row for row in rows if row["verdict"].startswith("equal")]
+    others = [f"{row['verdict']} ({row['what']})" for row in rows if row not in equal]
+    if not equal:
+        return others[-1]
+    gap = max(row["difference"] for row in equal)
+    one, several = "in the one comparison", "in {equal} of {of} comparisons"
+    many = say(several if len(rows) > 1 else one, equal=len(equal), of=len(rows))
+    exact, close = "equal {many}, to the last digit", "equal {many}, to {gap}"
+    said = say(close if gap else exact, many=many, gap=f"{gap:.0e}")
+    return say("{said}; else {other}", said=said, other=others[-1]) if others else said
+
+
+def _head(*names: str) -> list[str]:
+    return [f"| {' | '.join(names)} |", f"|{' --- |' * len(names)}"]
+
+
+def _range(each: Setting) -> str:
+    if each.choices:
+        return say(", ").join(map(say, each.choices))
+    if each.type == "bool":
+        return say("yes or no")
+    return say("{low} to {high}", low=f"{each.low:,g}", high=f"{each.high:,g}")
+
+
+def _short(value: Any) -> str:
+    return f"{value:.2g}" if isinstance(value, int | float) else str(value)

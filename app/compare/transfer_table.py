@@ -1,0 +1,163 @@
+"""Below a comparison, once its runs are over: whom each network's picture fools, and what each norm costs."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Sequence
+
+import streamlit as st
+import torch
+
+import models
+from app.playground.transfer_check import Opinion, testify
+from components.display import attack_families
+from components.display.answer_cells import answer, table
+from components.display.probability_bars import percent
+from components.i18n.text import named, say, translated
+from components.lesson.session_cache import kept
+from engine import checks
+from engine.engine import Engine
+from engine.run import Run
+from models.core import Card
+
+Cells = list[list[tuple[Opinion, Opinion]]]
+
+
+def after(engine: Engine, runs: Sequence[Run], mode: str) -> None:
+    """Wait for the runs, the rest of the page staying as it is; then show what the ``mode`` has below."""
+    waiting = not all(run.over for run in runs)
+
+    def show() -> None:
+        if not all(run.over for run in runs):
+            st.caption(say("What follows from these runs stands here once all are over."))
+        elif waiting:
+            st.rerun()
+        else:
+            told = [run for run in runs if len(run)]
+            if mode == "networks" and told:
+                networks(engine, told)
+            elif told:
+                norms(told)
+
+    st.fragment(show, run_every=1.0 if waiting else None)()
+
+
+def warn(runs: Sequence[Run]) -> None:
+    """Say what is worth knowing about runs of one picture, network and goal, side by side."""
+    for found in checks.compare(runs):
+        template, facts = found.said
+        st.warning(f"{say(template, **translated(facts))} {say(found.means)} [{say('Read on')}]({found.url})")
+
+
+def networks(engine: Engine, runs: Sequence[Run]) -> None:
+    """Show the transfer table: rows are the networks attacked, columns those asked about the picture."""
+    names = [run.recipe.model for run in runs]
+    with st.spinner(say("Asking every network about every picture…")):
+        cells = kept(("transfer", *(run.id for run in runs)), lambda: asked(engine, runs))
+    st.markdown(f"### {say('Does it transfer?')}")
+    st.markdown(
+        say(
+            "Each row is a picture made against one network, each column a network that is asked about it; "
+            "✗ when it no longer says what it said of the clean picture, be that the target or not."
+        )
+    )
+    clean = [engine.classify(run.recipe.model, run.recipe.image, run.recipe.crop)[0] for run in runs]
+    head = [html.escape(say("the clean picture")), *(answer(each.label, each.probability) for each in clean)]
+    rows = [head]
+    for run, row in zip(runs, cells, strict=True):
+        columns = zip(row, names, clean, strict=True)
+        told = [_cell(pair, name == run.recipe.model, first.label) for pair, name, first in columns]
+        rows.append([f"{_title(run)}<br><small>{html.escape(_goal(run))}</small>", *told])
+    table([say("Attacked ↓ Asked →"), *(models.card(name).title for name in names)], rows, "matrix")
+    st.caption(_caption(cells, names))
+
+
+def asked(engine: Engine, runs: Sequence[Run]) -> Cells:
+    """Return, for each run, what the network of every run says of its clean and of its last picture."""
+    return [[testify(engine, run, other.recipe.model) for other in runs] for run in runs]
+
+
+def transferred(cells: Cells) -> tuple[int, int]:
+    """Return how often a network that was not attacked is fooled, and of how many."""
+    size = range(len(cells))
+    pairs = [cells[row][column] for row in size for column in size if row != column]
+    return sum(before.label != after.label for before, after in pairs), len(pairs)
+
+
+def _cell(pair: tuple[Opinion, Opinion], own: bool, clean: str) -> str:
+    """Return what was said of the attacked picture; beside it, where resizing alone changed the answer
+    ``clean``, what was said of the clean picture at that size, for that is what it is compared with."""
+    before, after = pair
+    text = answer(after.label, after.probability, before.label != after.label)
+    note = say("attacked") if own else say("clean, resized: {label}", label=html.escape(named(before.label)))
+    return f"{text}<br><small>{note}</small>" if own or before.label != clean else text
+
+
+def _caption(cells: Cells, names: Sequence[str]) -> str:
+    count, of = transferred(cells)
+    if not of:
+        return say("Choose a second network to see whether it transfers.")
+    sizes = len({models.card(name).size for name in names}) > 1
+    fooled = say("Fooled without having been attacked: {count} of {of}.", count=count, of=of)
+    resized = say("Pictures are resized where a network takes another size.")
+    return f"{fooled} {resized}" if sizes else fooled
+
+
+def _title(run: Run) -> str:
+    return html.escape(models.card(run.recipe.model).title)
+
+
+def _goal(run: Run) -> str:
+    target = run.recipe.target
+    return say("to anything else") if target is None else say("to {label}", label=named(run.labels[target]))
+
+
+def norms(runs: Sequence[Run]) -> None:
+    """Show what each change measures in every norm, and whether it fools."""
+    st.markdown(f"### {say('What each change measures')}")
+    head = [say("Kept small"), say("Budget"), say("Says"), "linf", "l2", "l1", say("values changed (l0)")]
+    table(head, [_measured(run) for run in runs], "norms")
+    st.caption(_comparable(models.card(runs[0].recipe.model)))
+
+
+def sizes(run: Run) -> dict[str, float]:
+    """Return how large the run's last change is: linf, l2, l1 on the scale of [0, 1], and l0, the share of
+    values that it changes by half a grey level or more."""
+    change = torch.from_numpy(run.delta(len(run) - 1)).double().flatten()
+    return {
+        "linf": float(change.abs().max()),
+        "l2": float(change.norm()),
+        "l1": float(change.abs().sum()),
+        "l0": float((change.abs() >= 0.5 / 255).double().mean()),
+    }
+
+
+def _measured(run: Run) -> list[str]:
+    norm, budget = str(run.recipe.params["norm"]), run.recipe.build().bound()
+    size, top = sizes(run), run.top(len(run) - 1)[0]
+    limit = say("smallest") if budget is None else _amount(norm, budget[1])
+    says = answer(top.label, top.probability, top.index != run.original)
+    amounts = [_amount(each, size[each]) for each in ("linf", "l2", "l1")]
+    return [
+        f"{html.escape(attack_families.called(run.recipe.attack))}, {norm}",
+        limit,
+        says,
+        *amounts,
+        percent(size["l0"]),
+    ]
+
+
+def _amount(norm: str, value: float) -> str:
+    return (
+        f"{255 * value:.3g}/255" if norm == "linf" else f"{value:,.3g}" if value < 1000 else f"{value:,.0f}"
+    )
+
+
+def _comparable(card: Card) -> str:
+    count = card.channels * card.size**2
+    return say(
+        "This picture has m = {count} values. A change of ε on each has length ε√m = {root} ε "
+        "(l2) and sum εm = {count} ε (l1). A value counts as changed from half a grey level on.",
+        count=f"{count:,}",
+        root=f"{count**0.5:.0f}",
+    )

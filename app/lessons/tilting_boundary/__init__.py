@@ -1,0 +1,1 @@
+"""Lessons on Tanay and Griffin 2018."""

@@ -1,0 +1,108 @@
+"""Chapter 10: what defends."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import streamlit as st
+import torch
+
+import models
+from app import service, shipped_recipes
+from app.access import base
+from components.display import comparison_table
+from components.display.comparison_table import Cell
+from components.display.probability_bars import odds
+from components.i18n import preferences
+from components.i18n.text import named, say
+from components.lesson import layout, slides
+from components.lesson.live_run import begin, begun, follow, origin
+from components.widgets import image_picker
+from engine.links import DEFAULT
+from models.records import read_record
+
+NETS = ("photos", "photos_robust")
+PLAIN = "motorcycle"
+LABS = ("adversarial_training", "calibration", "tilt", "lenet_decay")
+
+
+def render() -> None:
+    """Draw the chapter."""
+    with layout.page("defences") as said:
+        with layout.aside():
+            playing = image_picker.pick(service.engine())
+        with layout.part():
+            st.markdown(said["twin"])
+            _facts()
+        with layout.part():
+            _side_by_side(_shared(playing.image, said["differ"]), said["go"])
+        with layout.part():
+            st.markdown(said["temperature"])
+            _temperature(playing.image)
+        with layout.part():
+            st.markdown(said["labs"])
+            _labs()
+
+
+def _facts() -> None:
+    """Show how often each of the twins is right, clean and attacked, as their training measured it."""
+    record = read_record("photos_robust")
+    robust: dict[str, Any] = record["robust"]
+    heads = [say("Network"), *(say("Right, {kind}", kind=say(kind)) for kind in robust["photos"])]
+    rows: list[list[Any]] = [
+        [
+            models.card(name).title,
+            *(
+                Cell(value, unit=" %")
+                for value in robust["robust" if name != "photos" else "photos"].values()
+            ),
+        ]
+        for name in NETS
+    ]
+    comparison_table.beside(heads, rows)
+    facts = {"n": robust["judged"], "epsilon": f"{robust['epsilon'] * 255:g}"}
+    st.caption(say("Held-out photos: {n}; no pixel moved by more than {epsilon} of 255; seed 0.", **facts))
+
+
+def _shared(image: str, sentence: str) -> str:
+    """Return the tour's picture if both nets name it alike; else say so, and return another."""
+    names = [service.engine().classify(net, image)[0].label for net in NETS]
+    if names[0] == names[1]:
+        return image
+    words = {"picture": image_picker.picture_title(image), "other": image_picker.picture_title(PLAIN)}
+    with layout.aside():
+        st.markdown(sentence.format(first=named(names[0]), second=named(names[1]), **words))
+    return PLAIN
+
+
+def _side_by_side(image: str, words: str) -> None:
+    """Let the reader attack both nets at once, and watch them side by side."""
+    engine, recipes = service.engine(), shipped_recipes.twins(image)
+    if st.button(
+        words, type="primary", key="defences.press", icon=":material/play_arrow:", shortcut=slides.enter()
+    ):
+        for recipe in recipes:
+            begin(engine, recipe, recipe.model)
+    if not any(begun(engine, recipe, recipe.model) for recipe in recipes):
+        st.caption(origin(shipped_recipes.twins(DEFAULT.image)[0]))
+    for column, recipe in zip(st.columns(2, gap="medium"), recipes, strict=True):
+        with column:
+            st.markdown(f"**{models.card(recipe.model).title}**")
+            follow(engine, base(), recipe, recipe.model, beside=True, shipped=f"twins-{recipe.model}")
+
+
+def _temperature(image: str) -> None:
+    """Let the reader heat the answer: the probabilities change, the answer does not."""
+    ranking = service.engine().classify("photos", image)
+    heat = st.select_slider(say("Temperature"), (0.25, 0.5, 1.0, 2.0, 4.0, 8.0), 1.0, key="defences.heat")
+    logits = torch.tensor([each.probability for each in ranking]).clamp(min=1e-30).log() / heat
+    p = logits.softmax(0).tolist()
+    odds([(each.label, p[i]) for i, each in enumerate(ranking[:4])], ranking[0].label)
+
+
+def _labs() -> None:
+    """Link the lessons that go on from here."""
+    ways = st.session_state.get("ways", {})
+    for name in LABS:
+        if name in ways:
+            st.page_link(ways[name].page, query_params=preferences.query())

@@ -1,0 +1,86 @@
+"""Chapter 4: the gradient as a picture, how far its straight line holds, and a step along its sign."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+import streamlit as st
+from torch import Tensor
+
+from app import service
+from app.lessons.tour import gradient_panels as shown
+from components.display import image_views
+from components.display.probability_bars import percent
+from components.i18n.text import named, say
+from components.lesson import layout
+from components.lesson.session_cache import kept
+from components.widgets import image_picker
+from components.widgets.image_picker import Cast
+from experiments.evans2016 import article
+from experiments.methods import first_order
+from experiments.methods.first_order import Slope
+
+
+def render() -> None:
+    """Draw the chapter."""
+    with layout.page("gradient") as said:
+        with layout.aside():
+            playing = image_picker.pick(service.engine())
+        with layout.part():
+            index = shown.gradient_class_picker(service.engine(), playing)
+            at, lines = _slope(playing, index)
+            left, right = st.columns(2, gap="medium")
+            with left, image_views.row("gradient"):
+                _seen(playing, at)
+                shown.gradient(at)
+            with right:
+                shown.lines(lines, playing.card.labels[index])
+        with layout.part():
+            st.markdown(said["example"])
+            shown.example()
+        with layout.part():
+            size = _step(playing, at, said)
+        with layout.part():
+            st.markdown(said["puzzle"])
+            shown.puzzle(at, _tries(playing, at, size), size)
+        with layout.part():
+            st.markdown(said["logs"])
+            shown.logs(at.probability)
+        layout.source("Evans 2016, Goodfellow et al. 2014", article.URL)
+
+
+def _slope(playing: Cast, index: int) -> tuple[Slope, Any]:
+    """Return the gradient of the class's probability and its lines; kept while the cast stays."""
+
+    def follow() -> tuple[Slope, Any]:
+        ask, x = partial(service.engine().inquire, playing.model), image_views.see(service.engine(), playing)
+        with st.spinner(say("Following the straight line…")):
+            at = first_order.slope(ask, x, index)
+            return at, first_order.lines(ask, x, at)
+
+    return kept(("gradient", playing, index), follow)
+
+
+def _seen(playing: Cast, at: Slope) -> None:
+
+    told = say("{label}: {share}", label=named(playing.card.labels[at.index]), share=percent(at.probability))
+    image_views.seen(service.engine(), playing, told, image_picker.credit(playing.image))
+
+
+def _step(playing: Cast, at: Slope, said: dict[str, str]) -> float:
+    """Let the reader take a step along the sign of the gradient, or against it; return its size in grey
+    levels."""
+    st.markdown(said["step"])
+    size, sign = shown.step_controls()
+    if st.button(say("Take the step"), type="primary", key="gradient.press"):
+        st.session_state["gradient.taken"] = (*playing, at.index)
+    if st.session_state.get("gradient.taken") == (*playing, at.index):
+        x, tried = image_views.see(service.engine(), playing), _tries(playing, at, size)
+        shown.taken(x, playing.card, at, tried, sign * size)
+    return size
+
+
+def _tries(playing: Cast, at: Slope, size: float) -> dict[float, Tensor]:
+    """Return what the network says after the step, after its opposite, and after one by chance."""
+    return kept(("tries", playing, at.index, size), lambda: shown.tries(service.engine(), playing, at, size))

@@ -1,0 +1,38 @@
+"""Chapter 9: an attack beside chance of the same size; what it survives; whom else it fools."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from app import service
+from app.lessons.tour import noise_panels as shown
+from components.lesson import layout
+from components.widgets import image_picker
+
+EXPERIMENT = "survival"
+
+
+def render() -> None:
+    """Draw the chapter."""
+    with layout.page("just_noise") as said:
+        with layout.aside():
+            playing = image_picker.pick(service.engine())
+        with layout.part():
+            with st.container(horizontal=True, vertical_alignment="bottom", gap="large"):
+                epsilon = shown.strength()
+                place = st.container()
+            with place:
+                found = shown.result(service.engine(), playing, epsilon)
+            if found:
+                shown.side_by_side(found["figures"])
+        if not found:
+            return
+        with layout.part():
+            st.markdown(said["handling"])
+            shown.handling(found["figures"])
+        with layout.part():
+            st.markdown(said["transfer"])
+            shown.transfer(found["figures"])
+        with layout.part():
+            shown.claims(found)
+        layout.source("Kurakin et al. 2016", "https://arxiv.org/abs/1607.02533")

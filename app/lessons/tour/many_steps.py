@@ -1,0 +1,102 @@
+"""Chapter 6: many small steps, and what lies on the way."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import streamlit as st
+
+from app import service, shipped_recipes
+from app.access import base
+from app.lessons.tour import black_panels
+from components.display import comparison_table
+from components.i18n import preferences
+from components.i18n.text import named, say
+from components.lesson import experiment_panel, layout, tabs
+from components.lesson.live_run import follow, ready, stretches
+from components.widgets import class_picker, image_picker
+from components.widgets.image_picker import Cast
+from engine.run import Run
+from engine.saved import PREFIX
+
+TARGETS = ("vulture", "bird", "cat")
+LEVELS = (0.9, 2.0, 4.0, 9.0)
+
+
+def render() -> None:
+    """Draw the chapter."""
+    with layout.page("many_steps") as said:
+        with layout.aside():
+            playing = image_picker.pick(service.engine())
+        with layout.part():
+            st.markdown(said["nine"])
+            black_panels.many("arithmetic", playing.model, said["press"])
+        with layout.part():
+            st.markdown(said["chance"])
+            black_panels.chance("rounding", "arithmetic")
+        with layout.part():
+            told = st.empty()
+            told.markdown(said["hundred"])
+            run = _hundred(playing, said["go"])
+            if run is not None and preferences.presenting():
+                told.empty()  # the slide is full
+            if run is not None and run.over and not run.id.startswith(PREFIX):
+                _path(run, said["path"])
+        with layout.part():
+            st.markdown(said["between"])
+            _between(playing)
+
+
+def _hundred(playing: Cast, words: str) -> Run | None:
+    """Let the reader start a hundred small steps and watch them."""
+    engine, card = service.engine(), playing.card
+    first = engine.classify(playing.model, playing.image)[0].label
+    wished = next(label for label in TARGETS if label in card.labels and label != first)
+    with st.container(horizontal=True, vertical_alignment="bottom", key="setup"):
+        key = f"many_steps.{playing.model}"
+        target = class_picker.picker(say("Make it say"), card.labels, first, wished, key)
+        first_level = LEVELS[1] if card.size > 200 else LEVELS[3]  # fewer pixels must move farther
+        key = f"many_steps.levels.{card.size}"
+        levels = st.select_slider(
+            say("How far in all, in grey levels"), LEVELS, first_level, key=key, width=260
+        )
+        place = st.container(width="content") if tabs.here() else None
+    recipe = shipped_recipes.hundred(playing.model, playing.image, card.label_index(target), levels)
+    with place or st.container():
+        ready(engine, recipe, words.format(label=named(first), target=named(target)), "hundred")
+    return follow(engine, base(), recipe, "hundred", shipped="hundred")
+
+
+def _path(run: Run, sentence: str) -> None:
+    """Say which classes were named on the way."""
+    ways = " → ".join(f"**{named(label)}** ({first}–{last})" for label, first, last in stretches(run))
+    st.markdown(sentence.format(path=ways))
+
+
+def _between(playing: Cast) -> None:
+    """Show which classes are named between which."""
+    result = experiment_panel.result(
+        "between", say("Go all these ways with {network}", network=playing.card.title), model=playing.model
+    )
+    rows = [
+        [
+            f"{image_picker.picture_title(name)} ({named(row['is'])})",
+            named(way["target"]),
+            _stations(way),
+            _arrival(way),
+        ]
+        for name, row in result["figures"]["rows"].items()
+        for way in row["ways"]
+    ]
+    with st.container(key="between"):
+        comparison_table.words([say("Picture"), say("To"), say("Named on the way"), say("Step")], rows)
+    comparison_table.claims(result["claims"])
+
+
+def _stations(way: dict[str, Any]) -> str:
+
+    return " → ".join(named(label) for label, _ in way["named"])
+
+
+def _arrival(way: dict[str, Any]) -> str:
+    return "—" if way["reached"] is None else str(way["reached"])

@@ -1,0 +1,97 @@
+"""Chapter 5: one step along the sign of the gradient."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+import streamlit as st
+
+from app import service
+from app.lessons.tour import black_panels
+from components.display import comparison_table, image_views
+from components.display.probability_bars import odds, percent
+from components.i18n.text import named, say
+from components.lesson import experiment_panel, layout
+from components.lesson.session_cache import kept
+from components.widgets import image_picker
+from components.widgets.image_picker import Cast
+from experiments.cache import Memory
+from experiments.evans2016 import article
+from experiments.evans2016.step_away import SIZES
+from experiments.methods.sign_steps import Steps, step
+
+SIZE = 0.9 / 255
+
+
+def render() -> None:
+    """Draw the chapter."""
+    with layout.page("one_step") as said:
+        with layout.aside():
+            playing = image_picker.pick(service.engine())
+        with layout.part():
+            st.markdown(said["black"])
+            result = black_panels.steps(playing.model, said["steps"])
+            _black(playing._replace(model=result["settings"]["model"]), result["figures"], said["below"])
+            comparison_table.claims(result["claims"], folded=True)
+        with layout.part():
+            st.markdown(said["away"])
+            _away(playing, said["leave"], "small")
+        with layout.part():
+            st.markdown(said["eps"])
+            _away(playing, said["press"], "famous")
+        layout.source(say("How to trick a neural network into thinking a panda is a vulture"), article.URL)
+
+
+def _black(playing: Cast, figures: dict[str, Any], below: str) -> None:
+    """Show black before and after, the article's numbers beside ours, and the change enlarged."""
+    target, exact = figures["target"], black_panels.exactly("arithmetic", playing.model, nine=False)
+    cut = figures["ways"]["one step, cut"]["curves"]
+    left, right = st.columns([2, 5], gap="large")
+    with left:
+        delta = _step(playing._replace(image="plain:0"), target).x.diff(dim=0)[0]
+        image_views.change(delta, 50, say("The step, 50 times enlarged"))
+        st.markdown(below.format(label=named(target), share=percent(cut[target][-1])))
+    with right:
+        if exact:
+            head = [say("As Caffe sums"), say("Black"), say("After one step (.9, rounded to 1)")]
+            comparison_table.beside(head, black_panels.digits(exact, "black", "one step"))
+            return
+        black_panels.ends(figures)
+        black_panels.why(playing.model)
+
+
+def _step(playing: Cast, target: str) -> Steps:
+    """Return the step from the reader's picture towards ``target``, below black too."""
+    engine = service.engine()
+    ask, x = partial(engine.inquire, playing.model), image_views.see(engine, playing)[None]
+    index = playing.card.label_index(target)
+    return kept(("step", playing, target), lambda: step(ask, x, index, [SIZE], cut=False))
+
+
+def _away(playing: Cast, words: str, size: str) -> None:
+    """Let the reader step away from what the network says, and show both answers; the shipped ones first."""
+    engine = service.engine()
+    words = words.format(label=named(engine.classify(playing.model, playing.image)[0].label))
+    store = Memory() if image_picker.own(playing.image) else None
+    result = experiment_panel.result(
+        "step_away",
+        words,
+        size,
+        store,
+        model=playing.model,
+        image=playing.image,
+        open=engine.picture,
+    )
+    shown = image_picker.Cast(result["settings"]["model"], result["settings"]["image"])
+    taken = result["figures"]["steps"][size]
+    columns = st.columns([3, 4, 4], gap="medium", vertical_alignment="center")
+    with columns[0]:
+        image_views.seen(
+            engine, shown, image_picker.picture_title(shown.image), image_picker.credit(shown.image)
+        )
+    heads = say("Before"), say("After {size} grey levels", size=f"{SIZES[size]:.2g}")
+    for column, head, top in zip(columns[1:], heads, (taken["before"], taken["after"]), strict=True):
+        with column:
+            st.markdown(f"**{head}**")
+            odds([(label, probability) for label, probability in top], taken["own"])

@@ -1,0 +1,1 @@
+"""Parts of pages: text, widgets, figures, lessons, the live view."""

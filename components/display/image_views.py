@@ -1,0 +1,53 @@
+"""Pictures of a chapter: what a network sees, with words for those who cannot see it."""
+
+from __future__ import annotations
+
+import base64
+import html
+
+import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
+from torch import Tensor
+
+from components.i18n.text import say
+from components.widgets.image_picker import Cast, picture_title
+from engine.engine import Engine
+from engine.images.sources import samples
+from engine.recipe import Recipe
+from engine.render import encode, perturbation, to_image
+
+
+def row(key: str) -> DeltaGenerator:
+    """Return a container whose pictures stand beside each other, on a phone too."""
+    return st.container(horizontal=True, key=f"pictures_{key}")
+
+
+def see(engine: Engine, playing: Cast) -> Tensor:
+    """Return what the network sees of the picture: ``(c, size, size)`` in [0, 1]."""
+    return engine.see(Recipe(playing.model, playing.image, "bim"))
+
+
+def seen(engine: Engine, playing: Cast, caption: str = "", credit: str = "") -> None:
+    """Show what the network sees of the picture."""
+    sample = samples().get(playing.image)
+    alt = say(sample.alt) if sample else picture_title(playing.image)
+    picture(see(engine, playing), alt, caption, credit)
+
+
+def picture(x: Tensor, alt: str, caption: str = "", credit: str = "") -> None:
+    """Show ``x`` ``(c, h, w)`` in [0, 1] as a square."""
+    _square(encode(to_image(x.clamp(0, 1).numpy()), "png"), alt, caption, credit)
+
+
+def change(delta: Tensor, gain: float, caption: str = "") -> None:
+    """Show ``delta`` ``(c, h, w)`` on grey, ``gain`` times as strong."""
+    alt = say("The change, {gain} times enlarged, on grey", gain=f"{gain:g}")
+    _square(encode(perturbation(delta.numpy(), gain, "signed"), "png"), alt, caption, "")
+
+
+def _square(png: bytes, alt: str, caption: str, credit: str) -> None:
+    small = f"<small>{html.escape(credit)}</small>" if credit else ""
+    said = f"<figcaption>{html.escape(caption)}{small}</figcaption>" if caption or small else ""
+    data = base64.b64encode(png).decode()
+    shown = f'<img src="data:image/png;base64,{data}" alt="{html.escape(alt)}">'
+    st.html(f'<figure class="view">{shown}{said}</figure>')

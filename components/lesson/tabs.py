@@ -1,0 +1,83 @@
+"""A chapter on one screen: what is told at the left, its parts as tabs at the right, the way on below."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextvars import ContextVar
+from typing import NamedTuple
+
+import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
+
+from components.i18n import preferences
+from components.i18n.text import say
+
+
+class Screen(NamedTuple):
+    """Where a chapter is drawn. ``told``: the column of its story; ``tabs``: the parts not drawn yet;
+    ``titles``: all of them; ``key``: under which the open tab's title is kept."""
+
+    told: DeltaGenerator
+    tabs: Iterator[DeltaGenerator]
+    titles: Sequence[str]
+    key: str
+
+
+_screen: ContextVar[Screen | None] = ContextVar("screen", default=None)
+
+
+def lay(name: str, titles: Sequence[str]) -> Screen | None:
+    """Lay out the chapter ``name`` whose parts have ``titles``, and return it; None, and nothing is laid
+    out, where there are no titles or the reader presents."""
+    found = None
+    if titles and not preferences.presenting():
+        key = f"part.{name}.{preferences.language()}"
+        if key not in st.session_state:
+            st.session_state[key] = titles[_asked(len(titles)) - 1]
+        told, shown = st.columns([5, 14], gap="large")
+        with shown, st.container(key="screen"):
+            tabs = st.tabs(list(titles), key=key, on_change="rerun") if titles[1:] else [st.container()]
+        found = Screen(told, iter(tabs), titles, key)
+        _keep(found)
+    _screen.set(found)
+    return found
+
+
+def here() -> Screen | None:
+    """Return the chapter that is being drawn, None where the page is no such chapter."""
+    return _screen.get()
+
+
+def onward(screen: Screen) -> bool:
+    """Show a button that opens the next part, and return True; False when the last one is open."""
+    at = _at(screen)
+    if at == len(screen.titles):
+        return False
+    following = screen.titles[at]
+    words, icon = say("Next: {part}", part=following), ":material/arrow_forward:"
+    st.button(words, icon=icon, key="part.onward", on_click=_open, args=(screen.key, following))
+    return True
+
+
+def _open(key: str, title: str) -> None:
+    st.session_state[key] = title
+
+
+def _at(screen: Screen) -> int:
+    """Return the number of the open part, from 1."""
+    return list(screen.titles).index(st.session_state[screen.key]) + 1
+
+
+def _asked(count: int) -> int:
+    """Return which part the address asks for, from 1 to ``count``."""
+    asked = st.query_params.get("part", "1")
+    return min(max(int(asked), 1), count) if asked.isdecimal() else 1
+
+
+def _keep(screen: Screen) -> None:
+    """Write the open part into the address; the first one goes without saying."""
+    at = _at(screen)
+    if at > 1:
+        st.query_params["part"] = str(at)
+    else:
+        st.query_params.pop("part", None)

@@ -1,0 +1,1 @@
+"""The live view: components that follow runs by themselves, beside Streamlit."""

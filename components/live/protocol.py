@@ -1,0 +1,197 @@
+"""A run as frames for the browser: small, in order, and resumable from a cursor.
+
+A ``label`` is what the class is called in the reader's ``language``; its ``index`` is the same in all.
+
+Binary frames are little-endian. Kind 1, rows: u8 1, u8 scalars, u16 classes, u32 start, u32 count,
+then float32 rows of scalars and natural-log probabilities. Kind 2, the past of a class that has
+just been announced: u8 2, u8 0, u16 position, u32 count, float32 values. Kind 3, a picture:
+u8 3, u8 which, u16 0, u32 step, then JPEG bytes.
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+
+import attacks
+import models
+from components.i18n.text import named, translated
+from engine import checks
+from engine.engine import Engine
+from engine.recipe import Recipe
+from engine.render import encode, perturbation, to_image
+from engine.run import SCALARS, Run
+from engine.sentences import Said
+from errors import BadSetting
+
+WHICH = ("original", "perturbation", "adversarial")
+VIEWS = ("signed", "size")
+MAX_GAIN = 1000.0
+ROWS = 2000
+"""Rows in one frame at most."""
+
+
+class Feed:
+    """What one reader of ``run`` has not seen yet. ``start``: rows that the reader already has; ``language``:
+    in which classes are named."""
+
+    def __init__(self, run: Run, start: int = 0, language: str = "en") -> None:
+        self.run, self.language = run, language
+        self.cursor = min(max(start, 0), len(run))
+        self.classes = 0
+        self.status: tuple[str, int] | None = None
+
+    def frames(self) -> list[str | bytes]:
+        """Return the frames to send now: announced classes, new rows, a changed status."""
+        self.run.touch()
+        over = self.run.over  # read before the rows: what follows "over" would otherwise be lost
+        out = [*self._announce(), *self._rows()]
+        told = over and self.cursor == len(self.run)
+        status = (self.run.status, len(self.run) if told else 0)
+        if status != self.status and (told or not self.run.over):
+            self.status = status
+            out.append(json.dumps(status_message(self.run, self.language)))
+        return out
+
+    @property
+    def ended(self) -> bool:
+        """Say whether the end has been sent."""
+        return self.status is not None and self.status[0] in ("finished", "cancelled", "failed")
+
+    def _announce(self) -> list[str | bytes]:
+        out: list[str | bytes] = []
+        for position in range(self.classes, len(self.run.classes)):
+            index = self.run.classes[position]
+            past = np.ascontiguousarray(self.run.log_p(0, self.cursor, [index])[:, 0], "<f4")
+            out.append(json.dumps(_class_message(self.run, position, self.language)))
+            out.append(struct.pack("<BBHI", 2, 0, position, len(past)) + past.tobytes())
+        self.classes = len(self.run.classes)
+        return out
+
+    def _rows(self) -> list[str | bytes]:
+        stop = min(len(self.run), self.cursor + ROWS)
+        if stop <= self.cursor or not self.classes:
+            return []
+        classes = self.run.classes[: self.classes]
+        head = struct.pack("<BBHII", 1, len(SCALARS), len(classes), self.cursor, stop - self.cursor)
+        rows = np.hstack([self.run.scalars(self.cursor, stop), self.run.log_p(self.cursor, stop, classes)])
+        self.cursor = stop
+        return [head + rows.astype("<f4").tobytes()]
+
+
+def enlarged(gain: Any = 1, view: Any = "signed") -> tuple[float, str]:
+    """Return how a perturbation is asked to be shown; raises `errors.BadSetting` for anything else."""
+    try:
+        number = float(gain)
+    except (TypeError, ValueError):
+        number = 0.0
+    if 0 < number <= MAX_GAIN and view in VIEWS:
+        return number, str(view)
+    raise BadSetting(
+        f"Expected a gain above 0 and up to {MAX_GAIN:g} and a view of {' or '.join(VIEWS)}, "
+        f"got “{str(gain)[:40]}” and “{str(view)[:40]}”."
+    )
+
+
+def run_message(run: Run, language: str = "en") -> dict[str, Any]:
+    """Return the facts of a run that never change."""
+    card, bound = models.card(run.recipe.model), run.recipe.build().bound()
+    aim = run.recipe.target
+    return {
+        "type": "run",
+        "id": run.id,
+        "total": run.total,
+        "model": {"name": card.name, "title": card.title, "size": card.size, "channels": card.channels},
+        "attack": {"name": run.recipe.attack, "title": attacks.get(run.recipe.attack).card.title},
+        "targeted": aim is not None,
+        "original": {"index": run.original, "label": named(run.labels[run.original], language)},
+        "target": None if aim is None else {"index": aim, "label": named(run.labels[aim], language)},
+        "stop": {"rule": run.recipe.stop.rule, "at": run.recipe.stop.at},
+        "image": run.recipe.image,
+        "norm": bound[0] if bound else None,
+        "epsilon": bound[1] if bound else None,
+        "scalars": list(SCALARS),
+    }
+
+
+def status_message(run: Run, language: str = "en") -> dict[str, Any]:
+    """Return where the run stands, in words as well; ``said`` is the template of the words, and its facts."""
+    found = checks.findings(run) if run.over else []
+    return {
+        "type": "status",
+        "status": run.status,
+        "reason": run.reason,
+        "sentence": run.sentence(),
+        "said": _said(run.said(), language),
+        "count": len(run),
+        "end": run.over,
+        "findings": [each.plain() | {"said": _said(each.said, language)} for each in found],
+    }
+
+
+def _said(sentence: Said, language: str) -> Said:
+    template, facts = sentence
+    return template, translated(facts, language)
+
+
+def step_message(run: Run, step: int, language: str = "en") -> dict[str, Any]:
+    """Return one step's five most probable classes and figures; raises IndexError outside the run."""
+    return {
+        "index": step,
+        "top": [translated(asdict(outcome), language) for outcome in run.top(step)],
+        "figures": run.figures(step),
+        "picture": run.picture_step(step),
+    }
+
+
+def rows_message(run: Run, start: int, language: str = "en") -> dict[str, Any]:
+    """Return everything from ``start`` on as plain data, for readers without a WebSocket."""
+    run.touch()
+    count, classes = len(run), list(run.classes)
+    start = min(start, count)
+    rows = np.hstack([run.scalars(start, count), run.log_p(start, count, classes)]).astype(float)
+    return {
+        "start": start,
+        "classes": [_class_message(run, p, language) for p in range(len(classes))],
+        "past": run.log_p(0, start, classes).astype(float).tolist(),
+        "rows": [[v if np.isfinite(v) else None for v in row] for row in rows.tolist()],
+        "status": status_message(run, language),
+    }
+
+
+def picture(run: Run, step: int, which: str, ext: str, gain: float, view: str) -> bytes:
+    """Return one picture of one step, encoded; raises IndexError outside the run."""
+    if which == "original":
+        return encode(to_image(run.start.cpu().numpy()), ext)
+    if which == "adversarial":
+        return encode(to_image(run.picture(step)), ext)
+    return encode(perturbation(run.delta(step), gain, view), ext)
+
+
+def seen(engine: Engine, recipe: Recipe) -> bytes:
+    """Return what the recipe's model sees of its image, as PNG."""
+    return encode(to_image(engine.see(recipe).numpy()), "png")
+
+
+def picture_frames(run: Run, step: int, gain: float, view: str) -> list[bytes]:
+    """Return the moving pictures of one step: perturbation and adversarial, as JPEG."""
+    return [
+        struct.pack("<BBHI", 3, WHICH.index(which), 0, step) + picture(run, step, which, "jpg", gain, view)
+        for which in ("perturbation", "adversarial")
+    ]
+
+
+def _class_message(run: Run, position: int, language: str) -> dict[str, Any]:
+    index = run.classes[position]
+    roles = {run.original: "original", run.recipe.target: "target"}
+    return {
+        "type": "class",
+        "position": position,
+        "index": index,
+        "label": named(run.labels[index], language),
+        "role": roles.get(index, "other"),
+    }

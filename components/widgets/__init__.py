@@ -1,0 +1,1 @@
+"""Parts of pages that let people choose something."""

@@ -1,0 +1,281 @@
+"""Widgets made from what a model and an attack say of themselves."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from typing import Any
+
+import streamlit as st
+
+import attacks
+import models
+from attacks.contract import Setting, Stop
+from components.display import attack_families
+from components.i18n import preferences
+from components.i18n.text import named, say
+from components.widgets import class_picker
+from engine.links import ANYTHING
+from engine.recipe import Region
+from engine.run import Outcome
+from engine.targets import RankedTarget, class_by_rank, ranked_target
+from models import weights
+from models.core import Card, Crop
+
+LEVELS = (
+    0,
+    0.01,
+    0.02,
+    0.05,
+    0.1,
+    0.2,
+    0.5,
+    0.9,
+    1,
+    1.5,
+    2,
+    3,
+    4,
+    6,
+    8,
+    12,
+    16,
+    24,
+    32,
+    48,
+    64,
+    96,
+    128,
+    255,
+)
+UNTARGETED = -1
+
+
+def model_picker(chosen: str) -> str:
+    """Let the person choose a network; each says whether its weights are here. The lab's come last."""
+    cards = {card.name: card for card in sorted(models.cards(), key=lambda card: card.lab)}
+    preferences.keep("model", chosen)
+    help = say(cards[st.session_state["model"]].summary) if st.session_state["model"] in cards else None
+    title = {name: model_title(card) for name, card in cards.items()}.__getitem__
+    return str(st.selectbox(say("Network"), list(cards), format_func=title, key="model", help=help))
+
+
+def target_picker(card: Card, ranking: Sequence[Outcome], wanted: int | None) -> int | None:
+    """Let the person choose the class to reach, or None for "anything else"."""
+    key = _target_key(card)
+    preferences.keep(key, UNTARGETED if wanted is None else wanted)
+    titles, favourites = _targets(card, ranking)
+    help = say("Type to search. The attack pushes the picture until the network says this.")
+    chosen = st.selectbox(
+        say("Make it say"), list(titles), key=key, help=help, on_change=_chosen,
+        format_func=titles.__getitem__,
+    )  # fmt: skip
+    class_picker.set_apart(say("Make it say"), 1, favourites)
+    quick: dict[RankedTarget, str] = {
+        "second likely": say("2nd likely"),
+        "least likely": say("least likely"),
+        "random": say("random"),
+    }
+    with st.container(horizontal=True, key="quick", gap="small"):
+        for target, label in quick.items():
+            picked = (key, class_by_rank(target, ranking, random.Random()))
+            name = f"quick.{target.split()[0]}"
+            st.button(label, key=name, on_click=_pick, args=picked, type="tertiary")
+    return None if chosen == UNTARGETED else int(chosen)
+
+
+def target_picker_again(card: Card, ranking: Sequence[Outcome]) -> None:
+    """Show the list of `target_picker` in a second place; what is chosen in either is chosen in both."""
+    key, again = _target_key(card), f"again.{_target_key(card)}"
+    st.session_state[again] = st.session_state[key]
+    titles, _ = _targets(card, ranking)
+    st.selectbox(
+        say("Make it say"), list(titles), key=again, on_change=_copy, args=(again, key),
+        format_func=titles.__getitem__,
+    )  # fmt: skip
+
+
+def _target_key(card: Card) -> str:
+    return f"target.{card.name}"
+
+
+def _targets(card: Card, ranking: Sequence[Outcome]) -> tuple[dict[int, str], int]:
+    """Return what stands in the list of targets by class, and how many favourites come first."""
+    anything = say("anything but {label}", label=named(ranking[0].label))
+    listed, favourites = class_picker.listed(card.labels, ranking[0].label)
+    index = {label: i for i, label in enumerate(card.labels)}
+    return {UNTARGETED: anything} | {index[label]: class_picker.title(label) for label in listed}, favourites
+
+
+def attack_picker(chosen: str) -> str:
+    """Let the person choose an attack."""
+    cards = {name: kind.card for name, kind in attacks.registry().items()}
+    preferences.keep("attack", chosen)
+    current = cards[st.session_state["attack"]] if st.session_state["attack"] in cards else cards[chosen]
+    picked = st.selectbox(
+        say("Attack"),
+        attack_families.ordered(cards),
+        format_func=attack_families.title,
+        key="attack",
+        help=say(current.summary),
+    )
+    return str(picked)
+
+
+def settings(attack: str, params: dict[str, Any], main: bool) -> dict[str, Any]:
+    """Show the attack's ``main`` fields, or its others, and return their values by name.
+
+    A field whose range goes by the norm is another control under another norm, at its own default.
+    """
+    kind = attacks.get(attack)
+    own = {each.name: each.default for each in kind.settings()}
+    before = params.get("norm", own.get("norm", ""))
+    norm = str(st.session_state.get(f"{attack}.norm", before))
+    values: dict[str, Any] = {}
+    for each in kind.settings(norm):
+        if each.main is main:
+            value = params.get(each.name) if norm == before or not each.by else None
+            values[each.name] = _widget(each, f"{attack}.{f'{norm}.' if each.by else ''}{each.name}", value)
+    return values
+
+
+def stop_picker(stop: Stop) -> Stop:
+    """Let the person choose when to stop early."""
+    rules = {
+        "probability": say("sure enough"),
+        "success": say("just fooled"),
+        "row": say("fooled for good"),
+        "steps": say("all steps done"),
+    }
+    preferences.keep("stop", stop.rule)
+    rule = st.selectbox(say("Stop when"), list(rules), format_func=rules.__getitem__, key="stop")
+    if rule == "row":
+        return Stop("row", stop.at, _in_a_row(stop.times))
+    if rule != "probability":
+        return Stop(str(rule), stop.at)
+    preferences.keep("stop_at", stop.at)
+    help = say("The run ends as soon as the network is this sure of the target.")
+    options = sorted({0.5, 0.75, 0.9, 0.95, 0.99, 0.999, stop.at})
+    at = st.select_slider(
+        say("Sure enough"), options, format_func=lambda p: f"{100 * p:g} %", key="stop_at", help=help
+    )
+    return Stop("probability", float(at))
+
+
+def _in_a_row(times: int) -> int:
+    preferences.keep("stop_times", times)
+    help = say("The run ends once the network has been fooled this many steps in a row.")
+    return int(st.number_input(say("Steps in a row"), 1, 10_000, step=1, key="stop_times", help=help))
+
+
+def region_picker(region: Region | None) -> Region | None:
+    """Let the person say which part of what the network sees may change."""
+    preferences.keep("part", region is not None)
+    if not st.toggle(say("Change only a part"), key="part", help=say("Everything outside stays as it is.")):
+        return None
+    before = region or Region(0.25, 0.25, 0.75, 0.75)
+    across = _span(say("From left to right"), "region_x", (before.left, before.right))
+    down = _span(say("From top to bottom"), "region_y", (before.top, before.bottom))
+    return Region(across[0], down[0], across[1], down[1])
+
+
+def _span(label: str, key: str, value: tuple[float, float]) -> tuple[float, float]:
+    """Return two edges at least a twentieth apart."""
+    preferences.keep(key, value)
+    chosen: Any = st.slider(label, 0.0, 1.0, step=0.05, key=key, format="percent")
+    low, high = chosen
+    return (low, high) if high > low else (min(low, 0.95), min(low, 0.95) + 0.05)
+
+
+def seed_picker(seed: int) -> int:
+    """Let the person choose the seed of everything random."""
+    preferences.keep("seed", seed)
+    help = say("The same seed gives the same run again.")
+    return int(st.number_input(say("Seed"), 0, 2**32 - 1, step=1, key="seed", help=help))
+
+
+def crop_picker(card: Card, crop: Crop | None) -> Crop | None:
+    """Let the person choose the square that the network sees; None is the model's own."""
+    own = card.default_crop()
+    now = crop or own
+    for key, value in zip(("crop.x", "crop.y", "crop.size"), now, strict=True):
+        preferences.keep(key, round(float(value), 3))
+    size = st.slider(say("Zoom: part of the short side"), 0.1, 1.0, step=0.005, key="crop.size")
+    x = st.slider(say("Left to right"), 0.0, 1.0, step=0.01, key="crop.x")
+    y = st.slider(say("Top to bottom"), 0.0, 1.0, step=0.01, key="crop.y")
+    chosen = Crop(x, y, size)
+    near = all(abs(a - b) < 0.0051 for a, b in zip(chosen, own, strict=True))
+    return None if near else chosen
+
+
+def default_target(card: Card, ranking: Sequence[Outcome], wanted: str | None, seed: int = 0) -> int | None:
+    """Return the class that ``wanted`` means, by its label or by its rank (``seed`` draws the random one), if
+    there is one, else a startling one that is not the current."""
+    if wanted == ANYTHING:
+        return None
+    if target := ranked_target(wanted or ""):
+        return class_by_rank(target, ranking, random.Random(seed))
+    for label in [wanted, "vulture", "pizza", "flamingo", "3"]:
+        if label in card.labels and card.labels.index(label) != ranking[0].index:
+            return card.labels.index(label)
+    return ranking[1].index if len(ranking) > 1 else None
+
+
+def _widget(each: Setting, key: str, value: Any) -> Any:
+    value = each.default if value is None else value
+    preferences.keep(key, value)
+    said = say(each.label)
+    label = said[:1].upper() + said[1:]
+    help = f"{say(each.help)} ({each.name})"
+    if each.choices:
+        return st.selectbox(label, list(each.choices), format_func=say, key=key, help=help)
+    if each.type == "bool":
+        return st.toggle(label, key=key, help=help)
+    if each.unit == "level":
+        high = each.soft_high or each.high or 1
+        options = sorted(
+            {k / 255 for k in LEVELS if (each.low or 0) <= k / 255 <= high} | {float(value), _held(key)}
+        )
+        return st.select_slider(label, options, format_func=_level, key=key, help=help)
+    return _number(each, label, help, key)
+
+
+def _number(each: Setting, label: str, help: str, key: str) -> Any:
+    kind = int if each.type == "int" else float
+    low, soft = kind(each.low or 0), kind(each.soft_high or each.high or 1)
+    high = max(soft, kind(st.session_state[key]))
+    step = kind(each.step or (1 if kind is int else (soft - low) / 100))
+    st.session_state[key] = kind(st.session_state[key])
+    return st.slider(label, low, high, step=step, key=key, help=help)
+
+
+def _held(key: str) -> float:
+    return float(st.session_state[key])
+
+
+def _level(value: float) -> str:
+    percent = f"{100 * value:.2g}" if value < 0.1 else f"{100 * value:.3g}"
+    return f"{value * 255:.4g}/255 · {percent} %"
+
+
+def model_title(card: Card) -> str:
+    """Return the network's title, and what is missing where its weights are not here."""
+    if card.offline or weights.locate(card):
+        return card.title
+    if not card.weights.url:
+        return f"{card.title} · {say('needs its file')}"
+    size = say("{size} MB to fetch", size=f"{card.weights.bytes / 1e6:.0f}") if card.weights.bytes else ""
+    return f"{card.title} · {size}" if size else card.title
+
+
+def _pick(key: str, index: int) -> None:
+    st.session_state[key] = index
+    _chosen()
+
+
+def _copy(key: str, onto: str) -> None:
+    _pick(onto, st.session_state[key])
+
+
+def _chosen() -> None:
+    st.session_state["target_chosen"] = True

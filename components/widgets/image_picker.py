@@ -1,0 +1,134 @@
+"""Who plays in the tour: a picture and a network, the same in every chapter until the reader changes them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import streamlit as st
+
+import models
+from components.i18n import preferences
+from components.i18n.text import named, say, told
+from components.widgets.controls import model_title
+from components.widgets.unknown_names import Refusals
+from engine.engine import Engine
+from engine.images.sources import UPLOAD, samples
+from engine.links import DEFAULT
+from errors import FoolscopeError
+from experiments.datasets.photos import photographs
+from models.core import Card, distinct
+
+
+class Cast(NamedTuple):
+    """A network's name and a picture's, as a recipe names them."""
+
+    model: str
+    image: str
+
+    @property
+    def card(self) -> Card:
+        """Return the network's card."""
+        return models.card(self.model)
+
+
+def pick(engine: Engine, image: str = "") -> Cast:
+    """Show who plays and let the reader change it; ``image``: the chapter's own first picture.
+
+    A link may name them (``?net=``, ``?picture=``); what it names in vain is said and replaced.
+    """
+    _read(engine)
+    now = {"net": st.session_state["cast.net"], "picture": st.session_state["cast.picture"]}
+    for sentence in st.session_state["cast.refusals"].sentences(now):
+        st.error(sentence)
+    found = Cast(st.session_state["cast.net"], st.session_state["cast.picture"] or image or DEFAULT.image)
+    title = say("{network} looks at {picture}", network=found.card.title, picture=picture_title(found.image))
+    with st.popover(title, icon=":material/tune:"):
+        _networks(found)
+        _pictures(engine, found)
+    for key, value in (("net", st.session_state["cast.net"]), ("picture", st.session_state["cast.picture"])):
+        if value:
+            st.query_params[key] = value
+    return found
+
+
+def pictures() -> list[str]:
+    """Return the colour pictures that are here: samples, then the data folder's photos."""
+    own = [name for name, sample in samples().items() if sample.channels == 3]
+    return [*own, *(f"photo:{name}" for name in photographs())]
+
+
+def picture_title(image: str) -> str:
+    """Return what a picture is called on a page."""
+    kind, _, name = image.partition(":")
+    if kind == "photo" and name in photographs():
+        return named(photographs()[name].shows)
+    if kind == "plain":
+        return say("a black picture") if name == "0" else say("a plain picture")
+    return say(samples()[image].label) if image in samples() else say("your picture")
+
+
+def own(image: str) -> bool:
+    """Return whether a picture is the visitor's own."""
+    return image.startswith(UPLOAD)
+
+
+def credit(image: str) -> str:
+    """Return who took a photo of the data folder, "" for others (samples are credited in the catalogue)."""
+    kind, _, name = image.partition(":")
+    return photographs()[name].credit if kind == "photo" and name in photographs() else ""
+
+
+def _read(engine: Engine) -> None:
+    refusals = st.session_state.setdefault("cast.refusals", Refusals())
+    if "cast.net" in st.session_state:
+        return
+    known: dict[str, tuple[str, Callable[[str], object]]] = {
+        "net": (DEFAULT.model, models.card),
+        "picture": ("", engine.picture),
+    }
+    for part, (usual, look_up) in known.items():
+        name = st.query_params.get(part, usual)
+        try:
+            if name:
+                look_up(name)
+        except FoolscopeError as error:
+            refusals.add(part, error)
+            name = usual
+        st.session_state[f"cast.{part}"] = name
+
+
+def _networks(found: Cast) -> None:
+    cards = {c.name: c for c in models.cards() if c.channels == 3 and not c.lab}
+    names = list(cards)
+    chosen = st.selectbox(
+        say("Network"), names, names.index(found.model), lambda n: model_title(cards[n]), key="cast.network"
+    )
+    if chosen != found.model:
+        st.session_state["cast.net"] = chosen
+        st.rerun()
+
+
+def _pictures(engine: Engine, found: Cast) -> None:
+    names = pictures()
+    names += [] if found.image in names else [found.image]
+    titles = dict(
+        zip(names, distinct(map(picture_title, names)), strict=True)
+    )  # it tells them apart by title
+    key = f"cast.image.{found.image}"
+    preferences.keep(key, found.image)
+    chosen = st.selectbox(say("Picture"), names, format_func=titles.__getitem__, key=key)
+    file = st.file_uploader(say("Or your own photo"), key="cast.upload", max_upload_size=20)
+    if file is not None and st.session_state.get("cast.file") != file.file_id:
+        st.session_state["cast.file"] = file.file_id
+        try:
+            chosen = engine.uploads.add(file.getvalue(), file.name)
+        except FoolscopeError as error:
+            st.error(told(error))
+    if chosen != found.image:
+        st.session_state["cast.picture"] = chosen
+        st.rerun()
+    if found.image.startswith(UPLOAD):
+        for template, facts in engine.notes(found.image):
+            st.caption(say(template, **facts))
+        st.caption(say("Your photo stays on this server's memory for a while and goes nowhere else."))

@@ -1,0 +1,1 @@
+"""Images from files and uploads, and the samples."""

@@ -1,0 +1,106 @@
+"""What a run found, as files: pictures, the whole curve, and a summary that can be computed again."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import models
+from engine import checks
+from engine.engine import Engine
+from engine.render import encode, perturbation, suggest_gain, to_image
+from engine.run import SCALARS, Outcome, Run
+from errors import FoolscopeError
+from models.core import Crop
+
+
+def write(engine: Engine, run: Run, folder: Path, image: str) -> dict[str, Any]:
+    """Write ``original.png``, ``adversarial.png``, ``perturbation.png``, ``trajectory.csv`` and
+    ``result.json`` of a finished run into ``folder``; return the result.
+
+    ``image`` is what the person called the picture. Raises `errors.FoolscopeError` when the
+    folder cannot be written.
+    """
+    last = len(run) - 1
+    delta = run.picture(last) - run.picture(0)
+    gain = suggest_gain(delta)
+    pictures = {
+        "original.png": to_image(run.picture(0)),
+        "adversarial.png": to_image(run.picture(last)),
+        "perturbation.png": perturbation(delta, gain),
+    }
+    found = result(run, image) | {
+        "perturbation_gain": gain,
+        "saved": _saved(engine, run, pictures["adversarial.png"]),
+    }
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, picture in pictures.items():
+            (folder / name).write_bytes(encode(picture, "png"))
+        with (folder / "trajectory.csv").open("w", encoding="utf-8", newline="") as file:
+            csv.writer(file).writerows(trajectory(run))
+        text = json.dumps(found, ensure_ascii=False, indent=1)
+        (folder / "result.json").write_text(text + "\n", encoding="utf-8", errors="backslashreplace")
+    except OSError as error:
+        raise FoolscopeError(f"Expected a folder to write to, got {folder}: {error.strerror}.") from error
+    return found
+
+
+def result(run: Run, image: str) -> dict[str, Any]:
+    """Return the summary of a run: sizes on the [0, 1] pixel scale, seconds without pauses."""
+    last = len(run) - 1
+    figures = run.figures(last)
+    return {
+        "original": _outcome(run.top(0, 1)[0]),
+        "final": _outcome(run.top(last, 1)[0]),
+        "target": None if run.recipe.target is None else run.labels[run.recipe.target],
+        "success": run.met(last),
+        "stopped_because": run.reason,
+        "stopped_in_words": run.sentence(),
+        "steps": last,
+        **{name: figures[name] for name in ("linf", "l2", "rms")},
+        "gradient_evaluations": run.gradient_evaluations,
+        "queries": run.queries,
+        "findings": [each.plain() for each in checks.findings(run)],
+        "seconds": round(run.seconds, 3),
+        "recipe": run.recipe.to_json() | {"image": image},
+    }
+
+
+def trajectory(run: Run) -> list[list[Any]]:
+    """Return the curve as a table: a header, then one row a step with its figures and the
+    probability of every class that was ever among the five most probable."""
+    count, classes = len(run), list(run.classes)
+    header = ["step", *SCALARS, "top_class", *(f"p({run.labels[index]})" for index in classes)]
+    scalars, p = run.scalars(0, count), np.exp(run.log_p(0, count, classes))
+    rows = [
+        [
+            step,
+            *(f"{v:.7g}" for v in scalars[step]),
+            run.top(step, 1)[0].label,
+            *(f"{v:.6g}" for v in p[step]),
+        ]
+        for step in range(count)
+    ]
+    return [header, *rows]
+
+
+def _saved(engine: Engine, run: Run, picture: Any) -> dict[str, Any]:
+    """Classify the eight-bit picture that is written: rounding may undo a fine perturbation."""
+    x = models.card(run.recipe.model).see(picture, Crop(0.5, 0.5, 1.0))
+    logits = engine.ask(run.recipe.model, x[None])
+    best = int(logits[0].argmax())
+    met = run.criterion.met(logits.to(run.criterion.label.device))
+    return {
+        "label": run.labels[best],
+        "probability": float(logits[0].softmax(0)[best]),
+        "success": bool(met[0]),
+    }
+
+
+def _outcome(outcome: Outcome) -> dict[str, Any]:
+    return {"label": outcome.label, "probability": outcome.probability}

@@ -1,0 +1,1 @@
+"""Images that experiments work on."""

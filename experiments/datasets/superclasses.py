@@ -1,0 +1,140 @@
+"""Families of classes (all dogs, all animals), and the least change that leaves a class or its family."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from attacks.contract import Criterion, walk
+from attacks.ddn import DDN
+from errors import BadSetting
+from models.core import Card
+from models.records import FOLDER
+from models.train.data import Photo, PhotoSet, centre_square, data_root, read_classes, read_photos
+
+Network = Callable[[Tensor], Tensor]
+IMAGENET = {
+    "dogs": (*range(151, 269),),
+    "birds": (*range(7, 25), *range(80, 101), *range(127, 147)),
+    "cats": (*range(281, 294),),
+}
+"""Families among the 1000 classes, by index; the first is the one that the article failed to trick."""
+EVERYDAY = {
+    "animals": "cat, dog, giant panda, leopard, cougar, elephant, kangaroo, llama, rhinoceros, hedgehog, "
+    "dolphin, bird, flamingo, rooster, ostrich or emu, crocodile, turtle, butterfly, dragonfly, bug, "
+    "scorpion, crab, lobster, starfish, sea horse, fish",
+    "vehicles": "car, motorbike, airplane, helicopter, ship, wheelchair",
+    "instruments": "guitar, piano, wind instrument, accordion",
+}
+"""Families among the classes of the network that ships, by label."""
+HELD, SEED = 0.15, 0
+"""How the photos of that network were split (its training record says so)."""
+
+
+@dataclass(frozen=True)
+class Leaving(Criterion):
+    """Success is an answer outside a family. ``inside``: ``(classes,)`` bool, the family."""
+
+    inside: Tensor
+
+    def margin(self, logits: Tensor) -> Tensor:
+        """Return by how much the best class outside leads, positive once the family is left."""
+        out, own = logits.masked_fill(self.inside, -math.inf), logits.masked_fill(~self.inside, -math.inf)
+        return out.amax(1) - own.amax(1)
+
+    def loss(self, logits: Tensor) -> Tensor:
+        """Return the log-probability of the whole family."""
+        own = logits.masked_fill(~self.inside, -math.inf)
+        return own.logsumexp(1) - logits.logsumexp(1)
+
+    def confidence(self, logits: Tensor) -> Tensor:
+        """Return the probability of all that is outside."""
+        return 1 - self.loss(logits).exp()
+
+
+def families(card: Card) -> dict[str, tuple[int, ...]]:
+    """Return the classes of each family of a network, by index; no family with fewer than two."""
+    if len(card.labels) == 1000:
+        return IMAGENET
+    found = {
+        name: tuple(card.labels.index(label) for label in text.split(", ") if label in card.labels)
+        for name, text in EVERYDAY.items()
+    }
+    return {name: classes for name, classes in found.items() if len(classes) > 1}
+
+
+def mask(card: Card, classes: tuple[int, ...]) -> Tensor:
+    """Return ``(classes of the network,)`` bool: which belong to the family."""
+    inside = torch.zeros(len(card.labels), dtype=torch.bool)
+    inside[list(classes)] = True
+    return inside
+
+
+def least(net: Network, x: Tensor, criterion: Criterion, steps: int) -> tuple[Tensor, Tensor]:
+    """Return for each picture ``(n, c, h, w)`` how far DDN moved it (l2; infinite where it did not get there)
+    and what ``net`` answers there ``(n,)``. Its spheres grow and shrink by tenths, so the last bit of the way
+    is halved eight times to end at the boundary."""
+    attack = DDN(steps=steps, gamma=0.1)
+    *_, last = walk(attack.search(x, criterion, torch.Generator()), net, criterion)
+    delta, logits = last.x - x, last.evaluation.logits
+    found = criterion.met(logits)
+    short, full = torch.zeros(len(x)), torch.ones(len(x))
+    for _ in range(8):
+        middle = (short + full) / 2
+        with torch.no_grad():
+            there = net(x + middle.view(-1, 1, 1, 1) * delta)
+        met = criterion.met(there)
+        full, short = torch.where(met, middle, full), torch.where(met, short, middle)
+        logits = torch.where(met[:, None], there, logits)
+    return torch.where(found, full * delta.flatten(1).norm(dim=1), math.inf), logits.argmax(1)
+
+
+def members(card: Card, family: str, n: int, folder: str = "") -> tuple[Tensor, Tensor]:
+    """Return up to ``n`` photos ``(n, 3, size, size)`` of a family and their classes: for a network of the
+    1000 classes, one photo of each; for the one that ships, photos that it was not trained on.
+
+    Classes take turns. Raises `errors.MissingData` where the photos are not here.
+    """
+    root, classes = Path(folder) if folder else data_root(), families(card)[family]
+    found = _imagenet(root) if len(card.labels) == 1000 else _held_out(root)
+    turns: dict[int, int] = {}
+    order = []
+    for photo, label in found:
+        if label in classes:
+            turns[label] = turns.get(label, 0) + 1
+            order.append((turns[label], label, photo))
+    chosen = sorted(order, key=lambda each: each[:2])[:n]
+    if not chosen:
+        raise BadSetting(f"Found no photo of the family “{family}” in {root.name}.")
+    x = torch.stack([centre_square(photo.jpeg, card.size) for *_, photo in chosen]).float() / 255
+    return x, torch.tensor([label for _, label, _ in chosen])
+
+
+def _imagenet(root: Path) -> list[tuple[Photo, int]]:
+    return [(photo, int(photo.folder)) for photo in read_photos(root, ("imagenet",))]
+
+
+@lru_cache(maxsize=1)
+def _held_out(root: Path) -> list[tuple[Photo, int]]:
+    """Return the photos that the network that ships was not trained on, with their classes."""
+    classes = read_classes(FOLDER / "photos_classes.json")
+    number = {
+        (source, str(folder)): index
+        for index, name in enumerate(classes)
+        for source, folders in classes[name].items()
+        for folder in folders
+    }
+    photos = [photo for photo in read_photos(root) if (photo.source, photo.folder) in number]
+    labels = torch.tensor([number[photo.source, photo.folder] for photo in photos])
+    rows = torch.arange(len(photos))
+    sources, names = tuple(p.source for p in photos), tuple(p.name for p in photos)
+    _, held = PhotoSet(tuple(classes), rows, labels, sources, names).split(HELD, SEED)
+    return [
+        (photos[row], label) for row, label in zip(held.pictures.tolist(), held.labels.tolist(), strict=True)
+    ]

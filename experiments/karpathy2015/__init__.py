@@ -1,0 +1,1 @@
+"""Experiments of Karpathy, Breaking Linear Classifiers on ImageNet."""

@@ -1,0 +1,250 @@
+"""Karpathy: Breaking Linear Classifiers on ImageNet. https://karpathy.github.io/2015/03/30/breaking-convnets/."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, ClassVar, NamedTuple
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+from torch.nn import functional
+
+from attacks.contract import setting
+from errors import BadSetting, MissingData
+from experiments.core import JSON, Experiment, ExperimentCard
+from experiments.toolkit import intervals
+from experiments.toolkit.image_sheets import colour, read
+from models.records import FOLDER
+from models.train.data import ARCHIVES, data_root, load_photos, read_classes
+
+SIDE = 32
+CLASSES = (
+    "cat", "dog", "giant panda", "leopard", "flower", "road sign", "motorbike", "airplane", "ship", "watch"
+)  # fmt: skip
+DECAYS = (1e-4, 1e-3, 1e-2, 0.1, 1.0, 10.0)
+HELD = 0.3
+"""The share of photos that no classifier is trained on."""
+SOURCE = "photos of Caltech-101, of pets and pandas, and of ImageNet"
+PUBLISHED = {"noisy": 2.6, "smooth": 1.4}
+"""Percent right on 1000 classes of 64 x 64 pixels, with noisy and with smooth templates."""
+HUES = {
+    "red": (0, 1),
+    "green": (1, 1),
+    "blue": (2, 1),
+    "turquoise": (0, -1),
+    "purple": (1, -1),
+    "yellow": (2, -1),
+}
+"""A colour by the channel that it has more or less of than the others."""
+GRID = torch.arange(1, 2001) / 1000
+
+
+class Linear(NamedTuple):
+    """A linear classifier: ``weights`` ``(k, 3, side, side)`` and ``bias`` ``(k,)``."""
+
+    weights: Tensor
+    bias: Tensor
+
+    def logits(self, x: Tensor) -> Tensor:
+        """Return ``(n, k)`` for pictures ``(n, 3, side, side)`` in [0, 1], which are centred at 1/2."""
+        return (x.flatten(1) - 0.5) @ self.weights.flatten(1).T + self.bias
+
+    def probabilities(self, x: Tensor) -> list[float]:
+        """Return the probability of each class for one picture ``(3, side, side)``."""
+        values: list[float] = torch.softmax(self.logits(x[None])[0].double(), 0).tolist()
+        return values
+
+    def distances(self, x: Tensor, y: Tensor) -> Tensor:
+        """Return ``(n,)``: how far (l2, [0, 1] left aside) the nearest other answer is; negative where the
+        answer is not ``y`` already. For a linear classifier that is exact."""
+        flat, scores = self.weights.flatten(1), self.logits(x)
+        apart = torch.cdist(flat[y], flat).clamp(min=1e-12)
+        gaps = (scores.gather(1, y[:, None]) - scores) / apart
+        return gaps.scatter(1, y[:, None], torch.inf).amin(1)
+
+    def added(self, x: Tensor, target: int, alpha: float | Tensor) -> Tensor:
+        """Return pictures ``x`` and ``alpha`` times the target's template (at most 1), clipped."""
+        way = self.weights[target]
+        return (x + alpha * way / way.abs().max()).clamp(0, 1)
+
+    def least(self, x: Tensor, target: int) -> float | None:
+        """Return the least alpha, in thousandths up to 2, at which ``x`` ``(3, side, side)`` is taken for
+        ``target``; None where none does."""
+        met = self.logits(self.added(x[None], target, GRID.view(-1, 1, 1, 1))).argmax(1) == target
+        return round(float(GRID[met][0]), 3) if met.any() else None
+
+
+@dataclass(frozen=True)
+class Templates(Experiment):
+    """Softmax regression on small photos for several weight decays: errors, templates, distances.
+
+    The loss is the mean cross-entropy, every class with the same weight in it, plus half the decay times the
+    sum of the squared weights. What is judged are the weights as their pictures hold them, in 255 levels.
+    """
+
+    card: ClassVar[ExperimentCard] = ExperimentCard(
+        name="templates",
+        title="Templates of a linear classifier",
+        question="What does a linear classifier look for, and are smooth templates harder to fool?",
+        paper="Breaking Linear Classifiers on ImageNet",
+        url="https://karpathy.github.io/2015/03/30/breaking-convnets/",
+        source="Figures of templates, and of accuracy against regularisation",
+        needs="photos",
+        digits=False,
+    )
+
+    n: int = setting(300, "Photos per class", "At most so many photos of each class.", low=10, high=2000)
+    iterations: int = setting(
+        200, "Iterations", "After how many steps of L-BFGS the training ends.", low=1, high=2000
+    )
+
+    def depends(self) -> JSON:
+        """Return where the photos come from."""
+        return SOURCE
+
+    def pieces(self) -> list[str]:
+        """Return one name for each decay, then the distances."""
+        return [*(f"decay {decay:g}" for decay in DECAYS), "distances"]
+
+    def piece(self, name: str, store: Any) -> JSON:
+        """Train with one decay, or measure how far the held-out photos are from other answers."""
+        photos = small_photos(self.data, self.n, self.seed)
+        if name != "distances":
+            return trained(photos, float(name.removeprefix("decay ")), self.iterations)
+        nets = [opened(store.get(f"decay {decay:g}")) for decay in DECAYS]
+        far = torch.stack([net.distances(photos.test_x, photos.test_y) for net in nets])
+        common = (far > 0).all(0)
+        if int(common.sum()) < 2:
+            raise BadSetting("Hardly a photo is recognised with every weight decay: take more photos.")
+        return {f"{d:g}": row[common].tolist() for d, row in zip(DECAYS, far, strict=True)}
+
+    def figures(self, done: Mapping[str, JSON]) -> dict[str, JSON]:
+        """Return templates, errors and distances for each decay."""
+        rows = []
+        for decay in DECAYS:
+            answer = done[f"decay {decay:g}"]
+            wrong = {part: intervals.share(*answer[part]) for part in ("train", "test")}
+            rows.append(answer | wrong | {"distance": intervals.median(done["distances"][f"{decay:g}"])})
+        return {"classes": list(CLASSES), "side": SIDE, "decays": rows, "published": PUBLISHED}
+
+    def claims(self, figures: Mapping[str, JSON]) -> dict[str, bool]:
+        """Return what Karpathy says of smooth and noisy templates."""
+        rows = figures["decays"]
+        rough, far = [row["rough"] for row in rows], [row["distance"] for row in rows]
+        return {
+            "The more weight decay, the smoother the templates.": rough == sorted(rough, reverse=True),
+            "The smoother the templates, the farther the nearest other answer.": all(
+                a["value"] < b["value"] for a, b in zip(far, far[1:], strict=False)
+            )
+            and far[0]["high"] < far[-1]["low"],
+            "Each classifier is better than guessing on photos that it has never seen.": all(
+                row["test"]["high"] < 1 - 1 / len(CLASSES) for row in rows
+            ),
+            "The noisiest templates know the training photos by heart and err on more than one new photo in "
+            "four.": rows[0]["train"]["value"] < 0.01 and rows[0]["test"]["low"] > 0.25,
+        }
+
+
+class Photos(NamedTuple):
+    """Photos ``(n, 3, side, side)`` float32 in [0, 1] and the number of each one's class in `CLASSES`."""
+
+    train_x: Tensor
+    train_y: Tensor
+    test_x: Tensor
+    test_y: Tensor
+
+
+def here() -> bool:
+    """Say whether the photos to train on are here."""
+    try:
+        root = data_root()
+    except MissingData:
+        return False
+    return all((root / file).is_file() for file in ARCHIVES.values())
+
+
+@lru_cache(maxsize=2)
+def small_photos(folder: str, n: int, seed: int) -> Photos:
+    """Return the first ``n`` photos of each class at most, split by class; raises `errors.MissingData`."""
+    known = read_classes(FOLDER / "photos_classes.json")
+    root = Path(folder) if folder else data_root()
+    found = load_photos(root, {name: known[name] for name in CLASSES}, SIDE, n)
+    parts = [(part.pictures.float() / 255, part.labels) for part in found.split(HELD, seed)]
+    return Photos(*parts[0], *parts[1])
+
+
+def trained(photos: Photos, decay: float, iterations: int) -> dict[str, JSON]:
+    """Return a classifier's templates as pictures, with what makes weights of them again, and its errors
+    (wrong, of so many)."""
+    net = fit(photos.train_x, photos.train_y, decay, iterations)
+    pictures, top = [], float(net.weights.abs().max())
+    pictures = [colour(0.5 + each / (2 * top)) for each in net.weights]
+    answer: dict[str, JSON] = {"decay": decay, "top": top, "pictures": pictures, "bias": net.bias.tolist()}
+    net = opened(answer)
+    for part, x, y in (("train", *photos[:2]), ("test", *photos[2:])):
+        answer[part] = [int((net.logits(x).argmax(1) != y).sum()), len(y)]
+    return answer | {"rough": rough(net.weights), "asks": [asks(each) for each in centred(net.weights)]}
+
+
+def opened(answer: Mapping[str, JSON]) -> Linear:
+    """Return the classifier whose templates `trained` made pictures of."""
+    levels = torch.stack([read(picture) for picture in answer["pictures"]])
+    weights = ((levels * 255).round() - 127.5) / 127.5 * answer["top"]
+    return Linear(weights, torch.tensor(answer["bias"]))
+
+
+def fit(x: Tensor, y: Tensor, decay: float, iterations: int) -> Linear:
+    """Return the softmax regression of ``y`` on ``x``; L-BFGS from 0, so nothing is drawn at random."""
+    k = int(y.max()) + 1
+    flat = x.flatten(1) - 0.5
+    share = 1 / torch.bincount(y, minlength=k).clamp(min=1).float()[y] / k
+    w = torch.zeros(k, flat.shape[1], requires_grad=True)
+    b = torch.zeros(k, requires_grad=True)
+    optimiser = torch.optim.LBFGS([w, b], max_iter=iterations, line_search_fn="strong_wolfe")
+
+    def loss() -> Tensor:
+        optimiser.zero_grad()
+        errors = functional.cross_entropy(flat @ w.T + b, y, reduction="none")
+        value = share @ errors + decay / 2 * w.square().sum()
+        value.backward()
+        return value
+
+    optimiser.step(loss)
+    return Linear(w.detach().view(k, *x.shape[1:]), b.detach())
+
+
+def centred(weights: Tensor) -> Tensor:
+    """Return the templates less their mean: what all classes ask for tells nothing."""
+    return weights - weights.mean(0)
+
+
+def rough(weights: Tensor) -> float:
+    """Return how much neighbouring weights differ, against their size: 0 for a plain field, sqrt 2 for
+    noise."""
+    steps = weights[..., 1:] - weights[..., :-1]
+    return round(float(steps.square().mean().sqrt() / weights.square().mean().sqrt()), 4)
+
+
+def asks(template: Tensor) -> str:
+    """Return what a template ``(3, h, w)`` asks for on the whole: "bright", "dark" or one of `HUES`."""
+    means = template.mean((1, 2))
+    brightness = float(means.mean())
+    tints = {name: sign * float(means[c] - brightness) for name, (c, sign) in HUES.items()}
+    strongest = max(tints, key=lambda name: tints[name])
+    if abs(brightness) > tints[strongest]:
+        return "bright" if brightness > 0 else "dark"
+    return strongest
+
+
+def see(picture: Image.Image) -> Tensor:
+    """Return the central square of a picture ``(3, side, side)`` in [0, 1], as the photos were read."""
+    short = min(picture.size)
+    left, top = (picture.width - short) // 2, (picture.height - short) // 2
+    box = (left, top, left + short, top + short)
+    small = picture.convert("RGB").resize((SIDE, SIDE), Image.Resampling.BILINEAR, box=box)
+    return torch.from_numpy(np.asarray(small, dtype=np.float32).transpose(2, 0, 1).copy() / 255)

@@ -1,0 +1,1 @@
+"""Methods that experiments of several papers use."""

@@ -1,0 +1,117 @@
+"""A function and its straight line: how far ``L(x + delta) = L(x) + delta . grad`` may be believed.
+
+Goodfellow et al., Explaining and Harnessing Adversarial Examples (https://arxiv.org/abs/1412.6572), and the
+article of codewords.recurse.com (issue five, "Why do neural networks think a panda is a vulture?"), which
+takes the gradient of a probability, not that of a loss. Steps are in grey levels: 1/255 of the pictures'
+scale. Nothing is cut to [0, 1], as there.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Sequence
+from typing import NamedTuple, Protocol
+
+import torch
+from torch import Tensor
+
+from attacks.contract import Evaluation, Objective
+
+LEVEL = 1 / 255
+EXAMPLE_GRADIENT = (-0.01, -0.01, 0.01, 0.02, 0.03)
+EXAMPLE_STEP = (-1, -1, 1, 1, 1)
+PUZZLE = 0.9957
+"""The article's probability of the panda, whose negative logarithm it gives as .0018."""
+SHARE = 0.2
+REACH, POINTS = 2.0, 33
+
+
+class Ask(Protocol):
+    """A network that answers one query about pictures ``(n, c, h, w)``."""
+
+    def __call__(self, x: Tensor, objective: Objective | None = None) -> Evaluation:
+        """Return logits and, for an objective, its values and gradient."""
+
+
+class Slope(NamedTuple):
+    """The probability of one class at a picture, and its gradient ``(c, h, w)`` per grey level."""
+
+    index: int  # type: ignore[assignment]  # hides tuple.index, which nobody wants of a slope
+    probability: float
+    grad: Tensor
+
+    @property
+    def steepness(self) -> float:
+        """Return delta . grad for delta = sign(grad), one grey level: the sum of all sizes."""
+        return float(self.grad.abs().sum())
+
+    @property
+    def percentile(self) -> float:
+        """Return the 98th percentile of the gradient's sizes: the article's measure for showing it."""
+        return float(self.grad.abs().flatten().quantile(0.98))
+
+
+class Line(NamedTuple):
+    """A quantity at each of ``levels`` along sign(grad): as the straight line has it, and as it is."""
+
+    levels: list[float]
+    predicted: list[float]
+    actual: list[float]
+
+    def parts(self) -> tuple[float | None, float | None]:
+        """Return how far back and how far on, in grey levels, the line is first off by more than `SHARE` of
+        the change that it predicts; None where it never is."""
+        start = self.predicted[self.levels.index(0.0)]
+        rows = list(zip(self.levels, self.predicted, self.actual, strict=True))
+        off = [at for at, line, true in rows if abs(true - line) > SHARE * abs(line - start)]
+        back, on = [at for at in off if at < 0], [at for at in off if at > 0]
+        return max(back, default=None), min(on, default=None)
+
+
+def slope(ask: Ask, x: Tensor, index: int) -> Slope:
+    """Return the probability of class ``index`` at ``x`` ``(c, h, w)`` and its gradient."""
+    found = ask(x[None], lambda logits: logits.softmax(1)[:, index])
+    return Slope(index, float(found.logits[0].softmax(0)[index]), found.gradient[0] * LEVEL)
+
+
+def levels(reach: float = REACH, points: int = POINTS) -> list[float]:
+    """Return an odd number of steps from ``-reach`` to ``reach``, 0 among them, closest there."""
+    even = torch.linspace(-1, 1, points, dtype=torch.float64)
+    return [round(v, 6) + 0.0 for v in (reach * even.sign() * even.abs() ** 1.5).tolist()]
+
+
+def moved(x: Tensor, way: Tensor, sizes: Sequence[float]) -> Tensor:
+    """Return ``x`` ``(c, h, w)`` moved along ``way`` by each of ``sizes`` grey levels."""
+    return x + LEVEL * torch.tensor(list(sizes)).view(-1, 1, 1, 1) * way
+
+
+def lines(ask: Ask, x: Tensor, at: Slope) -> dict[str, Line]:
+    """Return the lines of the probability and of the loss -ln p along the sign of the gradient."""
+    steps = levels()
+    logits = ask(moved(x, at.grad.sign(), steps)).logits.double()
+    log_p = logits.log_softmax(1)[:, at.index]
+    start = float(log_p[steps.index(0.0)])
+    rate = at.steepness / max(math.exp(start), 1e-30)
+    return {
+        "probability": Line(steps, [math.exp(start) + at.steepness * s for s in steps], log_p.exp().tolist()),
+        "loss": Line(steps, [-start - rate * s for s in steps], (-log_p).tolist()),
+    }
+
+
+def coin(shape: torch.Size, seed: int = 0) -> Tensor:
+    """Return signs, +1 or -1, thrown by a coin."""
+    return torch.randint(0, 2, shape, generator=torch.Generator().manual_seed(seed)) * 2.0 - 1
+
+
+def product(delta: Sequence[float], grad: Sequence[float]) -> float:
+    """Return delta . grad."""
+    return sum(d * g for d, g in zip(delta, grad, strict=True))
+
+
+def best_signs(grad: Sequence[float]) -> tuple[tuple[int, ...], float]:
+    """Return, of all ways to move each value by 1 up or down, the one with the largest delta . grad, and
+    that product; all are tried."""
+    ways = itertools.product((-1, 1), repeat=len(grad))
+    found = max(ways, key=lambda way: product(way, grad))
+    return found, product(found, grad)

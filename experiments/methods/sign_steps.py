@@ -1,0 +1,43 @@
+"""Steps along the sign of a probability's gradient, as the panda-to-vulture article takes them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from attacks.contract import Query, answer
+from experiments.methods.first_order import Ask
+from models.core import Classifier
+
+
+class Steps(NamedTuple):
+    """``x`` ``(steps + 1, c, h, w)``: the pictures, the untouched one first; ``p`` ``(steps + 1, classes)``:
+    what the network says of each, in [0, 1]."""
+
+    x: Tensor
+    p: Tensor
+
+
+def asking(model: Classifier) -> Ask:
+    """Return what asks ``model`` where no engine owns it, as in a script."""
+    return lambda x, objective=None: answer(model, Query(x, objective))
+
+
+def step(ask: Ask, x: Tensor, label: int, sizes: Sequence[float], *, cut: bool) -> Steps:
+    """Take ``sizes`` (in levels of [0, 1], negative to move away) along the sign of the gradient of the
+    probability of ``label`` from ``x`` ``(1, c, h, w)``.
+
+    It is the probability's gradient, not the loss's: to step along it makes the network surer. ``cut``:
+    whether what leaves [0, 1] is brought back, as in any picture that can be stored; the article did not.
+    """
+    pictures, answers = [x], []
+    for size in sizes:
+        found = ask(pictures[-1], lambda logits: logits.softmax(1)[:, label])
+        answers.append(found.logits.softmax(1))
+        moved = pictures[-1] + size * found.gradient.sign()
+        pictures.append(moved.clamp(0, 1) if cut else moved)
+    answers.append(ask(pictures[-1]).logits.softmax(1))
+    return Steps(torch.cat(pictures), torch.cat(answers))

@@ -1,0 +1,1 @@
+"""Experiments of Szegedy et al., https://arxiv.org/abs/1312.6199."""

@@ -1,0 +1,1 @@
+"""Intervals, encodings and base classes of experiments."""

@@ -1,0 +1,1 @@
+"""Experiments of Zhang et al., https://arxiv.org/abs/1611.03530."""

@@ -1,0 +1,1 @@
+"""Networks before weights are put into them."""

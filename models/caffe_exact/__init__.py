@@ -1,0 +1,1 @@
+"""Caffe's arithmetic, sum for sum."""

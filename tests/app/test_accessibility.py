@@ -1,0 +1,76 @@
+"""axe-core, which knows the rules of WCAG 2.1, A and AA, finds no fault on any page, in light and in dark."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib.resources import files
+from typing import Literal
+
+from playwright.sync_api import expect
+
+from app import lessons
+from components.i18n.text import texts
+from tests.support.browser import Playground
+
+Scheme = Literal["light", "dark"]
+WCAG = {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"]}
+CONTRAST = ["color-contrast"]
+"""The one rule for which the scheme matters."""
+STILL = "*, ::before, ::after { transition: none !important; animation: none !important; }"
+RUN = """async (rules) => {
+  const { violations } = await axe.run(document, { runOnly: rules, resultTypes: ["violations"] });
+  const told = ({ html, failureSummary }) => `${html.slice(0, 120)} ${failureSummary}`;
+  return violations.flatMap(({ id, nodes }) => nodes.map((node) => `${id}: ${told(node)}`));
+}"""
+GO = "path => { history.pushState({}, '', path); dispatchEvent(new PopStateEvent('popstate')); }"
+PAPER = "getComputedStyle(document.querySelector('[data-testid=stApp]')).backgroundColor"
+
+
+class Inspector:
+    """A window whose pages are looked at in both schemes; ``faults`` by what was looked at."""
+
+    def __init__(self, here: Playground) -> None:
+        self.here, self.faults = here, dict[str, list[str]]()
+        here.page.evaluate((files("axe_playwright_python") / "axe.min.js").read_text(encoding="utf-8"))
+        here.page.add_style_tag(content=STILL)
+        self.paper = here.page.evaluate(PAPER)
+
+    def go(self, path: str, heading: str) -> None:
+        """Turn to another page as the browser's Back and Forward do, which loads nothing anew."""
+        self.here.page.evaluate(GO, path)
+        title = self.here.page.get_by_role("heading", name=heading, exact=True, level=2)
+        expect(title.first).to_be_visible()
+
+    def look(self, name: str) -> None:
+        """Look at what is on the screen: all of it in one scheme, what depends on the scheme in the other."""
+        self.here.settle()
+        self.faults[name] = self.here.page.evaluate(RUN, WCAG)
+        before = self.here.page.evaluate(PAPER)
+        scheme: Scheme = "dark" if before == self.paper else "light"
+        self.here.page.emulate_media(color_scheme=scheme)
+        self.here.page.wait_for_function(f"{PAPER} !== '{before}'")
+        self.here.settle()
+        self.faults[f"{name}, {scheme}"] = self.here.page.evaluate(RUN, CONTRAST)
+
+
+def test_no_page_has_a_fault(visitor: Callable[..., Playground]) -> None:
+    here = visitor(color_scheme="light").open("?attack=bim&steps=3&stop=steps&target=pizza+or+pasta")
+    inspector = Inspector(here)
+    inspector.look("playground, with a refusal")
+    here.run()
+    here.reaches("finished")
+    inspector.look("playground, after a run")
+    here.page.get_by_role("link", name="Compare", exact=True).first.click()
+    expect(here.page.locator("[data-test=compare][data-over]")).to_be_visible()
+    inspector.look("compare")
+    inspector.go("/catalogue", "PGD")
+    inspector.look("catalogue")
+    for name in lessons.registry():
+        inspector.go(f"/{name}", texts(name)["title"])
+        inspector.look(name)
+    assert len(inspector.faults) == 2 * (4 + len(lessons.registry()))
+    assert {name: faults for name, faults in inspector.faults.items() if faults} == {}
+
+    here.page.add_style_tag(content=".st-key-lesson p { color: #aaa !important; }")
+    inspector.look("a fault")
+    assert "color-contrast: " in inspector.faults["a fault"][0], "it would have been found"

@@ -1,0 +1,176 @@
+"""The first screen of a phone, and the uploader's words, in a real browser."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from playwright.sync_api import FilePayload, Locator, expect
+
+from settings import SAMPLES
+from tests.support.browser import DESK, PHONE, Playground, until
+
+SMALL_PHONE = {"width": 360, "height": 740}
+OVERHANG = """section => {
+  const own = section.getBoundingClientRect();
+  const beyond = [...section.querySelectorAll("*")].filter((node) => {
+    const { width, height, left, right, top, bottom } = node.getBoundingClientRect();
+    const across = left < own.left - 1 || right > own.right + 1;
+    return width > 1 && height > 1 && (across || top < own.top - 1 || bottom > own.bottom + 1);
+  });
+  const words = getComputedStyle(section, "::after");
+  return {
+    beyond: beyond.map((node) => node.outerHTML.slice(0, 80)),
+    across: section.scrollWidth - section.clientWidth,
+    down: section.scrollHeight - section.clientHeight,
+    lines: words.content === "none" ? 0 : parseFloat(words.height) / parseFloat(words.fontSize),
+  };
+}"""
+
+
+def handheld(visitor: Callable[..., Playground], size: dict[str, int] = PHONE, **more: Any) -> Playground:
+    return visitor(viewport=size, has_touch=True, is_mobile=True, **more)
+
+
+def fits(section: Locator) -> None:
+    """Fail unless all of an uploader, its words too, is inside its box, and the words take one line."""
+    beyond = section.evaluate(OVERHANG)
+    assert beyond.pop("lines") < 2, "the words run down"
+    assert beyond == {"beyond": [], "across": 0, "down": 0}
+
+
+def whole(here: Playground) -> None:
+    """Fail where something reaches beyond the sides of the window."""
+    page = here.page
+    assert page.evaluate("document.scrollingElement.scrollWidth") <= page.evaluate("innerWidth")
+    wide, own = here.player.evaluate("player => [player.scrollWidth, player.clientWidth]")
+    assert wide <= own
+    for name in ("verdict", "chart", "play", "status"):
+        box = here.part(name).bounding_box()
+        assert box and box["x"] >= 0 and box["x"] + box["width"] <= page.evaluate("innerWidth") + 0.5
+
+
+def on_the_first_screen(here: Playground, part: Locator) -> None:
+    """Fail unless a part is seen without scrolling, above the fixed bar."""
+    bar, box = here.player.locator(".transport").bounding_box(), part.bounding_box()
+    assert bar and box
+    assert box["y"] >= 0 and box["y"] + box["height"] <= bar["y"] + 0.5
+    assert box["x"] >= 0 and box["x"] + box["width"] <= here.page.evaluate("innerWidth") + 0.5
+
+
+@pytest.mark.parametrize(
+    ("size", "lang", "theme"),
+    [(DESK, "en", "light"), (DESK, "zh", "dark"), (PHONE, "en", "dark"), (SMALL_PHONE, "zh", "light")],
+)
+def test_the_uploaders_words_stay_in_their_box(visitor: Callable[..., Playground], size, lang, theme) -> None:
+    here = visitor(viewport=size, color_scheme=theme).open(f"?lang={lang}")
+    sections = [here.page.locator(".st-key-upload section")]
+    if size is not DESK:
+        sections = [here.page.locator(".st-key-phone_upload section"), *sections]
+        here.page.get_by_test_id("stExpandSidebarButton").click()
+    words = sections[-1].evaluate("section => getComputedStyle(section, '::after').content")
+    assert words == {"en": '"or drop a photo"', "zh": '"或拖入照片"'}[lang]
+    for section in sections:
+        fits(section)
+    before = here.pixels("original")
+    photo = (SAMPLES / "rocket.jpg").read_bytes()
+    long: FilePayload = {"name": f"{'holiday ' * 9}.jpg", "mimeType": "image/jpeg", "buffer": photo}
+    for section in sections:
+        section.locator("input[type=file]").set_input_files(long)
+        expect(section.get_by_test_id("stFileChip")).to_be_attached()
+        here.settle()
+        fits(section)
+    until(lambda: here.pixels("original") != before, "the photo to show")
+
+
+@pytest.mark.parametrize(
+    ("size", "lang", "theme"), [(PHONE, "en", "light"), (SMALL_PHONE, "zh", "dark")], ids=["390", "360"]
+)
+def test_a_phones_first_screen_runs_the_panda(visitor: Callable[..., Playground], size, lang, theme) -> None:
+    here = handheld(visitor, size, color_scheme=theme).open(f"?lang={lang}")
+    start = here.page.locator(".st-key-phone_start button")
+    uploader = here.page.locator(".st-key-phone_upload button")
+    target = here.page.locator("[class*=st-key-again-target]")
+    samples = here.page.locator(".st-key-phone_gallery")
+    pictures = [here.picture(name) for name in ("original", "adversarial", "perturbation")]
+    for part in (samples, uploader, target, start, *pictures):
+        on_the_first_screen(here, part)
+    expect(here.page.locator(".st-key-phone_upload input[type=file]")).to_have_attribute("accept", "image/*")
+    expect(here.page.get_by_test_id("stExpandSidebarButton")).to_be_in_viewport(ratio=1)
+    whole(here)
+
+    start.tap()
+    here.begun()
+    whole(here)
+    here.reaches("finished")
+    here.page.wait_for_function("scrollY === 0")
+    expect(here.part("now")).to_contain_text({"en": "vulture", "zh": "秃鹫"}[lang])
+    whole(here)
+    for part in (start, *pictures):
+        on_the_first_screen(here, part)
+
+
+def test_what_is_chosen_on_a_phone_is_chosen_in_its_drawer(visitor: Callable[..., Playground]) -> None:
+    here = handheld(visitor).open("?attack=bim&steps=3&stop=steps")
+    again = here.page.locator("[class*=st-key-again-target] input")
+    panda = here.pixels("original")
+    samples = here.page.locator(".st-key-phone_gallery")
+    samples.get_by_role("radio", name=re.compile("cat", re.IGNORECASE)).tap()
+    until(lambda: here.pixels("original") != panda, "the sample to show")
+    cat = here.pixels("original")
+    here.page.locator(".st-key-phone_upload input[type=file]").set_input_files(SAMPLES / "rocket.jpg")
+    until(lambda: here.pixels("original") not in (panda, cat), "the uploaded photo to show")
+    again.tap()
+    again.fill("toaster")
+    here.page.get_by_role("option", name=re.compile(r"^toaster( ·|$)")).first.tap()
+    here.settle()
+    here.page.get_by_test_id("stExpandSidebarButton").tap()
+    drawer = here.page.get_by_test_id("stSidebar")
+    inside = drawer.get_by_role("combobox", name="Make it say")
+    expect(inside).to_have_value(re.compile("^toaster"))
+    expect(here.page.locator(".st-key-language")).to_be_hidden()
+
+    inside.tap()
+    inside.fill("pizza")
+    here.page.get_by_role("option", name=re.compile("^pizza")).first.tap()
+    here.settle()
+    drawer.get_by_test_id("stSidebarCollapseButton").get_by_role("button").tap()
+    expect(again).to_have_value(re.compile("^pizza"))
+    here.page.locator(".st-key-phone_start button").tap()
+    facts = here.ask(here.begun())
+    assert facts["target"]["label"] == "pizza" and facts["image"].startswith("upload:")
+
+
+def test_a_file_that_a_phone_may_not_send_is_refused_in_a_sentence(
+    visitor: Callable[..., Playground],
+) -> None:
+    here = handheld(visitor).open()
+    section = here.page.locator(".st-key-phone_upload section")
+    section.locator("input[type=file]").set_input_files(
+        {"name": "diary.txt", "mimeType": "text/plain", "buffer": b"dear diary"}
+    )
+    expect(section.locator("[aria-invalid=true]")).to_be_visible()
+    words = section.evaluate("section => getComputedStyle(section, '::after').content")
+    assert words == '"Expected a picture of at most 20 MB."'
+    whole(here)
+
+
+def test_a_wide_screen_has_one_of_each(playground: Playground) -> None:
+    here = playground.open()
+    expect(here.page.locator(".st-key-phone_bar")).to_be_hidden()
+    expect(
+        here.page.get_by_role("button", name="Run", exact=True).and_(here.page.locator("[kind=primary]"))
+    ).to_have_count(1)
+
+
+def test_another_page_begins_with_what_was_chosen(playground: Playground) -> None:
+    here = playground.open("?image=cat&target=toaster")
+    for name in ("Compare", "Playground"):
+        here.page.get_by_role("link", name=name, exact=True).first.click()
+        here.page.wait_for_url(re.compile("compare" if name == "Compare" else r"/\?"))
+        here.settle()
+        expect(here.page.get_by_role("combobox", name="Make it say")).to_have_value(re.compile("^toaster"))
+        until(lambda: "target=toaster" in here.page.url, "the address to say what is chosen")
+        assert "crop" not in here.page.url and "image=cat" in here.page.url

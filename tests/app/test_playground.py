@@ -1,0 +1,348 @@
+"""The playground in a real browser, against a real server: what a person does, and what they then see."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from functools import partial
+from hashlib import sha256
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from playwright.sync_api import expect
+
+from engine.images.sources import samples
+from settings import SAMPLES
+from tests.support.browser import DESK, PHONE, Playground, until
+
+LONG = "?attack=bim&steps=5000&stop=steps"
+SHORT = "?attack=bim&steps=6&stop=steps"
+
+
+def address(here: Playground) -> dict[str, str]:
+    """Return what the window's address says, by name."""
+    return {name: values[0] for name, values in parse_qs(urlsplit(here.page.url).query).items()}
+
+
+def test_one_press_and_the_panda_is_a_vulture(playground: Playground) -> None:
+    """What a newcomer meets: the address says nothing, and the one button does it."""
+    here = playground.open()
+    expect(here.part("verdict")).to_contain_text("giant panda")
+    run = here.run()
+    here.reaches("finished")
+    last = here.ask(run)["count"] - 1
+    top = here.ask(f"{run}/steps/{last}")["top"][0]
+    assert top["label"] == "vulture" and top["probability"] > 0.95
+    expect(here.part("verdict")).to_contain_text("vulture")
+    assert {"model": "efficientnet_lite0", "image": "panda", "target": "vulture"}.items() <= address(
+        here
+    ).items()
+
+
+def test_a_photo_is_uploaded_attacked_watched_and_stopped(playground: Playground) -> None:
+    here = playground.open(LONG)
+    sample = here.pixels("original")
+    here.drop(SAMPLES / "rocket.jpg")
+    until(lambda: here.pixels("original") != sample, "the uploaded photo to show")
+    here.choose("Make it say", "accordion")
+    run = here.run()
+
+    here.reaches("running")
+    seen = here.count
+    until(lambda: here.count > seen and here.fact("status") == "running", "the curve to grow during the run")
+    here.press("play")
+    here.reaches("paused")
+    until(lambda: here.ask(run)["count"] == here.count, "the last step to arrive")
+
+    paused = here.count
+    here.press("step")
+    until(lambda: here.count == paused + 1, "one more step")
+    here.reaches("paused")
+    assert here.ask(run)["count"] == paused + 1
+
+    here.press("stop")
+    here.reaches("cancelled")
+    expect(here.part("status")).to_have_text(f"Stopped by hand at step {paused}.")
+    facts = here.ask(run)
+    assert (facts["count"], facts["end"], facts["target"]["label"]) == (paused + 1, True, "accordion")
+    assert facts["image"].startswith("upload:")
+    assert {"target": "accordion", "run": run}.items() <= address(here).items()
+
+
+def test_the_curve_is_scrubbed_to_a_step_and_its_pictures(playground: Playground) -> None:
+    here = playground.open(SHORT)
+    run = here.run()
+    here.reaches("finished")
+    assert here.count == 7
+    here.shows_step(6)
+    last = here.pixels("adversarial")
+    assert last == here.fetch(f"{run}/steps/6/adversarial.png")
+
+    here.part("scrub").fill("2")
+    here.shows_step(2)
+    assert here.pixels("adversarial") == here.fetch(f"{run}/steps/2/adversarial.png") != last
+    expect(here.part("verdict").locator(".counter")).to_have_text("step 2/6")
+    here.part("chart").locator("canvas").click(position={"x": 60, "y": 40})
+    until(lambda: here.fact("step") in ("0", "1"), "a click on the curve's left end")
+
+
+def test_a_reload_during_the_run_loses_nothing(playground: Playground) -> None:
+    here = playground.open(LONG)
+    run = here.run()
+    here.page.reload()
+    assert here.begun() == run
+    here.press("play")
+    here.reaches("paused")
+    until(lambda: here.ask(run)["count"] == here.count, "every step to be there")
+    assert here.ask(run)["status"] == "paused"
+
+
+def test_a_second_browser_sees_the_same_run(visitor: Callable[..., Playground]) -> None:
+    first = visitor().open(LONG)
+    first.run()
+    first.press("play")
+    first.reaches("paused")
+    until(lambda: first.ask(first.fact("run"))["count"] == first.count, "the last step to arrive")
+
+    second = visitor(color_scheme="dark")
+    second.page.goto(first.page.url)
+    assert second.begun() == first.fact("run")
+    until(lambda: second.count == first.count, "the second browser to catch up")
+    assert second.part("now").inner_text() == first.part("now").inner_text()
+    assert second.part("figures").inner_text() == first.part("figures").inner_text()
+
+    before = first.count
+    second.press("step")
+    until(lambda: first.count == second.count == before + 1, "a step from one browser to show in both")
+    second.press("stop")
+    first.reaches("cancelled")
+
+
+def test_a_run_that_ends_early_says_why(playground: Playground) -> None:
+    here = playground.open("?attack=bim&target=any&steps=300&epsilon=64/255&step_size=2/255&stop=success")
+    run = here.run()
+    here.reaches("finished")
+    facts, original = here.ask(run), here.ask(run)["original"]["label"]
+    assert facts["reason"] == "success"
+    assert facts["count"] < facts["total"] + 1
+    said = f"Stopped at step {facts['count'] - 1}: the network no longer says {original}."
+    expect(here.part("status")).to_have_text(said)
+    expect(here.part("verdict")).to_have_attribute("data-fooled", "")
+
+
+def test_keys_play_pause_and_walk(playground: Playground) -> None:
+    here = playground.open(LONG)
+    run = here.run()
+    here.reaches("running")
+    until(lambda: here.count > 3, "a few steps")
+    here.page.keyboard.press("Space")
+    here.reaches("paused")
+    until(lambda: here.ask(run)["count"] == here.count, "the last step to arrive")
+    last = here.count - 1
+    expect(here.player).to_have_attribute("data-step", str(last))
+    here.page.keyboard.press("Home")
+    expect(here.player).to_have_attribute("data-step", "0")
+    here.page.keyboard.press("ArrowRight")
+    expect(here.player).to_have_attribute("data-step", "1")
+    here.page.keyboard.press("ArrowLeft")
+    expect(here.player).to_have_attribute("data-step", "0")
+    here.page.keyboard.press("End")
+    expect(here.player).to_have_attribute("data-step", str(last))
+    here.page.keyboard.press("Space")
+    until(lambda: here.count > last + 1, "the run to go on")
+
+
+def test_a_key_held_down_shows_the_original(playground: Playground) -> None:
+    here = playground.open(SHORT)
+    here.run()
+    here.reaches("finished")
+    here.shows_step(6)
+    here.page.keyboard.down("o")
+    expect(here.picture("adversarial").locator(".title")).to_have_text("original")
+    expect(here.picture("adversarial").locator(".before")).to_have_css("opacity", "1")
+    here.page.keyboard.up("o")
+    expect(here.picture("adversarial").locator(".before")).to_have_css("opacity", "0")
+
+
+def test_the_perturbation_is_amplified_and_seen_in_two_ways(playground: Playground) -> None:
+    here = playground.open(SHORT)
+    run = here.run()
+    here.reaches("finished")
+    here.shows_step(6)
+    steps = [("1", 2, "signed"), ("6", 50, "signed"), ("6", 50, "size")]
+    seen = set()
+    for notch, gain, view in steps:
+        here.part("gain").fill(notch)
+        here.picture("perturbation").get_by_role("button", name=view, exact=True).click()
+        expect(here.picture("perturbation")).to_contain_text(f"× {gain}")
+        wanted = here.fetch(f"{run}/steps/6/perturbation.png?gain={gain}&view={view}")
+        until(partial(shows, here, wanted), f"the perturbation, {view} × {gain}")
+        seen.add(sha256(wanted).digest())
+    assert len(seen) == 3
+
+
+def shows(here: Playground, perturbation: bytes) -> bool:
+    return here.pixels("perturbation") == perturbation
+
+
+def test_run_again_ends_the_run_before(playground: Playground) -> None:
+    here = playground.open(LONG)
+    first = here.run()
+    second = here.run()
+    assert first != second
+    assert here.ask(first)["status"] == "cancelled"
+    assert here.ask(second)["status"] == "running"
+
+
+def test_the_current_class_is_refused_as_target(playground: Playground) -> None:
+    here = playground.open(SHORT)
+    label = here.part("was").locator(".name").inner_text().split("“")[1].split("”")[0]
+    here.choose("Make it say", label)
+    here.page.get_by_role("button", name="Run", exact=True).first.click()
+    assert re.search(rf"already says {label} \(\d+.*another class", here.refusal())
+    assert here.fact("run") == ""
+
+
+def test_a_class_is_found_by_another_word_for_it(playground: Playground) -> None:
+    here = playground.open("?model=efficientnet_lite0&image=cat&target=pizza")
+    expect(here.search("Make it say", "toilet paper").first).to_have_text(
+        re.compile("^toilet tissue · toilet paper")
+    )
+    here.page.keyboard.press("Enter")
+    expect(here.page).to_have_url(re.compile("target=toilet[+]tissue"))
+    here.settle()
+    assert "airliner" in [
+        each.split(" · ")[0] for each in here.search("Make it say", "plane").all_inner_texts()
+    ]
+
+
+def test_favourites_come_first_and_are_starred(playground: Playground) -> None:
+    here = playground.open("?model=efficientnet_lite0&image=cat&target=pizza")
+    here.page.get_by_role("combobox", name=re.compile("Make it say")).click()
+    first = here.page.get_by_role("option")
+    expect(first.nth(1)).to_have_text(re.compile("^vulture"))
+    star = "node => getComputedStyle(node.firstElementChild, '::before').content"
+    assert ["★" in first.nth(index).evaluate(star) for index in range(3)] == [False, True, True]
+
+
+def test_a_chinese_reader_finds_a_class_and_sees_names_in_chinese(playground: Playground) -> None:
+    here = playground.open(
+        "?model=efficientnet_lite0&image=cat&target=厨房纸&attack=bim&steps=3&stop=steps&lang=zh"
+    )
+    box = here.page.get_by_role("combobox", name=re.compile("让它说"))
+    expect(box).to_have_value(re.compile("^厨房纸 · paper towel"))
+    assert address(here)["target"] == "paper towel"
+    for text in ("卫生纸", "toilet paper"):
+        expect(here.search("让它说", text).first).to_have_text(re.compile("^卫生纸 · toilet tissue"))
+    here.page.keyboard.press("Enter")
+    expect(here.page).to_have_url(re.compile("target=toilet[+]tissue"))
+
+    run = here.run()
+    here.reaches("finished")
+    facts = here.ask(run)
+    assert (
+        facts["target"]["label"] == "toilet tissue"
+        and here.ask(f"{run}?lang=zh")["target"]["label"] == "卫生纸"
+    )
+    top = [each["label"] for each in here.ask(f"{run}/steps/3?lang=zh")["top"]]
+    expect(here.part("top5").locator(".label")).to_have_text(top)
+    expect(here.part("figures").locator("[data-figure=probability] dt")).to_have_text("卫生纸")
+    expect(here.part("now").locator(".name")).to_have_text(f"“{top[0]}”")
+    assert all(re.fullmatch("[\u3400-\u9fff]+", each) for each in top)
+
+
+def test_a_file_that_is_no_picture_is_refused_and_the_server_goes_on(playground: Playground) -> None:
+    here = playground.open(SHORT)
+    before = here.pixels("original")
+    here.drop({"name": "cat.jpg", "mimeType": "image/jpeg", "buffer": b"dear diary, " * 100})
+    sentence = here.refusal()
+    assert re.fullmatch(r"Expected a .* picture, got .*dear diary.*", sentence)
+    here.run()
+    here.reaches("finished")
+    assert here.count == 7
+    assert here.pixels("original") == before
+    assert here.site.healthy()
+
+
+def test_an_unknown_run_in_the_address_leaves_a_page_that_works(playground: Playground) -> None:
+    here = playground.open(f"{SHORT}&run=nobody-ever-saw-this")
+    assert "does not know that run" in here.refusal()
+    here.run()
+    here.reaches("finished")
+    assert here.count == 7
+
+
+@pytest.mark.parametrize(
+    ("query", "sentence"),
+    [
+        ("?target=unicorn+pegasus", "no class called “unicorn pegasus”"),
+        ("?attack=bim&step_size=-1", "Expected step_size to be a number from 0 to 1"),
+        ("?attack=bim&steps=1000000000", "Expected steps to be a whole number from 0 to 10,000"),
+    ],
+    ids=["class", "step", "steps"],
+)
+def test_nonsense_in_the_address_is_told_in_a_sentence(
+    playground: Playground, query: str, sentence: str
+) -> None:
+    here = playground.open(query)
+    assert sentence in here.refusal()
+    here.run()
+    here.reaches(re.compile("running|finished"))
+    assert "unicorn" not in here.page.url
+
+
+def test_a_link_to_no_class_of_its_network_runs_what_the_page_shows(playground: Playground) -> None:
+    here = playground.open("?model=photos&image=rocket&target=pizza&attack=bim&steps=3&stop=steps")
+    shown = here.page.get_by_role("combobox", name="Make it say").input_value().split(" · ")[0]
+    expect(here.part("play")).to_be_in_viewport(ratio=1)
+    run = here.run()
+    assert here.ask(run)["target"]["label"] == shown == address(here)["target"]
+    here.reaches("finished")
+    assert "no class called “pizza”" in here.refusal()
+    here.choose("Make it say", "accordion")
+    expect(here.page.get_by_test_id("stAlertContentError")).to_have_count(0)
+    assert here.ask(here.run())["target"]["label"] == "accordion"
+
+
+LOOKS: list[Any] = [
+    pytest.param(size, theme, id=f"{name}-{theme}")
+    for name, size in (("desk", DESK), ("phone", PHONE))
+    for theme in ("light", "dark")
+]
+
+
+@pytest.mark.parametrize(("size", "theme"), LOOKS)
+def test_every_size_and_theme(visitor: Callable[..., Playground], size: dict[str, int], theme: str) -> None:
+    here = visitor(viewport=size, color_scheme=theme, has_touch=size is PHONE).open(SHORT)
+    here.press("play")
+    here.begun()
+    here.reaches("finished")
+    here.shows_step(6)
+    assert here.page.evaluate("document.scrollingElement.scrollWidth - innerWidth") <= 0
+    widths = here.player.evaluate("e => [e.scrollWidth, e.clientWidth]")
+    assert widths[0] <= widths[1]
+    for name in ("picture-original", "picture-adversarial", "chart", "play", "verdict"):
+        box = here.part(name).bounding_box()
+        assert box and box["x"] >= 0 and box["x"] + box["width"] <= size["width"]
+    paper = here.player.evaluate("e => getComputedStyle(e).getPropertyValue('--st-background-color')").strip()
+    bright = int(paper[1:3], 16) > 127
+    assert bright is (theme == "light")
+    expect(here.part("play")).to_be_in_viewport()
+
+
+def test_the_honest_mistakes_stand_apart_and_the_arrow_keys_walk_the_shelf(playground: Playground) -> None:
+    here = playground.open()
+    shelf = here.page.get_by_role("radiogroup", name="Sample pictures")
+    apart = shelf.locator(".heading:has-text('Honest mistakes') + .row").get_by_role("radio")
+    mistakes = [sample.label for sample in samples().values() if sample.group == "mistakes"]
+    expect(apart).to_have_count(len(mistakes))
+    expect(shelf.get_by_role("radio")).to_have_count(len(samples()))
+    expect(shelf.get_by_role("radio", checked=True)).to_have_attribute("title", "Panda")
+
+    shelf.get_by_role("radio", name="Panda", exact=True).focus()
+    here.page.keyboard.press("ArrowLeft")  # round the end, to the last of the mistakes
+    expect(apart.last).to_be_focused()
+    here.page.keyboard.press("Enter")
+    expect(apart.last).to_be_checked()
+    expect(here.page).to_have_url(re.compile("image=street"))

@@ -1,0 +1,381 @@
+"""What every attack promises, as plain functions: each takes an attack class and asserts.
+
+`test_attacks_contract.py` calls them for whatever `attacks.registry` finds; it also calls
+them for attacks that break a promise, to see that they are caught.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import threading
+from collections.abc import Callable, Iterator
+from functools import cache
+from typing import Any, NamedTuple
+
+import hypothesis
+import pytest
+import torch
+from hypothesis import HealthCheck
+from torch import Tensor, nn
+
+from attacks.contract import Attack, Criterion, Evaluation, Query, Step, answer, walk
+from attacks.toolkit import norms
+from attacks.toolkit.mask import masked
+from errors import NoStart
+
+Check = Callable[[type[Attack]], None]
+
+SHAPES = [(1, 3, 8, 8), (4, 3, 8, 8), (1, 1, 6, 6), (4, 1, 6, 6)]
+STEPS = {"white-box": 12, "control": 12, "score-based": 60, "decision-based": 60}
+"""How many steps an attack gets here: those that see no gradient need more to get anywhere."""
+
+
+briefly = hypothesis.settings(
+    deadline=None,
+    derandomize=True,
+    max_examples=60,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+)
+"""The same examples on every machine, however busy it is."""
+
+
+@pytest.fixture
+def one_thread() -> Iterator[None]:
+    """Networks this small lose by being shared among threads, twentyfold on a busy machine."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+class Case(NamedTuple):
+    """A network, pictures for it, and what to make of them."""
+
+    net: nn.Module
+    x: Tensor
+    criterion: Criterion
+
+    def clean(self) -> Tensor:
+        """Return the logits of the untouched pictures."""
+        return answer(self.net, Query(self.x, None)).logits
+
+
+def smooth_net(channels: int, side: int, classes: int = 5, seed: int = 0) -> nn.Module:
+    """Return a frozen two-layer tanh network for pictures ``(channels, side, side)``."""
+    torch.manual_seed(seed)
+    layers = [nn.Conv2d(channels, 8, 3, padding=1), nn.Tanh(), nn.Conv2d(8, 8, 3, 2), nn.Tanh()]
+    body = nn.Sequential(*layers, nn.Flatten(), nn.LazyLinear(classes))
+    body(torch.zeros(1, channels, side, side))
+    return body.eval().requires_grad_(False)
+
+
+def pictures(shape: tuple[int, ...], seed: int = 1) -> Tensor:
+    """Return pictures in [0, 1], a quarter of whose values are exactly 0 or 1."""
+    rng = torch.Generator().manual_seed(seed)
+    return (torch.rand(shape, generator=rng) * 1.34 - 0.17).clamp(0, 1)
+
+
+def case(kind: type[Attack], shape: tuple[int, ...], targeted: bool, classes: int = 5) -> Case:
+    """Return a case whose label is the network's own answer, or its least likely class to aim at.
+
+    An attack that sees decisions alone must find the class that it aims at by chance: it aims at the
+    second most likely one, since the least likely of these networks covers a thousandth of all pictures.
+    """
+    net, x = smooth_net(shape[1], shape[2], classes), pictures(shape)
+    order = answer(net, Query(x, None)).logits.argsort(1, descending=True)
+    goal = order[:, 1] if kind.card.access == "decision-based" else order[:, -1]
+    return Case(net, x, Criterion(goal if targeted else order[:, 0], targeted))
+
+
+def variants(kind: type[Attack], **fixed: Any) -> Iterator[Attack]:
+    """Yield the attack with few steps as it comes, and with each choice and switch turned."""
+    names = {each.name for each in kind.settings()}
+    fixed = {n: value for n, value in {"steps": STEPS[kind.card.access], **fixed}.items() if n in names}
+    yield kind(**fixed)
+    for each in kind.settings():
+        if each.name in fixed:
+            continue
+        others = each.choices if each.choices else (True, False) if each.type == "bool" else ()
+        for value in others:
+            if value != each.default:
+                yield kind(**fixed, **{each.name: value})
+
+
+def trajectory(attack: Attack, at: Case, seed: int = 0) -> list[Step]:
+    """Return every step of the attack run to its end."""
+    search = attack.search(at.x, at.criterion, torch.Generator().manual_seed(seed))
+    return list(walk(search, at.net, at.criterion))
+
+
+@cache
+def steps_of(attack: Attack, shape: tuple[int, ...], targeted: bool, classes: int = 5) -> list[Step]:
+    """Return the steps of an attack on one of the `case` s, computed once for all checks that only look."""
+    return trajectory(attack, case(type(attack), shape, targeted, classes))
+
+
+def seen(attack: Attack, at: Case) -> list[Step]:
+    """Return the steps of an attack on a case, which nobody may change."""
+    return steps_of(attack, tuple(at.x.shape), at.criterion.targeted, at.clean().shape[1])
+
+
+def box(kind: type[Attack]) -> None:
+    """Every picture asked about lies in [0, 1], unless the attack says that it may not."""
+    for at in _cases(kind):
+        for attack in variants(kind):
+            steps = seen(attack, at)
+            assert all(torch.isfinite(step.x).all() for step in steps)
+            if attack.boxed():
+                assert all(step.x.min() >= 0 and step.x.max() <= 1 for step in steps), "left the box"
+
+
+def budget(kind: type[Attack]) -> None:
+    """A promised budget holds at every step, to 1e-6."""
+    for at in _cases(kind):
+        for attack in variants(kind):
+            promise = attack.bound()
+            assert (promise is not None) == (kind.card.kind == "budget"), "card and bound disagree"
+            if promise is None:
+                return
+            for step in seen(attack, at):
+                size = norms.SIZES[promise[0]](step.x.double() - at.x.double())
+                assert size.max() <= promise[1] + 1e-6, f"{size.max():.8f} exceeds {promise[1]:.8f}"
+
+
+def leaves_input_alone(kind: type[Attack]) -> None:
+    """Neither the picture, the label, the network nor torch's own dice are touched."""
+    for at in _cases(kind):
+        x, label = at.x.clone(), at.criterion.label.clone()
+        weights = [p.clone() for p in at.net.parameters()]
+        for attack in variants(kind):
+            dice = torch.get_rng_state()
+            trajectory(attack, at)
+            assert torch.equal(torch.get_rng_state(), dice), "used torch's global generator"
+            assert torch.equal(at.x, x) and not at.x.requires_grad, "the input was changed"
+            assert torch.equal(at.criterion.label, label)
+            pairs = zip(at.net.parameters(), weights, strict=True)
+            assert all(torch.equal(p, w) and p.grad is None for p, w in pairs)
+
+
+def first_and_last(kind: type[Attack]) -> None:
+    """The first question is the untouched picture, the last one asks for no gradient, and the
+    declared number of questions lies between (fewer, if the attack says when it ends of itself);
+    probes come in whole batches; what was asked about never changes afterwards."""
+    for at in _cases(kind):
+        for attack in variants(kind):
+            queries, copies = _queries(attack, at)
+            assert torch.equal(queries[0].x[: len(at.x)], at.x), "did not begin at the picture"
+            assert queries[-1].objective is None, "asked for a gradient that it cannot use"
+            assert all(len(query.x) and len(query.x) % len(at.x) == 0 for query in queries), "odd rows"
+            asked, declared = len(queries), attack.updates() + 1
+            assert asked <= declared if kind.ends else asked == declared, f"{asked} queries, not {declared}"
+            assert sum(q.objective is not None for q in queries) <= attack.updates()
+            assert all(torch.equal(q.x, c) for q, c in zip(queries, copies, strict=True)), "a step was reused"
+
+
+def last_is_evaluated(kind: type[Attack]) -> None:
+    """The last step's logits are those of the last step's picture, and the picture moved."""
+    for at in _cases(kind):
+        for attack in variants(kind):
+            last = seen(attack, at)[-1]
+            torch.testing.assert_close(answer(at.net, Query(last.x, None)).logits, last.evaluation.logits)
+            assert (last.x - at.x).abs().amax((1, 2, 3)).min() > 0, "a picture was returned as it came"
+
+
+def raises_margin(kind: type[Attack]) -> None:
+    """Targeted and untargeted, for many classes and for two, every row ends closer to what was asked
+    (on average, where all share one perturbation)."""
+    if kind.card.access == "control":
+        return
+    for at in _cases(kind, both=True) + _cases(kind, classes=2):
+        for attack in variants(kind):
+            last = seen(attack, at)[-1]
+            gain = at.criterion.margin(last.evaluation.logits) - at.criterion.margin(at.clean())
+            least = gain.mean() if kind.joint else gain.min()
+            assert least > 1e-4, f"the margin grew by {least:.2g}"
+
+
+def zero_epsilon(kind: type[Attack]) -> None:
+    """With no budget every picture asked about is the input, exactly."""
+    if "epsilon" in {each.name for each in kind.settings()}:
+        for at in _cases(kind):
+            for attack in variants(kind, epsilon=0.0):
+                assert all(torch.equal(step.x, at.x) for step in trajectory(attack, at)), "moved"
+
+
+def few_steps(kind: type[Attack]) -> None:
+    """No steps: the input, evaluated once. One step: it moves."""
+    if "steps" not in {each.name for each in kind.settings()}:
+        return
+    for at in _cases(kind):
+        for attack in variants(kind, steps=0):
+            steps = trajectory(attack, at)
+            assert len(steps) == 1 and torch.equal(steps[0].x, at.x), "no steps should leave the picture"
+            assert attack.updates() == 0
+        for attack in variants(kind, steps=1):
+            if kind.card.access in ("white-box", "control"):  # the others may try in vain
+                assert not torch.equal(trajectory(attack, at)[-1].x, at.x)
+
+
+def rows_are_independent(kind: type[Attack]) -> None:
+    """A batch gives what its pictures give one by one, or, where chance is used, what they give beside
+    any other pictures (in float64). The rows of a joint attack share one perturbation instead, at every
+    step, but for what the box cuts off."""
+    if kind.joint:
+        _share_one_perturbation(kind)
+        return
+    for targeted in (False, True):
+        at = case(kind, (4, 3, 8, 8), targeted)
+        net, x, label = at.net.double(), at.x.double(), at.criterion.label
+        for attack in variants(kind):
+            together = trajectory(attack, Case(net, x, at.criterion))[-1].x
+            for row in range(4):
+                if attack.stochastic():
+                    others = [row if i == row else (i + 1) % 4 for i in range(4)]
+                    place = row
+                else:
+                    others, place = [row], 0
+                beside = Case(net, x[others], Criterion(label[others], targeted))
+                torch.testing.assert_close(
+                    trajectory(attack, beside)[-1].x[place], together[row], atol=1e-9, rtol=0, msg="rows mix"
+                )
+
+
+def seeds(kind: type[Attack]) -> None:
+    """A seed fixes the trajectory; where chance is asked for, another seed gives another one."""
+    at = case(kind, (4, 3, 8, 8), False)
+    for attack in variants(kind):
+        first, again, other = (trajectory(attack, at, seed)[1:] for seed in (3, 3, 4))
+        assert all(torch.equal(a.x, b.x) for a, b in zip(first, again, strict=True)), "not reproducible"
+        same = len(first) == len(other) and all(map(torch.equal, _xs(first), _xs(other)))
+        assert same != attack.stochastic(), "the seed makes a difference exactly where it is said to"
+
+
+def flat_network(kind: type[Attack]) -> None:
+    """Where the gradient is zero, what follows it does not move, and nothing becomes NaN; what needs a
+    picture to begin from says that there is none."""
+    for shape in SHAPES:
+        x = pictures(shape)
+        at = Case(_Flat(), x, Criterion(torch.zeros(len(x), dtype=torch.long), False))
+        for attack in variants(kind):
+            if kind.card.access == "decision-based":
+                with pytest.raises(NoStart):
+                    trajectory(attack, at)
+                continue
+            shown = _xs(trajectory(attack, at))
+            assert all(torch.isfinite(each).all() for each in shown), "became NaN"
+            if kind.card.access == "white-box" and not attack.stochastic():
+                assert all(torch.equal(each, x) for each in shown), "moved without a gradient"
+
+
+def keeps_the_mask(kind: type[Attack]) -> None:
+    """Only what a mask allows changes, and something does; an empty mask changes nothing. What needs a
+    picture to begin from may find none."""
+    for at in _cases(kind):
+        mask = torch.zeros(1, 1, *at.x.shape[2:])
+        mask[..., 1:5, 2:6] = 1
+        for attack in variants(kind):
+            for free in (mask, mask * 0):
+                search = attack.search(at.x, at.criterion, torch.Generator().manual_seed(0))
+                try:
+                    last = list(walk(masked(search, at.x, free), at.net, at.criterion))[-1]
+                except NoStart:
+                    assert kind.card.access == "decision-based"
+                    continue
+                change = (last.x - at.x).abs()
+                assert torch.equal(change * (1 - free), change * 0), "changed what the mask forbids"
+                sees = kind.card.access in ("white-box", "control")
+                assert not sees or not free.any() or change.max() > 0, "did not change what it may"
+
+
+def closes_anywhere(kind: type[Attack]) -> None:
+    """Closed after any question (of a long search: after every twelfth part), a search ends there, leaves
+    no thread, and the next one is unharmed."""
+    at, threads = case(kind, (1, 3, 8, 8), False), threading.active_count()
+    attack = next(variants(kind))
+    whole = trajectory(attack, at)
+    for stop in range(0, len(whole), max(len(whole) // 12, 1)):
+        search = attack.search(at.x, at.criterion, torch.Generator().manual_seed(0))
+        steps = walk(search, at.net, at.criterion)
+        for _ in range(stop):
+            next(steps)
+        steps.close()
+        search.close()
+        assert next(search, None) is None and threading.active_count() == threads
+    assert all(torch.equal(a.x, b.x) for a, b in zip(trajectory(attack, at), whole, strict=True))
+
+
+def describes_itself(kind: type[Attack]) -> None:
+    """Defaults are legal under every norm, numbers have ranges, and the class is frozen data."""
+    for norm in next((each.choices for each in kind.settings() if each.name == "norm"), (None,)):
+        for each in kind.settings(norm):
+            assert each.check(each.default) == each.default and each.label and each.help
+            if each.type in ("int", "float"):
+                assert each.low is not None and each.high is not None
+                assert each.low <= each.default <= (each.soft_high or each.high) <= each.high
+    attack = kind()
+    assert dataclasses.replace(attack) == attack and hash(attack) == hash(kind())
+    assert kind.card.url.startswith("https://") and math.isfinite(kind.card.year)
+
+
+CHECKS: list[Check] = [
+    box,
+    budget,
+    leaves_input_alone,
+    first_and_last,
+    last_is_evaluated,
+    raises_margin,
+    zero_epsilon,
+    few_steps,
+    rows_are_independent,
+    seeds,
+    flat_network,
+    keeps_the_mask,
+    closes_anywhere,
+    describes_itself,
+]
+
+
+def _share_one_perturbation(kind: type[Attack]) -> None:
+    for at in _cases(kind, both=True):
+        for attack in variants(kind):
+            for step in trajectory(attack, at):
+                change = step.x - at.x
+                # Where a row ends at 1 the perturbation is at least what it shows; at 0, at most.
+                least = torch.where(step.x > 0, change, -1).amax(0)
+                most = torch.where(step.x < 1, change, 1).amin(0)
+                assert (least - most).max() < 1e-6, "rows have perturbations of their own"
+
+
+class _Flat(nn.Module):
+    """A network that does not look: its logits are constants."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.flatten(1).sum(1, keepdim=True) * 0 + torch.tensor([1.0, 0.0, -1.0])
+
+
+def _xs(steps: list[Step]) -> list[Tensor]:
+    return [step.x for step in steps]
+
+
+def _cases(kind: type[Attack], classes: int = 5, both: bool = False) -> list[Case]:
+    """Return a case of every shape, each targeted and untargeted if ``both``, or else in turn."""
+    turns = [(shape, targeted) for shape in SHAPES for targeted in (False, True)]
+    chosen = turns if both else [turns[0], turns[3], turns[5], turns[6]]
+    return [case(kind, shape, targeted, classes) for shape, targeted in chosen]
+
+
+def _queries(attack: Attack, at: Case) -> tuple[list[Query], list[Tensor]]:
+    """Drive the attack by hand; return its questions, and copies of their pictures made at once."""
+    search = attack.search(at.x, at.criterion, torch.Generator().manual_seed(0))
+    queries: list[Query] = []
+    copies: list[Tensor] = []
+    reply: Evaluation | None = None
+    while True:
+        try:
+            query = next(search) if reply is None else search.send(reply)
+        except StopIteration:
+            return queries, copies
+        queries.append(query)
+        copies.append(query.x.clone())
+        reply = answer(at.net, query)

@@ -1,0 +1,210 @@
+"""One real server and one real browser for the whole test session, and the playground as a person sees it."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import (
+    Browser,
+    ConsoleMessage,
+    FilePayload,
+    Locator,
+    Page,
+    expect,
+    sync_playwright,
+)
+
+from bench.site import Site, chromium, launch, serve
+from engine.saved import PREFIX
+
+PATIENCE = 60_000
+DESK, PHONE = {"width": 1280, "height": 800}, {"width": 390, "height": 844}
+
+
+class Playground:
+    """The page in one window. What it logs as an error is kept in ``complaints``."""
+
+    def __init__(self, page: Page, site: Site) -> None:
+        page.set_default_timeout(PATIENCE)
+        self.page, self.site = page, site
+        self.complaints: list[str] = []
+        self.runs: set[str] = set()
+        page.on("console", self._hear)
+        page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        self.player = page.locator("[data-test=player]")
+
+    def _hear(self, message: ConsoleMessage) -> None:
+        # On a page other than the first, Streamlit looks for its server under that page's path, in vain.
+        looking = re.search(r"/(?!foolscope)\w+/_stcore/", message.location.get("url", ""))
+        if message.type == "error" and not looking:
+            self.complaints.append(message.text)
+
+    def open(self, query: str = "") -> Playground:
+        """Go to the playground and wait until it shows a picture."""
+        self.page.goto(f"{self.site.url}/{query}")
+        expect(self.picture("adversarial").and_(self.page.locator(":not([data-empty])"))).to_be_visible()
+        self.settle()
+        expect(self.page.locator(".foolscope-skeleton")).to_have_count(0)
+        return self
+
+    def settle(self) -> None:
+        """Wait until the server has answered every click."""
+        expect(self.page.locator("[data-testid=stApp][data-test-script-state=notRunning]")).to_be_attached()
+
+    def part(self, name: str) -> Locator:
+        """Return the element of the live view with this ``data-test`` name."""
+        return self.player.locator(f"[data-test={name}]")
+
+    def picture(self, which: str) -> Locator:
+        """Return one of the squares: original, perturbation or adversarial."""
+        return self.part(f"picture-{which}")
+
+    def press(self, name: str) -> None:
+        """Press one of the live view's buttons: first, play, step, stop, live, compare."""
+        self.player.locator(f"button[data-test={name}]").click()
+
+    def fact(self, name: str) -> str:
+        """Return one of the player's ``data-`` attributes, "" when there is none."""
+        return self.player.get_attribute(f"data-{name}") or ""
+
+    @property
+    def count(self) -> int:
+        """Return how many steps the curve shows."""
+        return int(self.fact("count") or 0)
+
+    def choose(self, label: str, text: str) -> None:
+        """Type into a searchable list and take what is called so."""
+        self.search(label, text)
+        called = re.compile(rf"^{re.escape(text)}( ·|$)")  # what follows are other words for it
+        self.page.get_by_role("option", name=called).first.click()
+        self.settle()
+
+    def search(self, label: str, text: str) -> Locator:
+        """Type into a searchable list; return what it offers."""
+        box = self.page.get_by_role("combobox", name=re.compile(label))
+        box.click()
+        box.fill(text)
+        return self.page.get_by_role("option")
+
+    def drop(self, file: Path | FilePayload) -> None:
+        """Upload a file."""
+        self.page.locator(".st-key-upload input[type=file]").set_input_files(file)
+
+    def run(self) -> str:
+        """Press Run and return the new run's id once its curve has begun."""
+        before = self.fact("run")
+        self.page.locator(".st-key-start button").click()
+        return self.begun(before)
+
+    def begun(self, before: str = "") -> str:
+        """Wait for a run that is neither ``before`` nor one that ships with the program; return its id."""
+
+        def begins() -> bool:
+            run = self.fact("run")
+            return run not in ("", before) and not run.startswith(PREFIX) and self.count > 0
+
+        until(begins, "the curve to begin")
+        self.runs.add(self.fact("run"))
+        return self.fact("run")
+
+    def leave(self) -> None:
+        """Close the window, and end what was started in it for the sake of the next test."""
+        self.page.context.close()
+        for run in self.runs:
+            urllib.request.urlopen(f"{self.site.url}/foolscope/runs/{run}/cancel", b"", timeout=60).close()
+
+    def reaches(self, status: str | re.Pattern[str]) -> None:
+        """Wait until the run's status is this one."""
+        expect(self.player).to_have_attribute("data-status", status)
+
+    def shows_step(self, step: int) -> None:
+        """Wait until numbers and pictures are those of ``step``, without loss."""
+        expect(self.player).to_have_attribute("data-step", str(step))
+        expect(self.picture("adversarial")).to_have_attribute("data-step", str(step))
+        expect(self.picture("adversarial")).to_contain_text("lossless")
+
+    def ask(self, path: str) -> Any:
+        """Return what the server says under ``runs/``."""
+        return json.loads(self.fetch(path))
+
+    def fetch(self, path: str) -> bytes:
+        """Return the bytes that the server has under ``runs/``."""
+        body: bytes = urllib.request.urlopen(f"{self.site.url}/foolscope/runs/{path}", timeout=60).read()
+        return body
+
+    def pixels(self, which: str) -> bytes:
+        """Return the bytes of the picture file that is on the screen."""
+        numbers = (
+            self.picture(which)
+            .locator("img")
+            .first.evaluate(
+                "async image => [...new Uint8Array(await (await fetch(image.src)).arrayBuffer())]"
+            )
+        )
+        return bytes(numbers)
+
+    def refusal(self) -> str:
+        """Return the sentence with which the page says no."""
+        box = self.page.get_by_test_id("stAlertContentError")
+        expect(box.first).to_be_visible()
+        return box.first.inner_text()
+
+
+def until(true: Callable[[], bool], what: str) -> None:
+    """Wait for a condition; fail with what was waited for."""
+    deadline = time.monotonic() + PATIENCE / 1000
+    while not true():
+        if time.monotonic() > deadline:
+            pytest.fail(f"waited in vain for {what}")
+        time.sleep(0.03)
+
+
+@pytest.fixture(scope="session")
+def site() -> Iterator[Site]:
+    """Return the address of a running server."""
+    with serve() as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def window_maker() -> Iterator[Browser]:
+    """Return a running Chromium."""
+    if not chromium():
+        pytest.skip("needs chromium: not found")
+    expect.set_options(timeout=PATIENCE)
+    with sync_playwright() as playwright:
+        browser = launch(playwright)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def visitor(window_maker: Browser, site: Site) -> Iterator[Callable[..., Playground]]:
+    """Return a function that opens a window of its own, as another person would.
+
+    The test fails when a window logged an error.
+    """
+    opened: list[Playground] = []
+
+    def arrive(**options: Any) -> Playground:
+        context = window_maker.new_context(**{"viewport": DESK, **options})
+        opened.append(Playground(context.new_page(), site))
+        return opened[-1]
+
+    yield arrive
+    for window in opened:
+        window.leave()
+    assert not [line for window in opened for line in window.complaints]
+
+
+@pytest.fixture
+def playground(visitor: Callable[..., Playground]) -> Playground:
+    """Return a window of 1280 by 800 pixels."""
+    return visitor()

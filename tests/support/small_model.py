@@ -1,0 +1,104 @@
+"""A tiny registered model and engines that load it: the real engine, with a network of ten lines."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+import models
+from engine.engine import Engine
+from models.core import _REGISTRY, Card, Classifier, WeightsFile, register
+
+SIZE, CLASSES = 16, 6
+
+
+class SmallNet(nn.Module):
+    """A smooth convolutional net with fixed weights; ``before`` is called with each batch."""
+
+    def __init__(self, before: Callable[[Tensor], None] | None = None) -> None:
+        super().__init__()
+        with torch.random.fork_rng():
+            torch.manual_seed(7)
+            self.body = nn.Sequential(
+                nn.Conv2d(3, 8, 3, 2, 1), nn.Tanh(), nn.Conv2d(8, 12, 3, 2, 1), nn.Tanh(), nn.Flatten()
+            )
+            self.head = nn.Linear(12 * 16, CLASSES)
+        self.before = before
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.before:
+            self.before(x)
+        logits: Tensor = self.head(self.body(x))
+        return 4 * logits
+
+
+class Gate:
+    """Lets a test hold the network still, count its batches, or make it misbehave."""
+
+    def __init__(self) -> None:
+        self.open = threading.Event()
+        self.open.set()
+        self.batches: list[int] = []
+        self.hook: Callable[[Tensor], None] | None = None
+
+    def __call__(self, x: Tensor) -> None:
+        assert self.open.wait(30)
+        self.batches.append(len(x))
+        if self.hook:
+            self.hook(x)
+
+
+def card(name: str = "small") -> Card:
+    """Return the card of the tiny model."""
+    return Card(
+        name=name,
+        title=name.title(),
+        summary="for tests",
+        size=SIZE,
+        labels=tuple(f"class {i}" for i in range(CLASSES)),
+        weights=WeightsFile("small.safetensors", "0" * 64),
+        mean=(0.5, 0.5, 0.5),
+        std=(0.25, 0.25, 0.25),
+    )
+
+
+@contextmanager
+def engine(gate: Gate, **options: Any) -> Iterator[Engine]:
+    """Run an engine that knows the models "small" and "smaller", and forget them afterwards."""
+
+    def load(name: str, progress: object = None) -> Classifier:
+        return Classifier(card(name), SmallNet(gate))
+
+    models.registry()
+    for name in ("small", "smaller"):
+        register(card(name), SmallNet)
+    models.registry.cache_clear()
+    made = Engine(torch.device("cpu"), load, **options)
+    try:
+        yield made
+    finally:
+        gate.open.set()
+        gate.hook = None
+        made.close()
+        for name in ("small", "smaller"):
+            del _REGISTRY[name]
+        models.registry.cache_clear()
+
+
+@contextmanager
+def behind_pages(monkeypatch: pytest.MonkeyPatch) -> Iterator[Engine]:
+    """Run that engine behind the app's pages, which then begin with the model "small"."""
+    from engine import links
+
+    with engine(Gate()) as made:
+        monkeypatch.setattr("app.service.engine", lambda: made)
+        monkeypatch.setattr("app.service.ready", lambda: True)
+        monkeypatch.setattr("engine.links.DEFAULT", replace(links.DEFAULT, model="small"))
+        yield made
