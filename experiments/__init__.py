@@ -1,4 +1,4 @@
-"""The papers' experiments without pixels: one file per experiment, typed settings in, JSON out.
+"""The papers' experiments without pixels: one file per experiment, typed settings in, typed results out.
 
 Every file in the folder of a paper that defines a subclass of `Experiment` with a ``card`` is found by
 `registry`; adding an experiment is adding a file. Results that ship lie in ``assets/results``.
@@ -16,7 +16,7 @@ from types import ModuleType
 from typing import Any
 
 from errors import UnknownName
-from experiments.core import Experiment
+from experiments.core import A, Experiment, F, Result, load
 from settings import RESULTS
 
 SHARED = ("datasets", "methods", "toolkit")
@@ -24,9 +24,9 @@ SHARED = ("datasets", "methods", "toolkit")
 
 
 @functools.cache
-def registry() -> dict[str, type[Experiment]]:
+def registry() -> dict[str, type[Experiment[Any, Any]]]:
     """Return every experiment by its card's name."""
-    found: dict[str, type[Experiment]] = {}
+    found: dict[str, type[Experiment[Any, Any]]] = {}
     for name in _modules().values():
         for kind in _published(importlib.import_module(name)):
             if kind.card.name in found:
@@ -46,14 +46,14 @@ def _modules() -> dict[str, str]:
     return found
 
 
-def _published(module: ModuleType) -> list[type[Experiment]]:
+def _published(module: ModuleType) -> list[type[Experiment[Any, Any]]]:
     """Return the experiments that ``module`` itself defines and gives a card."""
     classes = [value for _, value in inspect.getmembers(module, inspect.isclass)]
     own = [kind for kind in classes if kind.__module__ == module.__name__ and issubclass(kind, Experiment)]
     return [kind for kind in own if "card" in vars(kind)]
 
 
-def get(name: str) -> type[Experiment]:
+def get(name: str) -> type[Experiment[Any, Any]]:
     """Return the experiment called ``name``, or raise `errors.UnknownName`."""
     found = alone(name) or registry().get(name)
     if found is None:
@@ -62,7 +62,7 @@ def get(name: str) -> type[Experiment]:
 
 
 @functools.cache
-def alone(name: str) -> type[Experiment] | None:
+def alone(name: str) -> type[Experiment[Any, Any]] | None:
     """Return the experiment called ``name`` where a file is called so too, without importing any other."""
     if name not in _modules():
         return None
@@ -70,10 +70,13 @@ def alone(name: str) -> type[Experiment] | None:
     return next((kind for kind in published if kind.card.name == name), None)
 
 
-def shipped(name: str, folder: Path = RESULTS) -> dict[str, Any] | None:
-    """Return the result of the experiment ``name`` that ships with the program, or None where none does."""
-    path = folder / f"{name}.json"
+def shipped(kind: type[Experiment[A, F]], folder: Path = RESULTS, name: str = "") -> Result[F] | None:
+    """Return the result of an experiment that ships with the program, or None where none does.
+
+    ``name``: of the file, where it is another than the experiment's. Raises ValueError for one that the
+    experiment's own types cannot hold.
+    """
+    path = folder / f"{name or kind.card.name}.json"
     if not path.is_file():
         return None
-    result: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    return result
+    return load(kind, json.loads(path.read_text(encoding="utf-8")))

@@ -7,6 +7,7 @@ import json
 import sys
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from tqdm import tqdm
 
@@ -14,7 +15,7 @@ import console
 import experiments
 from errors import FoolscopeError
 from experiments.cache import Store, cache
-from experiments.core import Experiment, Progress, walk
+from experiments.core import Experiment, Result, dump, walk
 from experiments.datasets.mnist import fetch
 
 
@@ -33,7 +34,7 @@ def listing() -> list[dict[str, object]]:
     ]
 
 
-def parse(arguments: list[str]) -> tuple[argparse.Namespace, Experiment | None]:
+def parse(arguments: list[str]) -> tuple[argparse.Namespace, Experiment[Any, Any] | None]:
     """Return the options and the experiment that they describe; exits with a sentence when they do not."""
     parser = argparse.ArgumentParser(prog="python -m experiments", description=__doc__)
     parser.add_argument("--json", action="store_true", help="list the experiments as JSON")
@@ -87,13 +88,13 @@ def _download() -> Path:
         return fetch(show)
 
 
-def _carry_out(experiment: Experiment, store: Store) -> object:
-    with tqdm(total=len(experiment.pieces()), desc=experiment.card.title, unit="piece") as bar:
-        for each in walk(experiment, store):
-            if not isinstance(each, Progress):
-                return each
-            bar.n = each.done
-            bar.set_postfix_str(each.piece)
+def _carry_out(experiment: Experiment[Any, Any], store: Store) -> object:
+    with tqdm(total=len(experiment.stages()), desc=experiment.card.title, unit="stage") as bar:
+        for at in walk(experiment, store):
+            if isinstance(at, Result):
+                return dump(at)
+            bar.n = at.done
+            bar.set_postfix_str(at.stage)
     raise AssertionError("walk ends with a result")
 
 

@@ -1,8 +1,9 @@
-"""What an experiment is: settings, pieces of work that are kept one by one, figures, and claims.
+"""What an experiment is: settings, stages whose answers are stored one by one, figures, and claims.
 
-A piece is a few seconds of work with a name. `run` asks for one after the other and keeps each answer, so
+A stage is a few seconds of work with a name. `run` carries out one after the other and stores each answer, so
 that an experiment that was killed goes on where it was, one that was run before answers at once, and a page
-can show how far it is.
+can show how far it is. Answers and figures are frozen dataclasses; they are JSON only in files
+(`experiments.toolkit.codec`).
 """
 
 from __future__ import annotations
@@ -11,9 +12,9 @@ import hashlib
 import json
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields, replace
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar, Generic, NamedTuple, TypeVar
 
 import torch
 
@@ -21,9 +22,14 @@ from attacks.contract import Setting, setting
 from experiments.cache import Store
 from experiments.datasets.digit_sets import SMALL
 from experiments.datasets.mnist import place
+from experiments.toolkit import codec
 
-JSON = Any
-"""What `json.dumps` writes: dict, list, str, int, float, bool, None."""
+Value = int | float | bool | str
+"""What a setting holds."""
+A = TypeVar("A")
+"""Type of the answers of an experiment's stages."""
+F = TypeVar("F")
+"""Type of an experiment's figures."""
 
 
 @dataclass(frozen=True)
@@ -51,15 +57,43 @@ class Published:
 
 
 class Progress(NamedTuple):
-    """So many of so many pieces are done; ``piece`` is the one that comes next ("" at the end)."""
+    """So many of so many stages are done; ``stage`` is the name of the next one ("" at the end)."""
 
     done: int
     total: int
-    piece: str
+    stage: str
+
+
+class Stage(ABC):
+    """A few seconds of an experiment's work: a frozen dataclass of all that tells it from the others."""
+
+    answer: ClassVar[type]
+    """Type of its answer, a frozen dataclass."""
+
+    @property
+    @abstractmethod
+    def name(self) -> str:
+        """Return the name under which its answer is stored and which a page shows while it runs."""
 
 
 @dataclass(frozen=True)
-class Experiment(ABC):
+class Result(Generic[F]):
+    """What an experiment found. ``seconds``: of all stages, whenever they ran; ``data``: as
+    `Experiment.depends` says; ``torch``: its version; ``claims``: which sentences the figures bear out."""
+
+    name: str
+    seed: int
+    n: int
+    seconds: float
+    settings: dict[str, Value]
+    data: Any
+    torch: str
+    figures: F
+    claims: dict[str, bool]
+
+
+@dataclass(frozen=True)
+class Experiment(ABC, Generic[A, F]):
     """One experiment with its settings; `run` carries it out.
 
     ``data``: the folder that holds ``mnist``, "" for wherever `experiments.datasets.digit_sets.digits` finds
@@ -68,8 +102,10 @@ class Experiment(ABC):
     """
 
     card: ClassVar[ExperimentCard]
+    result: ClassVar[type]
+    """Type of its figures, a frozen dataclass."""
     version: ClassVar[int] = 1
-    """Counted up when the code gives other answers, so that kept pieces are not taken for new ones."""
+    """Counted up when the code gives other answers, so that stored answers are not taken for new ones."""
 
     data: str = ""
     n: int = setting(500, "Pictures", "How many pictures the figures are taken over.", low=10, high=60_000)
@@ -90,24 +126,24 @@ class Experiment(ABC):
             if f.metadata
         ]
 
-    def depends(self) -> JSON:
-        """Return what else the answers follow from: hashes of weights, the name of the data set."""
+    def depends(self) -> object:
+        """Return what else the answers follow from, as JSON takes it: hashes of weights, names of data sets."""
         return None
 
     @abstractmethod
-    def pieces(self) -> list[str]:
-        """Return the names of the pieces of work, in order."""
+    def stages(self) -> Sequence[Stage]:
+        """Return the stages in order."""
 
     @abstractmethod
-    def piece(self, name: str, store: Store) -> JSON:
-        """Carry out one piece and return its answer; earlier ones are in ``store`` (`Store.get`)."""
+    def carry_out(self, stage: Any, store: Store) -> A:
+        """Return the answer of one stage; those of earlier ones are in ``store`` (`stored`)."""
 
     @abstractmethod
-    def figures(self, done: Mapping[str, JSON]) -> dict[str, JSON]:
-        """Return the figures, from the answers of all pieces by name."""
+    def summarise(self, answers: Sequence[A]) -> F:
+        """Return the figures, from the answers of all stages in their order."""
 
     @abstractmethod
-    def claims(self, figures: Mapping[str, JSON]) -> dict[str, bool]:
+    def claims(self, figures: F) -> dict[str, bool]:
         """Return, for each claim as a plain sentence, whether the figures bear it out."""
 
     def key(self) -> str:
@@ -117,41 +153,52 @@ class Experiment(ABC):
         return hashlib.sha256(json.dumps(whole, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def walk(experiment: Experiment, store: Store) -> Iterator[Progress | dict[str, JSON]]:
-    """Yield a `Progress` before each piece and at the end, then the result.
+def stored(store: Store, stage: Stage) -> Any:
+    """Return the answer of a stage that was carried out before; raises FileNotFoundError."""
+    return codec.load(store.get(stage.name), stage.answer)
 
-    The result has ``name``, ``seed``, ``n``, ``seconds`` (of all pieces, whenever they ran), ``settings``,
-    ``data``, ``torch``, ``figures`` and ``claims``.
-    """
+
+def walk(experiment: Experiment[A, F], store: Store) -> Iterator[Progress | Result[F]]:
+    """Yield a `Progress` before each stage and at the end, then the result."""
     if experiment.card.digits and not experiment.data and place() is None:
-        experiment = replace(experiment, data=SMALL)  # MNIST may arrive before the last piece
-    names, done, seconds = experiment.pieces(), {}, 0.0
+        experiment = replace(experiment, data=SMALL)  # MNIST may arrive before the last stage
+    stages, seconds = experiment.stages(), 0.0
     mine = store.under(f"{experiment.card.name}-{experiment.key()}")
-    for index, name in enumerate(names):
-        yield Progress(index, len(names), name)
-        if not mine.has(name):
+    for index, stage in enumerate(stages):
+        yield Progress(index, len(stages), stage.name)
+        if not mine.has(stage.name):
             begun = time.perf_counter()
-            answer = experiment.piece(name, mine)
-            mine.put(name, {"answer": answer, "seconds": time.perf_counter() - begun})
-        kept = mine.read(name)
-        done[name], seconds = kept["answer"], seconds + kept["seconds"]
-    yield Progress(len(names), len(names), "")
-    figures = experiment.figures(done)
-    yield {
-        "name": experiment.card.name,
-        "seed": experiment.seed,
-        "n": experiment.n,
-        "seconds": round(seconds, 2),
-        "settings": {s.name: getattr(experiment, s.name) for s in experiment.settings()},
-        "data": experiment.depends(),
-        "torch": torch.__version__,
-        "figures": figures,
-        "claims": experiment.claims(figures),
-    }
+            answer = codec.dump(experiment.carry_out(stage, mine))
+            mine.put(stage.name, {"answer": answer, "seconds": time.perf_counter() - begun})
+        seconds += float(mine.read(stage.name)["seconds"])
+    yield Progress(len(stages), len(stages), "")
+    figures = experiment.summarise([stored(mine, stage) for stage in stages])
+    yield Result(
+        name=experiment.card.name,
+        seed=experiment.seed,
+        n=experiment.n,
+        seconds=round(seconds, 2),
+        settings={s.name: getattr(experiment, s.name) for s in experiment.settings()},
+        data=experiment.depends(),
+        torch=torch.__version__,
+        figures=figures,
+        claims=experiment.claims(figures),
+    )
 
 
-def run(experiment: Experiment, store: Store) -> dict[str, JSON]:
+def run(experiment: Experiment[A, F], store: Store) -> Result[F]:
     """Return the result of an experiment; see `walk`."""
     *_, result = walk(experiment, store)
-    assert isinstance(result, dict)
+    assert isinstance(result, Result)
     return result
+
+
+def load(kind: type[Experiment[A, F]], data: Any) -> Result[F]:
+    """Return the result that ``data`` holds, as `dump` wrote it; raises ValueError where it does not fit."""
+    plain: Result[Any] = codec.load(data, Result[Any])
+    return replace(plain, figures=codec.load(plain.figures, kind.result))
+
+
+def dump(result: Result[F]) -> Any:
+    """Return a result as JSON takes it."""
+    return codec.dump(result)

@@ -63,11 +63,11 @@ def experiments_table() -> str:
     """Return the experiments with what they ask and how many of their claims the shipped result bears out."""
     rows = []
     for name, kind in experiments.registry().items():
-        card, result = kind.card, experiments.shipped(name)
+        card, result = kind.card, experiments.shipped(kind)
         held = say("not run yet")
         if result is not None:
-            claims = result["claims"].values()
-            facts = {"held": sum(claims), "of": len(claims), "seconds": f"{result['seconds']:.0f}"}
+            claims = result.claims.values()
+            facts = {"held": sum(claims), "of": len(claims), "seconds": f"{result.seconds:.0f}"}
             held = say("{held} of {of} claims hold, {seconds} s", **facts)
         rows.append((f"`{name}`", say(card.question), f"[{card.paper}]({card.url})", say(card.source), held))
     head = say("Name"), say("What it asks"), say("Paper"), say("There"), say("Shipped result")

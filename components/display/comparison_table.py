@@ -11,6 +11,7 @@ import streamlit as st
 
 from components.i18n.text import say
 from components.lesson import tabs
+from experiments.toolkit.intervals import Estimate
 
 
 class Cell(NamedTuple):
@@ -41,9 +42,9 @@ class Cell(NamedTuple):
         return inside or abs(self.value - self.published) <= 0.2 * abs(self.published)
 
 
-def cell(figure: Mapping[str, Any], **facts: Any) -> Cell:
-    """Return the cell of an estimate of `experiments.toolkit.intervals`."""
-    return Cell(figure["value"], figure.get("low"), figure.get("high"), **facts)
+def cell(figure: Estimate, **facts: Any) -> Cell:
+    """Return the cell of an estimate."""
+    return Cell(figure.value, figure.low, figure.high, **facts)
 
 
 def claims(found: Mapping[str, bool], *, folded: bool = False) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import streamlit as st
@@ -14,21 +15,21 @@ from components.lesson.stage_titles import called
 from components.widgets import mnist_fetch
 from errors import FoolscopeError
 from experiments.cache import Store, cache
-from experiments.core import Progress, walk
+from experiments.core import A, Experiment, F, Result, Stage, stored, walk
 from experiments.datasets.digit_sets import source, source_of
 
 
 def result(
-    name: str, words: str, part: str = "", store: Store | None = None, /, **settings: Any
-) -> dict[str, Any]:
-    """Show where the result of the experiment ``name`` comes from and a button ``words`` that computes it
-    anew with ``settings``, with its progress; return the result to show.
+    kind: type[Experiment[A, F]], words: str, part: str = "", store: Store | None = None, /, **settings: Any
+) -> Result[F]:
+    """Show where the result of an experiment comes from and a button ``words`` that computes it anew with
+    ``settings``, with its progress; return the result to show.
 
-    A result that ships stays on the page until a new one is whole; pieces computed before are kept in
+    A result that ships stays on the page until a new one is whole; stages carried out before are stored in
     ``store``, in the server's cache by default. ``part``: which of the page's buttons for it this is.
     """
-    key = f"trial.{name}"
-    shown: dict[str, Any] | None = st.session_state.get(key) or experiments.shipped(name)
+    key = f"trial.{kind.card.name}"
+    shown: Result[F] | None = st.session_state.get(key) or experiments.shipped(kind)
     with st.container(horizontal=True, vertical_alignment="center", key=f"{key}{part}.bar"):
         pressed = st.button(
             words, key=f"{key}{part}.run", icon=":material/play_arrow:", shortcut=slides.enter()
@@ -36,80 +37,105 @@ def result(
         place = st.empty()
     if pressed or shown is None:
         with place:
-            st.session_state[key] = shown = _computed(name, settings, store) or shown
+            st.session_state[key] = shown = _computed(kind, settings, store) or shown
     if shown is None:
         st.stop()
     place.caption(_origin(shown, live=key in st.session_state))
-    _offer(name)
+    _offer(kind)
     return shown
 
 
-def shipped(name: str) -> dict[str, Any]:
-    """Return the result that ships; where there is none, say so and end the page."""
-    found = experiments.shipped(name)
+def watched(
+    experiment: Experiment[A, F],
+    draw: Callable[[Sequence[tuple[Stage, A]]], None],
+    store: Store | None = None,
+) -> Result[F] | None:
+    """Carry out ``experiment`` under a bar of progress, with ``draw`` called after each stage with all stages
+    that are done and their answers; return its result, or None after saying why there is none.
+
+    Answers are stored in ``store``, in the server's cache by default, so that a reader who left in between
+    goes on from there.
+    """
+    store = store or Store(cache())
+    mine = store.under(f"{experiment.card.name}-{experiment.key()}")
+    bar, stages = st.progress(0.0, say("Starting…")), experiment.stages()
+    try:
+        for at in walk(experiment, store):
+            if isinstance(at, Result):
+                bar.empty()
+                return at
+            if at.done:
+                draw([(stage, stored(mine, stage)) for stage in stages[: at.done]])
+            bar.progress(at.done / at.total, say("{done} of {total} cells", done=at.done, total=at.total))
+    except FoolscopeError as error:
+        bar.empty()
+        st.error(told(error))
+    return None
+
+
+def shipped(kind: type[Experiment[A, F]], name: str = "") -> Result[F]:
+    """Return the result that ships (in the file ``name``); where there is none, say so and end the page."""
+    found = experiments.shipped(kind, name=name)
     if found is None:
-        st.error(
-            say("Expected assets/results/{name}.json; python -m experiments {name} writes it.", name=name)
-        )
+        words = "Expected assets/results/{name}.json; python -m experiments {name} writes it."
+        st.error(say(words, name=name or kind.card.name))
         st.stop()
     return found
 
 
-def computed(name: str, *, quiet: bool = False, **settings: Any) -> dict[str, Any]:
-    """Return the result of the experiment with ``settings``, with its progress while it is computed; this
-    visitor's last one is kept. When it cannot be computed the page says why and ends.
+def computed(kind: type[Experiment[A, F]], *, quiet: bool = False, **settings: Any) -> Result[F]:
+    """Return the result of an experiment with ``settings``, with its progress while it is computed; this
+    visitor's last one is remembered. When it cannot be computed the page says why and ends.
 
     ``quiet``: where it comes from is not said, because another result beside it says so.
     """
-    key = f"trial.{name}.{sorted(settings.items())}{source() if _of_digits(name) else ''}"
+    digits = source() if kind.card.digits else ""
+    key = f"trial.{kind.card.name}.{sorted(settings.items())}{digits}"
     if key not in st.session_state:
         place = st.empty()
         with place.container():
-            st.session_state[key] = _computed(name, settings)
+            st.session_state[key] = _computed(kind, settings)
         if st.session_state[key] is None:
             del st.session_state[key]
             st.stop()
         place.empty()
-    found: dict[str, Any] = st.session_state[key]
+    found: Result[F] = st.session_state[key]
     if not quiet:
         st.caption(_origin(found, live=True))
-    _offer(name)
+    _offer(kind)
     return found
 
 
-def _offer(name: str) -> None:
+def _offer(kind: type[Experiment[A, F]]) -> None:
     """Offer MNIST beside an experiment that computes on digits."""
-    if _of_digits(name):
+    if kind.card.digits:
         mnist_fetch.offer()
 
 
-def _of_digits(name: str) -> bool:
-    return experiments.get(name).card.digits
-
-
-def _computed(name: str, settings: dict[str, Any], store: Store | None = None) -> dict[str, Any] | None:
+def _computed(
+    kind: type[Experiment[A, F]], settings: dict[str, Any], store: Store | None = None
+) -> Result[F] | None:
     try:
-        experiment = experiments.get(name)(**settings)
         bar = st.progress(0.0, say("Starting…"))
-        for each in walk(experiment, store or Store(cache())):
-            if not isinstance(each, Progress):
-                return each
-            at = {"done": each.done, "total": each.total, "piece": called(each.piece)}
-            bar.progress(each.done / each.total, say("{done} of {total}: {piece}", **at))
+        for at in walk(kind(**settings), store or Store(cache())):
+            if isinstance(at, Result):
+                return at
+            facts = {"done": at.done, "total": at.total, "piece": called(at.stage)}
+            bar.progress(at.done / at.total, say("{done} of {total}: {piece}", **facts))
     except FoolscopeError as error:
         st.error(told(error))
     return None
 
 
-def _origin(shown: dict[str, Any], live: bool) -> str:
-    facts = {"n": f"{shown['n']:,}", "seed": shown["seed"], "seconds": f"{shown['seconds']:,.0f}"}
-    network = shown["settings"].get("model")
+def _origin(shown: Result[F], live: bool) -> str:
+    facts = {"n": f"{shown.n:,}", "seed": shown.seed, "seconds": f"{shown.seconds:,.0f}"}
+    network = shown.settings.get("model")
     if not live and network:
         words = "Ships with the program: {network}, n = {n}, seed {seed}, {seconds} s of work."
-        return say(words, network=models.card(network).title, **facts)
+        return say(words, network=models.card(str(network)).title, **facts)
     if not live:
         return say("Ships with the program: n = {n}, seed {seed}, {seconds} s of work.", **facts)
-    data = source_of(shown) or shown["figures"].get("on") or shown.get("data")
+    data = source_of(shown.data) or getattr(shown.figures, "on", None) or shown.data
     if not isinstance(data, str):
         return say("Computed here just now: n = {n}, seed {seed}, {seconds} s of work.", **facts)
     words = "Computed here just now, on {data}: n = {n}, seed {seed}, {seconds} s of work."

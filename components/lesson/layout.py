@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
-from typing import Any
 from urllib.parse import urlencode
 
 import streamlit as st
@@ -132,7 +131,7 @@ def address(recipe: Recipe, **more: str) -> str:
     return f"./?{urlencode(write(recipe) | more)}"
 
 
-def digit(
+def playground_url(
     model: str, image: str, target: int | None, attack: str = "lbfgs", witness: str | None = None
 ) -> str:
     """Return the address at which ``attack`` takes ``image`` to ``target`` (None: to any other class), and
@@ -143,16 +142,17 @@ def digit(
     return address(Recipe(model, image, attack, target=target, stop=Stop("steps")), **more)
 
 
-def example(result: Mapping[str, Any], part: str, examples: Mapping[str, list[int]]) -> str:
-    """Return the first of the ``examples`` of a result's table as a picture to open, or, where it needs MNIST
-    and that is not here, a digit of its class that ships (`openable` says so)."""
-    name = digit_name(source_of(result), part, examples["place"][0])
-    return name if has_digit(name) else digit_name(MNIST, "test", one_of_class(examples["source"][0]))
+def example(data: object, part: str, place: int, source: int) -> str:
+    """Return digit number ``place`` of ``part`` of a result's data as an image to open, or, where it needs
+    MNIST and that is not here, a digit of its class ``source`` that ships (`openable` says so)."""
+    name = digit_name(source_of(data), part, place)
+    return name if has_digit(name) else digit_name(MNIST, "test", one_of_class(source))
 
 
-def openable(result: Mapping[str, Any], press: str = "") -> None:
-    """Say what a ``press`` on a result's table does, and whether `example` opens another digit instead."""
-    missing = source_of(result) == MNIST and place() is None
+def openable(data: object, press: str = "") -> None:
+    """Say what a ``press`` on the table of a result with this ``data`` does, and whether `example` opens
+    another digit instead."""
+    missing = source_of(data) == MNIST and place() is None
     note = say("Without MNIST another digit of the same class opens, one that ships.") if missing else ""
     if words := f"{press} {note}".strip():
         st.caption(words)

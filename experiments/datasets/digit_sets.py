@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from PIL import Image
@@ -65,18 +64,13 @@ def source(folder: str = "") -> str:
     return SMALL if folder == SMALL or not (folder or place()) else MNIST
 
 
-def source_of(result: Mapping[str, Any]) -> str:
-    """Return on which digits the result of an experiment was computed, `MNIST` or `SMALL`; "" where it was
-    on none."""
-    return _named(result.get("data"))
-
-
-def _named(data: Any) -> str:
-    """Return the first source that is named in what an experiment depends on."""
+def source_of(data: object) -> str:
+    """Return the first source, `MNIST` or `SMALL`, that is named in what an experiment depends on
+    (`experiments.core.Result.data`); "" where none is."""
     if isinstance(data, dict | list):
         parts = data.values() if isinstance(data, dict) else data
-        return next((name for name in map(_named, parts) if name), "")
-    return data if data in (MNIST, SMALL) else ""
+        return next((name for name in map(source_of, parts) if name), "")
+    return data if isinstance(data, str) and data in (MNIST, SMALL) else ""
 
 
 def digit_name(source: str, part: str, index: int) -> str:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -12,13 +12,13 @@ from torch import Tensor
 import models
 from attacks.contract import setting
 from experiments.cache import Store
-from experiments.core import JSON, ExperimentCard
+from experiments.core import ExperimentCard, Stage
 from experiments.evans2016 import article
 from experiments.methods.sign_steps import Steps, asking, step
 from experiments.toolkit.bases import OfNetwork
 from models.core import Card
 
-WAYS = {"one step": (1, 1), "nine steps": (9, 9), "sixty steps": (60, 9)}
+WALKS = {"one step": (1, 1), "nine steps": (9, 9), "sixty steps": (60, 9)}
 """How many steps, and by what the size is divided for each."""
 LONG = "sixty steps"
 
@@ -32,7 +32,39 @@ def intended(card: Card, p: Tensor) -> int:
 
 
 @dataclass(frozen=True)
-class Black(OfNetwork):
+class Curves:
+    """What the network says at each step: its probabilities, from 0 to 1, of the ``target`` and of the first
+    and the last top five, by label."""
+
+    target: str
+    curves: dict[str, list[float]]
+
+
+@dataclass(frozen=True)
+class BlackFigures:
+    """The curves by the name of the walk (`Walk.name`), and the class that they lead to."""
+
+    ways: dict[str, Curves]
+    target: str
+
+
+@dataclass(frozen=True)
+class Walk(Stage):
+    """Steps from black: so many as `WALKS` says, ``cut`` to what an image can hold or not."""
+
+    answer: ClassVar[type] = Curves
+
+    steps: str
+    cut: bool
+
+    @property
+    def name(self) -> str:
+        """Return how many steps, and whether they are cut."""
+        return f"{self.steps}{', cut' if self.cut else ''}"
+
+
+@dataclass(frozen=True)
+class Black(OfNetwork[Curves, BlackFigures]):
     """Signed steps from a black picture: one of ``size`` grey levels, nine and sixty of a ninth of that; once
     as the article takes them, below black too, and once cut to what a picture can hold.
 
@@ -51,6 +83,7 @@ class Black(OfNetwork):
         digits=False,
     )
 
+    result: ClassVar[type] = BlackFigures
     version: ClassVar[int] = 4
 
     n: int = setting(1, "Pictures", "The black one.", low=1, high=1)
@@ -60,32 +93,31 @@ class Black(OfNetwork):
 
     double: bool = setting(False, "Double precision", "Whether sums are taken in double precision.")
 
-    def pieces(self) -> list[str]:
-        """Return all ways, as the article goes them and cut to pictures."""
-        ways = [way for way in WAYS if not (self.double and way == LONG)]
-        return [f"{way}{kind}" for kind in ("", ", cut") for way in ways]
+    def stages(self) -> list[Walk]:
+        """Return all walks, as the article takes them and cut to images."""
+        walks = [name for name in WALKS if not (self.double and name == LONG)]
+        return [Walk(name, cut) for cut in (False, True) for name in walks]
 
-    def piece(self, name: str, store: Store) -> JSON:
-        """Return what the network says at each step: the classes of the first and of the last top five."""
-        way, _, cut = name.partition(", ")
+    def carry_out(self, stage: Walk, store: Store) -> Curves:
+        """Return what the network says at each step."""
         kind = torch.float64 if self.double else torch.float32
         model = models.load(self.model).to(kind)
         black = torch.zeros((1, model.card.channels, model.card.size, model.card.size), dtype=kind)
         with torch.no_grad():
             target = intended(model.card, model(black).softmax(1)[0])
-        count, parts = WAYS[way]
+        count, parts = WALKS[stage.steps]
         sizes = [self.size / 255 / parts] * count
-        return told(model.card, target, step(asking(model), black, target, sizes, cut=bool(cut)))
+        return curves(model.card, target, step(asking(model), black, target, sizes, cut=stage.cut))
 
-    def figures(self, done: Mapping[str, JSON]) -> dict[str, JSON]:
-        """Return the ways by name, and the target."""
-        return {"ways": dict(done), "target": done["one step"]["target"]}
+    def summarise(self, answers: Sequence[Curves]) -> BlackFigures:
+        """Return the walks by name, and the target."""
+        names = [stage.name for stage in self.stages()]
+        return BlackFigures(dict(zip(names, answers, strict=True)), answers[0].target)
 
-    def claims(self, figures: Mapping[str, JSON]) -> dict[str, bool]:
+    def claims(self, figures: BlackFigures) -> dict[str, bool]:
         """Return whether a step helps, and nine help more."""
-        target = figures["target"]
-        last = {name: way["curves"][target][-1] for name, way in figures["ways"].items()}
-        begun = figures["ways"]["one step"]["curves"][target][0]
+        last = {name: walk.curves[figures.target][-1] for name, walk in figures.ways.items()}
+        begun = figures.ways["one step"].curves[figures.target][0]
         claims = {
             "One step makes the network surer of the target.": last["one step"] > begun,
             "Nine small steps reach farther than one as long as all of them.": last["nine steps"]
@@ -98,11 +130,9 @@ class Black(OfNetwork):
         return claims | {"Sixty such steps make it the answer, with 95 % or more.": last[LONG] >= 0.95}
 
 
-def told(card: Card, target: int, steps: Steps) -> dict[str, Any]:
-    """Return the target, and the probabilities at each step of the first and of the last top five."""
+def curves(card: Card, target: int, steps: Steps) -> Curves:
+    """Return the probabilities at each step of the target and of the first and of the last top five."""
     ends = [*steps.p[0].topk(5).indices.tolist(), *steps.p[-1].topk(5).indices.tolist()]
-    kept = list(dict.fromkeys([*ends, target]))
-    return {
-        "target": card.labels[target],
-        "curves": {card.labels[i]: [round(v, 6) for v in steps.p[:, i].tolist()] for i in kept},
-    }
+    indices = dict.fromkeys([*ends, target])
+    probabilities = {card.labels[i]: [round(v, 6) for v in steps.p[:, i].tolist()] for i in indices}
+    return Curves(card.labels[target], probabilities)

@@ -8,14 +8,14 @@ from typing import ClassVar
 import models
 from attacks.contract import setting
 from errors import BadSetting
-from experiments.core import JSON, Experiment
+from experiments.core import A, Experiment, F
 from experiments.datasets.digit_sets import digits, source
 from experiments.datasets.images import origin
 from experiments.methods.lbfgs_examples import NETS, Sample, sample
 
 
 @dataclass(frozen=True)
-class OfTwoDigits(Experiment):
+class OfTwoDigits(Experiment[A, F]):
     """An experiment on two classes of digits. Raises `errors.BadSetting` when both are the same."""
 
     n: int = setting(
@@ -30,13 +30,13 @@ class OfTwoDigits(Experiment):
         if self.first == self.second:
             raise BadSetting(f"Expected two different digits, got {self.first} twice.")
 
-    def depends(self) -> JSON:
+    def depends(self) -> object:
         """Return where the digits come from."""
         return source(self.data)
 
 
 @dataclass(frozen=True)
-class OfNetwork(Experiment):
+class OfNetwork(Experiment[A, F]):
     """An experiment on one network that a person names. Raises `errors.UnknownName` for one that is not
     there."""
 
@@ -47,14 +47,14 @@ class OfNetwork(Experiment):
         super().__post_init__()
         models.card(self.model)
 
-    def depends(self) -> JSON:
+    def depends(self) -> object:
         """Return which weights are asked, and how they are fed."""
         card = models.card(self.model)
         return [card.weights.sha256, card.mean]
 
 
 @dataclass(frozen=True)
-class OfNetworks(Experiment):
+class OfNetworks(Experiment[A, F]):
     """An experiment on networks that a person names. Raises `errors.BadSetting` when none is named and
     `errors.UnknownName` for one that is not there."""
 
@@ -72,20 +72,20 @@ class OfNetworks(Experiment):
             raise BadSetting("Expected networks to name at least one network, got none.")
         return [models.card(name).name for name in names]
 
-    def depends(self) -> JSON:
+    def depends(self) -> object:
         """Return where the pictures are from and the digest of the weights, for each network."""
         cards = [models.card(name) for name in self.named()]
         return [[origin(card, self.data), card.weights.sha256] for card in cards]
 
 
 @dataclass(frozen=True)
-class OfDistorted(Experiment):
+class OfDistorted(Experiment[A, F]):
     """An experiment on pictures that were distorted for each of ``nets``; ``part``: "train" or "test"."""
 
     nets: ClassVar[tuple[str, ...]] = NETS
     part: ClassVar[str] = "train"
 
-    def depends(self) -> JSON:
+    def depends(self) -> object:
         """Return where the digits come from, and the weights."""
         return [source(self.data), *(models.card(name).weights.sha256 for name in self.nets)]
 

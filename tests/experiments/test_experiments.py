@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -18,65 +18,98 @@ from engine.images.sources import open_image
 from errors import BadSetting, MissingData, UnknownName
 from experiments.__main__ import listing, main
 from experiments.cache import Store
-from experiments.core import Experiment, ExperimentCard, Progress, run, walk
+from experiments.core import (
+    Experiment,
+    ExperimentCard,
+    Progress,
+    Result,
+    Stage,
+    dump,
+    load,
+    run,
+    stored,
+    walk,
+)
 from experiments.datasets import digit_sets
 from experiments.toolkit import intervals
+from experiments.toolkit.intervals import Estimate
 from settings import ROOT
 
 
 @dataclass(frozen=True)
-class Squares(Experiment):
+class Square:
+    value: int
+
+
+@dataclass(frozen=True)
+class Sum:
+    sum: int
+
+
+@dataclass(frozen=True)
+class Number(Stage):
+    answer: ClassVar[type] = Square
+
+    number: int
+
+    @property
+    def name(self) -> str:
+        return str(self.number)
+
+
+@dataclass(frozen=True)
+class Squares(Experiment[Square, Sum]):
     """Squares of numbers, and a power cut."""
 
     card: ClassVar[ExperimentCard] = ExperimentCard("squares", "Squares", "Is it so?", "P", "https://a", "T")
-    asked: ClassVar[list[str]] = []
-    dies_at: ClassVar[str] = ""
+    result: ClassVar[type] = Sum
+    asked: ClassVar[list[int]] = []
+    dies_at: ClassVar[int] = 0
 
-    def pieces(self) -> list[str]:
-        return ["1", "2", "3"]
+    def stages(self) -> list[Number]:
+        return [Number(1), Number(2), Number(3)]
 
-    def piece(self, name: str, store: Store) -> Any:
-        if name == self.dies_at:
+    def carry_out(self, stage: Number, store: Store) -> Square:
+        if stage.number == self.dies_at:
             raise KeyboardInterrupt
-        self.asked.append(name)
-        return int(name) ** 2 + (store.get("1") if name == "3" else 0)
+        self.asked.append(stage.number)
+        return Square(stage.number**2 + (stored(store, Number(1)).value if stage.number == 3 else 0))
 
-    def figures(self, done: Mapping[str, Any]) -> dict[str, Any]:
-        return {"sum": sum(done.values()) + self.seed}
+    def summarise(self, answers: Sequence[Square]) -> Sum:
+        return Sum(sum(answer.value for answer in answers) + self.seed)
 
-    def claims(self, figures: Mapping[str, Any]) -> dict[str, bool]:
-        return {"The sum is fifteen.": figures["sum"] == 15}
+    def claims(self, figures: Sum) -> dict[str, bool]:
+        return {"The sum is fifteen.": figures.sum == 15}
 
 
 @pytest.fixture
 def squares():
     Squares.asked.clear()
-    Squares.dies_at = ""
+    Squares.dies_at = 0
     return Squares
 
 
 def test_an_experiment_goes_on_where_it_was_killed(squares, tmp_path):
-    squares.dies_at = "3"
+    squares.dies_at = 3
     with pytest.raises(KeyboardInterrupt):
         run(squares(), Store(tmp_path))
-    squares.dies_at = ""
+    squares.dies_at = 0
     result = run(squares(), Store(tmp_path))
-    assert squares.asked == ["1", "2", "3"] and result["figures"] == {"sum": 15}
-    assert result["claims"] == {"The sum is fifteen.": True} and result["seconds"] >= 0
+    assert squares.asked == [1, 2, 3] and result.figures == Sum(15)
+    assert result.claims == {"The sum is fifteen.": True} and result.seconds >= 0
 
 
 def test_what_was_run_is_not_run_again_and_other_settings_are_another_matter(squares, tmp_path):
     first = run(squares(), Store(tmp_path))
     assert run(squares(data="elsewhere"), Store(tmp_path)) == first and len(squares.asked) == 3
     other = run(squares(seed=1), Store(tmp_path))
-    assert other["claims"] == {"The sum is fifteen.": False} and len(squares.asked) == 6
+    assert other.claims == {"The sum is fifteen.": False} and len(squares.asked) == 6
 
 
-def test_progress_is_told_before_each_piece(squares, tmp_path):
+def test_progress_is_reported_before_each_stage(squares, tmp_path):
     *told, result = walk(squares(), Store(tmp_path))
     assert told == [Progress(0, 3, "1"), Progress(1, 3, "2"), Progress(2, 3, "3"), Progress(3, 3, "")]
-    assert isinstance(result, dict)
-    assert {"name", "seed", "n", "seconds", "figures", "claims", "settings"} <= result.keys()
+    assert isinstance(result, Result) and load(Squares, json.loads(json.dumps(dump(result)))) == result
 
 
 def test_a_setting_out_of_range_is_refused(squares):
@@ -85,10 +118,10 @@ def test_a_setting_out_of_range_is_refused(squares):
 
 
 @pytest.mark.parametrize("name", sorted(experiments.registry()))
-def test_every_experiment_has_a_card_and_pieces(name):
+def test_every_experiment_has_a_card_and_stages(name):
     made = experiments.get(name)()
     assert made.card.question.endswith("?") and made.card.url.startswith("https://") and made.card.source
-    names = made.pieces()
+    names = [stage.name for stage in made.stages()]
     assert names and len(set(names)) == len(names)
     json.dumps(made.depends())
 
@@ -96,11 +129,11 @@ def test_every_experiment_has_a_card_and_pieces(name):
 @pytest.mark.parametrize("name", sorted(experiments.registry()))
 def test_what_ships_is_what_the_code_says(name):
     """The shipped result has this code's claims, made from its own figures, over its own settings."""
-    result = experiments.shipped(name)
+    kind = experiments.get(name)
+    result = experiments.shipped(kind)
     assert result is not None, f"run python -m experiments {name} --out assets/results/{name}.json"
-    made = experiments.get(name)(**result["settings"])
-    assert made.claims(result["figures"]) == result["claims"]
-    assert all(claim.endswith(".") for claim in result["claims"]) and result["claims"]
+    assert kind(**result.settings).claims(result.figures) == result.claims
+    assert all(claim.endswith(".") for claim in result.claims) and result.claims
 
 
 def test_the_command_line_lists_and_refuses(capsys, tmp_path):
@@ -125,7 +158,7 @@ def test_asking_for_one_experiment_imports_no_other():
 
 def test_digits_are_always_there(monkeypatch, tmp_path):
     monkeypatch.delenv("FOOLSCOPE_DATA", raising=False)
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setenv("FOOLSCOPE_HOME", str(tmp_path))
     found = digit_sets.digits()
     assert found.source == digit_sets.SMALL and found.train_x.shape == (1397, 1, 28, 28)
     assert found.test_x.min() == 0 and 0.9 < found.test_x.max() <= 1 and len(found.test_y) == 400
@@ -136,19 +169,19 @@ def test_digits_are_always_there(monkeypatch, tmp_path):
 def test_intervals_against_scipy_and_by_coverage():
     exact = stats.binomtest(3, 50).proportion_ci(method="exact")
     found = intervals.share(3, 50)
-    assert (found["low"], found["high"]) == pytest.approx((exact.low, exact.high))
-    assert intervals.share(0, 9)["low"] == 0 and intervals.share(9, 9)["high"] == 1
+    assert (found.low, found.high) == pytest.approx((exact.low, exact.high))
+    assert intervals.share(0, 9).low == 0 and intervals.share(9, 9).high == 1
     rng = np.random.default_rng(0)
     for estimate, centre in ((intervals.mean, 0.0), (intervals.median, 0.0)):
         draws = [estimate(list(rng.standard_normal(40))) for _ in range(400)]
-        covered = sum(each["low"] <= centre <= each["high"] for each in draws) / 400
+        covered = sum(each.low <= centre <= each.high for each in draws) / 400
         assert 0.92 <= covered <= 0.99
-    assert intervals.mean([2.0]) == {"value": 2.0, "low": None, "high": None, "n": 1}
+    assert intervals.mean([2.0]) == Estimate(2.0, None, None, 1)
 
 
 def test_a_digit_opens_by_its_number(monkeypatch, tmp_path):
     monkeypatch.delenv("FOOLSCOPE_DATA", raising=False)
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setenv("FOOLSCOPE_HOME", str(tmp_path))
     picture = open_image("digit:small:test:7", sources={"digit": digit_sets.open_digit})
     assert picture.size == (28, 28) and picture.mode == "RGB"
     wanted = (digit_sets.digits().test_x[7, 0] * 255).round()

@@ -59,7 +59,7 @@ def _tiles(token: str, model: str) -> tuple[str, list[list[Tile]]]:
     for target, cell in enumerate(cells):
         alt = say("The drawing, changed until the network reads {target}", target=target)
         own, caption = cell["distortion"] == 0, f"{target}: {cell['distortion']:.2g}"
-        href = "" if own else layout.digit(model, token, target)
+        href = "" if own else layout.playground_url(model, token, target)
         made.append(Tile(cell["picture"], alt, caption, href, own))
     return read, [made[:5], made[5:]]
 
@@ -86,7 +86,7 @@ def _grid(result: dict[str, Any]) -> list[list[Tile | str]]:
             alt = say(
                 "A {digit} that is read as {target}, changed by {size}", digit=digit, target=target, size=size
             )
-            href = "" if target == digit else layout.digit(model, image, target)
+            href = "" if target == digit else layout.playground_url(model, image, target)
             caption = size if cell["distortion"] else say("unchanged")
             tiles.append(Tile(cell["picture"], alt, caption, href, target == digit))
         rows.append([str(digit), *tiles])

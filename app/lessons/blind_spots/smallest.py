@@ -74,7 +74,7 @@ def _row(name: str, result: dict[str, Any], variant: str) -> list[Any]:
     net = result["figures"]["nets"][name]
     found = net["distortion"][variant]["mean"]
     examples = net["examples"].get(variant, net["examples"]["random"])
-    href = layout.digit(name, layout.example(result, "train", examples), examples["target"][0])
+    href = layout.playground_url(name, layout.example(result, "train", examples), examples["target"][0])
     return [
         net["title"],
         cell(net["train"], scale=100, unit=" %", **_paper(net["published_train"])),

@@ -89,7 +89,7 @@ def _made(
     examples, cells, nets = row["examples"], row[block], result["figures"]["nets"]
     image = layout.example(result, "train" if block == "cells" else "test", examples)
     target = examples["target"][0]
-    links = {v: layout.digit(name, image, target, witness=v if v != name else None) for v in nets}
+    links = {v: layout.playground_url(name, image, target, witness=v if v != name else None) for v in nets}
     found = [_share(cells[v], link) for v, link in links.items()]
     return [nets[name], *found, cell(size) if isinstance(size, dict) else Cell(size)]
 

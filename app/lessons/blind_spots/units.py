@@ -66,7 +66,7 @@ def _strip(row: dict[str, Any], named: str, model: str, source: str) -> str:
     links = ""
     for index, label in zip(row["top"], row["labels"], strict=True):
         words = say("Open this {label} in the playground", label=label)
-        href = html.escape(layout.digit(model, digit_name(source, "test", index), None))
+        href = html.escape(layout.playground_url(model, digit_name(source, "test", index), None))
         links += f'<a href="{href}" target="_self" aria-label="{words}"></a>' if href else "<span></span>"
     picture = f'<img src="data:image/png;base64,{row["png"]}" alt="{html.escape(alt)}">'
     return f'<div class="strip">{picture}<div class="links">{links}</div></div>'

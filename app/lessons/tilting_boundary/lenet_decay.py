@@ -103,7 +103,7 @@ def _changes(name: str, shown: list[dict[str, Any]], source: str) -> None:
     for each in shown:
         pair = {"digit": each["digit"], "target": each["target"]}
         image = digit_name(source, "test", each["row"])
-        href = layout.digit(name, image, each["target"], attack="towards")
+        href = layout.playground_url(name, image, each["target"], attack="towards")
         words = say("The {digit} as it is", **pair), say("The {digit}, changed into a {target}", **pair)
         own, changed = (Tile(each[key], alt) for key, alt in zip(("original", "changed"), words, strict=True))
         rows[0].append(own._replace(caption=f"{each['digit']} → {each['target']}"))

@@ -89,7 +89,7 @@ def _open_training(point: int, figures: dict[str, Any], source: str) -> None:
     first, second = figures["classes"]
     digit, index = training_index(figures, point, digits)
     target = second if digit == first else first
-    address = layout.digit("lenet", digit_name(source, "train", index), target)
+    address = layout.playground_url("lenet", digit_name(source, "train", index), target)
     facts = {"index": index, "digit": digit, "address": address}
     st.markdown(say("[Open training image {index}, a {digit}, in the playground]({address})", **facts))
 
@@ -97,7 +97,7 @@ def _open_training(point: int, figures: dict[str, Any], source: str) -> None:
 def _drawn(name: str, index: int, figures: dict[str, Any]) -> str:
     """Return a link to a typical image, or its mirror image at lambda number ``index``."""
     token = service.engine().uploads.add(drawn(figures, name, index), "digit.png")
-    address = layout.digit("lenet", token, None)
+    address = layout.playground_url("lenet", token, None)
     facts = {"name": name[0], "log": f"{figures['log_lambda'][index]:g}", "address": address}
     if name.endswith("m"):
         return say("[Open {name}, mirrored at λ = 10^{log} in the playground]({address})", **facts)
