@@ -127,7 +127,7 @@ class Experiment(ABC, Generic[A, F]):
         ]
 
     def depends(self) -> object:
-        """Return what else the answers follow from, as JSON takes it: hashes of weights, names of data sets."""
+        """Return what else the answers follow from, as JSON takes it: hashes of weights, names of data."""
         return None
 
     @abstractmethod

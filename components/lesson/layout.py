@@ -26,7 +26,7 @@ from experiments.datasets.shipped_digits import one_of_class
 CAST = ("picture", "net")
 """The parts of a lesson's address that its neighbours take over."""
 
-__all__ = ["address", "aside", "digit", "example", "openable", "page", "part", "pressed", "source"]
+__all__ = ["address", "aside", "example", "openable", "page", "part", "playground_url", "pressed", "source"]
 
 
 @contextmanager

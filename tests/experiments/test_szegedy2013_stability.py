@@ -22,7 +22,7 @@ from models.core import Card, Classifier, WeightsFile
 def small(monkeypatch, tmp_path):
     """No MNIST: scikit-learn's digits."""
     monkeypatch.delenv("FOOLSCOPE_DATA", raising=False)
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setenv("FOOLSCOPE_HOME", str(tmp_path))
 
 
 def classifier(network: nn.Module, std: float = 0.5) -> Classifier:

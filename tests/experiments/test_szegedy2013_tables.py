@@ -35,7 +35,7 @@ EVERY = lbfgs_examples.NETS
 def small(monkeypatch, tmp_path):
     """Return a store, and see to it that the digits are scikit-learn's."""
     monkeypatch.delenv("FOOLSCOPE_DATA", raising=False)
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setenv("FOOLSCOPE_HOME", str(tmp_path))
     return Store(tmp_path / "experiments" / "mine")
 
 

@@ -36,7 +36,7 @@ from experiments.szegedy2013.units import (
 def small(monkeypatch, tmp_path):
     """No MNIST: scikit-learn's digits."""
     monkeypatch.delenv("FOOLSCOPE_DATA", raising=False)
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setenv("FOOLSCOPE_HOME", str(tmp_path))
 
 
 def test_layers_are_named_in_order_and_a_second_call_is_told_apart():

@@ -34,7 +34,7 @@ from settings import SAMPLES
 def small(monkeypatch, tmp_path):
     """scikit-learn's digits, wherever MNIST may lie."""
     monkeypatch.delenv("FOOLSCOPE_DATA", raising=False)
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setenv("FOOLSCOPE_HOME", str(tmp_path))
     return digit_sets.digits()
 
 

@@ -17,7 +17,7 @@ from experiments.toolkit.packing import unpack
 @pytest.fixture
 def small(monkeypatch, tmp_path):
     monkeypatch.delenv("FOOLSCOPE_DATA", raising=False)
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setenv("FOOLSCOPE_HOME", str(tmp_path))
     tilting_angle.pair.cache_clear()
     yield Store(tmp_path / "store")
     tilting_angle.pair.cache_clear()

@@ -31,7 +31,7 @@ def chance():
 def small(monkeypatch, tmp_path):
     """Return scikit-learn's digits, whatever else there is."""
     monkeypatch.delenv("FOOLSCOPE_DATA", raising=False)
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setenv("FOOLSCOPE_HOME", str(tmp_path))
     return digit_sets.digits()
 
 

@@ -227,7 +227,7 @@ def test_what_ships_is_what_is_computed_here(survived):
 
 @pytest.mark.usefixtures("alone")
 def test_the_button_computes_for_the_readers_own_photo_and_writes_nothing(monkeypatch, tmp_path):
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setenv("FOOLSCOPE_HOME", str(tmp_path))
     token = service.engine().uploads.add((SAMPLES / "cat.jpg").read_bytes(), "mine.jpg")
     script = "from app.lessons.tour.just_noise import render\nrender()"
     app = AppTest.from_string(script, default_timeout=120)

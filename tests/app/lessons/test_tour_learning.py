@@ -38,7 +38,7 @@ CHAPTERS = ("five_pixels", "templates", "resistance")
 def small(monkeypatch, tmp_path):
     """No data folder: the samples, and scikit-learn's digits."""
     monkeypatch.delenv("FOOLSCOPE_DATA", raising=False)
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setenv("FOOLSCOPE_HOME", str(tmp_path))
 
 
 def page(name, **state):
@@ -251,7 +251,7 @@ def test_a_cell_is_measured_and_a_table_drawn_while_it_fills(small, tmp_path):
 
 
 def test_a_visitors_photo_gets_a_row_and_nothing_of_it_is_kept(tmp_path, monkeypatch):
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setenv("FOOLSCOPE_HOME", str(tmp_path))
     monkeypatch.setattr("experiments.evans2016.resistance.ROWS", ("cat",))
     token = service.engine().uploads.add((SAMPLES / "coffee.jpg").read_bytes(), "mine.jpg")
     script = "from app.lessons.tour.resistance import render\nrender()"
