@@ -28,9 +28,9 @@ def parser() -> argparse.ArgumentParser:
     return made
 
 
-def main() -> None:
+def main(arguments: list[str] | None = None) -> None:
     """Measure what was asked for; figures in the browser come before those that load both cores."""
-    options = parser().parse_args()
+    options = parser().parse_args(arguments)
     about = machine()
     found: list[Figure] = []
     for name, measure in measurements(options).items():

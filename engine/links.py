@@ -107,6 +107,14 @@ def read(query: Mapping[str, str]) -> Link:
     return link
 
 
+def checked(query: Mapping[str, str | None]) -> Link:
+    """Return what ``query`` says, without its parts that are None; raises the first refusal."""
+    link = read({name: text for name, text in query.items() if text is not None})
+    if link.problems:
+        raise link.problems[0]
+    return link
+
+
 def write(recipe: Recipe, run: str | None = None) -> dict[str, str]:
     """Return the query that `read` turns back into ``recipe``; what is at its default is left out."""
     fields = {

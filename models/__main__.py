@@ -48,7 +48,7 @@ def fetch(name: str) -> None:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the command line and return its exit status: 1 after a refusal."""
+    """Run the command line and return its exit status: 2 after a refusal."""
     parser = argparse.ArgumentParser(prog="python -m models", description=__doc__)
     parser.add_argument("--json", action="store_true", help="print the cards as JSON")
     parser.add_argument("--fetch", nargs="+", metavar="NAME", help="download and verify weights, then exit")
@@ -66,7 +66,7 @@ def main(arguments: list[str] | None = None) -> int:
             print(table())
     except FoolscopeError as error:
         print(error, file=sys.stderr)
-        return 1
+        return 2
     return 0
 
 

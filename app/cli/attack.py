@@ -6,15 +6,17 @@ import json
 import random
 import re
 import sys
-from argparse import Namespace
 from dataclasses import replace
 from itertools import count
 from pathlib import Path
+from typing import Annotated
 
+import typer
 from tqdm import tqdm
 
 import models
 from app.cli.classify import PREPARED_NOTE
+from app.cli.options import AsIs, AsJson, CropText, ModelName
 from engine import links, report
 from engine.engine import Engine
 from engine.images.handwriting import dark_on_light
@@ -28,25 +30,69 @@ OUT = Path("foolscope-out")
 """Where results go, each in a folder of its own, unless ``--out`` says otherwise."""
 
 
-def run(link: links.Link, options: Namespace) -> int:
-    """Carry out the link's recipe, write its files and say where they are; return 0.
+def command(
+    image: Annotated[str, typer.Argument(help="A file, or the name of a sample (cat, black, ...).")],
+    target: Annotated[
+        str,
+        typer.Option(help="Class to reach: a label, an index, second, “least likely”, random, or any other."),
+    ] = links.ANYTHING,
+    attack: Annotated[
+        str | None,
+        typer.Option(help="As listed by python -m app attacks; default: the page's, as set."),
+    ] = None,
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="One of the attack's settings.")
+    ] = None,
+    stop: Annotated[
+        str | None,
+        typer.Option(help="steps, success, a probability such as 0.95, or 5x: so often in a row."),
+    ] = None,
+    region: Annotated[
+        str | None,
+        typer.Option(metavar="LEFT,TOP,RIGHT,BOTTOM", help="Only this part may change, as fractions."),
+    ] = None,
+    seed: Annotated[str, typer.Option(help="Of everything random, a random target too.")] = "0",
+    out: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Folder for what is written; default: a new one in foolscope-out."),
+    ] = None,
+    model: ModelName = None,
+    crop: CropText = None,
+    as_is: AsIs = False,
+    as_json: AsJson = False,
+) -> None:
+    """Run an attack on an image; write images, curve and result, and say where they are."""
+    query = {"model": model, "crop": crop, "attack": attack, "stop": stop, "seed": seed, "region": region}
+    link = links.checked(query | {"target": target} | dict(map(_pair, settings or [])))
+    run(link, image, out, as_is=as_is, as_json=as_json)
+
+
+def _pair(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not equals or not name:
+        raise FoolscopeError(f"Expected --set NAME=VALUE, got “{text}”.")
+    return name, value
+
+
+def run(link: links.Link, image: str, out: Path | None, *, as_is: bool, as_json: bool) -> None:
+    """Carry out the link's recipe on ``image``, write its files and print where they are.
 
     Raises `errors.FoolscopeError`.
     """
     engine = Engine()
     try:
-        recipe = _aimed(engine, replace(link.recipe, image=_image(engine, link, options)), link.target)
-        finished = _follow(engine, recipe, quiet=options.json)
-        folder = options.out or new_folder(options.image, _goal(recipe))
-        named = PREPARED * recipe.image.startswith(PREPARED) + options.image.removeprefix(PREPARED)
+        prepare = models.card(link.recipe.model).reads_digits and not as_is
+        recipe = _aimed(engine, replace(link.recipe, image=_image(engine, image, prepare)), link.target)
+        finished = _follow(engine, recipe, quiet=as_json)
+        folder = out or new_folder(image, _goal(recipe))
+        named = PREPARED * recipe.image.startswith(PREPARED) + image.removeprefix(PREPARED)
         result = report.write(engine, finished, folder, named)
     finally:
         engine.close()
-    if options.json:
+    if as_json:
         print(json.dumps(result | {"folder": str(folder)}, ensure_ascii=False, indent=1))
     else:
         print(finished.sentence(), f"Written to {folder}.")
-    return 0
 
 
 def new_folder(image: str, goal: str, parent: Path = OUT) -> Path:
@@ -101,19 +147,18 @@ def _follow(engine: Engine, recipe: Recipe, quiet: bool) -> Run:
     return run
 
 
-def _image(engine: Engine, link: links.Link, options: Namespace) -> str:
-    """Return the name of a sample as it is, or under which a file's picture is kept, "mnist:" before it where
-    it is prepared as MNIST does, which the person may write too; print what there is to note about it."""
-    if options.image in samples():
-        return str(options.image)
-    path, prepared = options.image.removeprefix(PREPARED), options.image.startswith(PREPARED)
+def _image(engine: Engine, name: str, prepare: bool) -> str:
+    """Return the name of a sample as it is, or the name that a file's image has in the engine; "mnist:"
+    stands before it where dark writing is prepared as MNIST does, which the person may write too."""
+    if name in samples():
+        return name
+    path, prepared = name.removeprefix(PREPARED), name.startswith(PREPARED)
     token = engine.uploads.add(read_bytes(path), path)
     for template, facts in engine.notes(token):
         print(f"{path}: {template.format(**facts)}", file=sys.stderr)
     if prepared:
         return PREPARED + token
-    digits = models.card(link.recipe.model).reads_digits and not options.as_is
-    if not digits or not dark_on_light(engine.picture(token)):
+    if not prepare or not dark_on_light(engine.picture(token)):
         return token
     print(PREPARED_NOTE, file=sys.stderr)
     return PREPARED + token

@@ -6,21 +6,23 @@ import json
 import os
 import sys
 import threading
-from argparse import Namespace
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from itertools import tee
-from typing import NamedTuple, NoReturn
+from typing import Annotated, NamedTuple, NoReturn
 
+import typer
 from PIL import Image
 
 import models
+from app.cli.options import AsIs, AsJson, CropText, ModelName
 from engine import links
 from engine.engine import Engine
 from engine.images.handwriting import dark_on_light
 from engine.images.sources import FORMATS, SUFFIXES, examine, open_sample, read_bytes, samples
 from engine.run import Outcome
 from errors import BadImage, FoolscopeError
+from models.core import Crop
 
 LABEL_WIDTH = 24
 PREPARED_NOTE = "Dark writing is prepared as MNIST does: light on black, centred (--as-is takes it as it is)."
@@ -34,17 +36,33 @@ class Picture(NamedTuple):
     open: Callable[[], Image.Image]
 
 
-def run(link: links.Link, options: Namespace) -> int:
-    """Print what the network sees in each picture as soon as its batch is classified.
+def command(
+    images: Annotated[
+        list[str],
+        typer.Argument(help="Files, folders (every image in and below them), names of samples (cat, ...)."),
+    ],
+    model: ModelName = None,
+    crop: CropText = None,
+    as_is: AsIs = False,
+    as_json: AsJson = False,
+) -> None:
+    """Print what the model sees in each image as soon as its batch is classified.
 
-    Returns 0, or after a sentence on each picture that could not be read: 1, or 2 when that was every one.
+    Ends with 0, or after a sentence on each image that could not be read: 1, or 2 when that was every one.
     """
-    model, crop = link.recipe.model, link.recipe.crop
-    prepare = _Preparing() if models.card(model).reads_digits and not options.as_is else None
-    show = _printer(model, options)
+    link = links.checked({"model": model, "crop": crop})
+    raise typer.Exit(print_answers(link.recipe.model, link.recipe.crop, images, as_is=as_is, as_json=as_json))
+
+
+def print_answers(
+    model: str, crop: Crop | None, images: list[str], *, as_is: bool = False, as_json: bool = False
+) -> int:
+    """Print what ``model`` sees in each image; return the exit status of `classify`."""
+    prepare = _Preparing() if models.card(model).reads_digits and not as_is else None
+    show = _printer(model, images, as_json)
     engine, counts = Engine(), [0, 0]
     try:
-        named, opened = tee(pictures(options.images))
+        named, opened = tee(pictures(images))
         answers = engine.classify_many(model, (picture.open for picture in opened), crop, prepare=prepare)
         for picture, answer in zip(named, answers, strict=True):
             show(picture.image, answer)
@@ -111,18 +129,18 @@ def _refuse(reason: BadImage) -> NoReturn:
     raise reason
 
 
-def _printer(model: str, options: Namespace) -> Callable[[str, list[Outcome] | FoolscopeError], None]:
-    """Return what prints an answer: as a line of JSON, as the five classes of the only picture, or as a row
-    of a table. Each line is written out at once, so that a reader who left ends the work."""
+def _printer(
+    model: str, images: list[str], as_json: bool
+) -> Callable[[str, list[Outcome] | FoolscopeError], None]:
+    """Return what prints an answer: as a line of JSON, as the five classes of the only image, or as a row of
+    a table. Each line is written out at once, so that a reader who left ends the work."""
     width = min(LABEL_WIDTH, max(map(len, models.card(model).labels)))
-    one = len(options.images) == 1 and (
-        options.images[0] in samples() or not os.path.isdir(options.images[0])
-    )
+    one = len(images) == 1 and (images[0] in samples() or not os.path.isdir(images[0]))
 
     def show(image: str, answer: list[Outcome] | FoolscopeError) -> None:
         if isinstance(answer, FoolscopeError):
             print(f"{image}: {answer}", file=sys.stderr)
-        if options.json:
+        if as_json:
             print(json.dumps(_plain(image, answer), ensure_ascii=False), flush=True)
         elif not isinstance(answer, FoolscopeError):
             for outcome in answer if one else answer[:1]:

@@ -44,7 +44,7 @@ def main(arguments: list[str] | None = None) -> int:
         options.run(options)
     except FoolscopeError as error:
         print(error, file=sys.stderr)
-        return 1
+        return 2
     return 0
 
 

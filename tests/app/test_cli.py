@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from app.__main__ import main
+from app.cli import main
 from attacks import __main__ as attacks_cli
 from engine.engine import Engine
 from engine.links import DEFAULT

@@ -11,7 +11,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 import models
-from app.__main__ import main
+from app.cli import main
 from attacks.contract import Stop
 from components.i18n.text import named, told
 from components.live.protocol import Feed, rows_message, run_message, status_message, step_message

@@ -282,7 +282,7 @@ def test_command_line_lists_cards_as_json(capsys: pytest.CaptureFixture[str]) ->
 
 def test_command_line_refuses_in_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     """An unknown model is an exit status of 1 and a sentence with a hint."""
-    assert main(["--fetch", "resnet51"]) == 1
+    assert main(["--fetch", "resnet51"]) == 2
     assert "resnet50" in capsys.readouterr().err
     assert main([]) == 0
     assert "bvlc_googlenet_article" in capsys.readouterr().out

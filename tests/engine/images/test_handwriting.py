@@ -15,7 +15,7 @@ from PIL import Image
 
 import models
 import settings
-from app.__main__ import main
+from app.cli import main
 from app.playground.session import Session
 from engine import links
 from engine.engine import Engine
