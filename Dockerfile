@@ -7,9 +7,9 @@ ARG TORCH_INDEX=""
 ENV PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 PIP_NO_CACHE_DIR=1 PIP_ROOT_USER_ACTION=ignore
 
 WORKDIR /srv/foolscope
-COPY requirements.txt ./
+COPY requirements.txt requirements.lock ./
 RUN if [ -n "$TORCH_INDEX" ]; then pip install --index-url "$TORCH_INDEX" $(grep '^torch' requirements.txt); fi \
-    && pip install -r requirements.txt
+    && pip install -r requirements.txt -c requirements.lock
 
 COPY . ./
 RUN useradd --create-home foolscope && install -d -o foolscope /data

@@ -11,9 +11,9 @@ import attacks
 from attacks.contract import Setting
 from components.display import attack_families
 from components.i18n.text import say
-from settings import ROOT
+from settings import ASSETS
 
-AGREEMENTS = ROOT / "docs" / "parity.json"
+AGREEMENTS = ASSETS / "parity.json"
 ACCESS = {
     "white-box": "sees the gradient",
     "score-based": "sees the probabilities only",

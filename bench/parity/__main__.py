@@ -1,6 +1,6 @@
 """Compare our attacks with other libraries' and keep the table: ``python -m bench.parity [NAME...]``.
 
-Writes ``docs/parity.json``, which the app shows on each attack's card, and ``docs/parity.md``. The
+Writes ``assets/parity.json``, which the app shows on each attack's card, and ``docs/parity.md``. The
 libraries are those of ``requirements-parity.txt``; rows of one that is not installed stay as they were.
 """
 
@@ -18,7 +18,7 @@ import torch
 import attacks
 import console
 from bench import parity
-from settings import ROOT
+from settings import ASSETS, ROOT
 
 DOCS = ROOT / "docs"
 Row = dict[str, Any]
@@ -63,7 +63,7 @@ def keep(found: dict[str, list[Row]]) -> None:
     kept = {"about": about, "attacks": dict(sorted(found.items()))}
     DOCS.mkdir(exist_ok=True)
     text = json.dumps(kept, indent=1, ensure_ascii=False)
-    (DOCS / "parity.json").write_text(text + "\n", encoding="utf-8")
+    (ASSETS / "parity.json").write_text(text + "\n", encoding="utf-8")
     head = "# Agreement with other libraries\n\nWritten by `python -m bench.parity`."
     (DOCS / "parity.md").write_text(f"{head}\n\n{table(dict(sorted(found.items())))}\n", encoding="utf-8")
 
@@ -73,7 +73,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m bench.parity", description=__doc__)
     parser.add_argument("names", nargs="*", choices=[*compared(), []], help="attacks; all when none is named")
     chosen = parser.parse_args(arguments).names or compared()
-    path = DOCS / "parity.json"
+    path = ASSETS / "parity.json"
     found: dict[str, list[Row]] = json.loads(path.read_text("utf-8"))["attacks"] if path.is_file() else {}
     for name in chosen:
         found[name] = merged(found.get(name, []), measure(name))

@@ -1,0 +1,107 @@
+"""Install what is missing and start: ``python start.py run`` serves the page, ``python start.py test`` tests.
+
+Needs nothing but Python 3.11 or newer; what follows the command goes to streamlit or pytest. ``make run`` and
+``make test`` call this. Environment variables: ``VENV`` (folder of the environment, .venv by default),
+``TORCH_INDEX`` (where torch comes from instead, such as PyTorch's index of CPU builds), ``LOCKED`` (1: install
+exactly the releases of requirements.lock).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import venv
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent
+VENV = Path(os.environ.get("VENV") or ROOT / ".venv").absolute()
+PYTHON = VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+RUN, TEST = "requirements.txt", "requirements-dev.txt"
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+COMMANDS = ("run", "test", "install", "install-test")
+
+
+def main(arguments: list[str]) -> int:
+    """Carry out ``arguments``; return the exit status."""
+    command, *more = arguments or [""]
+    if sys.version_info < (3, 11):
+        return refuse(f"Foolscope needs Python 3.11 or newer, and this is {sys.version.split()[0]}.")
+    if command not in COMMANDS:
+        return refuse(f"Expected one of {', '.join(COMMANDS)}, got “{command}”.")
+    make_environment()
+    install(RUN)
+    if "test" in command:
+        install(TEST)
+    if command == "run":
+        return call("-m", "streamlit", "run", "app/main.py", *more)
+    return run_tests(more) if command == "test" else 0
+
+
+def refuse(sentence: str) -> int:
+    """Print why nothing is done; return the exit status of a refusal."""
+    print(sentence, file=sys.stderr)
+    return 2
+
+
+def make_environment() -> None:
+    """Make the virtual environment, unless it is there."""
+    if PYTHON.exists():
+        return
+    try:
+        venv.create(VENV, with_pip=True)
+    except (subprocess.CalledProcessError, ImportError):
+        debian = "on Debian and Ubuntu: apt-get install python3-venv"
+        raise SystemExit(f"{sys.executable} cannot make environments; {debian}.") from None
+
+
+def install(file: str) -> None:
+    """Install what a file of requirements names, unless that was done since it changed."""
+    locked = bool(os.environ.get("LOCKED"))
+    read = [ROOT / RUN, ROOT / file] + [ROOT / "requirements.lock"] * locked
+    digest = hashlib.sha256(b"\0".join(path.read_bytes() for path in read)).hexdigest()
+    stamp = VENV / f".{file}.installed"
+    if stamp.is_file() and stamp.read_text() == digest:
+        return
+    pip = ["-m", "pip", "--disable-pip-version-check", "install"]
+    index = os.environ.get("TORCH_INDEX")
+    if index:
+        torch = [line for line in (ROOT / RUN).read_text().splitlines() if line.startswith("torch")]
+        check(*pip, "--index-url", index, *torch)
+    check(*pip, "-r", file, *(["-c", "requirements.lock"] if locked else []))
+    stamp.write_text(digest)
+
+
+def run_tests(more: list[str]) -> int:
+    """Run the tests, in a browser where there is one; return pytest's exit status."""
+    browser = os.environ.get("FOOLSCOPE_CHROMIUM") or next(filter(None, map(shutil.which, BROWSERS)), "")
+    if not browser and call("-m", "playwright", "install", "chromium") == 0:
+        show = "from playwright.sync_api import sync_playwright as p; print(p().start().chromium.executable_path)"
+        found = subprocess.run([PYTHON, "-c", show], capture_output=True, text=True, cwd=ROOT)
+        browser = found.stdout.strip()
+    if not browser:
+        print("Without Chromium the browser's tests are skipped; on Debian: apt-get install chromium")
+    os.environ["FOOLSCOPE_CHROMIUM"] = browser
+    os.environ["OMP_NUM_THREADS"] = "1"
+    return call("-m", "pytest", "-n", "auto", "--maxprocesses", "4", "--dist", "loadfile", *more)
+
+
+def check(*arguments: str) -> None:
+    """Run the environment's Python; end the program where that fails."""
+    status = call(*arguments)
+    if status:
+        raise SystemExit(status)
+
+
+def call(*arguments: str) -> int:
+    """Run the environment's Python in the repository's folder; return its exit status."""
+    try:
+        return subprocess.call([str(PYTHON), *arguments], cwd=ROOT)
+    except KeyboardInterrupt:
+        return 130
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))
