@@ -37,7 +37,7 @@ COMMANDS = {
     "experiments": Command("experiments.__main__", "List the experiments, or carry one out."),
     "train": Command("models.train.__main__", "Train again what the program ships."),
     "bench": Command("bench.__main__", "Measure the program on this machine."),
-    "docs": Command("app.readme", "Write the tables of the documents from the code."),
+    "docs": Command("app.documents", "Write the tables of the documents from the code."),
 }
 
 
