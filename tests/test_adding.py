@@ -1,0 +1,240 @@
+"""Adding an attack, a network, an experiment or a lesson is adding a file: shown in a copy of the tree."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from hashlib import sha256
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import save
+
+from settings import ROOT
+
+ATTACK = '''"""A step straight away from the image's own class, for a test."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
+from attacks.contract import AttackCard
+from attacks.fgsm import FGSM
+
+
+@dataclass(frozen=True)
+class Straight(FGSM):
+    """One signed step, under another name."""
+
+    card: ClassVar[AttackCard] = replace(FGSM.card, name="straight", title="Straight step", year=2026)
+'''
+MODEL = '''"""A linear network of three classes, for a test."""
+
+from __future__ import annotations
+
+from torch import nn
+
+from models.core import Card, WeightsFile, register
+
+
+def build() -> nn.Module:
+    """Return the network before weights are put in."""
+    return nn.Sequential(nn.Flatten(), nn.Linear(3 * 8 * 8, 3))
+
+
+register(
+    Card(
+        name="linear8",
+        title="Linear, 8 x 8",
+        summary="A linear network of three classes.",
+        size=8,
+        labels=("red", "green", "blue"),
+        weights=WeightsFile("linear8.safetensors", "DIGEST"),
+    ),
+    build,
+)
+'''
+EXPERIMENT = '''"""Counts to three, for a test."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from experiments.cache import Store
+from experiments.core import Experiment, ExperimentCard, Stage
+
+
+@dataclass(frozen=True)
+class Count:
+    """How far it counted."""
+
+    value: int
+
+
+@dataclass(frozen=True)
+class Number(Stage):
+    """One number."""
+
+    answer: ClassVar[type] = Count
+    number: int
+
+    @property
+    def name(self) -> str:
+        """Return the number."""
+        return str(self.number)
+
+
+@dataclass(frozen=True)
+class Counting(Experiment[Count, Count]):
+    """Counts."""
+
+    card: ClassVar[ExperimentCard] = ExperimentCard(
+        "counting", "Counting", "How far?", "A paper", "https://example.org", "Table 1", digits=False
+    )
+    result: ClassVar[type] = Count
+
+    def stages(self) -> list[Number]:
+        """Return three numbers."""
+        return [Number(1), Number(2), Number(3)]
+
+    def carry_out(self, stage: Number, store: Store) -> Count:
+        """Return the number."""
+        return Count(stage.number)
+
+    def summarise(self, answers: Sequence[Count]) -> Count:
+        """Return the last number."""
+        return answers[-1]
+
+    def claims(self, figures: Count) -> dict[str, bool]:
+        """Return whether it counted to three."""
+        return {"It counts to three.": figures.value == 3}
+'''
+LESSON = '''"""A lesson of one line, for a test."""
+
+from __future__ import annotations
+
+from components.lesson import layout
+
+
+def render() -> None:
+    """Draw the lesson."""
+    with layout.page("counting_lesson"):
+        pass
+'''
+TEXT = """---
+menu: Blind spots
+order: 999
+---
+# title
+A lesson of one line
+
+# lead
+It counts.
+
+# story
+One, two, three.
+
+# maths
+$1 + 1 + 1 = 3$
+"""
+LOOK = """
+import json, sys
+import attacks, experiments, models
+from app import lessons
+from app.catalogue.tables import TABLES
+from streamlit.testing.v1 import AppTest
+
+tables = {name: table() for name, table in TABLES.items()}
+
+def app(source):
+    return AppTest.from_string(source, default_timeout=120)
+
+page = app("from app import lessons\\nlessons.registry()['counting_lesson'].render()")
+card = app("from app.catalogue.page import render\\nrender()")
+card.query_params["card"] = "straight"
+playground = app("from app.playground.page import render\\nrender()")
+playground.query_params.update({"model": "linear8", "attack": "straight"})
+shown = playground.run()
+print(json.dumps({
+    "attack": "straight" in attacks.registry() and "`straight`" in tables["attacks"],
+    "model": "linear8" in models.registry() and "`linear8`" in tables["models"],
+    "experiment": "counting" in experiments.registry() and "`counting`" in tables["experiments"],
+    "menu": "counting_lesson" in lessons.menus()["Blind spots"],
+    "lesson": [item.value for item in page.run().header],
+    "card": any("Straight step" in str(item.value) for item in [*card.run().markdown, *card.subheader]),
+    "boxes": {box.label: box.value for box in shown.selectbox},
+    "problems": [item.value for item in shown.error],
+}))
+"""
+
+
+@pytest.fixture(scope="module")
+def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a copy of the tree with one new file of each kind, and the weights of the new network."""
+    copy = tmp_path_factory.mktemp("tree")
+    names = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    for name in names.splitlines():
+        if (ROOT / name).is_file():
+            (copy / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(ROOT / name, copy / name)
+    weights = save({"1.weight": torch.zeros(3, 192), "1.bias": torch.tensor([0.2, 0.1, 0.0])})
+    (copy / "weights").mkdir()
+    (copy / "weights" / "linear8.safetensors").write_bytes(weights)
+    new = {
+        "attacks/straight.py": ATTACK,
+        "models/linear8.py": MODEL.replace("DIGEST", sha256(weights).hexdigest()),
+        "experiments/nobody2026/counting.py": EXPERIMENT,
+        "experiments/nobody2026/__init__.py": '"""A paper that is not there."""\n',
+        "app/lessons/blind_spots/counting_lesson.py": LESSON,
+        "assets/text/en/counting_lesson.md": TEXT,
+    }
+    for name, text in new.items():
+        assert not (copy / name).exists()
+        (copy / name).parent.mkdir(exist_ok=True)
+        (copy / name).write_text(text, encoding="utf-8")
+    return copy
+
+
+def python(tree: Path, *arguments: str, home: Path) -> subprocess.CompletedProcess[str]:
+    environment = os.environ | {"FOOLSCOPE_WEIGHTS": str(tree / "weights"), "FOOLSCOPE_HOME": str(home)}
+    command = [sys.executable, *arguments]
+    return subprocess.run(
+        command, cwd=tree, env=environment, capture_output=True, text=True, check=False, timeout=300
+    )
+
+
+def test_pages_and_tables_find_a_new_file_of_each_kind(tree: Path, tmp_path: Path) -> None:
+    done = python(tree, "-c", LOOK, home=tmp_path)
+    assert done.returncode == 0, done.stderr
+    seen = json.loads(done.stdout.splitlines()[-1])
+    assert seen.pop("lesson") == ["A lesson of one line"]
+    boxes = seen.pop("boxes")
+    assert boxes["Network"] == "linear8" and boxes["Attack"] == "straight"
+    assert seen.pop("problems") == [] and all(seen.values()), seen
+
+
+def test_the_command_line_finds_them(tree: Path, tmp_path: Path) -> None:
+    counted = python(tree, "-m", "app", "experiments", "counting", home=tmp_path)
+    assert json.loads(counted.stdout)["claims"] == {"It counts to three.": True}
+    command = ["attack", "coffee", "--model", "linear8", "--attack", "straight", "--target", "blue", "--json"]
+    attacked = python(tree, "-m", "app", *command, "--out", str(tmp_path / "out"), home=tmp_path)
+    assert json.loads(attacked.stdout)["recipe"]["attack"] == "straight", attacked.stderr
+
+
+def test_the_contract_tests_find_them(tree: Path, tmp_path: Path) -> None:
+    files = [
+        "tests/attacks/test_contract.py",
+        "tests/models/test_models.py",
+        "tests/experiments/test_experiments.py",
+    ]
+    chosen = "straight or linear8 or (counting and card)"
+    done = python(tree, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-k", chosen, *files, home=tmp_path)
+    summary = done.stdout.splitlines()[-1]
+    assert done.returncode == 0 and int(summary.split()[0]) > 10, done.stdout[-2000:]
