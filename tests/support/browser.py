@@ -8,15 +8,17 @@ import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from playwright.sync_api import (
     Browser,
+    BrowserContext,
     ConsoleMessage,
     FilePayload,
     Locator,
     Page,
+    ViewportSize,
     expect,
     sync_playwright,
 )
@@ -25,7 +27,9 @@ from bench.site import Site, chromium, launch, serve
 from engine.saved import PREFIX
 
 PATIENCE = 60_000
-DESK, PHONE = {"width": 1280, "height": 800}, {"width": 390, "height": 844}
+DESK: ViewportSize = {"width": 1280, "height": 800}
+PHONE: ViewportSize = {"width": 390, "height": 844}
+Scheme = Literal["dark", "light", "no-preference"]
 
 
 class Playground:
@@ -116,7 +120,7 @@ class Playground:
 
     def leave(self) -> None:
         """Close the window, and end what was started in it for the sake of the next test."""
-        self.page.context.close()
+        self.page.close()
         for run in self.runs:
             urllib.request.urlopen(f"{self.site.url}/foolscope/runs/{run}/cancel", b"", timeout=60).close()
 
@@ -185,17 +189,37 @@ def window_maker() -> Iterator[Browser]:
         browser.close()
 
 
+@pytest.fixture(scope="session")
+def contexts(window_maker: Browser) -> Callable[..., BrowserContext]:
+    """Return a function that returns a context of the browser: the same for the same options, so that the
+    page's scripts are compiled once. The server tells windows apart by their sockets, not by cookies."""
+    made: dict[str, BrowserContext] = {}
+
+    def context(**options: Any) -> BrowserContext:
+        key = repr(sorted(options.items()))
+        if key not in made:
+            made[key] = window_maker.new_context(**options)
+        return made[key]
+
+    return context
+
+
 @pytest.fixture
-def visitor(window_maker: Browser, site: Site) -> Iterator[Callable[..., Playground]]:
-    """Return a function that opens a window of its own, as another person would.
+def visitor(contexts: Callable[..., BrowserContext], site: Site) -> Iterator[Callable[..., Playground]]:
+    """Return a function that opens a window, as another person would.
 
     The test fails when a window logged an error.
     """
     opened: list[Playground] = []
 
-    def arrive(**options: Any) -> Playground:
-        context = window_maker.new_context(**{"viewport": DESK, **options})
-        opened.append(Playground(context.new_page(), site))
+    def arrive(
+        viewport: ViewportSize = DESK, color_scheme: Scheme | None = None, **options: Any
+    ) -> Playground:
+        page = contexts(**options).new_page()
+        page.set_viewport_size(viewport)
+        if color_scheme:
+            page.emulate_media(color_scheme=color_scheme)
+        opened.append(Playground(page, site))
         return opened[-1]
 
     yield arrive

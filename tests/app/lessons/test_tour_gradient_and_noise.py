@@ -358,7 +358,9 @@ def test_the_address_brings_either_comparison_back(engine, mode):
 def test_norms_are_watched_in_a_browser(visitor):
     """Curves grow, then the table of sizes stands below without a press; a reload finds both again."""
     window = visitor()
-    window.page.goto(f"{window.site.url}/compare?mode=norms")
+    window.page.goto(f"{window.site.url}/compare?mode=norms&model=photos&image=coffee&target=any")
+    expect(window.page.locator(".st-key-start_compare button")).to_be_visible()
+    window.settle()
     window.page.locator(".st-key-start_compare button").click()
     for _ in range(2):
         expect(window.page.locator("[data-test=compare]")).to_have_attribute("data-over", "", timeout=120_000)
