@@ -9,7 +9,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 export VENV LOCKED TORCH_INDEX
 
-.PHONY: run test install check lint types format docs house clean
+.PHONY: run test install check lint types format docs house translations clean
 
 run:
 	$(PYTHON) start.py run $(ARGS)
@@ -41,6 +41,10 @@ docs: install
 # Count what keeps the code readable: lengths, string subscripts, late imports, untyped signatures.
 house: install
 	$(BIN)/python -m bench.house
+
+# List the phrases that are in English only.
+translations: install
+	$(BIN)/python -m bench.translations
 
 clean:
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis

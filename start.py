@@ -2,8 +2,8 @@
 
 Needs nothing but Python 3.11 or newer; what follows the command goes to streamlit or pytest. ``make run`` and
 ``make test`` call this. Environment variables: ``VENV`` (folder of the environment, .venv by default),
-``TORCH_INDEX`` (where torch comes from instead, such as PyTorch's index of CPU builds), ``LOCKED`` (1: install
-exactly the releases of requirements.lock).
+``TORCH_INDEX`` (where torch comes from instead, such as PyTorch's index of CPU builds), ``LOCKED`` (1: just
+the releases of requirements.lock).
 """
 
 from __future__ import annotations
@@ -19,15 +19,18 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent
 VENV = Path(os.environ.get("VENV") or ROOT / ".venv").absolute()
 PYTHON = VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+OLDEST = (3, 11)
 RUN, TEST = "requirements.txt", "requirements-dev.txt"
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+OWN_BROWSER = """from playwright.sync_api import sync_playwright as start
+print(start().start().chromium.executable_path)"""
 COMMANDS = ("run", "test", "install", "install-test")
 
 
 def main(arguments: list[str]) -> int:
     """Carry out ``arguments``; return the exit status."""
     command, *more = arguments or [""]
-    if sys.version_info < (3, 11):
+    if tuple(sys.version_info) < OLDEST:
         return refuse(f"Foolscope needs Python 3.11 or newer, and this is {sys.version.split()[0]}.")
     if command not in COMMANDS:
         return refuse(f"Expected one of {', '.join(COMMANDS)}, got “{command}”.")
@@ -78,9 +81,8 @@ def run_tests(more: list[str]) -> int:
     """Run the tests, in a browser where there is one; return pytest's exit status."""
     browser = os.environ.get("FOOLSCOPE_CHROMIUM") or next(filter(None, map(shutil.which, BROWSERS)), "")
     if not browser and call("-m", "playwright", "install", "chromium") == 0:
-        show = "from playwright.sync_api import sync_playwright as p; print(p().start().chromium.executable_path)"
-        found = subprocess.run([PYTHON, "-c", show], capture_output=True, text=True, cwd=ROOT)
-        browser = found.stdout.strip()
+        shown = subprocess.run([PYTHON, "-c", OWN_BROWSER], capture_output=True, text=True, cwd=ROOT)
+        browser = shown.stdout.strip()
     if not browser:
         print("Without Chromium the browser's tests are skipped; on Debian: apt-get install chromium")
     os.environ["FOOLSCOPE_CHROMIUM"] = browser

@@ -4,18 +4,20 @@ Prose: one Markdown file for each lesson and language, ``assets/text/en/NAME.md`
 the text called ``key``; what follows, up to the next such line, is the text. Before the first such line an
 English file says between two lines ``---`` where in the menus the lesson stands (`app.lessons`).
 
-Phrases (labels, buttons, claims): the English phrase is its own key, and the files of
-``assets/text/zh/phrases`` hold what it is in Chinese.
+Phrases (labels, buttons, claims): the English phrase is its own key, and the gettext catalogues
+``assets/text/zh/phrases/*.po`` hold what it is in Chinese; where they lack it, it stays English. ``make
+translations`` lists what is missing.
 """
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
+
+from babel.messages.pofile import read_po
 
 from components.i18n import preferences
 from errors import FoolscopeError, Hint, UnknownName
@@ -55,10 +57,16 @@ def phrases(language: str, folder: Path = TEXT, part: str = "*") -> dict[str, st
 
     ``part``: the one file to read, without its ending; all of them by default.
     """
-    found: dict[str, str] = {}
-    for path in sorted((folder / language / "phrases").glob(f"{part}.json")):
-        found |= json.loads(path.read_text(encoding="utf-8"))
-    return found
+    known: dict[str, str] = {}
+    for path in sorted((folder / language / "phrases").glob(f"{part}.po")):
+        known |= catalogue(path)
+    return known
+
+
+def catalogue(path: Path) -> dict[str, str]:
+    """Return the translated phrases of a gettext file by the English ones."""
+    with path.open("rb") as file:
+        return {str(message.id): str(message.string) for message in read_po(file) if message.id}
 
 
 def say(phrase: str, **facts: object) -> str:

@@ -1,6 +1,6 @@
 """The live view: one component that follows a run by itself, beside Streamlit.
 
-What it says itself is in the reader's language: ``assets/text/LANGUAGE/phrases/live.json`` goes with it.
+What it says itself is in the reader's language: ``assets/text/LANGUAGE/phrases/live.po`` goes with it.
 """
 
 from typing import Any

@@ -21,7 +21,7 @@ from models.architectures.resnet import SmallResNet
 from models.records import FOLDER, read_record, write_network
 from models.train import __main__ as command
 from models.train.augment import mixup, random_colours, random_crops
-from models.train.data import load_photos, read_classes, read_mnist
+from models.train.data import PhotoSet, load_photos, read_classes, read_mnist
 from models.train.digits import DigitSettings, train_digits
 from models.train.loop import (
     Settings,
@@ -70,9 +70,14 @@ def test_the_photo_record_names_its_classes_and_what_was_merged() -> None:
     assert trained == record["held_out"]["trained_on"]
 
 
-def test_photos_that_were_held_out_are_named_as_well_as_the_record_says(shared: Shared) -> None:
-    root, record = shared("caltech101_160.tar").parent, read_record("photos")
-    photos = load_photos(root, read_classes(FOLDER / "photos_classes.json"))
+@pytest.fixture(scope="module")
+def photos(shared: Shared) -> PhotoSet:
+    """Return all photos of the classes of the offline networks: they take half a minute to decode."""
+    return load_photos(shared("caltech101_160.tar").parent, read_classes(FOLDER / "photos_classes.json"))
+
+
+def test_photos_that_were_held_out_are_named_as_well_as_the_record_says(photos: PhotoSet) -> None:
+    record = read_record("photos")
     known, unseen = photos.split(record["settings"]["held_out"], record["seed"])
     assert len(unseen) == record["held_out"]["photos"] and len(known) == record["held_out"]["trained_on"]
     rows = torch.randperm(len(unseen), generator=torch.Generator().manual_seed(0))[:900].tolist()
@@ -81,9 +86,8 @@ def test_photos_that_were_held_out_are_named_as_well_as_the_record_says(shared: 
     assert right == pytest.approx(record["accuracy"]["held-out top-1"], abs=3)
 
 
-def test_the_twin_holds_out_under_attack_as_its_record_says(shared: Shared) -> None:
-    root, record = shared("caltech101_160.tar").parent, read_record("photos_robust")
-    photos = load_photos(root, read_classes(FOLDER / "photos_classes.json"))
+def test_the_twin_holds_out_under_attack_as_its_record_says(photos: PhotoSet) -> None:
+    record = read_record("photos_robust")
     _, unseen = photos.split(record["settings"]["held_out"], record["seed"])
     rows = torch.randperm(len(unseen), generator=torch.Generator().manual_seed(0))[:48].tolist()
     some, settings = unseen.take(rows), RobustSettings(epsilon=record["robust"]["epsilon"])
@@ -98,13 +102,13 @@ def test_the_robust_command_trains_against_attacks_and_judges_both(
 ) -> None:
     shared("caltech101_160.tar")
     monkeypatch.setattr(
-        command, "RobustSettings", partial(RobustSettings, judged=8, size=64, stages=((0, 64),))
+        command, "RobustSettings", partial(RobustSettings, judged=4, size=64, stages=((0, 64),))
     )
-    options = ["--robust", "--epochs", "1", "--limit", "300", "--out", str(tmp_path)]
+    options = ["--robust", "--epochs", "1", "--limit", "120", "--out", str(tmp_path)]
     assert command.main(["photos", *options]) == 0
     record = json.loads((tmp_path / "photos_robust.json").read_text(encoding="utf-8"))
     assert set(record["robust"]["photos"]) == set(record["robust"]["robust"]) == {"clean", "PGD-20"}
-    assert record["settings"]["epsilon"] == 4 / 255 and record["robust"]["judged"] == 8
+    assert record["settings"]["epsilon"] == 4 / 255 and record["robust"]["judged"] == 4
     network = SmallResNet(len(record["labels"]))
     network.load_state_dict(load_file(tmp_path / "photos_robust.safetensors"))
 

@@ -120,6 +120,8 @@ class Playground:
 
     def leave(self) -> None:
         """Close the window, and end what was started in it for the sake of the next test."""
+        if self.page.url.startswith(self.site.url):
+            self.page.evaluate("localStorage.clear()")  # what Streamlit remembers for the next visit
         self.page.close()
         for run in self.runs:
             urllib.request.urlopen(f"{self.site.url}/foolscope/runs/{run}/cancel", b"", timeout=60).close()

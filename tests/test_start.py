@@ -1,0 +1,74 @@
+"""start.py installs what is missing once, and starts; with a stand-in for the environment's Python."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from settings import ROOT
+
+pytestmark = pytest.mark.skipif(os.name == "nt", reason="the stand-in is a shell script")
+
+
+@pytest.fixture
+def venv(tmp_path: Path) -> Path:
+    """Return an environment whose Python writes down what it is called with."""
+    python = tmp_path / "venv" / "bin" / "python"
+    python.parent.mkdir(parents=True)
+    python.write_text(f'#!/bin/sh\necho "$@" >> {tmp_path}/calls\n')
+    python.chmod(0o755)
+    return tmp_path / "venv"
+
+
+def start(venv: Path, *arguments: str, **environment: str) -> tuple[int, list[str], str]:
+    """Return the exit status, what the environment's Python was called with, and the standard error."""
+    calls = venv.parent / "calls"
+    calls.unlink(missing_ok=True)
+    command = [sys.executable, str(ROOT / "start.py"), *arguments]
+    inherited = {name: value for name, value in os.environ.items() if name not in ("LOCKED", "TORCH_INDEX")}
+    done = subprocess.run(
+        command,
+        env=inherited | {"VENV": str(venv)} | environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return done.returncode, calls.read_text().splitlines() if calls.exists() else [], done.stderr
+
+
+def test_what_is_missing_is_installed_once(venv: Path) -> None:
+    status, calls, _ = start(venv, "run", "--server.port", "8600")
+    assert status == 0 and "install -r requirements.txt" in calls[0]
+    assert calls[1:] == ["-m streamlit run app/main.py --server.port 8600"]
+    assert start(venv, "run")[1] == ["-m streamlit run app/main.py"]
+
+
+def test_the_tests_get_what_follows_and_a_browser(venv: Path) -> None:
+    _, calls, _ = start(venv, "test", "-k", "pgd", FOOLSCOPE_CHROMIUM="/usr/bin/true")
+    assert "requirements-dev.txt" in calls[1] and calls[-1].startswith("-m pytest -n auto")
+    assert calls[-1].endswith("-k pgd") and len(calls) == 3
+
+
+def test_locked_releases_and_another_index_are_taken_when_asked_for(venv: Path) -> None:
+    _, calls, _ = start(venv, "install", LOCKED="1", TORCH_INDEX="https://example.org/cpu")
+    assert "--index-url https://example.org/cpu torch==" in calls[0]
+    assert calls[1].endswith("install -r requirements.txt -c requirements.lock")
+    assert len(start(venv, "install")[1]) == 1, "without the lock it is another environment"
+
+
+def test_an_unknown_command_is_refused(venv: Path) -> None:
+    status, calls, error = start(venv, "fly")
+    assert status == 2 and calls == [] and "Expected one of run, test" in error and error.count("\n") == 1
+
+
+def test_every_requirement_is_locked() -> None:
+    locked = {
+        line.split("==")[0] for line in (ROOT / "requirements.lock").read_text().splitlines() if "==" in line
+    }
+    for name in ("requirements.txt", "requirements-dev.txt"):
+        lines = [line for line in (ROOT / name).read_text().splitlines() if line[:1].isalpha()]
+        assert {line.split(">")[0].split("=")[0].lower() for line in lines} <= locked
