@@ -11,7 +11,7 @@ import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -73,18 +73,26 @@ def free_port() -> int:
 
 
 @contextlib.contextmanager
-def serve(patience: float = 120.0) -> Iterator[Site]:
-    """Start the server as a person would, and stop it at the end.
+def serve(
+    patience: float = 120.0,
+    root: Path = ROOT,
+    prefix: Sequence[str] = (),
+    environment: Mapping[str, str] | None = None,
+) -> Iterator[Site]:
+    """Start the server in ``root`` as a person would, and stop it at the end. ``prefix``: what stands before
+    its command; ``environment``: in place of this process's.
 
     Raises RuntimeError with the end of the server's output when it is not healthy within
     ``patience`` seconds.
     """
     port = free_port()
-    command = [sys.executable, "-m", "streamlit", "run", "app/main.py", "--server.port", str(port)]
+    command = [*prefix, sys.executable, "-m", "streamlit", "run", "app/main.py", "--server.port", str(port)]
     with tempfile.TemporaryDirectory() as folder:
         log = Path(folder) / "server.log"
         with log.open("wb") as output:
-            process = subprocess.Popen(command, cwd=ROOT, stdout=output, stderr=subprocess.STDOUT)
+            process = subprocess.Popen(
+                command, cwd=root, env=environment, stdout=output, stderr=subprocess.STDOUT
+            )
         try:
             site = Site(f"http://127.0.0.1:{port}", process, log)
             _await_health(site, patience)

@@ -7,12 +7,12 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from playwright.sync_api import FilePayload, Locator, expect
+from playwright.sync_api import FilePayload, Locator, ViewportSize, expect
 
 from settings import SAMPLES
 from tests.support.browser import DESK, PHONE, Playground, until
 
-SMALL_PHONE = {"width": 360, "height": 740}
+SMALL_PHONE: ViewportSize = {"width": 360, "height": 740}
 OVERHANG = """section => {
   const own = section.getBoundingClientRect();
   const beyond = [...section.querySelectorAll("*")].filter((node) => {
@@ -30,7 +30,7 @@ OVERHANG = """section => {
 }"""
 
 
-def handheld(visitor: Callable[..., Playground], size: dict[str, int] = PHONE, **more: Any) -> Playground:
+def handheld(visitor: Callable[..., Playground], size: ViewportSize = PHONE, **more: Any) -> Playground:
     return visitor(viewport=size, has_touch=True, is_mobile=True, **more)
 
 
