@@ -72,8 +72,8 @@ class Source(Stage):
 
 @dataclass(frozen=True)
 class Grid(Experiment[Row, GridFigures]):
-    """One test digit of each class, which the network reads rightly, taken to each of the nine others by the
-    box-constrained L-BFGS attack; ``n`` is the number of pictures that come of it."""
+    """One test digit of each class, which the network reads rightly (if it does any of fifty), taken to each
+    of the nine others by the box-constrained L-BFGS attack; ``n`` is the number of pictures that come of it."""
 
     card: ClassVar[ExperimentCard] = ExperimentCard(
         name="grid",
@@ -103,7 +103,7 @@ class Grid(Experiment[Row, GridFigures]):
         start = torch.randperm(len(of_class), generator=torch.Generator().manual_seed(self.seed))
         tried = of_class[start[:50]]
         right = network(data.test_x[tried]).argmax(1) == stage.label
-        index = int(tried[right][0])
+        index = int((tried[right] if right.any() else tried)[0])
         return Row(index, row(self.model, data.test_x[index : index + 1]))
 
     def summarise(self, answers: Sequence[Row]) -> GridFigures:

@@ -22,7 +22,7 @@ from experiments.datasets.digit_sets import Digits, digits
 from experiments.methods import lbfgs_examples
 from experiments.szegedy2013 import table2
 from experiments.szegedy2013.digit_nets import Count, DigitNets, Printed, Round, Trained
-from experiments.szegedy2013.grid import Grid
+from experiments.szegedy2013.grid import Grid, Source
 from experiments.szegedy2013.table1 import DISTORTION, Attack, Attacked, Table1
 from experiments.szegedy2013.table2 import Table2
 from experiments.szegedy2013.table4 import Table4
@@ -268,6 +268,14 @@ def test_table_4_on_small_digits(small):
         assert figures.table3[row].distortion.value > 0
         examples = block.examples
         assert all(a != b for a, b in zip(examples.source, examples.target, strict=True))
+
+
+def test_a_digit_that_is_never_read_rightly_is_taken_to_every_class_all_the_same(small):
+    """Of scikit-learn's sevens the network reads none."""
+    found = digits()
+    row = Grid().carry_out(Source(7), small)
+    assert found.test_y[row.index] == 7
+    assert [cell.reached for cell in row.cells] == [True] * 10 and row.cells[7].distortion > 0
 
 
 @pytest.mark.parametrize("kind", [Table1, Table2, Table4, DigitNets])
