@@ -72,8 +72,8 @@ class Source(Stage):
 
 @dataclass(frozen=True)
 class Grid(Experiment[Row, GridFigures]):
-    """One test digit of each class, which the network reads rightly (if it does any of fifty), taken to each
-    of the nine others by the box-constrained L-BFGS attack; ``n`` is the number of pictures that come of it."""
+    """One test digit of each class, which the network reads rightly if it does any of fifty, taken to each of
+    the nine others by the box-constrained L-BFGS attack; ``n`` is the number of pictures that come of it."""
 
     card: ClassVar[ExperimentCard] = ExperimentCard(
         name="grid",

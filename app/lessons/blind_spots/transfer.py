@@ -25,22 +25,22 @@ Line = list[str | Cell]
 
 def render() -> None:
     """Draw the lesson."""
-    with layout.page("transfer") as said:
+    with layout.page("transfer") as texts:
         with layout.part():
             result = experiment_panel.result(Table2, say("Measure it here, on 50 digits"), n=50)
             figures = result.figures
             _table(result)
-            layout.openable(result.data, said["press"])
+            layout.openable(result.data, texts["press"])
         with layout.part():
-            st.markdown(said["noise"])
+            st.markdown(texts["noise"])
             _noisy(figures)
         with layout.part():
-            st.markdown(said["excess"])
+            st.markdown(texts["excess"])
             head = [say("Network"), say("Clean"), say("Over it"), say("Over noise")]
             comparison_table.beside(head, [_over(name, figures) for name in figures.nets])
             comparison_table.claims(result.claims)
         with layout.part():
-            st.markdown(said["halves"])
+            st.markdown(texts["halves"])
             _halves()
             layout.source(say("Szegedy et al. 2013, tables 2 to 4"), URL)
 
