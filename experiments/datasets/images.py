@@ -55,8 +55,8 @@ def pictures(card: Card, folder: str = "", start: int = 0, end: int = 500) -> Pi
     Raises `errors.MissingData` for a folder without photos.
     """
     if card.channels == 1:
-        found = digits(folder)
-        return Pictures(found.test_x[start:end], found.test_y[start:end], found.source)
+        grey = digits(folder)
+        return Pictures(grey.test_x[start:end], grey.test_y[start:end], grey.source)
     photos, where = _photos(folder)
     labels = sorted({photo.label or "" for photo in photos})
     number = {label: index for index, label in enumerate(labels)}
@@ -74,10 +74,10 @@ def _photos(folder: str) -> tuple[list[_Photo], str]:
         return _archived(named / ARCHIVE), "Caltech-101"
     if not folder:
         return _loose(SAMPLES, (".jpg",)), BUNDLED
-    found = _loose(Path(folder), SUFFIXES)
-    if not found:
+    photos = _loose(Path(folder), SUFFIXES)
+    if not photos:
         raise MissingData(f"Expected photos in the folder {folder}, found none.")
-    return found, f"{len(found)} photos of the folder {Path(folder).name}"
+    return photos, f"{len(photos)} photos of the folder {Path(folder).name}"
 
 
 def _loose(folder: Path, suffixes: tuple[str, ...]) -> list[_Photo]:

@@ -1,4 +1,4 @@
-"""Pictures distorted for a network, made once and shared by every experiment that asks for the same.
+"""Images distorted for a network, made once and shared by every experiment that asks for the same.
 
 Three readings of "the minimum distortion" of https://arxiv.org/abs/1312.6199, table 1: towards the nearest
 class, whichever that is; towards a class drawn at random; and that with a line search over c in tenfolds
@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
-from typing import Any, NamedTuple
+from typing import TypeVar
 
 import torch
 from torch import Tensor
@@ -21,6 +22,7 @@ from attacks.lbfgs import LBFGS, towards
 from attacks.toolkit.lbfgs_direction import Descent
 from experiments.cache import Store
 from experiments.datasets.digit_sets import Digits
+from experiments.toolkit import codec
 
 NETS = ("fc10_1e-4", "fc10_1e-2", "fc10_1", "fc100_100", "fc200_200", "ae400", "conv")
 NEAREST, RANDOM, COARSE = "nearest", "random", "coarse"
@@ -29,55 +31,72 @@ VARIANTS = {
     RANDOM: "towards another class drawn at random",
     COARSE: "towards the class drawn at random, with c tried in tenfolds until the first success",
 }
-ROWS = 250
-"""So many pictures are attacked at a time."""
+BATCH = 250
+"""So many images are attacked at a time."""
 VERSION = 1
-"""Counted up when the same pictures would be distorted in another way."""
+"""Counted up when the same images would be distorted in another way."""
 Network = Callable[[Tensor], Tensor]
+T = TypeVar("T")
 
 
-class Sample(NamedTuple):
-    """Pictures ``x`` ``(n, 1, 28, 28)`` in [0, 1], their labels ``y``, a class ``target`` drawn at random
-    among the nine others, and their ``place`` in the set that they are from; all ``(n,)`` int64.
-    ``said``: what the order of the pictures follows from."""
+@dataclass(frozen=True)
+class Sample:
+    """Images ``x`` ``(n, 1, 28, 28)`` in [0, 1], their labels ``y``, a class ``target`` drawn at random
+    among the nine others, and their ``index`` in the set that they are from; all ``(n,)`` int64.
+    ``origin``: what the order of the images follows from, in words."""
 
     x: Tensor
     y: Tensor
     target: Tensor
-    place: Tensor
-    said: str
+    index: Tensor
+    origin: str
 
     def rows(self, start: int, stop: int) -> Sample:
-        """Return the sample of rows ``start`` to ``stop``."""
+        """Return the sample of rows ``start`` to before ``stop``."""
         rows = slice(start, stop)
-        return Sample(self.x[rows], self.y[rows], self.target[rows], self.place[rows], self.said)
+        return Sample(self.x[rows], self.y[rows], self.target[rows], self.index[rows], self.origin)
 
 
-class Distorted(NamedTuple):
-    """What became of a sample: pictures ``x``, and whether each is ``met``, answered as was asked."""
+@dataclass(frozen=True)
+class Distorted:
+    """What became of a sample: images ``x`` ``(n, 1, 28, 28)`` in [0, 1], and ``met`` ``(n,)`` bool, whether
+    the network gives each of them the class that was asked for."""
 
     x: Tensor
     met: Tensor
 
 
-def sample(found: Digits, part: str, n: int, seed: int) -> Sample:
+@dataclass(frozen=True)
+class Examples:
+    """The first few images of a sample, so that a page can open them: for each its ``place`` in the set that
+    it is from, its label ``source``, and the class ``target`` that the network gives to what was made of it;
+    classes from 0 to 9."""
+
+    place: list[int]
+    source: list[int]
+    target: list[int]
+
+
+def sample(digits: Digits, part: str, n: int, seed: int) -> Sample:
     """Return ``n`` digits of the ``part`` "train" or "test" (or all, where there are fewer), drawn without
     repetition; of another ``n`` with the same seed, the first are the same."""
-    x, y = (found.train_x, found.train_y) if part == "train" else (found.test_x, found.test_y)
+    x, y = (digits.train_x, digits.train_y) if part == "train" else (digits.test_x, digits.test_y)
     generator = torch.Generator().manual_seed(seed)
     index = torch.randperm(len(y), generator=generator)
     target = (y + torch.randint(1, 10, y.shape, generator=generator)) % 10
     index = index[:n]
-    return Sample(x[index], y[index], target[index], index, f"{found.source}, {part}, seed {seed}")
+    return Sample(x[index], y[index], target[index], index, f"{digits.source}, {part}, seed {seed}")
 
 
-def parts(n: int) -> list[tuple[int, int]]:
-    """Return the bounds of the pieces that a sample of ``n`` is attacked in."""
-    return [(start, min(start + ROWS, n)) for start in range(0, n, ROWS)]
+def batches(n: int) -> list[tuple[int, int]]:
+    """Return the bounds, from the first row to before the last, of the batches that a sample of ``n`` is
+    attacked in."""
+    return [(start, min(start + BATCH, n)) for start in range(0, n, BATCH)]
 
 
 def distort(net: Network, pictures: Sample, variant: str) -> Distorted:
-    """Return ``pictures`` changed as little as `attacks.lbfgs` manages so that ``net`` errs.
+    """Return ``pictures`` changed as little as `attacks.lbfgs` manages so that ``net`` errs. ``variant``: one
+    of `VARIANTS`.
 
     What ``net`` gets wrong already is left as it is where any error is asked for (`NEAREST`), and where
     it already is the target.
@@ -86,14 +105,14 @@ def distort(net: Network, pictures: Sample, variant: str) -> Distorted:
     criterion = Criterion(pictures.y if near else pictures.target, not near)
     with torch.no_grad():
         left = ~criterion.met(net(pictures.x))
-    found, rows = pictures.x.clone(), Criterion(criterion.label[left], criterion.targeted)
+    after, rows = pictures.x.clone(), Criterion(criterion.label[left], criterion.targeted)
     if left.any() and variant == COARSE:
-        found[left] = in_tenfolds(net, pictures.x[left], rows)
+        after[left] = in_tenfolds(net, pictures.x[left], rows)
     elif left.any():
         *_, last = walk(LBFGS().search(pictures.x[left], rows, torch.Generator()), net, rows)
-        found[left] = last.x
+        after[left] = last.x
     with torch.no_grad():
-        return Distorted(found, criterion.met(net(found)))
+        return Distorted(after, criterion.met(net(after)))
 
 
 def in_tenfolds(net: Network, x: Tensor, criterion: Criterion, steps: int = 40) -> Tensor:
@@ -135,22 +154,25 @@ def _minimise(
         return met | criterion.met(net(descent.at.view_as(x)))[:, None]
 
 
-def keep(store: Store, name: str, pictures: Sample, variant: str, bounds: tuple[int, int]) -> Distorted:
-    """Return rows ``bounds`` of ``pictures`` distorted for the network ``name``: those that an experiment
-    has kept beside ``store``, else made now and kept."""
-    facts = (VERSION, models.card(name).weights.sha256, variant, bounds, pictures.said)
+def distorted_part(
+    store: Store, name: str, pictures: Sample, variant: str, bounds: tuple[int, int]
+) -> Distorted:
+    """Return the rows within ``bounds`` of ``pictures`` distorted for the network ``name``: those that an
+    experiment has stored beside ``store``, else made now and stored."""
+    facts = (VERSION, models.card(name).weights.sha256, variant, bounds, pictures.origin)
     digest = hashlib.sha256(repr(facts).encode()).hexdigest()[:16]
     shared = Store(store.folder.parent).under("distorted")
     if not shared.has_tensors(digest):
-        found = distort(models.load(name), pictures.rows(*bounds), variant)
-        shared.put_tensors(digest, found._asdict())
+        made = distort(models.load(name), pictures.rows(*bounds), variant)
+        shared.put_tensors(digest, {"x": made.x, "met": made.met})
     return Distorted(**shared.tensors(digest))
 
 
-def kept(store: Store, name: str, pictures: Sample, variant: str) -> Distorted:
-    """Return the whole of ``pictures`` distorted for the network ``name``; see `keep`."""
-    pieces = [keep(store, name, pictures, variant, bounds) for bounds in parts(len(pictures.y))]
-    return Distorted(torch.cat([p.x for p in pieces]), torch.cat([p.met for p in pieces]))
+def distorted(store: Store, name: str, pictures: Sample, variant: str) -> Distorted:
+    """Return the whole of ``pictures`` distorted for the network ``name``; see `distorted_part`."""
+    bounds = batches(len(pictures.y))
+    done = [distorted_part(store, name, pictures, variant, rows) for rows in bounds]
+    return Distorted(torch.cat([part.x for part in done]), torch.cat([part.met for part in done]))
 
 
 def distortion(before: Tensor, after: Tensor) -> Tensor:
@@ -164,7 +186,7 @@ def noisy(x: Tensor, deviation: float, generator: torch.Generator, cut: bool = F
     return (x + noise).clamp(0, 1) if cut else x + noise
 
 
-def as_noisy(x: Tensor, size: Tensor, generator: torch.Generator) -> Tensor:
+def noisy_at(x: Tensor, size: Tensor, generator: torch.Generator) -> Tensor:
     """Return ``x`` with Gaussian noise, cut to [0, 1], of which row i has `distortion` ``size[i]`` exactly.
 
     Cutting makes noise smaller, so that its scale is found by bisection.
@@ -190,31 +212,35 @@ def amplified(x: Tensor, after: Tensor, size: float) -> Tensor:
 
 
 @torch.no_grad()
-def answers(name: str, x: Tensor) -> Tensor:
-    """Return ``(n,)`` classes that the network ``name`` gives to pictures ``x``."""
+def predictions(name: str, x: Tensor) -> Tensor:
+    """Return ``(n,)`` classes that the network ``name`` gives to images ``x`` ``(n, 1, 28, 28)``."""
     net = models.load(name)
     return torch.cat([net(part).argmax(1) for part in x.split(1000)])
 
 
-def wrong(name: str, x: Tensor, y: Tensor) -> int:
-    """Return of how many pictures ``x`` the network ``name`` does not say that they are ``y``."""
-    return int((answers(name, x) != y).sum())
+def count_wrong(name: str, x: Tensor, y: Tensor) -> int:
+    """Return to how many of the images ``x`` the network ``name`` gives another class than ``y`` ``(n,)``."""
+    return int((predictions(name, x) != y).sum())
 
 
-def examples(name: str, pictures: Sample, after: Tensor, count: int = 15) -> dict[str, list[int]]:
-    """Return what a page needs to open a cell: of the first ``count`` pictures the place in their set, the
-    label, and what the network ``name`` says of what was made of them."""
-    return {
-        "place": pictures.place[:count].tolist(),
-        "source": pictures.y[:count].tolist(),
-        "target": answers(name, after[:count]).tolist(),
-    }
+def examples(name: str, pictures: Sample, after: Tensor, count: int = 15) -> Examples:
+    """Return the first ``count`` pictures as a page needs them to open a cell, with the classes that the
+    network ``name`` gives to ``after``, which was made of them."""
+    return Examples(
+        place=pictures.index[:count].tolist(),
+        source=pictures.y[:count].tolist(),
+        target=predictions(name, after[:count]).tolist(),
+    )
 
 
-def rounded(value: Any) -> Any:
-    """Return JSON with its fractions cut to five digits behind the point."""
+def rounded(figures: T) -> T:
+    """Return a dataclass with its fractions cut to five digits behind the point."""
+    return codec.load(_rounded(codec.dump(figures)), type(figures))
+
+
+def _rounded(value: object) -> object:
     if isinstance(value, dict):
-        return {key: rounded(each) for key, each in value.items()}
+        return {key: _rounded(item) for key, item in value.items()}
     if isinstance(value, list):
-        return [rounded(each) for each in value]
+        return [_rounded(item) for item in value]
     return round(value, 5) if isinstance(value, float) else value

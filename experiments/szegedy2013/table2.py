@@ -6,33 +6,36 @@ Gaussian noise of exactly the same size, picture by picture: without both, an er
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from typing import Any, ClassVar
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import ClassVar
 
 import torch
+from torch import Tensor
 
 import models
 from experiments.cache import Store
-from experiments.core import ExperimentCard, Published
+from experiments.core import ExperimentCard, Published, Stage
 from experiments.methods.lbfgs_examples import (
     NEAREST,
     NETS,
     RANDOM,
     VARIANTS,
-    Sample,
-    as_noisy,
+    Examples,
+    batches,
+    count_wrong,
+    distorted,
+    distorted_part,
     distortion,
     examples,
-    keep,
-    kept,
     noisy,
-    parts,
+    noisy_at,
     rounded,
-    wrong,
 )
+from experiments.szegedy2013.transfer import CUT, UNCUT, Cell, Clean, Met, Noise, Wrong, cells
 from experiments.toolkit.bases import OfDistorted
-from experiments.toolkit.intervals import share
+from experiments.toolkit.intervals import Estimate, share
 
 COLUMNS = ("fc10_1e-4", "fc10_1e-2", "fc10_1", "fc100_100", "fc200_200", "ae400")
 PAPER = {
@@ -62,7 +65,6 @@ ACCURACY = Published(51)
 """Percent that one network (the text does not say which) gets right under noise of deviation 1."""
 SHALLOW, DEEP = ("fc10_1e-4", "fc10_1e-2", "fc10_1"), ("fc100_100", "fc200_200")
 MADE = (RANDOM, NEAREST)
-UNCUT, CUT = "uncut", "cut"
 GAUSSIAN = (
     "The paper does not say whether pixels beyond black and white were cut off. Noise that is cut brightens "
     "the dark paper on which the digits stand. Both were measured."
@@ -70,7 +72,93 @@ GAUSSIAN = (
 
 
 @dataclass(frozen=True)
-class Table2(OfDistorted):
+class Counts:
+    """A row of the table: the mean ``distortion`` of the images made for its network (pixels in [0, 1]), how
+    many of them each network gets ``wrong``, by name, and how many under ``noise`` of exactly the same size;
+    ``examples``: what a page can open."""
+
+    distortion: float
+    wrong: dict[str, int]
+    noise: dict[str, int]
+    examples: Examples
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A share, from 0 to 1, and its 95 % interval, None where there is none."""
+
+    value: float
+    low: float | None
+    high: float | None
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row of the table: as `Counts`, in shares from 0 to 1."""
+
+    distortion: float
+    cells: dict[str, Cell]
+    noise: dict[str, Interval]
+    examples: Examples
+
+
+@dataclass(frozen=True)
+class Table2Figures:
+    """The table: titles of the networks by name, and their share of errors on ``clean`` images; ``rows`` by
+    variant of the attack and by the network that was distorted for; errors under ``gaussian`` noise by
+    whether it is `CUT` or `UNCUT`, by its standard deviation, and by network.
+
+    ``variants``: of the attack, in words; ``variant``: the one to compare with the paper;
+    ``published_accuracy_under_noise_of_1``: in percent.
+    """
+
+    nets: dict[str, str]
+    variants: dict[str, str]
+    variant: str
+    clean: dict[str, Estimate]
+    rows: dict[str, dict[str, Row]]
+    gaussian: dict[str, dict[str, dict[str, Cell]]]
+    gaussian_why: str
+    published_accuracy_under_noise_of_1: Published
+
+
+@dataclass(frozen=True)
+class Make(Stage):
+    """A ``variant`` of the attack on a ``network``, for the rows from ``start`` to before ``stop``."""
+
+    answer: ClassVar[type] = Met
+
+    variant: str
+    network: str
+    start: int
+    stop: int
+
+    @property
+    def name(self) -> str:
+        """Return that images are made: by which variant, for which network, from which rows."""
+        return f"made {self.variant} {self.network} {self.start}-{self.stop}"
+
+
+@dataclass(frozen=True)
+class CountRow(Stage):
+    """The errors of every network on what a ``variant`` of the attack made for one ``network``."""
+
+    answer: ClassVar[type] = Counts
+
+    variant: str
+    network: str
+
+    @property
+    def name(self) -> str:
+        """Return that it is a row: of which variant, for which network."""
+        return f"row {self.variant} {self.network}"
+
+
+Answer = Met | Counts | Wrong
+
+
+@dataclass(frozen=True)
+class Table2(OfDistorted[Answer, Table2Figures]):
     """Errors of seven networks on training pictures distorted for each of them, and on noise."""
 
     card: ClassVar[ExperimentCard] = ExperimentCard(
@@ -81,54 +169,58 @@ class Table2(OfDistorted):
         url="https://arxiv.org/abs/1312.6199",
         source="Table 2",
     )
+    result: ClassVar[type] = Table2Figures
+    version: ClassVar[int] = 2
 
-    def pieces(self) -> list[str]:
-        """Return a piece for each part of each attack, for each row of the table, and for clean errors."""
-        bounds = parts(len(self.sample().y))
-        made = [f"made {way} {name} {a}-{b}" for way in MADE for name in NETS for a, b in bounds]
-        rows = [f"row {way} {name}" for way in MADE for name in NETS]
-        noises = [f"{way} {deviation}" for way in (UNCUT, CUT) for deviation in NOISES]
-        return [*made, *rows, "clean", *noises]
+    def stages(self) -> list[Stage]:
+        """Return each batch of each attack, each row of the table, clean errors, and noise."""
+        bounds = batches(len(self.sample().y))
+        made = [
+            Make(variant, name, start, stop) for variant in MADE for name in NETS for start, stop in bounds
+        ]
+        rows = [CountRow(variant, name) for variant in MADE for name in NETS]
+        noises = [Noise(deviation, cut) for cut in (False, True) for deviation in NOISES]
+        return [*made, *rows, Clean(), *noises]
 
-    def piece(self, name: str, store: Store) -> Any:
-        """Distort a part of the sample, or count the errors of every network in one row of the table."""
-        what, *rest = name.split()
-        pictures = self.sample()
-        if what == "made":
-            start, stop = map(int, rest[2].split("-"))
-            return int(keep(store, rest[1], pictures, rest[0], (start, stop)).met.sum())
-        if what == "row":
-            return self._row(store, pictures, *rest)
-        chance = self._chance(" ".join(rest))
-        x = pictures.x if what == "clean" else noisy(pictures.x, float(rest[0]), chance, what == CUT)
-        return {victim: wrong(victim, x, pictures.y) for victim in NETS}
+    def carry_out(self, stage: Make | CountRow | Clean | Noise, store: Store) -> Answer:
+        """Distort a batch of the sample, or count the errors of every network in one row of the table."""
+        sample = self.sample()
+        if isinstance(stage, Make):
+            bounds = (stage.start, stage.stop)
+            return Met(int(distorted_part(store, stage.network, sample, stage.variant, bounds).met.sum()))
+        if isinstance(stage, CountRow):
+            return self._row(stage, store)
+        x = sample.x
+        if isinstance(stage, Noise):
+            x = noisy(x, stage.deviation, self._generator(str(stage.deviation)), stage.cut)
+        return Wrong(_wrong(x, sample.y))
 
-    def figures(self, done: Mapping[str, Any]) -> dict[str, Any]:
+    def summarise(self, answers: Sequence[Answer]) -> Table2Figures:
         """Return shares of errors by row and column, each with clean errors, noise and the paper's."""
-        clean, n = done["clean"], len(self.sample().y)
-        blocks = {way: {row: _block(row, done[f"row {way} {row}"], clean, n) for row in NETS} for way in MADE}
-        figures = {
-            "nets": {name: models.card(name).title for name in NETS},
-            "variants": {way: VARIANTS[way] for way in MADE},
-            "variant": RANDOM,
-            "clean": {name: share(clean[name], n) for name in NETS},
-            "rows": blocks,
-            "gaussian": {way: _noises(way, done, n) for way in (UNCUT, CUT)},
-            "gaussian_why": GAUSSIAN,
-            "published_accuracy_under_noise_of_1": asdict(ACCURACY),
-        }
-        return dict(rounded(figures))
+        done, n = dict(zip(self.stages(), answers, strict=True)), len(self.sample().y)
+        clean, noises = _by_network(done, Clean()), {UNCUT: False, CUT: True}
+        figures = Table2Figures(
+            nets={name: models.card(name).title for name in NETS},
+            variants={variant: VARIANTS[variant] for variant in MADE},
+            variant=RANDOM,
+            clean={name: share(clean[name], n) for name in NETS},
+            rows={variant: _rows(variant, done, clean, n) for variant in MADE},
+            gaussian={kind: _noises(cut, done, clean, n) for kind, cut in noises.items()},
+            gaussian_why=GAUSSIAN,
+            published_accuracy_under_noise_of_1=ACCURACY,
+        )
+        return rounded(figures)
 
-    def claims(self, figures: Mapping[str, Any]) -> dict[str, bool]:
+    def claims(self, figures: Table2Figures) -> dict[str, bool]:
         """Return what the table says, of targets drawn at random."""
-        rows = figures["rows"][RANDOM]
-        noise = figures["gaussian"][UNCUT]
+        rows, noise = figures.rows[RANDOM], figures.gaussian[UNCUT]
         return {
             "Each network errs on all pictures made for it.": all(
-                rows[name]["cells"][name]["value"] == 1 for name in NETS
+                rows[name].cells[name].value == 1 for name in NETS
             ),
             "Pictures made for another network fool more often than noise of exactly the same size.": all(
-                _average(rows[row]["cells"], row) > _average(rows[row]["noise"], row) for row in NETS
+                _average(_errors(rows[row].cells), row) > _average(_errors(rows[row].noise), row)
+                for row in NETS
             ),
             "Pictures made for other networks fool the autoencoder less than the networks with two hidden "
             "layers.": all(
@@ -138,73 +230,93 @@ class Table2(OfDistorted):
             "made for linear networks add to those.": _excess(rows, DEEP, SHALLOW)
             < _excess(rows, SHALLOW, DEEP),
             "Uncut noise of deviation 0.1 adds less than two points of errors to any network.": all(
-                noise["0.1"][name]["excess"] < 0.02 for name in NETS
+                noise["0.1"][name].excess < 0.02 for name in NETS
             ),
             "Noise that is not cut to [0, 1] has errors nearer to the paper's rows than noise that is.": _off(
                 noise
             )
-            < _off(figures["gaussian"][CUT]),
+            < _off(figures.gaussian[CUT]),
         }
 
-    def _row(self, store: Store, pictures: Sample, way: str, name: str) -> dict[str, Any]:
-        after = kept(store, name, pictures, way).x
-        size = distortion(pictures.x, after)
-        noise = as_noisy(pictures.x, size, self._chance(f"{way} {name}"))
-        return {
-            "distortion": float(size.mean()),
-            "wrong": {victim: wrong(victim, after, pictures.y) for victim in NETS},
-            "noise": {victim: wrong(victim, noise, pictures.y) for victim in NETS},
-            "examples": examples(name, pictures, after),
-        }
+    def _row(self, stage: CountRow, store: Store) -> Counts:
+        sample = self.sample()
+        after = distorted(store, stage.network, sample, stage.variant).x
+        size = distortion(sample.x, after)
+        noise = noisy_at(sample.x, size, self._generator(f"{stage.variant} {stage.network}"))
+        return Counts(
+            distortion=float(size.mean()),
+            wrong=_wrong(after, sample.y),
+            noise=_wrong(noise, sample.y),
+            examples=examples(stage.network, sample, after),
+        )
 
-    def _chance(self, name: str) -> torch.Generator:
-        """Return what the noise of a piece is drawn from."""
+    def _generator(self, name: str) -> torch.Generator:
+        """Return what the noise of a stage is drawn from."""
         place = sum(map(ord, name))
         return torch.Generator().manual_seed(self.seed * 100_003 + place)
 
 
-def cells(row: str, counts: Mapping[str, int], clean: Mapping[str, int], n: int) -> dict[str, Any]:
-    """Return for each column the share of errors, what it has above the clean error, and the paper's."""
-    return {
-        name: share(count, n) | {"excess": (count - clean[name]) / n, "published": _published(row, name)}
-        for name, count in counts.items()
-    }
+def _wrong(x: Tensor, y: Tensor) -> dict[str, int]:
+    """Return how many of the images ``x`` each network gets wrong, by name."""
+    return {name: count_wrong(name, x, y) for name in NETS}
 
 
-def _published(row: str, column: str) -> dict[str, Any] | None:
+def _by_network(done: Mapping[Stage, Answer], stage: Clean | Noise) -> dict[str, int]:
+    answer = done[stage]
+    assert isinstance(answer, Wrong)
+    return answer.wrong
+
+
+def _published(row: str, column: str) -> Published | None:
     if row not in PAPER or column not in COLUMNS:
         return None
     place = COLUMNS.index(column)
-    return asdict(Published(PAPER[row][place], recalled=place not in READ[row]))
+    return Published(PAPER[row][place], recalled=place not in READ[row])
 
 
-def _noises(way: str, done: Mapping[str, Any], n: int) -> dict[str, Any]:
-    return {str(each): cells(str(each), done[f"{way} {each}"], done["clean"], n) for each in NOISES}
+def _rows(variant: str, done: Mapping[Stage, Answer], clean: Mapping[str, int], n: int) -> dict[str, Row]:
+    counts = {name: done[CountRow(variant, name)] for name in NETS}
+    return {name: _row(name, row, clean, n) for name, row in counts.items() if isinstance(row, Counts)}
 
 
-def _off(rows: Mapping[str, Any]) -> float:
+def _row(name: str, counts: Counts, clean: Mapping[str, int], n: int) -> Row:
+    noise = cells(counts.noise, clean, n)
+    return Row(
+        distortion=counts.distortion,
+        cells=cells(counts.wrong, clean, n, partial(_published, name)),
+        noise={victim: Interval(cell.value, cell.low, cell.high) for victim, cell in noise.items()},
+        examples=counts.examples,
+    )
+
+
+def _noises(
+    cut: bool, done: Mapping[Stage, Answer], clean: Mapping[str, int], n: int
+) -> dict[str, dict[str, Cell]]:
+    wrong = {str(deviation): _by_network(done, Noise(deviation, cut)) for deviation in NOISES}
+    return {size: cells(counts, clean, n, partial(_published, size)) for size, counts in wrong.items()}
+
+
+def _off(rows: Mapping[str, Mapping[str, Cell]]) -> float:
     """Return the mean distance of rows of noise from the paper's, where it has them."""
-    found = [cell for row in rows.values() for cell in row.values() if cell["published"]]
-    away = [abs(float(cell["value"]) - float(cell["published"]["value"]) / 100) for cell in found]
+    away = [
+        abs(cell.value - cell.published.value / 100)
+        for row in rows.values()
+        for cell in row.values()
+        if cell.published
+    ]
     return sum(away) / len(away)
 
 
-def _block(row: str, done: Mapping[str, Any], clean: Mapping[str, int], n: int) -> dict[str, Any]:
-    noise = cells("", done["noise"], clean, n)
-    return {
-        "distortion": done["distortion"],
-        "cells": cells(row, done["wrong"], clean, n),
-        "noise": {name: {key: cell[key] for key in ("value", "low", "high")} for name, cell in noise.items()},
-        "examples": done["examples"],
-    }
+def _errors(row: Mapping[str, Cell] | Mapping[str, Interval]) -> dict[str, float]:
+    return {name: cell.value for name, cell in row.items()}
 
 
-def _average(found: Mapping[str, Any], but: str) -> float:
+def _average(errors: Mapping[str, float], but: str) -> float:
     """Return the mean error of every column but one."""
-    return sum(float(cell["value"]) for name, cell in found.items() if name != but) / (len(found) - 1)
+    return sum(error for name, error in errors.items() if name != but) / (len(errors) - 1)
 
 
-def _excess(rows: Mapping[str, Any], made_for: Any, victims: Any) -> float:
+def _excess(rows: Mapping[str, Row], made_for: Sequence[str], victims: Sequence[str]) -> float:
     """Return the mean error above the clean one, over pairs of a row and a column."""
     pairs = [(row, victim) for row in made_for for victim in victims]
-    return sum(float(rows[row]["cells"][victim]["excess"]) for row, victim in pairs) / len(pairs)
+    return sum(rows[row].cells[victim].excess for row, victim in pairs) / len(pairs)

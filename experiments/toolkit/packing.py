@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import base64
 import zlib
-from typing import Any
+from typing import TypedDict
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-Packed = dict[str, Any]
+
+class Packed(TypedDict):
+    """An array as JSON, as scripts of pages read it: ``data`` is base64 of zlib of little-endian whole
+    numbers of type ``type`` (``<i1`` to ``<i8``), in row-major order, the first axis as differences from one
+    row to the next; a value is that number times ``step``."""
+
+    shape: list[int]
+    step: float
+    type: str
+    data: str
 
 
 def pack(values: ArrayLike, step: float = 1.0) -> Packed:
-    """Return ``values`` of any shape, each rounded to a multiple of ``step`` (above 0), as JSON.
-
-    ``data`` is base64 of zlib of little-endian whole numbers of type ``type``, in row-major order, the first
-    axis as differences from one row to the next; a value is that number times ``step``.
-    """
+    """Return ``values`` of any shape, each rounded to a multiple of ``step`` (above 0)."""
     whole = np.rint(np.asarray(values, dtype=np.float64) / step).astype(np.int64)
     rows = np.diff(whole, axis=0, prepend=np.zeros_like(whole[:1]))
     kind = next(k for k in ("<i1", "<i2", "<i4", "<i8") if _fits(rows, k))

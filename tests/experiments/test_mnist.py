@@ -11,10 +11,10 @@ import html
 import re
 import shutil
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 from urllib.parse import parse_qs, urlsplit
 
 import numpy as np
@@ -30,7 +30,7 @@ from engine import links
 from errors import MissingData, UnknownName
 from experiments.__main__ import main
 from experiments.cache import Store
-from experiments.core import Experiment, ExperimentCard, Progress, run, walk
+from experiments.core import Experiment, ExperimentCard, Progress, Result, Stage, run, walk
 from experiments.datasets import digit_sets, mnist
 from experiments.datasets.mnist import File
 from experiments.datasets.shipped_digits import one_of_class, shipped_digits
@@ -206,36 +206,58 @@ def test_the_command_line_fetches_too(mirror: Server, capsys: pytest.CaptureFixt
 
 
 @dataclass(frozen=True)
-class Sources(Experiment):
-    """Says on which digits each piece was computed."""
+class Source:
+    source: str
+
+
+@dataclass(frozen=True)
+class Digits(Stage):
+    answer: ClassVar[type] = Source
+
+    number: int
+
+    @property
+    def name(self) -> str:
+        return str(self.number)
+
+
+@dataclass(frozen=True)
+class Both:
+    sources: list[str]
+
+
+@dataclass(frozen=True)
+class Sources(Experiment[Source, Both]):
+    """Says on which digits each stage was computed."""
 
     card: ClassVar[ExperimentCard] = ExperimentCard("sources", "Sources", "On which?", "P", "https://a", "T")
+    result: ClassVar[type] = Both
 
-    def depends(self) -> Any:
+    def depends(self) -> object:
         return digit_sets.source(self.data)
 
-    def pieces(self) -> list[str]:
-        return ["1", "2"]
+    def stages(self) -> list[Digits]:
+        return [Digits(1), Digits(2)]
 
-    def piece(self, name: str, store: Store) -> Any:
-        return digit_sets.digits(self.data).source
+    def carry_out(self, stage: Digits, store: Store) -> Source:
+        return Source(digit_sets.digits(self.data).source)
 
-    def figures(self, done: Mapping[str, Any]) -> dict[str, Any]:
-        return dict(done)
+    def summarise(self, answers: Sequence[Source]) -> Both:
+        return Both([answer.source for answer in answers])
 
-    def claims(self, figures: Mapping[str, Any]) -> dict[str, bool]:
+    def claims(self, figures: Both) -> dict[str, bool]:
         return {}
 
 
 def test_an_experiment_ends_on_the_digits_that_it_began_with(mirror: Server, tmp_path: Path) -> None:
-    """MNIST that arrives between two pieces is for the next one."""
+    """MNIST that arrives between two stages is for the next one."""
     steps = walk(Sources(), Store(tmp_path))
     assert [next(steps), next(steps)] == [Progress(0, 2, "1"), Progress(1, 2, "2")]
     mnist.fetch()
     *_, result = steps
-    assert isinstance(result, dict) and digit_sets.source_of(result) == digit_sets.SMALL
-    assert set(result["figures"].values()) == {digit_sets.SMALL}
-    assert digit_sets.source_of(run(Sources(), Store(tmp_path))) == digit_sets.MNIST
+    assert isinstance(result, Result) and digit_sets.source_of(result.data) == digit_sets.SMALL
+    assert result.figures == Both([digit_sets.SMALL, digit_sets.SMALL])
+    assert digit_sets.source_of(run(Sources(), Store(tmp_path)).data) == digit_sets.MNIST
 
 
 def test_shipped_digits_are_mnists_to_the_last_level(shared: Callable[[str], Path]) -> None:

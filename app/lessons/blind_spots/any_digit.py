@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import streamlit as st
 
 from app import service
@@ -13,24 +11,25 @@ from components.display.image_grid import Tile, tiles
 from components.i18n.text import say
 from components.lesson import experiment_panel, layout
 from engine.recipe import Recipe
+from experiments.core import Result
 from experiments.datasets.digit_sets import digit_name, source_of
-from experiments.szegedy2013.grid import DIGIT_NETWORKS, row
+from experiments.szegedy2013.grid import DIGIT_NETWORKS, Cell, Grid, GridFigures, row
 from models import card
 
 
 def render() -> None:
     """Draw the lesson."""
-    with layout.page("any_digit") as said:
+    with layout.page("any_digit") as texts:
         with layout.part():
-            _own(said["draw"])
+            _own(texts["draw"])
         with layout.part():
-            st.markdown(said["grid"])
+            st.markdown(texts["grid"])
             seed = st.session_state.get("any_digit.seed", 0)
-            result = experiment_panel.result("grid", say("Other digits"), seed=seed + 1)
-            st.session_state["any_digit.seed"] = result["seed"]
+            result = experiment_panel.result(Grid, say("Other digits"), seed=seed + 1)
+            st.session_state["any_digit.seed"] = result.seed
             tiles(_grid(result))
         with layout.part():
-            comparison_table.claims(result["claims"])
+            comparison_table.claims(result.claims)
             layout.source(say("Szegedy et al. 2013, section 4"), "https://arxiv.org/abs/1312.6199")
 
 
@@ -58,36 +57,36 @@ def _tiles(token: str, model: str) -> tuple[str, list[list[Tile]]]:
     made = []
     for target, cell in enumerate(cells):
         alt = say("The drawing, changed until the network reads {target}", target=target)
-        own, caption = cell["distortion"] == 0, f"{target}: {cell['distortion']:.2g}"
+        own, caption = cell.distortion == 0, f"{target}: {cell.distortion:.2g}"
         href = "" if own else layout.playground_url(model, token, target)
-        made.append(Tile(cell["picture"], alt, caption, href, own))
+        made.append(Tile(cell.picture, alt, caption, href, own))
     return read, [made[:5], made[5:]]
 
 
-def _turned(token: str, model: str) -> tuple[str, list[dict[str, Any]]]:
+def _turned(token: str, model: str) -> tuple[str, list[Cell]]:
     """Return what ``model`` reads in the picture and the ten attacks on it; computed once for each two."""
     key, engine = f"any_digit.turned.{token}.{model}", service.engine()
     if key not in st.session_state:
         seen = engine.classify(model, token)[0]
         cells = row(model, engine.see(Recipe(model, token, "lbfgs"))[None])
         st.session_state[key] = f"{seen.label} ({seen.probability:.0%})", cells
-    found: tuple[str, list[dict[str, Any]]] = st.session_state[key]
-    return found
+    turned: tuple[str, list[Cell]] = st.session_state[key]
+    return turned
 
 
-def _grid(result: dict[str, Any]) -> list[list[Tile | str]]:
-
-    model, source = result["settings"]["model"], source_of(result)
+def _grid(result: Result[GridFigures]) -> list[list[Tile | str]]:
+    """Return the grid with a head of the targets; a tile opens its digit, taken to its target."""
+    model, source = str(result.settings["model"]), source_of(result.data)
     rows: list[list[Tile | str]] = [["", *map(str, range(10))]]
-    for digit, line in enumerate(result["figures"]["rows"]):
-        image, tiles = digit_name(source, "test", line["index"]), []
-        for target, cell in enumerate(line["cells"]):
-            size = f"{cell['distortion']:.2g}"
+    for digit, line in enumerate(result.figures.rows):
+        image, tiles = digit_name(source, "test", line.index), []
+        for target, cell in enumerate(line.cells):
+            size = f"{cell.distortion:.2g}"
             alt = say(
                 "A {digit} that is read as {target}, changed by {size}", digit=digit, target=target, size=size
             )
             href = "" if target == digit else layout.playground_url(model, image, target)
-            caption = size if cell["distortion"] else say("unchanged")
-            tiles.append(Tile(cell["picture"], alt, caption, href, target == digit))
+            caption = size if cell.distortion else say("unchanged")
+            tiles.append(Tile(cell.picture, alt, caption, href, target == digit))
         rows.append([str(digit), *tiles])
     return rows
