@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import html
 from collections.abc import Sequence
 
 import streamlit as st
 import torch
+from markupsafe import Markup
 
 import models
 from app.playground.transfer_check import Opinion, testify
@@ -62,12 +62,13 @@ def networks(engine: Engine, runs: Sequence[Run]) -> None:
         )
     )
     clean = [engine.classify(run.recipe.model, run.recipe.image, run.recipe.crop)[0] for run in runs]
-    head = [html.escape(say("the clean picture")), *(answer(each.label, each.probability) for each in clean)]
+    head: list[str] = [say("the clean picture"), *(answer(each.label, each.probability) for each in clean)]
     rows = [head]
     for run, row in zip(runs, cells, strict=True):
         columns = zip(row, names, clean, strict=True)
         told = [_cell(pair, name == run.recipe.model, first.label) for pair, name, first in columns]
-        rows.append([f"{_title(run)}<br><small>{html.escape(_goal(run))}</small>", *told])
+        title = Markup("{}<br><small>{}</small>").format(_title(run), _goal(run))
+        rows.append([title, *told])
     table([say("Attacked ↓ Asked →"), *(models.card(name).title for name in names)], rows, "matrix")
     st.caption(_caption(cells, names))
 
@@ -84,13 +85,13 @@ def transferred(cells: Cells) -> tuple[int, int]:
     return sum(before.label != after.label for before, after in pairs), len(pairs)
 
 
-def _cell(pair: tuple[Opinion, Opinion], own: bool, clean: str) -> str:
+def _cell(pair: tuple[Opinion, Opinion], own: bool, clean: str) -> Markup:
     """Return what was said of the attacked picture; beside it, where resizing alone changed the answer
     ``clean``, what was said of the clean picture at that size, for that is what it is compared with."""
     before, after = pair
     text = answer(after.label, after.probability, before.label != after.label)
-    note = say("attacked") if own else say("clean, resized: {label}", label=html.escape(named(before.label)))
-    return f"{text}<br><small>{note}</small>" if own or before.label != clean else text
+    note = say("attacked") if own else say("clean, resized: {label}", label=named(before.label))
+    return Markup("{}<br><small>{}</small>").format(text, note) if own or before.label != clean else text
 
 
 def _caption(cells: Cells, names: Sequence[str]) -> str:
@@ -104,7 +105,7 @@ def _caption(cells: Cells, names: Sequence[str]) -> str:
 
 
 def _title(run: Run) -> str:
-    return html.escape(models.card(run.recipe.model).title)
+    return models.card(run.recipe.model).title
 
 
 def _goal(run: Run) -> str:
@@ -139,7 +140,7 @@ def _measured(run: Run) -> list[str]:
     says = answer(top.label, top.probability, top.index != run.original)
     amounts = [_amount(each, size[each]) for each in ("linf", "l2", "l1")]
     return [
-        f"{html.escape(attack_families.called(run.recipe.attack))}, {norm}",
+        f"{attack_families.called(run.recipe.attack)}, {norm}",
         limit,
         says,
         *amounts,

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-import html
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from typing import Any, NamedTuple
 
 import streamlit as st
+from markupsafe import Markup
 
+from components.display import html_table
 from components.i18n.text import say
 from components.lesson import tabs
 from experiments.toolkit.intervals import Estimate
+
+BREAK = Markup("<br>")
 
 
 class Cell(NamedTuple):
@@ -50,16 +53,16 @@ def cell(figure: Estimate, **facts: Any) -> Cell:
 def claims(found: Mapping[str, bool], *, folded: bool = False) -> None:
     """Show each claim, in the reader's language, with a tick where this run bears it out and a cross where
     it does not; ``folded``: behind a button that counts them, where the lesson is one screen."""
-    items = "".join(_claim(say(claim), holds) for claim, holds in found.items())
+    items = html_table.joined([_claim(say(claim), holds) for claim, holds in found.items()])
     told = say("{held} of {n} statements hold", held=sum(found.values()), n=len(found))
     behind = folded and tabs.here()
     with st.popover(told, icon=":material/checklist:") if behind else nullcontext():
-        st.html(f'<ul class="claims">{items}</ul>')
+        st.html(Markup('<ul class="claims">{}</ul>').format(items))
 
 
-def _claim(words: str, holds: bool) -> str:
+def _claim(words: str, holds: bool) -> Markup:
     kind, verdict = ("holds", say("Holds")) if holds else ("fails", say("Fails"))
-    return f'<li class="{kind}"><span class="sr">{verdict}: </span>{html.escape(words)}</li>'
+    return Markup('<li class="{}"><span class="sr">{}: </span>{}</li>').format(kind, verdict, words)
 
 
 def beside(head: Sequence[str], rows: Sequence[Sequence[str | Cell]]) -> None:
@@ -67,13 +70,9 @@ def beside(head: Sequence[str], rows: Sequence[Sequence[str | Cell]]) -> None:
 
     Where the paper has a number the cell says by colour and by a sign (= or ≠) whether the two agree.
     """
-    top = "".join(f'<th scope="col">{html.escape(text)}</th>' for text in head)
     many = len(head) > 6
-    body = "".join(f"<tr>{''.join(_td(each, many) for each in row)}</tr>" for row in rows)
-    kind = ' class="many"' if many else ""
-    table = f"<table{kind}><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table>"
-    st.html(f'<div class="beside" tabindex="0">{table}</div>')
-    printed = [each for row in rows for each in row if isinstance(each, Cell) and each.published is not None]
+    html_table.show(head, [[_td(cell, many) for cell in row] for row in rows], "many" if many else "")
+    printed = [cell for row in rows for cell in row if isinstance(cell, Cell) and cell.published is not None]
     if printed and printed[0].places is not None:
         st.caption(say("Small: what the paper prints."))
     elif printed:
@@ -85,23 +84,25 @@ def beside(head: Sequence[str], rows: Sequence[Sequence[str | Cell]]) -> None:
         )
 
 
-def _td(each: str | Cell, many: bool) -> str:
+def _td(content: str | Cell, many: bool) -> Markup:
     """Return a cell; where there are ``many`` columns its interval stands below the number."""
-    if isinstance(each, str):
-        return f'<th scope="row">{html.escape(each)}</th>'
-    number = _number(each, each.value)
-    if each.low is not None and each.high is not None:
-        number += f"{'<br>' if many else ' '}<small>({_interval(each, each.low, each.high, many)})</small>"
-    if each.href:
-        number = f'<a href="{html.escape(each.href)}" target="_self">{number}</a>'
-    if each.published is None:
-        return f"<td>{number}</td>"
-    published = _number(each, each.published)
-    if each.recalled:
+    if isinstance(content, str):
+        return html_table.row_head(content)
+    number = Markup("{}").format(_number(content, content.value))
+    if content.low is not None and content.high is not None:
+        interval = _interval(content, content.low, content.high, many)
+        number += Markup("{}<small>({})</small>").format(BREAK if many else " ", interval)
+    if content.href:
+        number = Markup('<a href="{}" target="_self">{}</a>').format(content.href, number)
+    if content.published is None:
+        return html_table.cell(number)
+    published = _number(content, content.published)
+    if content.recalled:
         published = say("recalled {number}", number=published)
-    sign, kind = ("=", "agrees") if each.agrees else ("≠", "differs")
-    said = f"{'<br>' if each.places is None else ' '}<small>{sign} {published}</small>"
-    return f'<td class="{kind}">{number}{said}</td>'
+    sign, kind = ("=", "agrees") if content.agrees else ("≠", "differs")
+    between = BREAK if content.places is None else " "
+    template = Markup('<td class="{}">{}{}<small>{} {}</small></td>')
+    return template.format(kind, number, between, sign, published)
 
 
 def _interval(each: Cell, low: float, high: float, many: bool) -> str:
@@ -119,7 +120,4 @@ def _number(each: Cell, value: float) -> str:
 
 def words(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """Show a table of words."""
-    top = "".join(f'<th scope="col">{html.escape(text)}</th>' for text in head)
-    body = "".join(f"<tr>{''.join(f'<td>{html.escape(text)}</td>' for text in row)}</tr>" for row in rows)
-    table = f'<table class="words"><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table>'
-    st.html(f'<div class="beside" tabindex="0">{table}</div>')
+    html_table.show(head, [list(map(html_table.cell, row)) for row in rows], "words")

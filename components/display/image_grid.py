@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import html
 from collections.abc import Sequence
 from typing import NamedTuple
 
 import streamlit as st
+from markupsafe import Markup
+
+from components.display.html_table import NOTHING, joined
 
 
 class Tile(NamedTuple):
@@ -22,18 +24,16 @@ class Tile(NamedTuple):
 
 def tiles(rows: Sequence[Sequence[Tile | str]], least: str = "24px") -> None:
     """Show rows of equal length; a string is a heading. ``least``: how narrow a column may get."""
-    width = len(rows[0])
-    cells = "".join(_cell(each) for row in rows for each in row)
-    style = f"grid-template-columns: repeat({width}, minmax({least}, 1fr))"
-    st.html(f'<div class="tiles" style="{style}">{cells}</div>')
+    style = f"grid-template-columns: repeat({len(rows[0])}, minmax({least}, 1fr))"
+    cells = joined([_cell(tile) for row in rows for tile in row])
+    st.html(Markup('<div class="tiles" style="{}">{}</div>').format(style, cells))
 
 
-def _cell(each: Tile | str) -> str:
-    if isinstance(each, str):
-        return f'<div class="head">{html.escape(each)}</div>'
-    picture = f'<img src="data:image/png;base64,{each.png}" alt="{html.escape(each.alt)}">'
-    caption = f"<figcaption>{html.escape(each.caption)}</figcaption>" if each.caption else ""
-    whole = f"{picture}{caption}"
-    if each.href:
-        whole = f'<a href="{html.escape(each.href)}" target="_self">{whole}</a>'
-    return f'<figure class="{"own" if each.own else ""}">{whole}</figure>'
+def _cell(tile: Tile | str) -> Markup:
+    if isinstance(tile, str):
+        return Markup('<div class="head">{}</div>').format(tile)
+    whole = Markup('<img src="data:image/png;base64,{}" alt="{}">').format(tile.png, tile.alt)
+    whole += Markup("<figcaption>{}</figcaption>").format(tile.caption) if tile.caption else NOTHING
+    if tile.href:
+        whole = Markup('<a href="{}" target="_self">{}</a>').format(tile.href, whole)
+    return Markup('<figure class="{}">{}</figure>').format("own" if tile.own else "", whole)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import base64
-import html
 
 import streamlit as st
+from markupsafe import Markup
 from streamlit.delta_generator import DeltaGenerator
 from torch import Tensor
 
+from components.display.html_table import NOTHING
 from components.i18n.text import say
 from components.widgets.image_picker import Cast, picture_title
 from engine.engine import Engine
@@ -46,8 +47,9 @@ def change(delta: Tensor, gain: float, caption: str = "") -> None:
 
 
 def _square(png: bytes, alt: str, caption: str, credit: str) -> None:
-    small = f"<small>{html.escape(credit)}</small>" if credit else ""
-    said = f"<figcaption>{html.escape(caption)}{small}</figcaption>" if caption or small else ""
-    data = base64.b64encode(png).decode()
-    shown = f'<img src="data:image/png;base64,{data}" alt="{html.escape(alt)}">'
-    st.html(f'<figure class="view">{shown}{said}</figure>')
+    small = Markup("<small>{}</small>").format(credit) if credit else NOTHING
+    below = Markup("<figcaption>{}{}</figcaption>").format(caption, small) if caption or small else NOTHING
+    image = Markup('<img src="data:image/png;base64,{}" alt="{}">').format(
+        base64.b64encode(png).decode(), alt
+    )
+    st.html(Markup('<figure class="view">{}{}</figure>').format(image, below))

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import html
 from collections.abc import Sequence
 
 import streamlit as st
+from markupsafe import Markup
 
+from components.display import html_table
 from components.i18n.text import named
 
 
 def odds(top: Sequence[tuple[str, float]], marked: str = "") -> None:
     """Show classes with their probabilities in [0, 1], most probable first; ``marked`` stands out."""
-    st.html(f'<ol class="odds">{"".join(_row(label, p, label == marked) for label, p in top)}</ol>')
+    rows = html_table.joined([_row(label, p, label == marked) for label, p in top])
+    st.html(Markup('<ol class="odds">{}</ol>').format(rows))
 
 
 def percent(probability: float) -> str:
@@ -23,8 +25,10 @@ def percent(probability: float) -> str:
     return f"{scaled:.1f} %" if scaled >= 0.1 else f"{scaled:.1g} %"
 
 
-def _row(label: str, probability: float, marked: bool) -> str:
-    kind = ' class="marked"' if marked else ""
-    bar = f'<span class="bar" style="width: {100 * probability:.1f}%"></span>'
-    name = f'<span class="name">{html.escape(named(label))}</span>'
-    return f'<li{kind}>{bar}{name}<span class="share">{percent(probability)}</span></li>'
+def _row(label: str, probability: float, marked: bool) -> Markup:
+    row = Markup(
+        '<li{kind}><span class="bar" style="width: {width:.1f}%"></span>'
+        '<span class="name">{name}</span><span class="share">{share}</span></li>'
+    )
+    kind = Markup(' class="marked"') if marked else ""
+    return row.format(kind=kind, width=100 * probability, name=named(label), share=percent(probability))

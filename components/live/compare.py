@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import html
 from collections.abc import Sequence
 from typing import Any
 
 import streamlit as st
+from markupsafe import Markup
 
 from components.i18n import preferences
 from components.i18n.text import phrases, say
@@ -37,5 +37,5 @@ def compare(
     shown |= {"language": language, "words": words}
     if not runs:
         where = say("The choices and Start are behind » at the top.")
-        st.html(f'<p class="on_a_phone">{html.escape(where)}</p>')
+        st.html(Markup('<p class="on_a_phone">{}</p>').format(where))
     _component(key=key, data=facts(base, **shown, original=original, goal=goal))

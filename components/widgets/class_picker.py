@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import html
 from collections.abc import Iterable, Sequence
 from functools import cache
 
 import streamlit as st
+from markupsafe import escape
 
 from components.i18n import preferences
 from components.i18n.text import named
@@ -93,7 +93,7 @@ def _in_order(known: tuple[str, ...], language: str) -> list[str]:
 def set_apart(words: str, first: int, count: int) -> None:
     """Mark the favourites in the list that is called ``words`` with a star, and draw a line under the last:
     they are ``count`` options from number ``first`` on."""
-    where = f'[role="listbox"][aria-label="{html.escape(words)}"] [data-key="%d"]'
+    where = f'[role="listbox"][aria-label="{escape(words)}"] [data-key="%d"]'
     starred = ", ".join(where % (first + index) for index in range(count))
     if count:
         last = where % (first + count - 1)

@@ -52,9 +52,10 @@ def test_an_unknown_lesson_has_no_texts():
 
 def page():
     from components.display import comparison_table
+    from experiments.toolkit.intervals import Estimate
 
     comparison_table.claims({"It holds.": True, "It <fails>.": False})
-    found = {"value": 0.05, "low": 0.04, "high": 0.06}
+    found = Estimate(0.05, 0.04, 0.06, 100)
     one = comparison_table.cell(found, published=0.058, recalled=True, scale=100, unit=" %")
     other = comparison_table.cell(found, published=0.2, href="playground?model=a&b=c")
     comparison_table.beside(["Net", "Error"], [["A", one], ["B", other]])
