@@ -9,7 +9,8 @@ from typing import Any
 
 import console
 from attacks import registry
-from attacks.contract import Attack, Setting
+from attacks.contract import Attack
+from attacks.settings import Setting
 
 
 def main(arguments: list[str] | None = None) -> int:

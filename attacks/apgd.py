@@ -12,7 +12,8 @@ import torch
 from torch import Tensor
 
 from attacks.bim import budget
-from attacks.contract import Attack, AttackCard, Criterion, Evaluation, Objective, Query, Search, setting
+from attacks.contract import Attack, AttackCard, Criterion, Evaluation, Objective, Query, Search
+from attacks.settings import setting
 from attacks.toolkit import norms
 from attacks.toolkit.batch import choose
 from attacks.toolkit.norms import Norm
@@ -82,7 +83,7 @@ class APGD(Attack):
         clean = (yield Query(x, None)).logits if jumps or not self.steps else None
         ends: list[tuple[Tensor, Tensor]] = []
         for attempt in range(self.restarts if self.steps else 0):
-            start = norm.jump(x, self.epsilon, rng) if jumps or attempt else x
+            start = norm.random_start(x, self.epsilon, rng) if jumps or attempt else x
             goal = partial(self.goal, criterion, attempt, clean)
             answer = yield Query(start, goal)
             if clean is None:
@@ -160,7 +161,7 @@ class Path:
 
     def step(self) -> Tensor:
         """Return the next pictures (lines 7 and 8; the first step, line 3, has no momentum)."""
-        z = self._keep(self.norm.climb(self.here, -self.grad, self.size))
+        z = self._keep(self.norm.ascent_step(self.here, -self.grad, self.size))
         adv = self.here + self.pull * (z - self.here) + (1 - self.pull) * (self.here - self.before)
         self.here, self.before, self.pull = self._keep(adv), self.here, ALPHA
         return self.here

@@ -18,12 +18,11 @@ from attacks.contract import (
     Evaluation,
     Objective,
     Query,
-    Range,
     ReasonedSearch,
     Search,
-    setting,
 )
 from attacks.fab import FAB
+from attacks.settings import Range, setting
 from attacks.square import Square
 from attacks.toolkit import norms
 from attacks.toolkit.batch import choose

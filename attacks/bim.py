@@ -9,7 +9,8 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from attacks.contract import Attack, AttackCard, Criterion, Evaluation, Query, Range, Search, setting
+from attacks.contract import Attack, AttackCard, Criterion, Evaluation, Query, Search
+from attacks.settings import Range, setting
 from attacks.toolkit import norms
 
 Descent = Generator[Query, Evaluation, tuple[Tensor, Tensor]]
@@ -86,7 +87,7 @@ class BIM(Attack):
         norm = norms.get(self.norm)
         answer = yield Query(adv, criterion.loss if self.steps else None)
         for left in reversed(range(self.steps)):
-            adv = norm.climb(adv, -answer.gradient, self.step_size)
+            adv = norm.ascent_step(adv, -answer.gradient, self.step_size)
             adv = norm.project(x, adv, self.epsilon)
             answer = yield Query(adv, criterion.loss if left else None)
         return adv, answer.logits

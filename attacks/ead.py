@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 
 from attacks.carlini_wagner import CarliniWagner
-from attacks.contract import AttackCard, Criterion, Evaluation, Query, setting
+from attacks.contract import AttackCard, Criterion, Evaluation, Query
+from attacks.settings import setting
 from attacks.toolkit import norms
 from attacks.toolkit.batch import wide
 from attacks.toolkit.best_so_far import Smallest

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from attacks.bim import BIM
-from attacks.contract import AttackCard, Criterion, Query, Search, setting
+from attacks.contract import AttackCard, Criterion, Query, Search
+from attacks.settings import setting
 from attacks.toolkit import norms
 from attacks.toolkit.transforms import TRANSFORMS
 
@@ -72,7 +73,7 @@ class EOTPGD(BIM):
                 seen = self.views(leaf, rng)
             answer = yield Query(torch.cat([adv, seen.detach()]), objective)
             (grad,) = torch.autograd.grad(seen, leaf, answer.gradient[len(x) :] / self.samples)
-            adv = norm.project(x, norm.climb(adv, -grad, self.step_size), self.epsilon)
+            adv = norm.project(x, norm.ascent_step(adv, -grad, self.step_size), self.epsilon)
         yield Query(adv, None)
 
     def stochastic(self) -> bool:

@@ -8,8 +8,9 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from attacks.contract import Attack, AttackCard, Criterion, Query, Search, setting
+from attacks.contract import Attack, AttackCard, Criterion, Query, Search
 from attacks.deepfool import DeepFool, copies
+from attacks.settings import setting
 from attacks.toolkit import norms
 from attacks.toolkit.batch import choose, wide
 from attacks.toolkit.best_so_far import Smallest

@@ -10,8 +10,9 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from attacks.contract import Attack, AttackCard, Criterion, Evaluation, Query, Search, setting
+from attacks.contract import Attack, AttackCard, Criterion, Evaluation, Query, Search
 from attacks.ddn import annealed
+from attacks.settings import setting
 from attacks.toolkit import norms
 from attacks.toolkit.batch import wide
 from attacks.toolkit.best_so_far import Smallest

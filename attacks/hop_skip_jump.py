@@ -10,7 +10,8 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from attacks.contract import Attack, AttackCard, Criterion, Search, setting
+from attacks.contract import Attack, AttackCard, Criterion, Search
+from attacks.settings import setting
 from attacks.toolkit import norms
 from attacks.toolkit.decision_based import AT_ONCE, Asking, Path, follow, start, to_boundary
 

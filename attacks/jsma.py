@@ -10,7 +10,8 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from attacks.contract import Attack, AttackCard, Criterion, Query, ReasonedSearch, setting
+from attacks.contract import Attack, AttackCard, Criterion, Query, ReasonedSearch
+from attacks.settings import setting
 
 ALL_RAISED = "no value can rise any further"
 ALL_LOWERED = "no value can fall any further"

@@ -10,7 +10,8 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from attacks.contract import Attack, AttackCard, Criterion, Evaluation, Query, Search, setting
+from attacks.contract import Attack, AttackCard, Criterion, Evaluation, Query, Search
+from attacks.settings import setting
 from attacks.toolkit.batch import choose
 from attacks.toolkit.lbfgs_direction import Descent
 

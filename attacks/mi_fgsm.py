@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from attacks.bim import BIM
-from attacks.contract import AttackCard, Criterion, Query, Search, setting
+from attacks.contract import AttackCard, Criterion, Query, Search
+from attacks.settings import setting
 from attacks.toolkit import norms
 from attacks.toolkit.batch import wide
 
@@ -52,7 +53,7 @@ class MIFGSM(BIM):
         answer = yield Query(adv, criterion.loss if self.steps else None)
         for left in reversed(range(self.steps)):
             g = self.momentum * g + share(answer.gradient)
-            adv = norm.project(x, norm.climb(adv, -g, self.step_size), self.epsilon)
+            adv = norm.project(x, norm.ascent_step(adv, -g, self.step_size), self.epsilon)
             answer = yield Query(adv, criterion.loss if left else None)
 
 

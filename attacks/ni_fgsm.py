@@ -42,7 +42,7 @@ class NIFGSM(MIFGSM):
         answer = yield Query(adv, criterion.loss if self.steps else None)
         for left in reversed(range(self.steps)):
             g = self.momentum * g + share(answer.gradient[-len(x) :]) * x[0].numel()
-            adv = norm.project(x, norm.climb(adv, -g, self.step_size), self.epsilon)
+            adv = norm.project(x, norm.ascent_step(adv, -g, self.step_size), self.epsilon)
             if left:
                 ahead = adv - self.step_size * self.momentum * g
                 answer = yield Query(torch.cat([adv, ahead]), criterion.repeat(2).loss)

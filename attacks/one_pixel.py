@@ -9,7 +9,8 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from attacks.contract import Attack, AttackCard, Criterion, Query, Search, setting
+from attacks.contract import Attack, AttackCard, Criterion, Query, Search
+from attacks.settings import setting
 from attacks.toolkit.batch import choose
 
 AT_ONCE = 32

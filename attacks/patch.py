@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from attacks.contract import Attack, AttackCard, Criterion, Query, Search, setting
+from attacks.contract import Attack, AttackCard, Criterion, Query, Search
+from attacks.settings import setting
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from attacks.bim import BIM
-from attacks.contract import AttackCard, Criterion, Query, Search, setting
+from attacks.contract import AttackCard, Criterion, Query, Search
+from attacks.settings import setting
 from attacks.toolkit import norms
 from attacks.toolkit.batch import choose
 
@@ -59,10 +60,10 @@ class PGD(BIM):
         start, norm = x, norms.get(self.norm)
         if self._jumps():
             yield Query(x, None)
-            start = norm.jump(x, self.epsilon, rng)
+            start = norm.random_start(x, self.epsilon, rng)
         best, logits = yield from self.descend(x, start, criterion)
         for _ in range(self._further()):
-            adv, found = yield from self.descend(x, norm.jump(x, self.epsilon, rng), criterion)
+            adv, found = yield from self.descend(x, norm.random_start(x, self.epsilon, rng), criterion)
             better = criterion.margin(found) > criterion.margin(logits)
             best, logits = choose(better, adv, best), torch.where(better[:, None], found, logits)
         if self._further():

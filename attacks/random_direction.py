@@ -8,8 +8,9 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from attacks.contract import AttackCard, Criterion, Query, Search, setting
+from attacks.contract import AttackCard, Criterion, Query, Search
 from attacks.random_noise import RandomNoise
+from attacks.settings import setting
 
 
 @dataclass(frozen=True)

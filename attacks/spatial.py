@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from attacks.contract import Attack, AttackCard, Criterion, Query, Search, setting
+from attacks.contract import Attack, AttackCard, Criterion, Query, Search
+from attacks.settings import setting
 from attacks.toolkit.batch import choose
 
 AT_ONCE = 32

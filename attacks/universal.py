@@ -8,7 +8,8 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from attacks.contract import Attack, AttackCard, Criterion, Query, Range, Search, setting
+from attacks.contract import Attack, AttackCard, Criterion, Query, Search
+from attacks.settings import Range, setting
 from attacks.toolkit import norms
 
 

@@ -18,7 +18,7 @@ from typing import Any, ClassVar, Generic, NamedTuple, TypeVar
 
 import torch
 
-from attacks.contract import Setting, setting
+from attacks.settings import Setting, setting
 from experiments.cache import Store
 from experiments.datasets.digit_sets import SMALL
 from experiments.datasets.mnist import place

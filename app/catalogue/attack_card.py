@@ -8,7 +8,7 @@ from functools import cache
 from typing import Any
 
 import attacks
-from attacks.contract import Setting
+from attacks.settings import Setting
 from components.display import attack_families
 from components.i18n.text import say
 from settings import ASSETS

@@ -26,7 +26,7 @@ class Norm:
     ``size(delta) -> (n,)``: how large each perturbation is.
     ``steepest(grad)``: the step of size 1 along which a linear function grows most; a row
     whose gradient is zero gets a zero step.
-    ``climb(adv, grad, size)``: ``adv`` in [0, 1] after a step of that size up the gradient, clamped
+    ``ascent_step(adv, grad, size)``: ``adv`` in [0, 1] after a step of that size up the gradient, clamped
     to [0, 1]. Under l1 it spends the whole size on values that have room to move (see `_fill`).
     ``project(x, adv, epsilon)``: ``adv`` brought to within ``epsilon`` of ``x``. Where both
     lie in a box the result does too, so clamp first and project after: the other order
@@ -38,11 +38,11 @@ class Norm:
     name: str
     size: Measure
     steepest: Measure
-    climb: Callable[[Tensor, Tensor, float | Tensor], Tensor]
+    ascent_step: Callable[[Tensor, Tensor, float | Tensor], Tensor]
     project: Callable[[Tensor, Tensor, float], Tensor]
     sample: Callable[[Tensor, float, torch.Generator], Tensor]
 
-    def jump(self, x: Tensor, epsilon: float, rng: torch.Generator) -> Tensor:
+    def random_start(self, x: Tensor, epsilon: float, rng: torch.Generator) -> Tensor:
         """Return a random picture in [0, 1] within ``epsilon`` of ``x``."""
         return self.project(x, self.sample(x, epsilon, rng).clamp(0, 1), epsilon)
 
@@ -75,7 +75,7 @@ def exact(values: Tensor) -> Tensor:
     return values if values.device.type == "mps" else values.double()
 
 
-def _climb(steepest: Measure) -> Callable[[Tensor, Tensor, float | Tensor], Tensor]:
+def _ascent_step(steepest: Measure) -> Callable[[Tensor, Tensor, float | Tensor], Tensor]:
     return lambda adv, grad, size: (adv + size * steepest(grad)).clamp(0, 1)
 
 
@@ -164,8 +164,8 @@ def _towards(x: Tensor, delta: Tensor) -> Tensor:
     return torch.where(beyond, torch.nextafter(end, x), end)
 
 
-LINF = Norm("linf", linf, torch.sign, _climb(torch.sign), _box_project, _box_sample)
-L2 = Norm("l2", l2, _unit, _climb(_unit), _sphere_project, _sphere_sample)
+LINF = Norm("linf", linf, torch.sign, _ascent_step(torch.sign), _box_project, _box_sample)
+L2 = Norm("l2", l2, _unit, _ascent_step(_unit), _sphere_project, _sphere_sample)
 L1 = Norm("l1", l1, _largest, _fill, _diamond_project, _diamond_sample)
 
 SIZES: dict[str, Measure] = {"linf": linf, "l2": l2, "l1": l1, "l0": l0}

@@ -87,7 +87,9 @@ def _compared(name: str, attack: APGD, *at: Any) -> Iterator[dict[str, object]]:
 @contextmanager
 def _their_habits(library: str) -> Iterator[None]:
     """Make ours do what `HABITS` and `CLIPS_LAST` say."""
-    bare = dataclasses.replace(norms.L2, climb=lambda adv, grad, size: adv + size * norms.L2.steepest(grad))
+    bare = dataclasses.replace(
+        norms.L2, ascent_step=lambda adv, grad, size: adv + size * norms.L2.steepest(grad)
+    )
 
     def begin(self: Path, norm: Norm, *args: Any, init: Any = Path.__init__) -> None:
         init(self, bare if norm is norms.L2 else norm, *args)

@@ -10,7 +10,8 @@ import streamlit as st
 
 import attacks
 import models
-from attacks.contract import Setting, Stop
+from attacks.contract import Stop
+from attacks.settings import Setting
 from components.display import attack_families
 from components.i18n import preferences
 from components.i18n.text import named, say

@@ -13,7 +13,8 @@ from torch import Tensor
 
 import models
 from attacks.bim import BIM
-from attacks.contract import Criterion, setting, walk
+from attacks.contract import Criterion, walk
+from attacks.settings import setting
 from engine.images.sources import open_image
 from errors import BadSetting
 from experiments.cache import Store

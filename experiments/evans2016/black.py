@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 import models
-from attacks.contract import setting
+from attacks.settings import setting
 from experiments.cache import Store
 from experiments.core import ExperimentCard, Stage
 from experiments.evans2016 import article

@@ -11,7 +11,8 @@ from typing import Any, ClassVar
 import torch
 
 import models
-from attacks.contract import Criterion, setting
+from attacks.contract import Criterion
+from attacks.settings import setting
 from errors import BadSetting
 from experiments.core import JSON, ExperimentCard
 from experiments.datasets import superclasses

@@ -12,7 +12,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from attacks.contract import Criterion, setting
+from attacks.contract import Criterion
+from attacks.settings import setting
 from errors import BadSetting
 from experiments.core import JSON, Experiment, ExperimentCard
 from experiments.datasets import digit_sets, superclasses

@@ -9,7 +9,7 @@ from typing import ClassVar
 import torch
 
 import models
-from attacks.contract import setting
+from attacks.settings import setting
 from experiments.cache import Store
 from experiments.core import JSON, ExperimentCard
 from experiments.evans2016 import article

@@ -14,7 +14,7 @@ from PIL import Image
 from torch import Tensor
 from torch.nn import functional
 
-from attacks.contract import setting
+from attacks.settings import setting
 from errors import BadSetting, MissingData
 from experiments.core import JSON, Experiment, ExperimentCard
 from experiments.toolkit import intervals

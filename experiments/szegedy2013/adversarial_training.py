@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from attacks.contract import setting
+from attacks.settings import setting
 from experiments.core import JSON, Experiment, ExperimentCard, Published
 from experiments.datasets import digit_sets
 from experiments.methods.distortion import distortions

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 import console
-from attacks.contract import setting
+from attacks.settings import setting
 from experiments.cache import Store, cache
 from experiments.core import Experiment, ExperimentCard, Published, Result, Stage, run
 from experiments.datasets.digit_sets import Digits, digits, source

@@ -11,8 +11,9 @@ import torch
 from torch import Tensor
 
 import models
-from attacks.contract import Criterion, setting, walk
+from attacks.contract import Criterion, walk
 from attacks.lbfgs import LBFGS
+from attacks.settings import setting
 from experiments.cache import Store
 from experiments.core import Experiment, ExperimentCard, Stage
 from experiments.datasets.digit_sets import digits, source

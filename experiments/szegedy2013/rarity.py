@@ -12,9 +12,10 @@ import torch
 from torch import Tensor
 
 import models
-from attacks.contract import Criterion, setting, walk
+from attacks.contract import Criterion, walk
 from attacks.lbfgs import LBFGS
 from attacks.random_noise import reach
+from attacks.settings import setting
 from errors import BadSetting
 from experiments.cache import Store
 from experiments.core import JSON, ExperimentCard

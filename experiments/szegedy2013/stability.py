@@ -12,10 +12,11 @@ import torch
 from torch import Tensor, nn
 
 import models
-from attacks.contract import Attack, Criterion, setting, walk
+from attacks.contract import Attack, Criterion, walk
 from attacks.lbfgs import LBFGS
 from attacks.pgd import PGD
 from attacks.random_noise import reach
+from attacks.settings import setting
 from errors import BadSetting
 from experiments.cache import Store
 from experiments.core import JSON, ExperimentCard, Published

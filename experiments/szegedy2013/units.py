@@ -16,7 +16,7 @@ from scipy import stats
 from torch import Tensor, nn
 
 import models
-from attacks.contract import setting
+from attacks.settings import setting
 from errors import BadSetting
 from experiments.cache import Store
 from experiments.core import JSON, Experiment, ExperimentCard

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 import models
-from attacks.contract import setting
+from attacks.settings import setting
 from experiments.cache import Store
 from experiments.core import JSON, Experiment, ExperimentCard, Published
 from experiments.datasets.digit_sets import digits, source

@@ -15,8 +15,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from attacks.contract import Criterion, setting, walk
+from attacks.contract import Criterion, walk
 from attacks.ddn import DDN
+from attacks.settings import setting
 from experiments.cache import Store
 from experiments.core import JSON, ExperimentCard
 from experiments.tanay2018 import tilting_angle

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 import models
-from attacks.contract import setting
+from attacks.settings import setting
 from experiments.cache import Store
 from experiments.core import JSON, Experiment, ExperimentCard, Published
 from experiments.datasets.digit_sets import digits, source

@@ -9,7 +9,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from attacks.contract import setting
+from attacks.settings import setting
 from experiments.cache import Store
 from experiments.core import JSON, Experiment, ExperimentCard
 from experiments.datasets.digit_sets import MNIST, source

@@ -13,7 +13,7 @@ from typing import ClassVar
 import numpy as np
 import torch
 
-from attacks.contract import setting
+from attacks.settings import setting
 from experiments.cache import Store
 from experiments.core import JSON, ExperimentCard
 from experiments.datasets.digit_sets import MNIST, source

@@ -15,7 +15,7 @@ import numpy as np
 from scipy.optimize import minimize
 from scipy.special import expit
 
-from attacks.contract import setting
+from attacks.settings import setting
 from experiments.cache import Store
 from experiments.core import JSON, Experiment, ExperimentCard, Published
 from experiments.methods.svm import Array, Machine

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import models
-from attacks.contract import setting
+from attacks.settings import setting
 from errors import BadSetting
 from experiments.core import A, Experiment, F
 from experiments.datasets.digit_sets import digits, source

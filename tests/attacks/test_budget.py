@@ -16,12 +16,13 @@ from torch import Tensor, nn
 from attacks.apgd import APGD, checkpoints, likeliest
 from attacks.autoattack import AutoAttack
 from attacks.bim import BIM
-from attacks.contract import Attack, Criterion, Step, setting, walk
+from attacks.contract import Attack, Criterion, Step, walk
 from attacks.eot_pgd import EOTPGD
 from attacks.fab import FAB, shortest
 from attacks.mi_fgsm import MIFGSM
 from attacks.ni_fgsm import NIFGSM
 from attacks.pgd import PGD
+from attacks.settings import setting
 from attacks.toolkit import norms, transforms
 from errors import BadSetting, UnknownName
 from tests.attacks.test_linear_optimum import SHAPES, Linear, inner
@@ -77,7 +78,7 @@ def test_l1_step_is_the_best_in_the_box(seed: int, size: float) -> None:
     x = pictures((3, 3, 5, 5), seed).double()
     grad = torch.randn(x.shape, generator=torch.Generator().manual_seed(seed)).double()
     grad[..., 0] = 0
-    near = norms.L1.climb(x, grad, size)
+    near = norms.L1.ascent_step(x, grad, size)
     assert near.min() >= 0 and near.max() <= 1 and torch.equal(near[..., 0], x[..., 0])
     room = torch.where(grad > 0, 1 - x, x) * (grad != 0)
     expected = room.flatten(1).sum(1).clamp(max=size)

@@ -13,9 +13,10 @@ import torch
 from torch import Tensor
 
 import attacks
-from attacks.contract import Attack, AttackCard, Criterion, Query, Search, setting
+from attacks.contract import Attack, AttackCard, Criterion, Query, Search
 from attacks.fgsm import FGSM
 from attacks.pgd import PGD
+from attacks.settings import setting
 from errors import UnknownName
 from tests.support import attack_contract as contract
 

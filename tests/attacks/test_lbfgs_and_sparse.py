@@ -168,7 +168,7 @@ def test_towards_is_minus_the_log_of_what_is_wanted() -> None:
     label = torch.tensor([0, 1, 2, 3, 0, 1])
     for targeted in (False, True):
         criterion = Criterion(label, targeted)
-        torch.testing.assert_close(towards(criterion, logits), -criterion.confidence(logits).log())
+        torch.testing.assert_close(towards(criterion, logits), -criterion.success_probability(logits).log())
 
 
 def test_two_loops_are_the_bfgs_formula() -> None:

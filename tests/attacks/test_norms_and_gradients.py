@@ -143,7 +143,7 @@ def test_values_of_the_criterion() -> None:
     assert away.met(logits).tolist() == [False, True] and to.met(logits).tolist() == [True, False]
     torch.testing.assert_close(to.margin(logits), -away.margin(logits))
     torch.testing.assert_close(to.margin(logits).exp(), torch.tensor([3.5, 0.5]))
-    torch.testing.assert_close(away.confidence(logits), torch.tensor([0.3, 0.7]))
+    torch.testing.assert_close(away.success_probability(logits), torch.tensor([0.3, 0.7]))
     negative = Criterion(torch.tensor([1]), True).margin(torch.tensor([[-9.0, -5.0, -7.0]]))
     assert negative.item() == 2
 
@@ -177,8 +177,8 @@ def test_without_clipping_pixels_leave_the_box_as_in_the_article() -> None:
     torch.testing.assert_close(free.min().item(), -0.9, atol=1e-4, rtol=0)
     torch.testing.assert_close(free.max().item(), 0.9, atol=1e-4, rtol=0)
     assert kept.min() == 0 and kept.max() > 0.5
-    gains = [criterion.confidence(step.evaluation.logits).item() for step in ends]
-    assert gains[0] > gains[1] > criterion.confidence(net(x)).item()
+    gains = [criterion.success_probability(step.evaluation.logits).item() for step in ends]
+    assert gains[0] > gains[1] > criterion.success_probability(net(x)).item()
 
 
 def test_a_gradient_that_was_not_asked_for_is_an_error() -> None:

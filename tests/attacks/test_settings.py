@@ -15,9 +15,10 @@ from hypothesis import strategies as st
 import attacks
 from attacks.__main__ import describe, table
 from attacks.bim import BIM
-from attacks.contract import Attack, Setting, Stop
+from attacks.contract import Attack, Stop
 from attacks.fgsm import FGSM
 from attacks.pgd import PGD
+from attacks.settings import Setting
 from attacks.towards import TowardsClass
 from errors import BadSetting
 from settings import ROOT
