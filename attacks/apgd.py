@@ -56,7 +56,7 @@ class APGD(Attack):
         "linf",
         "Distance",
         "What counts as far: the largest change (linf), the length of all (l2) or their sum (l1).",
-        choices=("linf", "l2", "l1"),
+        choices=tuple(norms.NORMS),
     )
     loss: str = setting(
         "ce",

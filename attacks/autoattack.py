@@ -22,7 +22,7 @@ from attacks.contract import (
     Search,
 )
 from attacks.fab import FAB
-from attacks.settings import Range, setting
+from attacks.settings import setting
 from attacks.square import Square
 from attacks.toolkit import norms
 from attacks.toolkit.batch import choose
@@ -61,10 +61,7 @@ class AutoAttack(Attack):
         None,
         "Largest change",
         "How far the picture may move in all: any single value (linf), or all of them together (l2).",
-        by={
-            "linf": Range(8 / 255, 0, 1, 64 / 255, 0.25 / 255, "level"),
-            "l2": Range(3, 0, 1000, 20, 0.05, "distance"),
-        },
+        by=norms.budgets("linf", "l2"),
         main=True,
     )
     steps: int = setting(

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from attacks.contract import Attack, AttackCard, Criterion, Evaluation, Query, Search
-from attacks.settings import Range, setting
+from attacks.settings import setting
 from attacks.toolkit import norms
 
 Descent = Generator[Query, Evaluation, tuple[Tensor, Tensor]]
@@ -22,11 +22,7 @@ def budget() -> Any:
         None,
         "Largest change",
         "How far the picture may move in all: any single value (linf), or all of them together (l2, l1).",
-        by={
-            "linf": Range(8 / 255, 0, 1, 64 / 255, 0.25 / 255, "level"),
-            "l2": Range(3, 0, 1000, 20, 0.05, "distance"),
-            "l1": Range(60, 0, 100_000, 500, 0.5, "distance"),
-        },
+        by=norms.budgets(),
         main=True,
     )
 
@@ -60,11 +56,7 @@ class BIM(Attack):
         None,
         "Step size",
         "How far one step moves, measured like the largest change.",
-        by={
-            "linf": Range(1 / 255, 0, 1, 16 / 255, 0.05 / 255, "level"),
-            "l2": Range(0.2, 0, 1000, 5, 0.01, "distance"),
-            "l1": Range(6, 0, 100_000, 50, 0.1, "distance"),
-        },
+        by=norms.step_sizes(),
         main=True,
     )
     steps: int = setting(
@@ -74,7 +66,7 @@ class BIM(Attack):
         "linf",
         "Distance",
         "What counts as far: the largest change (linf), the length of all (l2) or their sum (l1).",
-        choices=("linf", "l2", "l1"),
+        choices=tuple(norms.NORMS),
     )
 
     def search(self, x: Tensor, criterion: Criterion, rng: torch.Generator) -> Search:

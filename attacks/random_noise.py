@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from attacks.contract import Attack, AttackCard, Criterion, Query, Search
-from attacks.settings import Range, setting
+from attacks.settings import setting
 from attacks.toolkit import norms
 from attacks.toolkit.batch import choose, wide
 
@@ -41,10 +41,7 @@ class RandomNoise(Attack):
         None,
         "Largest change",
         "How far the picture moves in all: every single value (linf), or all of them together (l2).",
-        by={
-            "linf": Range(8 / 255, 0, 1, 64 / 255, 0.25 / 255, "level"),
-            "l2": Range(3, 0, 1000, 20, 0.05, "distance"),
-        },
+        by=norms.budgets("linf", "l2"),
         main=True,
     )
     steps: int = setting(

@@ -52,7 +52,7 @@ class Universal(Attack):
         "Step size",
         "How far one step moves, measured like the largest change.",
         by={
-            "linf": Range(1 / 255, 0, 1, 16 / 255, 0.05 / 255, "level"),
+            "linf": norms.LINF.facts.step_size,
             "l2": Range(0.5, 0, 1000, 5, 0.01, "distance"),
         },
         main=True,

@@ -10,21 +10,19 @@ from typing import Any
 import attacks
 import models
 from attacks.contract import Attack, Stop
+from attacks.toolkit import norms
 from components.display import attack_families
 from engine.recipe import Recipe, Value
 from errors import BadSetting
 from models import weights
 from models.core import Card
 
-NORMS = ("linf", "l2")
-BUDGETS: dict[str, tuple[float, ...]] = {
-    "linf": tuple(k / 255 for k in (0.25, 0.5, 1, 2, 3, 4, 6, 8, 12, 16)),
-    "l2": (0.1, 0.2, 0.4, 0.7, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0),
-}
+NORMS = tuple(name for name, norm in norms.NORMS.items() if norm.facts.budgets)
+"""The norms whose budgets are compared."""
 MEASURES = {"value": "the same change of every value", "length": "the same longest change"}
 """What makes budgets of several norms comparable. "value": each is what a change of epsilon on every value
 measures; "length": each lets the picture move equally far, as the crow flies (l2)."""
-ORDER = ("linf", "l2", "l1", "l0")
+ORDER = tuple(norms.SIZES)
 CONTROL = "random_noise"
 Bound = tuple[str, float | None]
 """A norm, and how large a change may be in it; None where it may be as large as it likes."""
@@ -73,9 +71,10 @@ def race(base: Recipe, names: Sequence[str], norm: str, epsilon: float, steps: i
 
 
 def sweep(base: Recipe, attack: str, norm: str, steps: int) -> list[Recipe]:
-    """Return ``attack`` at each of `BUDGETS`, and after it random noise of the same sizes."""
+    """Return ``attack`` at each budget of the norm's curve, and after it random noise of the same sizes."""
     names = [attack, CONTROL] if CONTROL in budgeted(norm) and attack != CONTROL else [attack]
-    return [_recipe(base, name, under(name, norm, e, steps)) for name in names for e in BUDGETS[norm]]
+    budgets = norms.NORMS[norm].facts.budgets
+    return [_recipe(base, name, under(name, norm, e, steps)) for name in names for e in budgets]
 
 
 def here(card: Card) -> list[str]:
@@ -114,11 +113,11 @@ def comparable(card: Card, norm: str, epsilon: float, measure: str) -> float:
     """Return the budget in ``norm`` that compares with ``epsilon`` in linf, in the sense of `MEASURES`."""
     values = card.channels * card.size**2
     if measure == "value":
-        return epsilon * {"linf": 1.0, "l2": math.sqrt(values), "l1": float(values)}[norm]
+        return epsilon * norms.NORMS[norm].facts.of_all(values)
     return epsilon if norm == "linf" else epsilon * math.sqrt(values)
 
 
-def norms(base: Recipe, attack: str, epsilon: float, steps: int, measure: str) -> list[Recipe]:
+def across_norms(base: Recipe, attack: str, epsilon: float, steps: int, measure: str) -> list[Recipe]:
     """Return ``attack`` under each norm that it knows, at budgets `comparable` with ``epsilon`` in linf.
 
     An attack that looks for the smallest change has no budget: only its norm is set.

@@ -8,13 +8,11 @@ import streamlit as st
 
 import attacks
 import models
-from app.compare.comparisons import BUDGETS, MEASURES, MOST, budgeted, known, manynormed
+from app.compare.comparisons import MEASURES, MOST, budgeted, known, manynormed
+from attacks.toolkit import norms
 from components.display import attack_families
 from components.i18n import preferences
 from components.i18n.text import say
-
-WORDS = {"linf": "largest change (linf)", "l2": "total change (l2)"}
-USUAL = {"linf": 4 / 255, "l2": 1.5}
 
 
 def mode_picker(modes: Mapping[str, str], chosen: str) -> str:
@@ -26,12 +24,16 @@ def mode_picker(modes: Mapping[str, str], chosen: str) -> str:
     return str(picked)
 
 
-def norm_picker(norms: Sequence[str]) -> str:
+def norm_picker(names: Sequence[str]) -> str:
     """Let the person choose how a change is measured."""
     help = say("A budget is a largest change of any one value (linf), or of all values together (l2).")
-    preferences.keep("compare.norm", norms[0])
+    preferences.keep("compare.norm", names[0])
     picked = st.selectbox(
-        say("Measured by"), norms, format_func=lambda n: say(WORDS[n]), key="compare.norm", help=help
+        say("Measured by"),
+        names,
+        format_func=lambda n: say(norms.get(n).facts.title),
+        key="compare.norm",
+        help=help,
     )
     return str(picked)
 
@@ -57,10 +59,10 @@ def racers_picker(chosen: Sequence[str], norm: str) -> list[str]:
 def budget_picker(norm: str) -> float:
     """Let the person choose the budget that all keep."""
     key = f"compare.budget.{norm}"
-    preferences.keep(key, USUAL[norm])
-    options = sorted({*BUDGETS[norm], USUAL[norm], float(st.session_state[key])})
-    text = (lambda e: f"{255 * e:.3g}/255") if norm == "linf" else (lambda e: f"{e:g}")
-    return float(st.select_slider(say("Budget"), options, format_func=text, key=key))
+    facts = norms.get(norm).facts
+    preferences.keep(key, facts.usual)
+    options = sorted({*facts.budgets, facts.usual, float(st.session_state[key])})
+    return float(st.select_slider(say("Budget"), options, format_func=facts.text, key=key))
 
 
 def steps_picker() -> int:

@@ -61,7 +61,7 @@ def _compose(session: Session) -> tuple[str, list[Recipe]]:
         if mode == "norms":
             attack, measure = controls.normed_picker(), controls.measure_picker()
             epsilon, steps = controls.budget_picker("linf"), controls.steps_picker()
-            return mode, comparisons.norms(session.recipe, attack, epsilon, steps, measure)
+            return mode, comparisons.across_norms(session.recipe, attack, epsilon, steps, measure)
         if mode == "networks":
             return mode, _many(session, norm)
         if mode == "race":

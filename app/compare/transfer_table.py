@@ -10,6 +10,7 @@ from markupsafe import Markup
 
 import models
 from app.playground.transfer_check import Opinion, testify
+from attacks.toolkit.norms import NORMS
 from components.display import attack_families
 from components.display.answer_cells import answer, table
 from components.display.probability_bars import percent
@@ -116,7 +117,7 @@ def _goal(run: Run) -> str:
 def norms(runs: Sequence[Run]) -> None:
     """Show what each change measures in every norm, and whether it fools."""
     st.markdown(f"### {say('What each change measures')}")
-    head = [say("Kept small"), say("Budget"), say("Says"), "linf", "l2", "l1", say("values changed (l0)")]
+    head = [say("Kept small"), say("Budget"), say("Says"), *NORMS, say("values changed (l0)")]
     table(head, [_measured(run) for run in runs], "norms")
     st.caption(_comparable(models.card(runs[0].recipe.model)))
 
@@ -125,20 +126,16 @@ def sizes(run: Run) -> dict[str, float]:
     """Return how large the run's last change is: linf, l2, l1 on the scale of [0, 1], and l0, the share of
     values that it changes by half a grey level or more."""
     change = torch.from_numpy(run.delta(len(run) - 1)).double().flatten()
-    return {
-        "linf": float(change.abs().max()),
-        "l2": float(change.norm()),
-        "l1": float(change.abs().sum()),
-        "l0": float((change.abs() >= 0.5 / 255).double().mean()),
-    }
+    measured = {name: float(norm.size(change[None])) for name, norm in NORMS.items()}
+    return measured | {"l0": float((change.abs() >= 0.5 / 255).double().mean())}
 
 
 def _measured(run: Run) -> list[str]:
     norm, budget = str(run.recipe.params["norm"]), run.recipe.build().bound()
     size, top = sizes(run), run.top(len(run) - 1)[0]
-    limit = say("smallest") if budget is None else _amount(norm, budget[1])
+    limit = say("smallest") if budget is None else NORMS[norm].facts.text(budget[1])
     says = answer(top.label, top.probability, top.index != run.original)
-    amounts = [_amount(each, size[each]) for each in ("linf", "l2", "l1")]
+    amounts = [norm.facts.text(size[name]) for name, norm in NORMS.items()]
     return [
         f"{attack_families.called(run.recipe.attack)}, {norm}",
         limit,
@@ -146,12 +143,6 @@ def _measured(run: Run) -> list[str]:
         *amounts,
         percent(size["l0"]),
     ]
-
-
-def _amount(norm: str, value: float) -> str:
-    return (
-        f"{255 * value:.3g}/255" if norm == "linf" else f"{value:,.3g}" if value < 1000 else f"{value:,.0f}"
-    )
 
 
 def _comparable(card: Card) -> str:

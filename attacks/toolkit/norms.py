@@ -7,16 +7,43 @@ scale, one per row. Everything is per row: the rows of a batch never mix.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
+from attacks.settings import Range
 from attacks.toolkit.batch import wide
 from errors import UnknownName
 
 Measure = Callable[[Tensor], Tensor]
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What people are shown of a norm, and the numbers that settings offer for it.
+
+    ``title``: what it measures, in words. ``epsilon`` and ``step_size``: default and range of a budget and of
+    a step. ``visible``: the size from which a change of a photo is plain to see. ``of_all(values)``: the size
+    of a change by 1 of each of so many values. ``usual`` and ``budgets``: a comparison's first budget and the
+    budgets of its curve, none where comparisons do not offer the norm.
+    """
+
+    title: str
+    epsilon: Range
+    step_size: Range
+    visible: float
+    of_all: Callable[[int], float]
+    usual: float = 0.0
+    budgets: tuple[float, ...] = ()
+
+    def text(self, size: float) -> str:
+        """Return a size as it is written: in grey levels of 255, or as it is."""
+        if self.epsilon.unit == "level":
+            return f"{255 * size:.3g}/255"
+        return f"{size:,.3g}" if size < 1000 else f"{size:,.0f}"
 
 
 @dataclass(frozen=True)
@@ -41,6 +68,7 @@ class Norm:
     ascent_step: Callable[[Tensor, Tensor, float | Tensor], Tensor]
     project: Callable[[Tensor, Tensor, float], Tensor]
     sample: Callable[[Tensor, float, torch.Generator], Tensor]
+    facts: Facts
 
     def random_start(self, x: Tensor, epsilon: float, rng: torch.Generator) -> Tensor:
         """Return a random picture in [0, 1] within ``epsilon`` of ``x``."""
@@ -164,9 +192,57 @@ def _towards(x: Tensor, delta: Tensor) -> Tensor:
     return torch.where(beyond, torch.nextafter(end, x), end)
 
 
-LINF = Norm("linf", linf, torch.sign, _ascent_step(torch.sign), _box_project, _box_sample)
-L2 = Norm("l2", l2, _unit, _ascent_step(_unit), _sphere_project, _sphere_sample)
-L1 = Norm("l1", l1, _largest, _fill, _diamond_project, _diamond_sample)
+LINF = Norm(
+    "linf",
+    linf,
+    torch.sign,
+    _ascent_step(torch.sign),
+    _box_project,
+    _box_sample,
+    Facts(
+        title="largest change (linf)",
+        epsilon=Range(8 / 255, 0, 1, 64 / 255, 0.25 / 255, "level"),
+        step_size=Range(1 / 255, 0, 1, 16 / 255, 0.05 / 255, "level"),
+        visible=32 / 255,
+        of_all=lambda values: 1.0,
+        usual=4 / 255,
+        budgets=tuple(k / 255 for k in (0.25, 0.5, 1, 2, 3, 4, 6, 8, 12, 16)),
+    ),
+)
+L2 = Norm(
+    "l2",
+    l2,
+    _unit,
+    _ascent_step(_unit),
+    _sphere_project,
+    _sphere_sample,
+    Facts(
+        title="total change (l2)",
+        epsilon=Range(3, 0, 1000, 20, 0.05, "distance"),
+        step_size=Range(0.2, 0, 1000, 5, 0.01, "distance"),
+        visible=20.0,
+        of_all=math.sqrt,
+        usual=1.5,
+        budgets=(0.1, 0.2, 0.4, 0.7, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0),
+    ),
+)
+L1 = Norm(
+    "l1",
+    l1,
+    _largest,
+    _fill,
+    _diamond_project,
+    _diamond_sample,
+    Facts(
+        title="sum of all changes (l1)",
+        epsilon=Range(60, 0, 100_000, 500, 0.5, "distance"),
+        step_size=Range(6, 0, 100_000, 50, 0.1, "distance"),
+        visible=2000.0,
+        of_all=float,
+    ),
+)
+NORMS = {norm.name: norm for norm in (LINF, L2, L1)}
+"""Every norm in which a budget can be kept, by name, in the order in which they are shown."""
 
 SIZES: dict[str, Measure] = {"linf": linf, "l2": l2, "l1": l1, "l0": l0}
 """Every way in which a perturbation is measured, by name."""
@@ -174,7 +250,16 @@ SIZES: dict[str, Measure] = {"linf": linf, "l2": l2, "l1": l1, "l0": l0}
 
 def get(name: str) -> Norm:
     """Return the norm called "linf", "l2" or "l1", or raise `errors.UnknownName`."""
-    known = {norm.name: norm for norm in (LINF, L2, L1)}
-    if name not in known:
-        raise UnknownName.of("norm", name, known)
-    return known[name]
+    if name not in NORMS:
+        raise UnknownName.of("norm", name, NORMS)
+    return NORMS[name]
+
+
+def budgets(*names: str) -> dict[str, Range]:
+    """Return default and range of a budget for each of the norms called so (all of them by default)."""
+    return {name: NORMS[name].facts.epsilon for name in names or NORMS}
+
+
+def step_sizes(*names: str) -> dict[str, Range]:
+    """Return default and range of a step for each of the norms called so (all of them by default)."""
+    return {name: NORMS[name].facts.step_size for name in names or NORMS}

@@ -14,6 +14,7 @@ import attacks
 from app import shipped_recipes
 from app.compare import comparisons
 from attacks.contract import Stop
+from attacks.toolkit.norms import NORMS
 from components.display import attack_families
 from engine.recipe import Recipe
 from errors import BadSetting
@@ -47,7 +48,7 @@ def test_what_cannot_race_is_refused():
 def test_a_sweep_has_the_attack_and_noise_at_every_budget(norm):
     recipes = comparisons.sweep(BASE, "pgd", norm, 5)
     sizes = [(recipe.attack, (recipe.build().bound() or ("", 0.0))[1]) for recipe in recipes]
-    assert sizes[: len(comparisons.BUDGETS[norm])] == [("pgd", e) for e in comparisons.BUDGETS[norm]]
+    assert sizes[: len(NORMS[norm].facts.budgets)] == [("pgd", e) for e in NORMS[norm].facts.budgets]
     assert {name for name, _ in sizes} == {"pgd", comparisons.CONTROL}
     told = comparisons.facts({str(i): recipe for i, recipe in enumerate(recipes)})
     assert [each["control"] for each in told] == [name == comparisons.CONTROL for name, _ in sizes]
