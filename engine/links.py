@@ -3,44 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from dataclasses import field as data_field
 from functools import partial
 from typing import Any
 
 import attacks
 import models
-from attacks.contract import Stop
-from engine.recipe import Recipe, Region
+from engine.fields import FIELDS, SURE, Field
+from engine.recipe import Recipe
 from engine.targets import ranked_target
-from errors import BadSetting, FoolscopeError
-from models.core import Crop
+from errors import FoolscopeError
 
 ANYTHING = "any"
-RESERVED = (
-    "model",
-    "image",
-    "attack",
-    "target",
-    "seed",
-    "stop",
-    "crop",
-    "region",
-    "run",
-    "present",
-    "mode",
-    "runs",
-    "witness",
-    "lang",
-    "register",
-    "twin",
-)
-BAD_CROP = "Expected crop as x,y,size (each in 0 to 1), got “{got}”."
+OTHERS = "model image attack target run present mode runs witness lang register twin"
+RESERVED = {*OTHERS.split(), *(field.name for field in FIELDS)}
+"""Parts of an address that are no settings of an attack."""
 DEFAULT = Recipe(
     models.FIRST,
     "panda",
     "bim",
     {"steps": 100, "step_size": 0.05 / 255},
-    stop=Stop("probability", 0.95),
+    stop=SURE,
 )
 
 
@@ -58,7 +42,7 @@ class Link:
     present: bool = False
     witness: str | None = None
     twin: str | None = None
-    refused: dict[str, FoolscopeError] = field(default_factory=dict)
+    refused: dict[str, FoolscopeError] = data_field(default_factory=dict)
 
     @property
     def problems(self) -> list[FoolscopeError]:
@@ -88,19 +72,9 @@ def read(query: Mapping[str, str]) -> Link:
     norm = {"norm": given["norm"]} if "norm" in given else {}
     for name, text in given.items():
         params |= link.read(name, partial(_setting, attack, name, {**norm, name: text}), {})
-    link.recipe = Recipe(
-        model,
-        query.get("image", DEFAULT.image),
-        attack,
-        params,
-        link.read("target", lambda: _target(query.get("target"), model), None),
-        link.read("seed", lambda: _seed(query.get("seed", "0")), 0),
-        link.read("stop", lambda: _stop(query["stop"]), usual_stop(attack))
-        if "stop" in query
-        else usual_stop(attack),
-        link.read("crop", lambda: _crop(query["crop"]), None) if "crop" in query else None,
-        link.read("region", lambda: region_of(query["region"]), None) if "region" in query else None,
-    )
+    target = link.read("target", lambda: _target(query.get("target"), model), None)
+    parts = {field.name: _part(link, query, field, attack) for field in FIELDS}
+    link.recipe = Recipe(model, query.get("image", DEFAULT.image), attack, params, target, **parts)
     link.target = None if "target" in link.refused else query.get("target")
     if link.recipe.target is not None:  # by its label, whichever of its names the address has
         link.target = models.card(model).labels[link.recipe.target]
@@ -124,27 +98,19 @@ def write(recipe: Recipe, run: str | None = None) -> dict[str, str]:
     labels = models.card(recipe.model).labels
     query["target"] = ANYTHING if recipe.target is None else labels[recipe.target]
     query |= {n: fields[n].format(v) for n, v in recipe.params.items() if v != fields[n].default}
-    if recipe.seed:
-        query["seed"] = str(recipe.seed)
-    if recipe.stop != usual_stop(recipe.attack):
-        query["stop"] = _stop_text(recipe.stop)
-    if recipe.crop:
-        query["crop"] = ",".join(f"{value:.4g}" for value in recipe.crop)
-    if recipe.region:
-        query["region"] = ",".join(f"{value:.4g}" for value in recipe.region)
+    for field in FIELDS:
+        value = getattr(recipe, field.name)
+        if value != field.default(recipe.attack):
+            query[field.name] = field.text(value)
     return query | ({"run": run} if run else {})
 
 
-def usual_stop(attack: str) -> Stop:
-    """Return when a run of ``attack`` stops unless something else is asked for: one that looks for the
-    smallest change only begins where it first succeeds."""
-    return Stop("steps") if attacks.get(attack).card.kind == "minimal" else DEFAULT.stop
-
-
-def stop_of(text: str) -> Stop:
-    """Return the stop rule that ``text`` writes: "steps", "success", a probability such as 0.95, or a
-    number of successes in a row such as "5x"."""
-    return _stop(text)
+def _part(link: Link, query: Mapping[str, str], field: Field, attack: str) -> Any:
+    """Return what an address says of one field, else its default."""
+    usual = field.default(attack)
+    return (
+        link.read(field.name, lambda: field.read(query[field.name]), usual) if field.name in query else usual
+    )
 
 
 def _setting(attack: str, name: str, texts: Mapping[str, str]) -> dict[str, Any]:
@@ -155,52 +121,3 @@ def _target(text: str | None, model: str) -> int | None:
     if text is None or text == ANYTHING or ranked_target(text):
         return None
     return models.card(model).label_index(text)
-
-
-def _seed(text: str) -> int:
-    if not text.isdecimal() or int(text) >= 2**32:
-        raise BadSetting(
-            "Expected seed to be a whole number from 0 to 4,294,967,295, got “{got}”.", got=text[:40]
-        )
-    return int(text)
-
-
-def _stop(text: str) -> Stop:
-    if text in ("steps", "success"):
-        return Stop(text)
-    if text.endswith("x") and text[:-1].isdecimal():
-        return Stop("row", times=int(text[:-1]))
-    try:
-        return Stop("probability", float(text))
-    except ValueError:
-        raise BadSetting(
-            "Expected stop to be steps, success, a probability or a count such as 5x, got “{got}”.",
-            got=text[:40],
-        ) from None
-
-
-def _stop_text(stop: Stop) -> str:
-    numbers = {"probability": f"{stop.at:g}", "row": f"{stop.times}x"}
-    return numbers.get(stop.rule, stop.rule)
-
-
-def region_of(text: str) -> Region:
-    """Return the region that ``text`` writes as left,top,right,bottom; raises `errors.BadSetting`."""
-    try:
-        left, top, right, bottom = map(float, text.split(","))
-    except ValueError:
-        raise BadSetting("Expected region as left,top,right,bottom, got “{got}”.", got=text[:40]) from None
-    region = Region(left, top, right, bottom)
-    region.check()
-    return region
-
-
-def _crop(text: str) -> Crop:
-    try:
-        x, y, size = map(float, text.split(","))
-    except ValueError:
-        raise BadSetting(BAD_CROP, got=text[:40]) from None
-    crop = Crop(x, y, size)
-    if not (0 <= x <= 1 and 0 <= y <= 1 and 0 < size <= 1):
-        raise BadSetting(BAD_CROP, got=text[:40])
-    return crop

@@ -6,47 +6,16 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
-
-from torch import Tensor
+from typing import Any
 
 import attacks
 import models
 from attacks.contract import Attack, Stop
+from engine.fields import FIELDS, Region
 from errors import BadSetting
 from models.core import Crop
 
 Value = float | int | bool | str
-
-
-class Region(NamedTuple):
-    """The part of what the network sees that may change; edges as fractions of its side, in [0, 1].
-
-    `check` raises `errors.BadSetting` when it is empty or reaches outside.
-    """
-
-    left: float
-    top: float
-    right: float
-    bottom: float
-
-    def check(self) -> None:
-        """Raise `errors.BadSetting` unless the region is a rectangle inside the picture."""
-        if not (0 <= self.left < self.right <= 1 and 0 <= self.top < self.bottom <= 1):
-            raise BadSetting(
-                "Expected a region left,top,right,bottom with 0 <= left < right <= 1 and "
-                f"0 <= top < bottom <= 1, got {','.join(f'{edge:g}' for edge in self)}."
-            )
-
-    def mask(self, x: Tensor) -> Tensor:
-        """Return ``(1, 1, h, w)``: 1 inside, 0 outside, for pictures ``x`` ``(n, c, h, w)``; at least
-        one pixel is inside."""
-        height, width = x.shape[-2:]
-        mask = x.new_zeros(1, 1, height, width)
-        left, top = min(round(self.left * width), width - 1), min(round(self.top * height), height - 1)
-        right, bottom = max(round(self.right * width), left + 1), max(round(self.bottom * height), top + 1)
-        mask[..., top:bottom, left:right] = 1
-        return mask
 
 
 @dataclass(frozen=True)
@@ -95,31 +64,23 @@ class Recipe:
 
     def to_json(self) -> dict[str, Any]:
         """Return plain data from which `from_json` makes an equal recipe."""
-        return {
+        first = {
             "model": self.model,
             "image": self.image,
             "attack": self.attack,
             "params": dict(self.params),
             "target": self.target,
-            "seed": self.seed,
-            "stop": {"rule": self.stop.rule, "at": self.stop.at, "times": self.stop.times},
-            "crop": list(self.crop) if self.crop else None,
-            "region": list(self.region) if self.region else None,
         }
+        values = {field.name: getattr(self, field.name) for field in FIELDS}
+        return first | {f.name: None if values[f.name] is None else f.plain(values[f.name]) for f in FIELDS}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Recipe:
         """Return the recipe written by `to_json`; raises `errors.BadSetting` on a missing field."""
         try:
-            crop, region = data.get("crop"), data.get("region")
-            stop = Stop(**data.get("stop", {}))
-            plain = {k: data[k] for k in ("model", "image", "attack", "params", "target", "seed")}
-            return cls(
-                **plain,
-                stop=stop,
-                crop=Crop(*crop) if crop else None,
-                region=Region(*region) if region else None,
-            )
+            plain = {name: data[name] for name in ("model", "image", "attack", "params", "target", "seed")}
+            given = {field.name: field.load(data[field.name]) for field in FIELDS if data.get(field.name)}
+            return cls(**(plain | given))
         except (KeyError, TypeError) as error:
             raise BadSetting(
                 f"Expected a recipe with model, image, attack and params, got {error}."

@@ -15,6 +15,7 @@ from components.widgets.controls import default_target
 from components.widgets.unknown_names import Refusals
 from engine import links
 from engine.engine import Engine
+from engine.fields import usual_stop
 from engine.images.handwriting import dark_on_light
 from engine.images.sources import PREPARED, UPLOAD, samples
 from engine.recipe import Recipe
@@ -184,8 +185,8 @@ class Session:
         """Take another attack, at its defaults."""
         if name == self.recipe.attack:
             return
-        if self.recipe.stop == links.usual_stop(self.recipe.attack):
-            self.recipe = replace(self.recipe, stop=links.usual_stop(name))
+        if self.recipe.stop == usual_stop(self.recipe.attack):
+            self.recipe = replace(self.recipe, stop=usual_stop(name))
             st.session_state["stop"] = self.recipe.stop.rule
         self.recipe = replace(self.recipe, attack=name, params={})
 

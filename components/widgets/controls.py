@@ -16,8 +16,8 @@ from components.display import attack_families
 from components.i18n import preferences
 from components.i18n.text import named, say
 from components.widgets import class_picker
+from engine.fields import Region
 from engine.links import ANYTHING
-from engine.recipe import Region
 from engine.run import Outcome
 from engine.targets import RankedTarget, class_by_rank, ranked_target
 from models import weights

@@ -14,8 +14,9 @@ import torch
 
 from attacks.contract import Criterion, Query, Stop, answer, walk
 from engine.batch import evaluate
+from engine.fields import Region
 from engine.images.sources import open_sample
-from engine.recipe import Recipe, Region
+from engine.recipe import Recipe
 from engine.run import PICTURES
 from errors import BadImage, BadSetting, BadTarget, EngineClosed, UnknownName
 from tests.support import small_model

@@ -10,7 +10,8 @@ import attacks
 import models
 from attacks.contract import Stop
 from engine import links
-from engine.recipe import Recipe, Region
+from engine.fields import Region
+from engine.recipe import Recipe
 from engine.targets import RANKED_TARGETS, SHORT_NAMES
 from models.core import Crop
 
