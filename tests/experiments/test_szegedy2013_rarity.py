@@ -12,7 +12,17 @@ import models
 from errors import BadSetting, UnknownName
 from experiments.cache import Store
 from experiments.core import run
-from experiments.szegedy2013.rarity import FARTHEST, LINEAR, Rarity, chunks, farther, right, sphere
+from experiments.szegedy2013.rarity import (
+    FARTHEST,
+    LINEAR,
+    Drawn,
+    DrawStage,
+    Rarity,
+    chunks,
+    farther,
+    right,
+    sphere,
+)
 from models.core import Card, Classifier, WeightsFile
 
 
@@ -76,17 +86,17 @@ def test_only_pictures_that_are_read_right_count(small):
 
 def test_the_experiment_on_small_digits(small, tmp_path):
     made = Rarity(n=10, draws=40, lines=1, networks="fc100, lenet")
-    assert made.pieces()[:3] == ["fc100 attack 0", "fc100 draws 0", "fc100 lines 0"]
-    result = run(made, Store(tmp_path / "kept"))
-    for net in result["figures"]["networks"].values():
-        assert net["found"]["n"] == 10 and net["found"]["value"] > 0.9
-        assert net["flips"]["full"]["share"]["n"] == 40 * net["length"]["n"]
-        assert net["clipped length"]["high"] < 1
-        chance, chosen = (net["probability"][way]["median"] for way in ("random", "adversarial"))
+    assert [stage.name for stage in made.stages()[:3]] == ["fc100 attack 0", "fc100 draws 0", "fc100 lines 0"]
+    result = run(made, Store(tmp_path / "stored"))
+    for net in result.figures.networks.values():
+        assert net.success.n == 10 and net.success.value > 0.9
+        assert net.flips.full.share.n == 40 * net.length.n
+        assert net.clipped_length.high is not None and net.clipped_length.high < 1
+        chance, chosen = net.probability.random.median, net.probability.adversarial.median
         assert chosen[0] == chance[0] > 0.5 and chosen[15] < 0.5 < chance[15]
-        assert net["farther"]["open"]["ratio"]["value"] > 2
-        assert net["training"]["n"] == net["length"]["n"]
-    assert result["claims"][
+        assert net.farther.open.ratio.value > 2
+        assert net.training is not None and net.training.n == net.length.n
+    assert result.claims[
         "A random direction must be followed more than twice as far before the answer changes."
     ]
 
@@ -100,12 +110,14 @@ def test_a_boundary_that_chance_does_find_is_found(small, tmp_path, monkeypatch)
     store.put_tensors("lenet attack 0", {"x": x, "adv": adv, "label": torch.full((10,), 11) % 10})
     said = models.load("lenet")(x[:1]).argmax(1)
     store.put_tensors("lenet attack 0", {"x": x, "adv": adv, "label": (said + 1).repeat(10) % 10})
-    drawn = made.piece("lenet draws 0", store)
-    assert drawn["full"] == [20] * 10 == drawn["clipped"]
+    drawn = made.carry_out(DrawStage("lenet", 0), store)
+    assert isinstance(drawn, Drawn)
+    assert [picture.full for picture in drawn.pictures] == [20] * 10
+    assert [picture.clipped for picture in drawn.pictures] == [20] * 10
 
 
 def test_networks_are_checked():
-    assert Rarity(networks=" lenet ,lenet").pieces()[0] == "lenet attack 0"
+    assert Rarity(networks=" lenet ,lenet").stages()[0].name == "lenet attack 0"
     with pytest.raises(UnknownName):
         Rarity(networks="lenet,nothing")
     with pytest.raises(BadSetting, match="at least one network"):
