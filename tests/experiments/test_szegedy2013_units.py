@@ -165,18 +165,18 @@ def test_photos_of_a_folder_are_labelled_by_their_folders(small, tmp_path):
         (tmp_path / name).mkdir()
         for index in range(3):
             Image.new("RGB", (200, 150), name).save(tmp_path / name / f"{index}.png")
-    found = images.pictures(card, str(tmp_path), 0, 4)
-    assert found.x.shape == (4, 3, card.size, card.size)
+    photos = images.pictures(card, str(tmp_path), 0, 4)
+    assert photos.x.shape == (4, 3, card.size, card.size)
     rest = images.pictures(card, str(tmp_path), 4, 9)
-    both = torch.cat([found.x, rest.x])
-    assert found.y is not None and rest.y is not None
-    assert torch.equal(both[:, 0].mean((1, 2)) > 0.5, torch.cat([found.y, rest.y]) == 1)
+    both = torch.cat([photos.x, rest.x])
+    assert photos.y is not None and rest.y is not None
+    assert torch.equal(both[:, 0].mean((1, 2)) > 0.5, torch.cat([photos.y, rest.y]) == 1)
 
 
 def test_the_archive_is_read_in_place(shared):
-    found = images.pictures(models.card("photos"), str(shared("caltech101_160.tar").parent), 0, 6)
-    assert found.source == "Caltech-101" and len(found.x) == 6 and found.y is not None
-    assert found.x.std((1, 2, 3)).min() > 0.02
+    photos = images.pictures(models.card("photos"), str(shared("caltech101_160.tar").parent), 0, 6)
+    assert photos.source == "Caltech-101" and len(photos.x) == 6 and photos.y is not None
+    assert photos.x.std((1, 2, 3)).min() > 0.02
 
 
 def test_more_tops_than_pictures_are_refused(small, tmp_path):
