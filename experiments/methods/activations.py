@@ -33,10 +33,10 @@ Watch = Callable[[Layer], None]
 
 
 def observe(model: Classifier, x: Tensor, watch: Watch, only: str | None = None) -> Tensor:
-    """Return the logits ``(n, classes)`` of ``x``; meanwhile tell ``watch`` of every layer, in order.
+    """Return the logits ``(n, classes)`` of ``x``; meanwhile call ``watch`` with every layer, in order.
 
     A layer is a module without parts. What it gave may be overwritten by the next layer in place, so
-    ``watch`` copies what it keeps, and it calls no module; what a layer was given is a copy. ``only``: the
+    ``watch`` copies what it stores, and it calls no module; what a layer was given is a copy. ``only``: the
     name of the one module to watch. What a network computes between its modules (a sum, a mean) is seen
     as what the next is given.
     """
@@ -46,11 +46,11 @@ def observe(model: Classifier, x: Tensor, watch: Watch, only: str | None = None)
     def hold(name: str) -> Callable[[nn.Module, Any], None]:
         return lambda module, inputs: given.update({name: inputs[0].clone()})
 
-    def tell(name: str) -> Callable[[nn.Module, Any, Any], None]:
+    def report(name: str) -> Callable[[nn.Module, Any, Any], None]:
         def hook(module: nn.Module, inputs: Any, output: Any) -> None:
             calls[name] += 1
-            said = name if calls[name] == 1 else f"{name} ({calls[name]})"
-            watch(Layer(said, module, given.pop(name), output))
+            numbered = name if calls[name] == 1 else f"{name} ({calls[name]})"
+            watch(Layer(numbered, module, given.pop(name), output))
 
         return hook
 
@@ -58,7 +58,7 @@ def observe(model: Classifier, x: Tensor, watch: Watch, only: str | None = None)
         for name, module in model.network.named_modules():
             if not list(module.children()) and only in (None, name):
                 stack.callback(module.register_forward_pre_hook(hold(name)).remove)
-                stack.callback(module.register_forward_hook(tell(name)).remove)
+                stack.callback(module.register_forward_hook(report(name)).remove)
         logits: Tensor = model(x)
         return logits
 
@@ -70,21 +70,21 @@ def blank(model: Classifier, n: int = 1) -> Tensor:
 
 def names(model: Classifier) -> list[str]:
     """Return the names of the layers in the order in which they work."""
-    found: list[str] = []
-    observe(model, blank(model), lambda layer: found.append(layer.name))
-    return found
+    layers: list[str] = []
+    observe(model, blank(model), lambda layer: layers.append(layer.name))
+    return layers
 
 
 def last_linear(model: Classifier) -> str | None:
     """Return the name of the last fully connected layer, None for a network without one."""
-    found: list[str] = []
+    linear: list[str] = []
 
     def watch(layer: Layer) -> None:
         if isinstance(layer.module, nn.Linear):
-            found.append(layer.name)
+            linear.append(layer.name)
 
     observe(model, blank(model), watch)
-    return found[-1] if found else None
+    return linear[-1] if linear else None
 
 
 def features(model: Classifier, x: Tensor, layer: str = HIDDEN, batch: int = 100) -> Tensor:
@@ -93,17 +93,17 @@ def features(model: Classifier, x: Tensor, layer: str = HIDDEN, batch: int = 100
     Raises `errors.UnknownName` for a layer that is not there, `errors.BadSetting` where the `HIDDEN`
     layer is asked of a network that has no fully connected one.
     """
-    found: list[Tensor] = []
+    parts: list[Tensor] = []
     wanted = layer or last_linear(model)
     if wanted is None:
         raise BadSetting(f"{model.card.title} has no fully connected layer; name one of its layers.")
 
     def watch(seen: Layer) -> None:
         if seen.name == wanted:
-            found.append((seen.before if layer == HIDDEN else seen.after.clone()).flatten(1))
+            parts.append((seen.before if layer == HIDDEN else seen.after.clone()).flatten(1))
 
-    for rows in x.split(batch):
-        observe(model, rows, watch, wanted.partition(" (")[0])
-    if not found:
+    for images in x.split(batch):
+        observe(model, images, watch, wanted.partition(" (")[0])
+    if not parts:
         raise UnknownName.of("layer", wanted, names(model))
-    return torch.cat(found)
+    return torch.cat(parts)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -152,8 +152,10 @@ def circular(
     def symbol(which: Tensor) -> Tensor:
         """Return the matrices ``(m, groups, out, in * folds)`` at some frequencies."""
         at = (every[which, None] + folds).flatten(0, 1).double()
-        found = torch.exp(-2j * math.pi * (at @ turns.T)) @ kernel
-        many: Tensor = found.view(len(which), len(folds), groups, out, -1).permute(0, 2, 3, 4, 1).flatten(3)
+        transform = torch.exp(-2j * math.pi * (at @ turns.T)) @ kernel
+        many: Tensor = (
+            transform.view(len(which), len(folds), groups, out, -1).permute(0, 2, 3, 4, 1).flatten(3)
+        )
         return many
 
     return largest(symbol, len(every), kernel[0].numel() * len(folds)) / math.sqrt(stride[0] * stride[1])
@@ -219,8 +221,8 @@ def average_pool(module: nn.AvgPool2d | nn.AdaptiveAvgPool2d, shape: tuple[int, 
     for axis in (0, 1):
         one = torch.eye(shape[1 + axis], dtype=torch.float64)[:, None]
         if isinstance(module, nn.AdaptiveAvgPool2d):
-            wanted: Any = module.output_size
-            size = wanted if wanted is None or isinstance(wanted, int) else wanted[axis]
+            output: int | None | tuple[int | None, ...] = module.output_size
+            size = output if output is None or isinstance(output, int) else output[axis]
             matrix = functional.adaptive_avg_pool1d(one, size or shape[1 + axis])
         else:
             kernel, stride, padding = (

@@ -69,8 +69,8 @@ def dropout(rate: float, generator: torch.Generator) -> Noise:
     (https://jmlr.org/papers/v15/srivastava14a.html)."""
 
     def drop(h: Tensor) -> Tensor:
-        kept = torch.rand(h.shape, generator=generator) >= rate
-        return h * kept / (1 - rate)
+        mask = torch.rand(h.shape, generator=generator) >= rate
+        return h * mask / (1 - rate)
 
     return drop
 

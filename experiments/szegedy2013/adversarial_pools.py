@@ -27,7 +27,7 @@ class Training:
     share of the distance between two digits in that layer (`spread`). ``size``: examples in a pool.
     ``fresh``: how many of them are replaced when it is the layer's turn. ``inner``: gradient steps to make
     one. ``decay``: what the sum of squared weights is multiplied with in the loss. ``drop``: probability of
-    dropout in hidden layers. ``shift``: pictures are moved by up to so many pixels each way.
+    dropout in hidden layers. ``shift``: pictures are moved by up to so many pixels in each direction.
     """
 
     epochs: int
@@ -68,18 +68,18 @@ class Pool:
 class Trainer:
     """One training: the network, its pools, and all that is drawn at random."""
 
-    def __init__(self, net: Perceptron, how: Training, generator: torch.Generator, steps: int) -> None:
-        self.net, self.how, self.generator = net, how, generator
+    def __init__(self, net: Perceptron, training: Training, generator: torch.Generator, steps: int) -> None:
+        self.net, self.training, self.generator = net, training, generator
         biases = [p for p in net.parameters() if p.dim() == 1]
         # Adam's weight decay is a multiple of the weight in its gradient: half of it is that of the square.
         groups: list[dict[str, Any]] = [
-            {"params": net.weights(), "weight_decay": 2 * how.decay},
+            {"params": net.weights(), "weight_decay": 2 * training.decay},
             {"params": biases},
         ]
-        self.optimiser = torch.optim.Adam(groups, lr=how.rate, fused=True)
+        self.optimiser = torch.optim.Adam(groups, lr=training.rate, fused=True)
         self.schedule = torch.optim.lr_scheduler.CosineAnnealingLR(self.optimiser, steps)
-        self.pools = {layer: Pool(how.size, net.widths[layer], generator) for layer in how.layers}
-        self.noise = dropout(how.drop, generator) if how.drop else None
+        self.pools = {layer: Pool(training.size, net.widths[layer], generator) for layer in training.layers}
+        self.noise = dropout(training.drop, generator) if training.drop else None
         self.radius: dict[int, float] = {}
         self.turn = 0
 
@@ -87,16 +87,16 @@ class Trainer:
         """Set how long a change may be in each layer, from pictures ``x``."""
         with torch.no_grad():
             for layer in self.pools:
-                self.radius[layer] = self.how.radius * spread(self.net.below(x, layer))
+                self.radius[layer] = self.training.radius * spread(self.net.below(x, layer))
 
     def step(self, x: Tensor, y: Tensor) -> None:
         """Learn from a batch ``(n, ...)`` and from half as many examples of the pool whose turn it is."""
-        h = (shift(x, self.how.shift, self.generator) if self.how.shift else x).flatten(1)
+        h = (shift(x, self.training.shift, self.generator) if self.training.shift else x).flatten(1)
         layer = 0
-        if self.how.layers:
-            layer = self.how.layers[self.turn % len(self.how.layers)]
+        if self.training.layers:
+            layer = self.training.layers[self.turn % len(self.training.layers)]
             h = self.net.between(h, 0, layer, self.noise)
-            self._replace(h[: self.how.fresh].detach(), y[: self.how.fresh], layer)
+            self._replace(h[: self.training.fresh].detach(), y[: self.training.fresh], layer)
             others, labels = self.pools[layer].draw(len(x) // 2)
             h, y = torch.cat([h, others]), torch.cat([y, labels])
         loss = functional.cross_entropy(self.net.above(h, layer, self.noise), y)
@@ -107,14 +107,14 @@ class Trainer:
         self.turn += 1
 
     def _replace(self, h: Tensor, y: Tensor, layer: int) -> None:
-        self.pools[layer].put(ascend(self.net, h, y, layer, self.radius[layer], self.how.inner), y)
+        self.pools[layer].put(ascend(self.net, h, y, layer, self.radius[layer], self.training.inner), y)
 
 
 def train(
     net: Perceptron,
     x: Tensor,
     y: Tensor,
-    how: Training,
+    training: Training,
     generator: torch.Generator,
     on_epoch: Callable[[], None] = lambda: None,
 ) -> Trainer:
@@ -122,11 +122,11 @@ def train(
 
     ``on_epoch`` is called after each pass. Of the last batch of a pass, what is not a whole one is left out.
     """
-    trainer = Trainer(net, how, generator, how.epochs * (len(x) // how.batch))
-    for _ in range(how.epochs):
+    trainer = Trainer(net, training, generator, training.epochs * (len(x) // training.batch))
+    for _ in range(training.epochs):
         order = torch.randperm(len(x), generator=generator)
         trainer.measure(x[order[:500]])
-        for rows in order[: len(x) // how.batch * how.batch].split(how.batch):
+        for rows in order[: len(x) // training.batch * training.batch].split(training.batch):
             trainer.step(x[rows], y[rows])
         on_epoch()
     return trainer

@@ -6,22 +6,24 @@ Szegedy et al.: Intriguing Properties of Neural Networks, section 4.2. https://a
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, NamedTuple
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from attacks.settings import setting
-from experiments.core import JSON, Experiment, ExperimentCard, Published
+from attacks.contract import setting
+from experiments.cache import Store
+from experiments.core import Experiment, ExperimentCard, Published, Stage
 from experiments.datasets import digit_sets
 from experiments.methods.distortion import distortions
 from experiments.methods.perceptron import Perceptron, wrong
 from experiments.szegedy2013.adversarial_pools import Trainer, Training, train
 from experiments.toolkit import intervals
 from experiments.toolkit.image_sheets import png
+from experiments.toolkit.intervals import Estimate
 
 WIDTHS = (784, 100, 100, 10)
 DROP, SHIFT = 0.1, 1
@@ -53,10 +55,105 @@ DISTORTION = Published(0.058)
 
 
 @dataclass(frozen=True)
-class AdversarialTraining(Experiment):
-    """Test error and least distortion of a 100-100-10 network, trained in several ways; see `Experiment`.
+class Example:
+    """A picture of a pool as PNG in base 64, and its label."""
 
-    All ways share weight decay, passes and, for one seed, the first weights. The paper names neither a
+    png: str
+    label: int
+
+
+@dataclass(frozen=True)
+class TrainedNetwork:
+    """One network after its training.
+
+    ``curve``: test error in percent after each pass; ``train_error``: in percent, at the end. ``wrong``:
+    numbers of the digits, of ``tests`` test digits, that it gets wrong. ``distortions``: of the least changes
+    found, root mean square of pixels from 0 to 1. ``radius``: the longest change in each layer that has a
+    pool, in Euclidean length. ``examples``: some of the pool of pictures; none where there is no such pool.
+    """
+
+    curve: list[float]
+    train_error: float
+    wrong: list[int]
+    tests: int
+    distortions: list[float]
+    radius: dict[str, float]
+    examples: list[Example]
+
+
+@dataclass(frozen=True)
+class Gain(Estimate):
+    """By how many points of test error one method lies below another, with the interval over networks;
+    ``over_digits``: with that over test digits."""
+
+    over_digits: Estimate
+
+
+@dataclass(frozen=True)
+class MethodFigures:
+    """Figures of one of `METHODS` over its networks.
+
+    ``layers``: those with a pool (0: the picture). ``errors``: test error of each network over ``tests``
+    digits, ``error`` their mean and ``train_error`` that in training, all in percent. ``distortions``: mean
+    least distortion of each network, over as many digits as ``attacked`` says; ``distortion``: their mean.
+    ``curve``: mean test error in percent after each pass. ``radius`` and ``examples``: as in
+    `TrainedNetwork`, of the first network. ``distortion_over_decay``: times the distortion after weight
+    decay alone.
+    """
+
+    title: str
+    layers: list[int]
+    errors: list[float]
+    error: Estimate
+    tests: int
+    train_error: Estimate
+    distortions: list[float]
+    distortion: Estimate
+    attacked: list[int]
+    curve: list[float]
+    radius: dict[str, float]
+    examples: list[Example]
+    distortion_over_decay: Estimate
+    less_than_decay: Gain
+    less_than_dropout: Gain
+
+
+@dataclass(frozen=True)
+class AdversarialTrainingFigures:
+    """Figures by method of `METHODS`.
+
+    ``input_less_second``: by how much the second hidden layer's pool errs less than that of pictures;
+    ``moved_less_input``: by how much that errs less than pictures moved at random. ``published``: the
+    paper's test errors in percent, by method.
+    """
+
+    methods: dict[str, MethodFigures]
+    input_less_second: Gain
+    moved_less_input: Gain
+    published: dict[str, Published]
+    published_distortion: Published
+
+
+@dataclass(frozen=True)
+class TrainingStage(Stage):
+    """Training of network number ``index`` by a method of `METHODS`."""
+
+    answer: ClassVar[type] = TrainedNetwork
+
+    method: str
+    index: int
+
+    @property
+    def name(self) -> str:
+        """Return the method and the number of the network."""
+        return f"{self.method} {self.index}"
+
+
+@dataclass(frozen=True)
+class AdversarialTraining(Experiment[TrainedNetwork, AdversarialTrainingFigures]):
+    """Test error and least distortion of a 100-100-10 network, trained by several methods; see `Experiment`.
+
+    All share weight decay, passes and, for one seed, the first weights. The paper names neither a
     strength of dropout nor the length of a change: with 50,000 training digits, judged on the other 10,000,
     a tenth was better than two tenths in the picture and in the first layer, and than three in the second;
     dropout was tried at a tenth only. The nearest change is that to any other class, of test digits; the
@@ -71,6 +168,8 @@ class AdversarialTraining(Experiment):
         url="https://arxiv.org/abs/1312.6199",
         source="Section 4.2, the last paragraphs",
     )
+
+    result: ClassVar[type] = AdversarialTrainingFigures
 
     n: int = setting(60_000, "Training digits", "How many digits are learnt from.", low=200, high=60_000)
     seeds: int = setting(3, "Networks", "How many networks each way of training gets.", low=1, high=20)
@@ -87,41 +186,41 @@ class AdversarialTraining(Experiment):
         200, "Attacked digits", "For how many test digits the nearest change is sought.", low=5, high=2000
     )
 
-    def depends(self) -> JSON:
+    def depends(self) -> object:
         """Return where the digits come from."""
         return digit_sets.source(self.data)
 
-    def pieces(self) -> list[str]:
-        """Return one name for each seed and method, all methods of the first seed first."""
-        return [f"{method} {index}" for index in range(self.seeds) for method in METHODS]
+    def stages(self) -> list[TrainingStage]:
+        """Return one stage for each seed and method, all methods of the first seed first."""
+        return [TrainingStage(method, index) for index in range(self.seeds) for method in METHODS]
 
-    def piece(self, name: str, store: Any) -> JSON:
+    def carry_out(self, stage: TrainingStage, store: Store) -> TrainedNetwork:
         """Train and judge one network."""
-        method, index = name.split()
         digits = digit_sets.digits(self.data)
-        net = Perceptron(WIDTHS, "sigmoid", self._generator(int(index), 0))
+        net = Perceptron(WIDTHS, "sigmoid", self._generator(stage.index, 0))
         curve: list[float] = []
 
         def judge() -> None:
             curve.append(round(100 * _error(net, digits.test_x, digits.test_y), 3))
 
         x, y = digits.train_x[: self.n], digits.train_y[: self.n]
-        trainer = train(net, x, y, self.training(method), self._generator(int(index), 1), judge)
+        generator = self._generator(stage.index, 1)
+        trainer = train(net, x, y, self.training(stage.method), generator, judge)
         net.requires_grad_(False)
-        return {
-            "curve": curve,
-            "train_error": 100 * _error(net, x, y),
-            "wrong": wrong(net, digits.test_x, digits.test_y).nonzero().flatten().tolist(),
-            "tests": len(digits.test_y),
-            "distortions": self._distortions(net, digits.test_x, digits.test_y),
-            "radius": {str(layer): round(value, 4) for layer, value in trainer.radius.items()},
-            "examples": _examples(trainer) if 0 in trainer.pools else [],
-        }
+        return TrainedNetwork(
+            curve=curve,
+            train_error=100 * _error(net, x, y),
+            wrong=wrong(net, digits.test_x, digits.test_y).nonzero().flatten().tolist(),
+            tests=len(digits.test_y),
+            distortions=self._distortions(net, digits.test_x, digits.test_y),
+            radius={str(layer): round(value, 4) for layer, value in trainer.radius.items()},
+            examples=_examples(trainer) if 0 in trainer.pools else [],
+        )
 
     def training(self, method: str) -> Training:
         """Return how a network is trained by a method of `METHODS`."""
-        how = METHODS[method]
-        return Training(self.epochs, how.layers, self.radius, drop=how.drop, shift=how.shift)
+        means = METHODS[method]
+        return Training(self.epochs, means.layers, self.radius, drop=means.drop, shift=means.shift)
 
     def _generator(self, index: int, purpose: int) -> torch.Generator:
         first = np.random.SeedSequence([self.seed, index, purpose]).generate_state(1)[0]
@@ -131,51 +230,57 @@ class AdversarialTraining(Experiment):
         """Return the distortions of those of the first test digits that ``net`` gets right."""
         x, y = x[: self.attacked], y[: self.attacked]
         right = ~wrong(net, x, y)
-        found = distortions(net, x[right], y[right])
-        return [round(each, 6) for each in found if math.isfinite(each)]
+        values = distortions(net, x[right], y[right])
+        return [round(value, 6) for value in values if math.isfinite(value)]
 
-    def figures(self, done: Mapping[str, JSON]) -> dict[str, JSON]:
+    def summarise(self, answers: Sequence[TrainedNetwork]) -> AdversarialTrainingFigures:
         """Return each method's errors, curves and distortions, and how they differ from weight decay's."""
-        runs = {method: [done[f"{method} {index}"] for index in range(self.seeds)] for method in METHODS}
-        told = {method: _told(METHODS[method], answers) for method, answers in runs.items()}
-        for method, answers in runs.items():
-            told[method]["distortion_over_decay"] = _times(runs["decay"], answers)
-            for base in ("decay", "dropout"):
-                told[method][f"less_than_{base}"] = difference(runs[base], answers)
-        return {
-            "methods": told,
-            "input_less_second": difference(runs["input"], runs["second"]),
-            "moved_less_input": difference(runs["moved"], runs["input"]),
-            "published": {method: vars(value) for method, value in PUBLISHED.items()},
-            "published_distortion": vars(DISTORTION),
-        }
+        networks: dict[str, list[TrainedNetwork]] = {method: [] for method in METHODS}
+        for stage, answer in zip(self.stages(), answers, strict=True):
+            networks[stage.method].append(answer)
+        return AdversarialTrainingFigures(
+            methods={
+                name: _method_figures(method, networks[name], networks) for name, method in METHODS.items()
+            },
+            input_less_second=difference(networks["input"], networks["second"]),
+            moved_less_input=difference(networks["moved"], networks["input"]),
+            published=PUBLISHED,
+            published_distortion=DISTORTION,
+        )
 
-    def claims(self, figures: Mapping[str, JSON]) -> dict[str, bool]:
-        """Return what the figures say of the paper's sentences; a gain counts when `_sure`."""
-        told = figures["methods"]
-        error = {method: told[method]["error"]["value"] for method in METHODS}
-        apart = {method: told[method]["distortion_over_decay"] for method in POOLED}
+    def claims(self, figures: AdversarialTrainingFigures) -> dict[str, bool]:
+        """Return what the figures say of the paper's sentences; a gain counts when `_above_zero`."""
+        methods = figures.methods
+        error = {method: methods[method].error.value for method in METHODS}
         return {
-            "With dropout a network errs less than with weight decay alone.": _sure(told["dropout"]),
-            "With a pool of pictures a network errs less than with weight decay alone.": _sure(told["input"]),
-            "With pools of both hidden layers it errs less than with weight decay alone.": _sure(
-                told["hidden"]
+            "With dropout a network errs less than with weight decay alone.": _above_zero(
+                methods["dropout"].less_than_decay
             ),
-            "With pools of all layers it errs less than with weight decay alone.": _sure(told["all"]),
-            "With pools of all layers it errs less than with dropout.": _sure(told["all"], "dropout"),
+            "With a pool of pictures a network errs less than with weight decay alone.": _above_zero(
+                methods["input"].less_than_decay
+            ),
+            "With pools of both hidden layers it errs less than with weight decay alone.": _above_zero(
+                methods["hidden"].less_than_decay
+            ),
+            "With pools of all layers it errs less than with weight decay alone.": _above_zero(
+                methods["all"].less_than_decay
+            ),
+            "With pools of all layers it errs less than with dropout.": _above_zero(
+                methods["all"].less_than_dropout
+            ),
             "Examples of the second hidden layer help more than pictures.": _above_zero(
-                figures["input_less_second"]
+                figures.input_less_second
             ),
             "A pool of pictures helps more than pictures moved at random.": _above_zero(
-                figures["moved_less_input"]
+                figures.moved_less_input
             ),
             "Pools bring the error below 1.2 %.": min(error[method] for method in POOLED) < 1.2,
             "Without pools the error is above 1.2 %.": min(error["decay"], error["dropout"]) > 1.2,
-            "After a pool of pictures the nearest change is larger than after weight decay.": (
-                apart["input"]["low"] is not None and apart["input"]["low"] > 1
+            "After a pool of pictures the nearest change is larger than after weight decay.": _above(
+                methods["input"].distortion_over_decay, 1
             ),
-            "Pools of the hidden layers alone make the nearest change larger too.": (
-                apart["hidden"]["low"] is not None and apart["hidden"]["low"] > 1
+            "Pools of the hidden layers alone make the nearest change larger too.": _above(
+                methods["hidden"].distortion_over_decay, 1
             ),
         }
 
@@ -184,60 +289,65 @@ def _error(net: Perceptron, x: Tensor, y: Tensor) -> float:
     return float(wrong(net, x, y).double().mean())
 
 
-def _examples(trainer: Trainer) -> list[JSON]:
+def _examples(trainer: Trainer) -> list[Example]:
     """Return eight pictures of the pool as it is at the end, with their labels."""
     pool = trainer.pools[0]
     pictures = zip(pool.h[:8], pool.y[:8].tolist(), strict=True)
-    return [{"png": png(h.view(28, 28)), "label": label} for h, label in pictures]
+    return [Example(png(h.view(28, 28)), label) for h, label in pictures]
 
 
-def _told(method: Method, answers: list[JSON]) -> dict[str, JSON]:
-    """Return a method's figures over its networks: errors in percent, distortions, mean curve."""
-    errors = [100 * len(each["wrong"]) / each["tests"] for each in answers]
-    middle = [float(np.mean(each["distortions"])) for each in answers]
-    return {
-        "title": method.title,
-        "layers": method.layers,
-        "errors": errors,
-        "error": intervals.mean(errors),
-        "tests": answers[0]["tests"],
-        "train_error": intervals.mean([each["train_error"] for each in answers]),
-        "distortions": [round(each, 5) for each in middle],
-        "distortion": intervals.mean(middle),
-        "attacked": [len(each["distortions"]) for each in answers],
-        "curve": np.mean([each["curve"] for each in answers], axis=0).round(3).tolist(),
-        "radius": answers[0]["radius"],
-        "examples": answers[0]["examples"],
-    }
+def _method_figures(
+    method: Method, networks: Sequence[TrainedNetwork], every: Mapping[str, Sequence[TrainedNetwork]]
+) -> MethodFigures:
+    """Return a method's figures over its networks; ``every``: the networks of all methods."""
+    errors = [100 * len(network.wrong) / network.tests for network in networks]
+    means = [float(np.mean(network.distortions)) for network in networks]
+    return MethodFigures(
+        title=method.title,
+        layers=list(method.layers),
+        errors=errors,
+        error=intervals.mean(errors),
+        tests=networks[0].tests,
+        train_error=intervals.mean([network.train_error for network in networks]),
+        distortions=[round(mean, 5) for mean in means],
+        distortion=intervals.mean(means),
+        attacked=[len(network.distortions) for network in networks],
+        curve=np.mean([network.curve for network in networks], axis=0).round(3).tolist(),
+        radius=networks[0].radius,
+        examples=networks[0].examples,
+        distortion_over_decay=_times(every["decay"], networks),
+        less_than_decay=difference(every["decay"], networks),
+        less_than_dropout=difference(every["dropout"], networks),
+    )
 
 
-def _times(base: list[JSON], answers: list[JSON]) -> intervals.Estimate:
+def _times(base: Sequence[TrainedNetwork], networks: Sequence[TrainedNetwork]) -> Estimate:
     """Return how many times as large the mean distortion is as that of ``base``, seed by seed."""
-    pairs = zip(base, answers, strict=True)
-    return intervals.mean([float(np.mean(b["distortions"]) / np.mean(a["distortions"])) for a, b in pairs])
+    pairs = zip(base, networks, strict=True)
+    return intervals.mean([float(np.mean(b.distortions) / np.mean(a.distortions)) for a, b in pairs])
 
 
-def difference(base: list[JSON], answers: list[JSON]) -> dict[str, JSON]:
-    """Return by how many points of test error ``answers`` lie below ``base``, seed by seed.
+def difference(base: Sequence[TrainedNetwork], networks: Sequence[TrainedNetwork]) -> Gain:
+    """Return by how many points of test error ``networks`` lie below ``base``, seed by seed.
 
     The interval over networks says what another seed would change; ``over_digits`` says what other test
     digits would (normal, each digit compared with itself).
     """
-    tests = base[0]["tests"]
+    tests = base[0].tests
     gain = np.zeros((len(base), tests))
-    for row, before, after in zip(gain, base, answers, strict=True):
-        row[before["wrong"]] += 100
-        row[after["wrong"]] -= 100
+    for row, before, after in zip(gain, base, networks, strict=True):
+        row[before.wrong] += 100
+        row[after.wrong] -= 100
     digits, middle = gain.mean(0), float(gain.mean())
     half = 1.96 * float(digits.std(ddof=1)) / math.sqrt(tests)
-    spread = {"value": middle, "low": middle - half, "high": middle + half, "n": tests}
-    return {**intervals.mean(gain.mean(1).tolist()), "over_digits": spread}
+    over_networks = intervals.mean(gain.mean(1).tolist())
+    return Gain(**vars(over_networks), over_digits=Estimate(middle, middle - half, middle + half, tests))
 
 
-def _above_zero(gain: Mapping[str, JSON]) -> bool:
+def _above_zero(gain: Gain) -> bool:
     """Return whether a gain is sure: both its intervals lie above 0. One network alone has none."""
-    return gain["low"] is not None and gain["low"] > 0 and gain["over_digits"]["low"] > 0
+    return _above(gain, 0) and _above(gain.over_digits, 0)
 
 
-def _sure(told: Mapping[str, JSON], base: str = "decay") -> bool:
-    return _above_zero(told[f"less_than_{base}"])
+def _above(estimate: Estimate, bound: float) -> bool:
+    return estimate.low is not None and estimate.low > bound

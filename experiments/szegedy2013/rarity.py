@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, ClassVar
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -18,32 +18,248 @@ from attacks.random_noise import reach
 from attacks.settings import setting
 from errors import BadSetting
 from experiments.cache import Store
-from experiments.core import JSON, ExperimentCard
+from experiments.core import ExperimentCard, Stage
 from experiments.datasets.digit_sets import digits
 from experiments.datasets.images import origin, pictures
 from experiments.toolkit import intervals
 from experiments.toolkit.bases import OfNetworks
+from experiments.toolkit.intervals import Estimate
 from models.core import Card, Classifier
 
 CHUNK = 10
 CURVE = [round(0.1 * i, 1) for i in range(31)] + [4.0, 5.0, 6.0, 8.0, 10.0, 15.0, 20.0, 30.0, 40.0]
 """Where the true class's probability is read, in lengths of the picture's own adversarial change."""
 FARTHEST = 256.0
-KINDS = {
-    "clipped": "drawn evenly from the sphere, then clipped to [0, 1], which shortens them",
-    "full": "drawn evenly from the sphere and followed inside [0, 1] until they are as long",
-}
 LINEAR = 1 / 0.674489750196
 """Along a random line a flat boundary is, in the median, this times sqrt(d) as far as it is straight ahead:
 d^-1/2 times the median of a standard normal's size is what the line has in common with the normal."""
 
 
 @dataclass(frozen=True)
-class Rarity(OfNetworks):
+class Kinds:
+    """How random changes are drawn, in words."""
+
+    clipped: str = "drawn evenly from the sphere, then clipped to [0, 1], which shortens them"
+    full: str = "drawn evenly from the sphere and followed inside [0, 1] until they are as long"
+
+
+@dataclass(frozen=True)
+class AttackAnswer:
+    """What L-BFGS does to ``tried`` pictures of ``d`` values each.
+
+    ``length``: of each change that fools, in Euclidean length. ``nearest``: how far each such example lies
+    from the nearest training digit; None for networks of photos.
+    """
+
+    tried: int
+    length: list[float]
+    nearest: list[float] | None
+    d: int
+
+
+@dataclass(frozen=True)
+class DrawnPicture:
+    """How many of the draws ``clipped`` and ``full`` (`Kinds`) flip the answer for one picture, and how long
+    a clipped one is on average, in lengths of the adversarial change."""
+
+    clipped: int
+    full: int
+    clipped_length: float
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """What the draws do to some pictures."""
+
+    pictures: list[DrawnPicture]
+
+
+@dataclass(frozen=True)
+class FollowedPicture:
+    """Lines from one picture.
+
+    ``adversarial`` and ``random``: probability of the true class, from 0 to 1, at the distances of `CURVE`;
+    the random one is the mean over lines. ``open`` and ``boxed``: how far the answer flips along each line,
+    as `farther` says, outside [0, 1] too or clipped to it.
+    """
+
+    adversarial: list[float]
+    random: list[float]
+    open: list[float | None]
+    boxed: list[float | None]
+
+
+@dataclass(frozen=True)
+class Followed:
+    """Lines from some pictures."""
+
+    pictures: list[FollowedPicture]
+
+
+@dataclass(frozen=True)
+class FlipCounts:
+    """How often random changes flip the answer.
+
+    ``share``: among all draws, for these pictures; ``pictures``: the share that any draw flips at all;
+    ``count``: flips in all; ``counts``: by picture, the most first.
+    """
+
+    share: Estimate
+    pictures: Estimate
+    count: int
+    counts: list[int]
+
+
+@dataclass(frozen=True)
+class Flips:
+    """Flips by kind of random changes (`Kinds`)."""
+
+    clipped: FlipCounts
+    full: FlipCounts
+
+
+@dataclass(frozen=True)
+class Curve:
+    """Quartiles over ``n`` pictures of the true class's probability, from 0 to 1, at the distances of
+    `RarityFigures.curve`."""
+
+    low: list[float]
+    median: list[float]
+    high: list[float]
+    n: int
+
+
+@dataclass(frozen=True)
+class Probability:
+    """Curves towards the adversarial example and along random lines."""
+
+    adversarial: Curve
+    random: Curve
+
+
+@dataclass(frozen=True)
+class LineDistances:
+    """How far the answer flips along random lines.
+
+    ``ratio``: median over pictures of each one's median line, in lengths of the adversarial change;
+    ``never``: along how many of all ``lines`` it does not within `FARTHEST`.
+    """
+
+    ratio: Estimate
+    never: int
+    lines: int
+
+
+@dataclass(frozen=True)
+class Farther:
+    """Distances along lines that may leave [0, 1], and along those that are clipped to it."""
+
+    open: LineDistances
+    boxed: LineDistances
+
+
+@dataclass(frozen=True)
+class NearestTraining:
+    """Distance of ``n`` adversarial examples to the nearest training digit, in Euclidean length; ``nearer``:
+    how many have one that is as near as the picture they were made from."""
+
+    nearest: Estimate
+    nearer: int
+    n: int
+
+
+@dataclass(frozen=True)
+class NetworkRarity:
+    """What is rare for one network.
+
+    ``origin``: where the pictures are from. ``success``: share of them that L-BFGS makes an example of.
+    ``length``: median of its changes, in Euclidean length; ``rms``: their mean over the root of ``d``, the
+    number of values of a picture. ``clipped_length``: mean length of clipped draws, in lengths of the
+    adversarial change. ``flat``: the median of `LineDistances.ratio` were the boundary flat. ``training``:
+    None for networks of photos.
+    """
+
+    origin: str = field(metadata={"json": "from"})
+    success: Estimate = field(metadata={"json": "found"})
+    length: Estimate
+    rms: Estimate
+    d: int
+    flips: Flips
+    clipped_length: Estimate = field(metadata={"json": "clipped length"})
+    probability: Probability
+    farther: Farther
+    sqrt_d: float = field(metadata={"json": "sqrt d"})
+    flat: float
+    training: NearestTraining | None
+
+
+@dataclass(frozen=True)
+class RarityFigures:
+    """Figures by network. ``curve``: the distances at which probabilities are read, in lengths of the
+    adversarial change; ``draws`` and ``lines``: how many of them each picture has."""
+
+    curve: list[float]
+    draws: int
+    lines: int
+    kinds: Kinds
+    farthest: float
+    networks: dict[str, NetworkRarity]
+
+
+@dataclass(frozen=True)
+class AttackStage(Stage):
+    """L-BFGS on the pictures of a network; stores them, the examples and the classes as tensors."""
+
+    answer: ClassVar[type] = AttackAnswer
+
+    network: str
+
+    @property
+    def name(self) -> str:
+        """Return the network and "attack 0"."""
+        return f"{self.network} attack 0"
+
+
+@dataclass(frozen=True)
+class DrawStage(Stage):
+    """Random changes of the `CHUNK` pictures from number ``start`` on."""
+
+    answer: ClassVar[type] = Drawn
+
+    network: str
+    start: int
+
+    @property
+    def name(self) -> str:
+        """Return the network, "draws" and the number of the first picture."""
+        return f"{self.network} draws {self.start}"
+
+
+@dataclass(frozen=True)
+class LineStage(Stage):
+    """Lines from the `CHUNK` pictures from number ``start`` on."""
+
+    answer: ClassVar[type] = Followed
+
+    network: str
+    start: int
+
+    @property
+    def name(self) -> str:
+        """Return the network, "lines" and the number of the first picture."""
+        return f"{self.network} lines {self.start}"
+
+
+RarityStage = AttackStage | DrawStage | LineStage
+RarityAnswer = AttackAnswer | Drawn | Followed
+
+
+@dataclass(frozen=True)
+class Rarity(OfNetworks[RarityAnswer, RarityFigures]):
     """Random changes as large as the adversarial one, counted, and followed until they flip the answer.
 
     The adversarial change is that of L-BFGS for pictures that the network gets right. "As far as" is the
-    Euclidean length. Along a random line both ways count, as in https://arxiv.org/abs/1608.08967.
+    Euclidean length. Along a random line both directions count, as in https://arxiv.org/abs/1608.08967.
     """
 
     card: ClassVar[ExperimentCard] = ExperimentCard(
@@ -56,6 +272,9 @@ class Rarity(OfNetworks):
         needs="photos, for a network that reads photos",
     )
 
+    result: ClassVar[type] = RarityFigures
+    version: ClassVar[int] = 2
+
     n: int = setting(80, "Pictures", "How many pictures per network.", low=10, high=10_000)
     draws: int = setting(
         1000, "Draws", "How many random changes of each kind per picture.", low=10, high=1_000_000
@@ -64,26 +283,29 @@ class Rarity(OfNetworks):
         5, "Lines", "Along how many random lines each picture is followed.", low=1, high=1000
     )
 
-    def pieces(self) -> list[str]:
+    def stages(self) -> list[RarityStage]:
         """Return, for each network, the attack, then the draws and lines of ten pictures at a time."""
-        parts = [f"{what} {start}" for start in range(0, self.n, CHUNK) for what in ("draws", "lines")]
-        return [f"{name} {part}" for name in self.named() for part in ["attack 0", *parts]]
+        stages: list[RarityStage] = []
+        for name in self.named():
+            stages.append(AttackStage(name))
+            for start in range(0, self.n, CHUNK):
+                stages += [DrawStage(name, start), LineStage(name, start)]
+        return stages
 
-    def piece(self, name: str, store: Store) -> JSON:
+    def carry_out(self, stage: RarityStage, store: Store) -> RarityAnswer:
         """Attack the pictures of a network, or draw around some of them, or follow lines from them."""
-        network, what, start = name.rsplit(" ", 2)
-        model = models.load(network)
-        if what == "attack":
-            return self._attack(name, model, store)
-        kept, rows = store.tensors(f"{network} attack 0"), slice(int(start), int(start) + CHUNK)
-        x, adv, label = kept["x"][rows], kept["adv"][rows], kept["label"][rows]
-        number = np.random.SeedSequence([self.seed, int(start), what == "lines"]).generate_state(1)[0]
+        model = models.load(stage.network)
+        if isinstance(stage, AttackStage):
+            return self._attack(stage, model, store)
+        lines = isinstance(stage, LineStage)
+        number = np.random.SeedSequence([self.seed, stage.start, int(lines)]).generate_state(1)[0]
         rng = torch.Generator().manual_seed(int(number))
-        each = [self._draws, self._lines][what == "lines"]
-        found = [each(model, *row, rng) for row in zip(x, adv, label, strict=True)]
-        return {key: [one[key] for one in found] for key in found[0]} if found else {}
+        attacked = _attacked(stage, store)
+        if lines:
+            return Followed([self._follow(model, *picture, rng) for picture in attacked])
+        return Drawn([self._draw(model, *picture, rng) for picture in attacked])
 
-    def _attack(self, name: str, model: Classifier, store: Store) -> JSON:
+    def _attack(self, stage: AttackStage, model: Classifier, store: Store) -> AttackAnswer:
         x, label = right(model, self.data, self.n)
         criterion = Criterion(label, targeted=False)
         *_, last = walk(LBFGS().search(x, criterion, torch.Generator()), model, criterion)
@@ -91,108 +313,126 @@ class Rarity(OfNetworks):
         if not met.any():
             raise BadSetting(f"L-BFGS fooled {model.card.title} on no picture: take more of them.")
         adv = last.x[met]
-        store.put_tensors(name, {"x": x[met], "adv": adv, "label": label[met]})
+        store.put_tensors(stage.name, {"x": x[met], "adv": adv, "label": label[met]})
         length = (adv - x[met]).flatten(1).norm(dim=1)
-        return {
-            "tried": len(x),
-            "length": length.tolist(),
-            "nearest": nearest_training(model.card, self.data, adv),
-            "d": x[0].numel(),
-        }
+        return AttackAnswer(
+            tried=len(x),
+            length=length.tolist(),
+            nearest=nearest_training(model.card, self.data, adv),
+            d=x[0].numel(),
+        )
 
-    def _draws(self, model: Classifier, x: Tensor, adv: Tensor, label: Tensor, rng: torch.Generator) -> JSON:
+    def _draw(
+        self, model: Classifier, x: Tensor, adv: Tensor, label: Tensor, rng: torch.Generator
+    ) -> DrawnPicture:
         """Return how many draws of each kind flip the answer, and how long the clipped ones are."""
-        flips = dict.fromkeys(KINDS, 0)
-        length, clipped = float((adv - x).norm()), 0.0
+        clipped_flips, full_flips = 0, 0
+        length, clipped_length = float((adv - x).norm()), 0.0
         for size in chunks(self.draws, 500):
             many = x.expand(size, *x.shape)
-            way = sphere(size, x, rng)
-            moved = {"clipped": (many + length * way).clamp(0, 1), "full": reach(many, way, length)}
-            clipped += float((moved["clipped"] - many).flatten(1).norm(dim=1).sum())
-            for kind, where in moved.items():
-                flips[kind] += int((answers(model, where).argmax(1) != label).sum())
-        return flips | {"clipped length": clipped / self.draws / length}
+            direction = sphere(size, x, rng)
+            clipped, full = (many + length * direction).clamp(0, 1), reach(many, direction, length)
+            clipped_length += float((clipped - many).flatten(1).norm(dim=1).sum())
+            clipped_flips += int((answers(model, clipped).argmax(1) != label).sum())
+            full_flips += int((answers(model, full).argmax(1) != label).sum())
+        return DrawnPicture(clipped_flips, full_flips, clipped_length / self.draws / length)
 
-    def _lines(self, model: Classifier, x: Tensor, adv: Tensor, label: Tensor, rng: torch.Generator) -> JSON:
-        """Return the probabilities along the adversarial and random ways, and how far the answer flips."""
+    def _follow(
+        self, model: Classifier, x: Tensor, adv: Tensor, label: Tensor, rng: torch.Generator
+    ) -> FollowedPicture:
+        """Return the probabilities along the adversarial and random lines, and how far the answer flips."""
         r = adv - x
-        way = sphere(self.lines, x, rng)
+        direction = sphere(self.lines, x, rng)
         steps = torch.tensor(CURVE)[:, None, None, None]
         adversarial = (x + steps * r).clamp(0, 1)
-        random = (x + (steps * r.norm())[None] * way[:, None]).clamp(0, 1).flatten(0, 1)
+        random = (x + (steps * r.norm())[None] * direction[:, None]).clamp(0, 1).flatten(0, 1)
         p = torch.softmax(answers(model, torch.cat([adversarial, random])).double(), 1)[:, label]
         p = p.view(1 + self.lines, len(CURVE))
-        return {
-            "adversarial": [round(v, 5) for v in p[0].tolist()],
-            "random": [round(v, 5) for v in p[1:].mean(0).tolist()],
-            "open": farther(model, x, label, way, float(r.norm()), boxed=False),
-            "boxed": farther(model, x, label, way, float(r.norm()), boxed=True),
-        }
+        return FollowedPicture(
+            adversarial=[round(v, 5) for v in p[0].tolist()],
+            random=[round(v, 5) for v in p[1:].mean(0).tolist()],
+            open=farther(model, x, label, direction, float(r.norm()), boxed=False),
+            boxed=farther(model, x, label, direction, float(r.norm()), boxed=True),
+        )
 
-    def figures(self, done: Mapping[str, JSON]) -> dict[str, JSON]:
+    def summarise(self, answers: Sequence[RarityAnswer]) -> RarityFigures:
         """Return, for each network, flips among random changes, curves, and how much farther chance goes."""
-        return {
-            "curve": CURVE,
-            "draws": self.draws,
-            "lines": self.lines,
-            "kinds": KINDS,
-            "farthest": FARTHEST,
-            "networks": {name: self._figures(name, done) for name in self.named()},
-        }
+        return RarityFigures(
+            curve=CURVE,
+            draws=self.draws,
+            lines=self.lines,
+            kinds=Kinds(),
+            farthest=FARTHEST,
+            networks={name: self._network(name, answers) for name in self.named()},
+        )
 
-    def _figures(self, name: str, done: Mapping[str, JSON]) -> dict[str, JSON]:
-        attack = done[f"{name} attack 0"]
-        length, starts = attack["length"], range(0, self.n, CHUNK)
-        drawn = joined([done[f"{name} draws {start}"] for start in starts])
-        followed = joined([done[f"{name} lines {start}"] for start in starts])
-        return {
-            "from": origin(models.card(name), self.data),
-            "found": intervals.share(len(length), attack["tried"]),
-            "length": intervals.median(length),
-            "rms": intervals.mean([v / math.sqrt(attack["d"]) for v in length]),
-            "d": attack["d"],
-            "flips": {kind: _flips(drawn[kind], self.draws) for kind in KINDS},
-            "clipped length": intervals.mean(drawn["clipped length"]),
-            "probability": {way: _curve(followed[way]) for way in ("adversarial", "random")},
-            "farther": {way: _farther(followed[way]) for way in ("open", "boxed")},
-            "sqrt d": math.sqrt(attack["d"]),
-            "flat": LINEAR * math.sqrt(attack["d"]),
-            "training": _training(attack),
-        }
+    def _network(self, name: str, answers: Sequence[RarityAnswer]) -> NetworkRarity:
+        pairs = zip(self.stages(), answers, strict=True)
+        mine = [answer for stage, answer in pairs if stage.network == name]
+        attack = next(answer for answer in mine if isinstance(answer, AttackAnswer))
+        drawn = [picture for answer in mine if isinstance(answer, Drawn) for picture in answer.pictures]
+        lines = [picture for answer in mine if isinstance(answer, Followed) for picture in answer.pictures]
+        root = math.sqrt(attack.d)
+        return NetworkRarity(
+            origin=origin(models.card(name), self.data),
+            success=intervals.share(len(attack.length), attack.tried),
+            length=intervals.median(attack.length),
+            rms=intervals.mean([length / root for length in attack.length]),
+            d=attack.d,
+            flips=_flips(drawn, self.draws),
+            clipped_length=intervals.mean([picture.clipped_length for picture in drawn]),
+            probability=Probability(
+                adversarial=_curve([picture.adversarial for picture in lines]),
+                random=_curve([picture.random for picture in lines]),
+            ),
+            farther=Farther(
+                open=_distances([picture.open for picture in lines]),
+                boxed=_distances([picture.boxed for picture in lines]),
+            ),
+            sqrt_d=root,
+            flat=LINEAR * root,
+            training=_training(attack),
+        )
 
-    def claims(self, figures: Mapping[str, JSON]) -> dict[str, bool]:
+    def claims(self, figures: RarityFigures) -> dict[str, bool]:
         """Return what the paper says of pockets, and what Fawzi et al. say of random directions."""
-        nets = list(figures["networks"].values())
-        at = figures["curve"].index(1.0)
-        flips = [flips["share"]["high"] for net in nets for flips in net["flips"].values()]
-        kept = [net["probability"]["random"]["median"][at] for net in nets]
-        ratios = [net["farther"]["open"]["ratio"] for net in nets]
-        square = [ratio["value"] / net["sqrt d"] for net, ratio in zip(nets, ratios, strict=True)]
-        said = {
+        nets = list(figures.networks.values())
+        at = figures.curve.index(1.0)
+        shares = [flips.share.high for net in nets for flips in (net.flips.clipped, net.flips.full)]
+        ratios = [net.farther.open.ratio for net in nets]
+        square = [ratio.value / net.sqrt_d for net, ratio in zip(nets, ratios, strict=True)]
+        claims = {
             "Optimisation finds an adversarial change for every picture.": (
-                all(net["found"]["value"] == 1 for net in nets)
+                all(net.success.value == 1 for net in nets)
             ),
             "Fewer than one in a hundred random changes as large as the adversarial one fool the network.": (
-                max(flips) < 0.01
+                all(share is not None and share < 0.01 for share in shares)
             ),
             "As far along a random direction the true class keeps nine tenths of the probability or more.": (
-                min(kept) >= 0.9
+                all(net.probability.random.median[at] >= 0.9 for net in nets)
             ),
             "A random direction must be followed more than twice as far before the answer changes.": (
-                all((ratio["low"] or 0) > 2 for ratio in ratios)
+                all((ratio.low or 0) > 2 for ratio in ratios)
             ),
             "How much farther is the square root of the number of pixels, to within a factor of three.": (
-                all(1 / 3 <= each <= 3 for each in square)
+                all(1 / 3 <= value <= 3 for value in square)
             ),
         }
-        training = [net["training"] for net in nets if net["training"]]
+        training = [net.training for net in nets if net.training]
         if not training:
-            return said
-        return said | {
+            return claims
+        return claims | {
             "No training picture is nearer to an adversarial one than the picture it was made from.": all(
-                each["nearer"] == 0 for each in training
+                distances.nearer == 0 for distances in training
             )
         }
+
+
+def _attacked(stage: DrawStage | LineStage, store: Store) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+    """Yield the pictures of a stage, each with its adversarial example and its class."""
+    tensors = store.tensors(AttackStage(stage.network).name)
+    columns = (tensors[key][stage.start : stage.start + CHUNK] for key in ("x", "adv", "label"))
+    yield from zip(*columns, strict=True)
 
 
 def right(model: Classifier, folder: str, n: int) -> tuple[Tensor, Tensor]:
@@ -201,14 +441,13 @@ def right(model: Classifier, folder: str, n: int) -> tuple[Tensor, Tensor]:
 
     Raises `errors.BadSetting` where there are none.
     """
-    found = pictures(model.card, folder, 0, 2 * n if model.card.channels == 1 else n)
-    said = answers(model, found.x).argmax(1)
-    if model.card.channels == 1 and found.y is not None:
-        kept = said == found.y
-        found, said = found._replace(x=found.x[kept]), said[kept]
-    if not len(said):
+    x, y, _ = pictures(model.card, folder, 0, 2 * n if model.card.channels == 1 else n)
+    answer = answers(model, x).argmax(1)
+    if model.card.channels == 1 and y is not None:
+        x, answer = x[answer == y], answer[answer == y]
+    if not len(answer):
         raise BadSetting(f"{model.card.title} gets none of the pictures right.")
-    return found.x[:n], said[:n]
+    return x[:n], answer[:n]
 
 
 def nearest_training(card: Card, folder: str, adv: Tensor) -> list[float] | None:
@@ -223,8 +462,8 @@ def nearest_training(card: Card, folder: str, adv: Tensor) -> list[float] | None
 
 def sphere(n: int, x: Tensor, rng: torch.Generator) -> Tensor:
     """Return ``n`` directions of length 1 and of the shape of the picture ``x``, drawn evenly from all."""
-    way = torch.randn((n, *x.shape), generator=rng)
-    unit: Tensor = way / way.flatten(1).norm(dim=1).view(-1, 1, 1, 1)
+    drawn = torch.randn((n, *x.shape), generator=rng)
+    unit: Tensor = drawn / drawn.flatten(1).norm(dim=1).view(-1, 1, 1, 1)
     return unit
 
 
@@ -241,24 +480,24 @@ def answers(model: Classifier, x: Tensor) -> Tensor:
 
 
 def farther(
-    model: Classifier, x: Tensor, label: Tensor, way: Tensor, length: float, boxed: bool
+    model: Classifier, x: Tensor, label: Tensor, direction: Tensor, length: float, boxed: bool
 ) -> list[float | None]:
-    """Return for each line ``way`` ``(m, c, h, w)`` through ``x`` how far, in units of ``length``, the
-    answer first changes, the nearer of both ways; None where it does not within `FARTHEST`.
+    """Return for each line ``direction`` ``(m, c, h, w)`` through ``x`` how far, in units of ``length``, the
+    answer first changes, the nearer of both ends; None where it does not within `FARTHEST`.
 
     ``boxed``: pictures are clipped to [0, 1], and it is the change after that whose length counts. Flips
     are sought at lengths that grow by a quarter, then by bisection.
     """
 
-    def place(times: Tensor, ways: Tensor) -> Tensor:
-        there = x + (times * length).view(-1, 1, 1, 1) * ways
+    def place(times: Tensor, directions: Tensor) -> Tensor:
+        there = x + (times * length).view(-1, 1, 1, 1) * directions
         return there.clamp(0, 1) if boxed else there
 
     grid = 1.25 ** torch.arange(-7, math.floor(math.log(FARTHEST, 1.25)) + 1)
-    both = torch.cat([way, -way])
+    both = torch.cat([direction, -direction])
     times = grid.repeat(len(both))
-    ways = both.repeat_interleave(len(grid), 0)
-    flipped = (answers(model, place(times, ways)).argmax(1) != label).view(len(both), len(grid))
+    directions = both.repeat_interleave(len(grid), 0)
+    flipped = (answers(model, place(times, directions)).argmax(1) != label).view(len(both), len(grid))
     first = flipped.float().argmax(1)
     high, low = grid[first], grid[first] / 1.25
     for _ in range(6):
@@ -270,50 +509,42 @@ def farther(
     return [v if math.isfinite(v) else None for v in apart.tolist()]
 
 
-def joined(parts: list[dict[str, list[Any]]]) -> dict[str, list[Any]]:
-    """Return the lists of all parts, end to end."""
-    full = [part for part in parts if part]
-    return {key: [value for part in full for value in part[key]] for key in full[0]}
+def _flips(drawn: list[DrawnPicture], draws: int) -> Flips:
+    return Flips(
+        clipped=_flip_counts([picture.clipped for picture in drawn], draws),
+        full=_flip_counts([picture.full for picture in drawn], draws),
+    )
 
 
-def _flips(counts: list[int], draws: int) -> dict[str, Any]:
-    """``share``: among all draws, for these pictures; ``pictures``: that any draw flips at all."""
-    return {
-        "share": intervals.share(sum(counts), len(counts) * draws),
-        "pictures": intervals.share(sum(count > 0 for count in counts), len(counts)),
-        "count": sum(counts),
-        "counts": sorted(counts, reverse=True),
-    }
+def _flip_counts(counts: list[int], draws: int) -> FlipCounts:
+    return FlipCounts(
+        share=intervals.share(sum(counts), len(counts) * draws),
+        pictures=intervals.share(sum(count > 0 for count in counts), len(counts)),
+        count=sum(counts),
+        counts=sorted(counts, reverse=True),
+    )
 
 
-def _curve(rows: list[list[float]]) -> dict[str, Any]:
-    """``low`` and ``high``: the quarters of the pictures."""
+def _curve(rows: list[list[float]]) -> Curve:
     low, middle, high = np.quantile(np.array(rows), [0.25, 0.5, 0.75], axis=0)
-    return {
-        "low": np.round(low, 5).tolist(),
-        "median": np.round(middle, 5).tolist(),
-        "high": np.round(high, 5).tolist(),
-        "n": len(rows),
-    }
+    return Curve(
+        low=np.round(low, 5).tolist(),
+        median=np.round(middle, 5).tolist(),
+        high=np.round(high, 5).tolist(),
+        n=len(rows),
+    )
 
 
-def _farther(rows: list[list[float | None]]) -> dict[str, Any]:
-    """``ratio``: the median over pictures of each one's median line; `FARTHEST` stands for "never"."""
+def _distances(rows: list[list[float | None]]) -> LineDistances:
+    """Return the distances along lines; `FARTHEST` stands for "never"."""
     values = [[FARTHEST if v is None else v for v in row] for row in rows]
     ratio = intervals.median([float(np.quantile(row, 0.5, method="lower")) for row in values])
-    return {
-        "ratio": ratio,
-        "never": sum(v is None for row in rows for v in row),
-        "lines": sum(map(len, rows)),
-    }
+    return LineDistances(ratio, never=sum(v is None for row in rows for v in row), lines=sum(map(len, rows)))
 
 
-def _training(attack: Mapping[str, Any]) -> dict[str, Any] | None:
-    if attack["nearest"] is None:
+def _training(attack: AttackAnswer) -> NearestTraining | None:
+    if attack.nearest is None:
         return None
-    pairs = list(zip(attack["nearest"], attack["length"], strict=True))
-    return {
-        "nearest": intervals.median(attack["nearest"]),
-        "nearer": sum(far <= length for far, length in pairs),
-        "n": len(pairs),
-    }
+    pairs = list(zip(attack.nearest, attack.length, strict=True))
+    nearer = sum(distance <= length for distance, length in pairs)
+    return NearestTraining(intervals.median(attack.nearest), nearer, len(pairs))

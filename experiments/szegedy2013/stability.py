@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from typing import Any, ClassVar
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -19,12 +19,13 @@ from attacks.random_noise import reach
 from attacks.settings import setting
 from errors import BadSetting
 from experiments.cache import Store
-from experiments.core import JSON, ExperimentCard, Published
+from experiments.core import ExperimentCard, Published, Stage
 from experiments.datasets.images import origin
 from experiments.methods import activations, operator_norms
 from experiments.szegedy2013.rarity import answers, right, sphere
 from experiments.toolkit import intervals
 from experiments.toolkit.bases import OfNetworks
+from experiments.toolkit.intervals import Estimate
 from models.core import Classifier
 
 SHARES = 4
@@ -48,7 +49,202 @@ POOLINGS = 3
 
 
 @dataclass(frozen=True)
-class Stability(OfNetworks):
+class Layer:
+    """One layer and how far it can stretch a difference.
+
+    ``kind``: its type. ``norm``: its operator norm or a bound of it, None where it is not known; ``how``:
+    "exact", "bound" or "unknown"; ``words``: how it was found. For layers with weights ``size``: their shape,
+    and ``reached``: what the power method gets to. ``printed``: a convolution's norm with the factor that the
+    paper prints, where that differs.
+    """
+
+    name: str
+    kind: str
+    norm: float | None
+    how: str
+    words: str
+    size: str | None = None
+    reached: float | None = None
+    printed: float | None = None
+
+
+@dataclass(frozen=True)
+class LayerNorms:
+    """Some of the layers of a network."""
+
+    layers: list[Layer]
+
+
+@dataclass(frozen=True)
+class AttackAnswer:
+    """What ``attack`` does to ``tried`` pictures: Euclidean ``length`` of each change that fools, and
+    ``margin`` of each of these pictures, in logits."""
+
+    attack: str
+    tried: int
+    length: list[float]
+    margin: list[float]
+
+
+@dataclass(frozen=True)
+class LayerRatios:
+    """How much changes have grown after a layer.
+
+    ``adversarial`` and ``random``: for each picture, Euclidean length after the layer over that in the
+    picture; ``own``: the largest ratio of a length after this layer to that before it.
+    """
+
+    name: str
+    adversarial: list[float]
+    random: list[float]
+    own: float
+
+
+@dataclass(frozen=True)
+class Ratios:
+    """Growth of changes in each layer; ``chain``: whether each is given just what the one before gave."""
+
+    chain: bool
+    layers: list[LayerRatios]
+
+
+@dataclass(frozen=True)
+class OwnGrowth:
+    """The largest ratio of a difference after a layer to that before it."""
+
+    largest: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class MeasuredLayer(Layer):
+    """A layer and what really happens to changes in it, all numbers to six digits.
+
+    ``product``: of the norms up to this one; None where one is unknown or layers branch. ``adversarial`` and
+    ``random``: medians over the pictures of how much changes have grown since the picture; ``largest``: the
+    largest growth of either.
+    """
+
+    product: float | None
+    adversarial: Estimate
+    random: Estimate
+    largest: float
+    own: OwnGrowth
+
+
+@dataclass(frozen=True)
+class Guarantee:
+    """How far no change can flip the answer.
+
+    ``radius``: median over the pictures, in Euclidean length; ``share``: median of it over the length of the
+    adversarial change; ``broken``: how many adversarial changes are shorter.
+    """
+
+    radius: Estimate
+    share: Estimate
+    broken: int
+
+
+@dataclass(frozen=True)
+class NetworkStability:
+    """The layers of one network and how much changes grow in them.
+
+    ``origin``: where the pictures are from. ``success``: share of them that ``attack`` fools the network
+    with; ``length``: median of its changes, in Euclidean length. ``unknown``: names of the layers without a
+    norm. ``gain``: median of how much adversarial changes grow up to the logits, over how much random ones
+    do. ``guarantee``: None without a product of norms.
+    """
+
+    title: str
+    origin: str = field(metadata={"json": "from"})
+    attack: str
+    success: Estimate = field(metadata={"json": "found"})
+    length: Estimate
+    chain: bool
+    unknown: list[str]
+    layers: list[MeasuredLayer]
+    gain: Estimate
+    guarantee: Guarantee | None
+
+
+@dataclass(frozen=True)
+class PaperLayer:
+    """A row of the paper's table 5; ``if_printed``: its bound times the stride."""
+
+    size: str
+    stride: int
+    bound: Published
+    if_printed: float = field(metadata={"json": "if printed"})
+
+
+@dataclass(frozen=True)
+class Paper:
+    """The paper's table 5, and the product of its bounds: as they are, times the strides, and times what
+    poolings add."""
+
+    network: str
+    layers: dict[str, PaperLayer]
+    product: float
+    if_printed: float = field(metadata={"json": "if printed"})
+    with_poolings: float = field(metadata={"json": "with poolings"})
+
+
+@dataclass(frozen=True)
+class StabilityFigures:
+    """Figures by network, and the paper's table 5."""
+
+    networks: dict[str, NetworkStability]
+    paper: Paper
+
+
+@dataclass(frozen=True)
+class NormStage(Stage):
+    """The norms of every fourth layer of a network, from number ``share`` on."""
+
+    answer: ClassVar[type] = LayerNorms
+
+    network: str
+    share: int
+
+    @property
+    def name(self) -> str:
+        """Return the network, "norms" and the number of the share."""
+        return f"{self.network} norms {self.share}"
+
+
+@dataclass(frozen=True)
+class AttackStage(Stage):
+    """The attack on a network's pictures; stores them and both kinds of changed pictures as tensors."""
+
+    answer: ClassVar[type] = AttackAnswer
+
+    network: str
+
+    @property
+    def name(self) -> str:
+        """Return the network and "attack 0"."""
+        return f"{self.network} attack 0"
+
+
+@dataclass(frozen=True)
+class RatioStage(Stage):
+    """What the layers of a network make of both kinds of changes."""
+
+    answer: ClassVar[type] = Ratios
+
+    network: str
+
+    @property
+    def name(self) -> str:
+        """Return the network and "ratios 0"."""
+        return f"{self.network} ratios 0"
+
+
+StabilityStage = NormStage | AttackStage | RatioStage
+StabilityAnswer = LayerNorms | AttackAnswer | Ratios
+
+
+@dataclass(frozen=True)
+class Stability(OfNetworks[StabilityAnswer, StabilityFigures]):
     """How much each layer can stretch a difference at most, and how much it does.
 
     For a network that is a chain of layers the products of their norms bound how much a change of the
@@ -67,6 +263,9 @@ class Stability(OfNetworks):
         needs="photos, for a network that reads photos",
     )
 
+    result: ClassVar[type] = StabilityFigures
+    version: ClassVar[int] = 2
+
     networks: str = setting(
         "fc100,lenet,photos", "Networks", "Names of networks, with commas between.", main=True
     )
@@ -81,28 +280,27 @@ class Stability(OfNetworks):
         unit="distance",
     )
 
-    def pieces(self) -> list[str]:
+    def stages(self) -> list[StabilityStage]:
         """Return, for each network, shares of its norms, the attack, and what the layers make of it."""
-        parts = [*(f"norms {share}" for share in range(SHARES)), "attack 0", "ratios 0"]
-        return [f"{name} {part}" for name in self.named() for part in parts]
+        stages: list[StabilityStage] = []
+        for name in self.named():
+            stages += [NormStage(name, share) for share in range(SHARES)]
+            stages += [AttackStage(name), RatioStage(name)]
+        return stages
 
-    def piece(self, name: str, store: Store) -> JSON:
+    def carry_out(self, stage: StabilityStage, store: Store) -> StabilityAnswer:
         """Compute some of the norms, attack the pictures, or follow both kinds of change through."""
-        network, what, share = name.rsplit(" ", 2)
-        model = models.load(network)
-        if what == "norms":
-            return norms(model, int(share))
-        if what == "attack":
-            return self._attack(name, model, store)
-        kept = store.tensors(f"{network} attack 0")
-        return ratios(model, kept["x"], kept["adv"], kept["random"])
+        model = models.load(stage.network)
+        if isinstance(stage, NormStage):
+            return LayerNorms(norms(model, stage.share))
+        if isinstance(stage, AttackStage):
+            return self._attack(stage, model, store)
+        tensors = store.tensors(AttackStage(stage.network).name)
+        return ratios(model, tensors["x"], tensors["adv"], tensors["random"])
 
-    def _attack(self, name: str, model: Classifier, store: Store) -> JSON:
+    def _attack(self, stage: AttackStage, model: Classifier, store: Store) -> AttackAnswer:
         x, label = right(model, self.data, self.n if model.card.channels == 1 else self.photos)
-        criterion = Criterion(label, targeted=False)
-        attack: Attack = LBFGS()
-        if model.card.channels != 1:
-            attack = PGD(norm="l2", epsilon=self.epsilon, step_size=self.epsilon / 8, steps=20)
+        criterion, attack = Criterion(label, targeted=False), self._method(model)
         *_, last = walk(attack.search(x, criterion, torch.Generator()), model, criterion)
         met = criterion.met(last.evaluation.logits)
         if not met.any():
@@ -110,101 +308,106 @@ class Stability(OfNetworks):
                 f"{attack.card.title} fooled {model.card.title} on no picture: raise epsilon or take more."
             )
         x, adv, logits = x[met], last.x[met], answers(model, x)[met]
-        rng = torch.Generator().manual_seed(self.seed)
         length = (adv - x).flatten(1).norm(dim=1)
-        moved = [reach(a[None], sphere(1, a, rng), float(size)) for a, size in zip(x, length, strict=True)]
-        random = torch.cat(moved)
-        store.put_tensors(name, {"x": x, "adv": adv, "random": random})
+        random = random_changes(x, length, torch.Generator().manual_seed(self.seed))
+        store.put_tensors(stage.name, {"x": x, "adv": adv, "random": random})
         margin = -Criterion(label[met], targeted=False).margin(logits)
-        return {
-            "attack": attack.card.title,
-            "tried": len(met),
-            "length": length.tolist(),
-            "margin": margin.tolist(),
-        }
+        return AttackAnswer(attack.card.title, len(met), length.tolist(), margin.tolist())
 
-    def figures(self, done: Mapping[str, JSON]) -> dict[str, JSON]:
+    def _method(self, model: Classifier) -> Attack:
+        """Return the attack that changes the pictures of a network."""
+        if model.card.channels == 1:
+            return LBFGS()
+        return PGD(norm="l2", epsilon=self.epsilon, step_size=self.epsilon / 8, steps=20)
+
+    def summarise(self, answers: Sequence[StabilityAnswer]) -> StabilityFigures:
         """Return, for each network, its layers with norms, products and ratios; and the paper's table 5."""
-        product = math.prod(bound.value for _, _, bound in TABLE_5.values())
-        right = math.prod(bound.value * stride for _, stride, bound in TABLE_5.values())
-        return {
-            "networks": {name: self._figures(name, done) for name in self.named()},
-            "paper": {
-                "network": "AlexNet",
-                "layers": {
-                    name: {
-                        "size": size,
-                        "stride": stride,
-                        "bound": asdict(bound),
-                        "if printed": bound.value * stride,
-                    }
-                    for name, (size, stride, bound) in TABLE_5.items()
-                },
-                "product": product,
-                "if printed": right,
-                "with poolings": right * 2**POOLINGS,
-            },
-        }
+        return StabilityFigures({name: self._network(name, answers) for name in self.named()}, _paper())
 
-    def _figures(self, name: str, done: Mapping[str, JSON]) -> dict[str, JSON]:
-        found = {layer["name"]: layer for s in range(SHARES) for layer in done[f"{name} norms {s}"]}
-        attack, followed = done[f"{name} attack 0"], done[f"{name} ratios 0"]
-        layers: list[dict[str, Any]] = []
-        product: float | None = 1.0 if followed["chain"] else None
-        for row in followed["layers"]:
-            layer = found[row["name"]]
-            product = product * layer["norm"] if product and layer["norm"] else None
-            layers.append(layer | {"product": product} | _summary(row))
-        gain = np.array(followed["layers"][-2]["adversarial"]) / followed["layers"][-2]["random"]
-        return {
-            "title": models.card(name).title,
-            "from": origin(models.card(name), self.data),
-            "attack": attack["attack"],
-            "found": intervals.share(len(attack["length"]), attack["tried"]),
-            "length": rounded(intervals.median(attack["length"])),
-            "chain": followed["chain"],
-            "unknown": [layer["name"] for layer in layers if layer["norm"] is None],
-            "layers": [{key: rounded(value) for key, value in layer.items()} for layer in layers],
-            "gain": rounded(intervals.median(gain.tolist())),
-            "guarantee": guarantee(attack, layers[-2]["product"]),
-        }
+    def _network(self, name: str, answers: Sequence[StabilityAnswer]) -> NetworkStability:
+        pairs = zip(self.stages(), answers, strict=True)
+        mine = [answer for stage, answer in pairs if stage.network == name]
+        known = [layer for answer in mine if isinstance(answer, LayerNorms) for layer in answer.layers]
+        attack = next(answer for answer in mine if isinstance(answer, AttackAnswer))
+        measured = next(answer for answer in mine if isinstance(answer, Ratios))
+        layers = _measured(known, measured)
+        logits = measured.layers[-2]
+        gain = np.array(logits.adversarial) / logits.random
+        return NetworkStability(
+            title=models.card(name).title,
+            origin=origin(models.card(name), self.data),
+            attack=attack.attack,
+            success=intervals.share(len(attack.length), attack.tried),
+            length=rounded(intervals.median(attack.length)),
+            chain=measured.chain,
+            unknown=[layer.name for layer in layers if layer.norm is None],
+            layers=[_rounded_layer(layer) for layer in layers],
+            gain=rounded(intervals.median(gain.tolist())),
+            guarantee=guarantee(attack, layers[-2].product),
+        )
 
-    def claims(self, figures: Mapping[str, JSON]) -> dict[str, bool]:
+    def claims(self, figures: StabilityFigures) -> dict[str, bool]:
         """Return whether the norms hold, how far they are from what happens, and what chance does."""
-        nets = list(figures["networks"].values())
-        known = [layer for net in nets for layer in net["layers"] if layer["norm"] is not None]
-        chains = [net for net in nets if net["guarantee"]]
-        bounded = [layer for net in chains for layer in net["layers"]]
-        said = {
+        nets = list(figures.networks.values())
+        claims = {
             "No layer stretches any difference by more than its norm.": all(
-                layer["own"]["largest"] <= layer["norm"] * (1 + SLACK) for layer in known
+                layer.own.largest <= layer.norm * (1 + SLACK)
+                for net in nets
+                for layer in net.layers
+                if layer.norm is not None
             ),
             "An adversarial change grows more on its way to the answer than a random one of its size.": all(
-                net["gain"]["low"] is not None and net["gain"]["low"] > 1 for net in nets
+                net.gain.low is not None and net.gain.low > 1 for net in nets
             ),
         }
-        if not chains:
-            return said
-        return said | {
-            "Where layers form a chain, no change grows by more than the product of their norms.": all(
-                layer["largest"] <= layer["product"] * (1 + SLACK) for layer in bounded
-            ),
-            "That product is ten times or more what adversarial changes really grow by.": all(
-                net["layers"][-2]["product"] >= 10 * net["layers"][-2]["adversarial"]["value"]
-                for net in chains
-            ),
-            "No adversarial change is shorter than the norms guarantee.": all(
-                net["guarantee"]["broken"] == 0 for net in chains
-            ),
-        }
+        return claims | _chain_claims(nets)
 
 
-def norms(model: Classifier, share: int) -> list[dict[str, Any]]:
-    """Return every fourth layer, from ``share`` on: its name, kind, size, norm, and how that was found.
+def _chain_claims(nets: list[NetworkStability]) -> dict[str, bool]:
+    """Return the claims about networks whose layers form a chain; none where there is no such network."""
+    chains = [(net, net.guarantee) for net in nets if net.guarantee]
+    if not chains:
+        return {}
+    return {
+        "Where layers form a chain, no change grows by more than the product of their norms.": all(
+            layer.product is not None and layer.largest <= layer.product * (1 + SLACK)
+            for net, _ in chains
+            for layer in net.layers
+        ),
+        "That product is ten times or more what adversarial changes really grow by.": all(
+            logits.product is not None and logits.product >= 10 * logits.adversarial.value
+            for logits in (net.layers[-2] for net, _ in chains)
+        ),
+        "No adversarial change is shorter than the norms guarantee.": all(
+            guarantee.broken == 0 for _, guarantee in chains
+        ),
+    }
 
-    ``reached``: what the power method gets to, for layers with weights. ``printed``: a convolution's norm
-    with the factor that the paper prints, where that differs. The first layer is the normalisation of the
-    picture, and the last is the softmax.
+
+def _paper() -> Paper:
+    with_strides = math.prod(bound.value * stride for _, stride, bound in TABLE_5.values())
+    return Paper(
+        network="AlexNet",
+        layers={
+            name: PaperLayer(size, stride, bound, if_printed=bound.value * stride)
+            for name, (size, stride, bound) in TABLE_5.items()
+        },
+        product=math.prod(bound.value for _, _, bound in TABLE_5.values()),
+        if_printed=with_strides,
+        with_poolings=with_strides * 2**POOLINGS,
+    )
+
+
+def random_changes(x: Tensor, length: Tensor, rng: torch.Generator) -> Tensor:
+    """Return pictures ``x`` ``(n, c, h, w)``, each changed at random by ``length`` ``(n,)`` within [0, 1]."""
+    pairs = zip(x, length, strict=True)
+    return torch.cat([reach(one[None], sphere(1, one, rng), float(size)) for one, size in pairs])
+
+
+def norms(model: Classifier, share: int) -> list[Layer]:
+    """Return every fourth layer, from ``share`` on, with its norm.
+
+    The first layer is the normalisation of the picture, and the last is the softmax.
     """
     places: list[tuple[str, nn.Module, tuple[int, ...]]] = []
     activations.observe(
@@ -212,60 +415,56 @@ def norms(model: Classifier, share: int) -> list[dict[str, Any]]:
         activations.blank(model),
         lambda layer: places.append((layer.name, layer.module, tuple(layer.before.shape[1:]))),
     )
-    rows = [
-        _row(
-            "normalisation", "normalisation", operator_norms.Norm(1 / min(model.card.std), "exact", "1 / std")
-        )
-    ]
-    rows += [_describe(*place) if i % SHARES == share else {} for i, place in enumerate(places)]
-    rows += [_row("softmax", "softmax", operator_norms.norm(nn.Softmax(1), ()))]
-    return [row for row in (rows if share == 0 else rows[1:-1]) if row]
+    layers = [_describe(*place) for i, place in enumerate(places) if i % SHARES == share]
+    if share != 0:
+        return layers
+    scale = operator_norms.Norm(1 / min(model.card.std), "exact", "1 / std")
+    first = _layer("normalisation", "normalisation", scale)
+    return [first, *layers, _layer("softmax", "softmax", operator_norms.norm(nn.Softmax(1), ()))]
 
 
-def _describe(name: str, module: nn.Module, shape: tuple[int, ...]) -> dict[str, Any]:
-    row = _row(name, type(module).__name__, operator_norms.norm(module, shape))
+def _describe(name: str, module: nn.Module, shape: tuple[int, ...]) -> Layer:
+    layer = _layer(name, type(module).__name__, operator_norms.norm(module, shape))
     if isinstance(module, nn.Conv2d | nn.Linear):
-        row["size"] = " x ".join(map(str, module.weight.shape))
-        row["reached"] = operator_norms.power(module, shape)
-    if isinstance(module, nn.Conv2d) and max(module.stride) > 1:
-        row["printed"] = row["norm"] / math.sqrt(math.prod(module.stride))
-    return row
+        size = " x ".join(map(str, module.weight.shape))
+        layer = replace(layer, size=size, reached=operator_norms.power(module, shape))
+    if isinstance(module, nn.Conv2d) and max(module.stride) > 1 and layer.norm is not None:
+        layer = replace(layer, printed=layer.norm / math.sqrt(math.prod(module.stride)))
+    return layer
 
 
-def _row(name: str, kind: str, norm: operator_norms.Norm | None) -> dict[str, Any]:
-    value, how, words = norm or (None, "unknown", "")
-    return {"name": name, "kind": kind, "norm": value, "how": how, "words": words}
+def _layer(name: str, kind: str, norm: operator_norms.Norm | None) -> Layer:
+    return Layer(name, kind, *(norm or (None, "unknown", "")))
 
 
-def ratios(model: Classifier, x: Tensor, adv: Tensor, random: Tensor) -> dict[str, Any]:
-    """Return for each layer and picture how much a change has grown since the picture.
-
-    ``adversarial`` and ``random``: Euclidean lengths after the layer over those in the picture;
-    ``own``: the largest ratio of a length after this layer to that before it. ``chain``: whether each
-    layer is given just what the one before gave.
-    """
-    rows: dict[str, dict[str, Any]] = {}
+def ratios(model: Classifier, x: Tensor, adv: Tensor, random: Tensor) -> Ratios:
+    """Return for each layer how much the changes of pictures ``x`` to ``adv`` and to ``random``, all
+    ``(n, c, h, w)``, have grown since the picture."""
+    layers: dict[str, LayerRatios] = {}
     chain = True
     for parts in zip(x.split(CHUNK), adv.split(CHUNK), random.split(CHUNK), strict=True):
-        links = _links(model, torch.cat(parts), rows)
+        links = _links(model, torch.cat(parts), layers)
         chain = chain and links
-    return {"chain": chain, "layers": list(rows.values())}
+    return Ratios(chain, list(layers.values()))
 
 
-def _links(model: Classifier, batch: Tensor, rows: dict[str, dict[str, Any]]) -> bool:
-    """Add to ``rows`` what happens to pictures, adversarial ones and random ones; return whether every
+def _links(model: Classifier, batch: Tensor, layers: dict[str, LayerRatios]) -> bool:
+    """Add to ``layers`` what happens to pictures, adversarial ones and random ones; return whether every
     layer was given what the one before it gave."""
     at = lengths(batch)
     last = (batch - model.mean) / model.std
     linked = True
 
     def add(name: str, before: Tensor, after: Tensor) -> None:
-        row = rows.setdefault(name, {"name": name, "adversarial": [], "random": [], "own": 0.0})
+        layer = layers.get(name, LayerRatios(name, [], [], 0.0))
         grown, given = lengths(after), lengths(before)
-        row["adversarial"] += (grown[0] / at[0]).tolist()
-        row["random"] += (grown[1] / at[1]).tolist()
         own = torch.where(given > 0, grown / given.clamp(min=1e-30), 0)
-        row["own"] = max(row["own"], float(own.max()))
+        layers[name] = LayerRatios(
+            name=name,
+            adversarial=layer.adversarial + (grown[0] / at[0]).tolist(),
+            random=layer.random + (grown[1] / at[1]).tolist(),
+            own=max(layer.own, float(own.max())),
+        )
 
     def watch(layer: activations.Layer) -> None:
         nonlocal last, linked
@@ -287,36 +486,68 @@ def lengths(values: Tensor) -> Tensor:
     return torch.stack([(adv - plain).norm(dim=1), (random - plain).norm(dim=1)])
 
 
-def guarantee(attack: Mapping[str, Any], bound: float | None) -> dict[str, Any] | None:
+def guarantee(attack: AttackAnswer, bound: float | None) -> Guarantee | None:
     """Return how far no change can flip the answer, margin / (sqrt(2) bound), None without a ``bound``.
 
     A change of length d moves the difference of two logits by at most sqrt(2) bound d (Tsuzuku, Sato and
-    Sugiyama, https://arxiv.org/abs/1802.04034). ``broken``: adversarial changes that are shorter.
+    Sugiyama, https://arxiv.org/abs/1802.04034).
     """
     if bound is None:
         return None
-    radius = [margin / (math.sqrt(2) * bound) for margin in attack["margin"]]
-    return {
-        "radius": rounded(intervals.median(radius)),
-        "share": rounded(
-            intervals.median([r / length for r, length in zip(radius, attack["length"], strict=True)])
-        ),
-        "broken": sum(r > length for r, length in zip(radius, attack["length"], strict=True)),
-    }
+    radius = [margin / (math.sqrt(2) * bound) for margin in attack.margin]
+    pairs = list(zip(radius, attack.length, strict=True))
+    return Guarantee(
+        radius=rounded(intervals.median(radius)),
+        share=rounded(intervals.median([r / length for r, length in pairs])),
+        broken=sum(r > length for r, length in pairs),
+    )
 
 
-def rounded(value: Any) -> Any:
-    """Return ``value`` with its floats, and those of a dictionary, to six digits."""
-    if isinstance(value, dict):
-        return {key: rounded(each) for key, each in value.items()}
-    return float(f"{value:.6g}") if isinstance(value, float) else value
+def _measured(known: Sequence[Layer], measured: Ratios) -> list[MeasuredLayer]:
+    """Return the layers in the order in which they work, with products of norms and medians of ratios."""
+    by_name = {layer.name: layer for layer in known}
+    layers: list[MeasuredLayer] = []
+    product: float | None = 1.0 if measured.chain else None
+    for ratio in measured.layers:
+        layer = by_name[ratio.name]
+        product = product * layer.norm if product and layer.norm else None
+        layers.append(
+            MeasuredLayer(
+                **vars(layer),
+                product=product,
+                adversarial=intervals.median(ratio.adversarial),
+                random=intervals.median(ratio.random),
+                largest=max(ratio.adversarial + ratio.random),
+                own=OwnGrowth(ratio.own),
+            )
+        )
+    return layers
 
 
-def _summary(row: Mapping[str, Any]) -> dict[str, Any]:
-    """Return medians over the pictures of how much changes have grown, and the largest."""
-    return {
-        "adversarial": intervals.median(row["adversarial"]),
-        "random": intervals.median(row["random"]),
-        "largest": max(row["adversarial"] + row["random"]),
-        "own": {"largest": row["own"]},
-    }
+def six_digits(value: float) -> float:
+    """Return ``value`` to six digits."""
+    return float(f"{value:.6g}")
+
+
+def _six_digits(value: float | None) -> float | None:
+    return None if value is None else six_digits(value)
+
+
+def rounded(estimate: Estimate) -> Estimate:
+    """Return ``estimate`` with its numbers to six digits."""
+    low, high = _six_digits(estimate.low), _six_digits(estimate.high)
+    return Estimate(six_digits(estimate.value), low, high, estimate.n)
+
+
+def _rounded_layer(layer: MeasuredLayer) -> MeasuredLayer:
+    return replace(
+        layer,
+        norm=_six_digits(layer.norm),
+        reached=_six_digits(layer.reached),
+        printed=_six_digits(layer.printed),
+        product=_six_digits(layer.product),
+        adversarial=rounded(layer.adversarial),
+        random=rounded(layer.random),
+        largest=six_digits(layer.largest),
+        own=OwnGrowth(six_digits(layer.own.largest)),
+    )

@@ -5,9 +5,9 @@ from __future__ import annotations
 import base64
 import copy
 import io
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, ClassVar
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -19,10 +19,11 @@ import models
 from attacks.settings import setting
 from errors import BadSetting
 from experiments.cache import Store
-from experiments.core import JSON, Experiment, ExperimentCard
+from experiments.core import Experiment, ExperimentCard, Stage
 from experiments.datasets.images import origin, pictures
 from experiments.methods import activations
 from experiments.toolkit import intervals
+from experiments.toolkit.intervals import Estimate
 from models.core import Classifier
 
 CHUNK = 500
@@ -33,21 +34,217 @@ LEAST = 1e-3
 SHOWN = 8
 THUMB = 28
 QUERIES = 1000
+SINGLE = "units"
 FAMILIES = {
-    "units": "single units",
+    SINGLE: "single units",
     "directions": "random directions",
     "scaled": "random directions, every unit first scaled to the same spread",
 }
 
 
 @dataclass(frozen=True)
-class Units(Experiment):
+class Row:
+    """One row of a gallery.
+
+    ``name``: number of the unit or of the direction. ``top``: numbers of the k pictures that excite it most,
+    the most exciting first; ``labels``: theirs; ``heights``: how far above the mean of all pictures they
+    lie. ``png``: the pictures side by side, in base 64.
+    """
+
+    name: int
+    top: list[int]
+    labels: list[int]
+    heights: list[float]
+    png: str
+
+
+@dataclass(frozen=True)
+class Batch:
+    """How many pictures a batch holds, and whether somebody gave their labels."""
+
+    count: int
+    labelled: bool
+
+
+@dataclass(frozen=True)
+class Tops:
+    """The pictures that most excite each unit or direction of one family.
+
+    ``width``: units of the layer, of which ``dead_units`` excite fewer than k pictures. ``purity``: share of
+    the most frequent label among the k pictures, from 1/k to 1, for each unit or direction; ``null``: mean
+    of these after each shuffle of the labels. ``shown``: rows of the gallery.
+    """
+
+    width: int
+    dead_units: int
+    purity: list[float]
+    null: list[float]
+    shown: list[Row]
+
+
+@dataclass(frozen=True)
+class RotationCounts:
+    """What a rotation of the layer ``layer``, of ``width`` units, changes for ``pictures`` pictures.
+
+    ``logits``: largest difference of any logit. ``answers``: how many answers stay the same. ``common``: for
+    each unit, the share of its k pictures that excite the rotated unit most too; ``by_chance``: what it would
+    be for k random ones. ``neighbours``: how many pictures keep their nearest neighbour. ``classes``: how
+    many different labels there are.
+    """
+
+    layer: str
+    width: int
+    pictures: int
+    logits: float
+    answers: int
+    common: list[float]
+    by_chance: float
+    neighbours: int
+    classes: int
+
+
+@dataclass(frozen=True)
+class RotationAnswer:
+    """What a rotation changes; None for a network without a fully connected layer."""
+
+    counts: RotationCounts | None
+
+
+@dataclass(frozen=True)
+class Family:
+    """Purities of one family over ``count`` units or directions; ``what`` they are, in words.
+
+    ``purity``: mean, from 1/k to 1. ``histogram``: for how many of them 1, 2 ... k pictures share a label.
+    ``chance``: mean purity under shuffled labels and where 95 % of the shuffles lie; ``p``: of a mean purity
+    so large by chance. ``shown``: rows of the gallery.
+    """
+
+    count: int
+    purity: Estimate
+    histogram: list[int]
+    chance: Estimate
+    p: float
+    shown: list[Row]
+    what: str
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Difference of two means with its 95 % interval; ``p``: of one so large by chance."""
+
+    value: float
+    low: float
+    high: float
+    p: float
+
+
+@dataclass(frozen=True)
+class Difference(Comparison):
+    """By how much the mean purity of units is above that of directions; ``above``: how far that of directions
+    is above chance, over how far that of units is."""
+
+    above: Estimate
+
+
+@dataclass(frozen=True)
+class Rotation:
+    """As `RotationCounts`; ``answers``, ``common`` and ``neighbours`` are shares, from 0 to 1."""
+
+    layer: str
+    width: int
+    pictures: int
+    logits: float
+    answers: Estimate
+    common: Estimate
+    by_chance: float
+    neighbours: Estimate
+    classes: int
+
+
+@dataclass(frozen=True)
+class UnitsFigures:
+    """Purities of units and of directions by the names in `FAMILIES`, and what a rotation changes.
+
+    ``pictures``: how many; ``origin``: where they are from; ``labels``: who gave their labels; ``k``: how
+    many of them each row has. ``width``: units of the layer, of which ``dead_units`` were not drawn.
+    ``differences``: of units to each other family. ``rotation``: None without a fully connected layer.
+    """
+
+    model: str
+    layer: str
+    pictures: int
+    origin: str = field(metadata={"json": "from"})
+    labels: str
+    k: int
+    width: int
+    dead_units: int = field(metadata={"json": "silent"})
+    families: dict[str, Family]
+    differences: dict[str, Difference]
+    rotation: Rotation | None
+
+
+@dataclass(frozen=True)
+class FeatureStage(Stage):
+    """Features of up to `CHUNK` pictures from number ``start`` on, stored as tensors."""
+
+    answer: ClassVar[type] = Batch
+
+    start: int
+
+    @property
+    def name(self) -> str:
+        """Return the number of the first picture."""
+        return f"features {self.start}"
+
+
+@dataclass(frozen=True)
+class FamilyStage(Stage):
+    """The pictures that most excite the units or directions of one of `FAMILIES`."""
+
+    answer: ClassVar[type] = Tops
+
+    family: str
+
+    @property
+    def name(self) -> str:
+        """Return the name of the family."""
+        return self.family
+
+
+@dataclass(frozen=True)
+class RotationStage(Stage):
+    """The rotation of the last hidden layer."""
+
+    answer: ClassVar[type] = RotationAnswer
+
+    @property
+    def name(self) -> str:
+        """Return "rotation"."""
+        return "rotation"
+
+
+@dataclass(frozen=True)
+class Features:
+    """What is known of n pictures: what the ``layer`` gives ``(n, units)``, labels ``y`` ``(n,)`` int64, and
+    ``thumbs`` ``(n, THUMB, THUMB, c)`` uint8."""
+
+    layer: Tensor
+    y: Tensor
+    thumbs: Tensor
+
+
+UnitsStage = FeatureStage | FamilyStage | RotationStage
+UnitsAnswer = Batch | Tops | RotationAnswer
+
+
+@dataclass(frozen=True)
+class Units(Experiment[UnitsAnswer, UnitsFigures]):
     """The pictures that most excite a unit, beside those farthest along a random direction.
 
     The paper shows both and finds them equally easy to describe; this adds a measure, the purity: the
     share of the most frequent label among the first ``k``. Features may be centred or not: that moves
     every picture alike along a direction and leaves their order. Scaling them does not, so directions are
-    drawn both ways. Units that excite fewer than ``k`` pictures are silent and are not drawn.
+    drawn both ways. Units that excite fewer than ``k`` pictures are dead and are not drawn.
     """
 
     card: ClassVar[ExperimentCard] = ExperimentCard(
@@ -59,6 +256,9 @@ class Units(Experiment):
         source="Section 3, figures 1 to 4",
         needs="photos, for a network that reads photos",
     )
+
+    result: ClassVar[type] = UnitsFigures
+    version: ClassVar[int] = 2
 
     model: str = setting(
         "lenet", "Network", "Whose layer is looked into.", choices=tuple(models.registry()), main=True
@@ -78,164 +278,184 @@ class Units(Experiment):
         1000, "Shuffles", "How often labels are shuffled to see what chance does.", low=100, high=100_000
     )
 
-    def depends(self) -> JSON:
+    def depends(self) -> object:
         """Return where the pictures are from, and the digest of the weights."""
         card = models.card(self.model)
         return [origin(card, self.data), card.weights.sha256]
 
-    def pieces(self) -> list[str]:
-        """Return the parts of the features, then what is made of them."""
-        parts = [f"features {start}" for start in range(0, self.n, CHUNK)]
-        return [*parts, *FAMILIES, "rotation"]
+    def stages(self) -> list[UnitsStage]:
+        """Return the batches of features, then what is made of them."""
+        batches = [FeatureStage(start) for start in range(0, self.n, CHUNK)]
+        return [*batches, *map(FamilyStage, FAMILIES), RotationStage()]
 
-    def piece(self, name: str, store: Store) -> JSON:
+    def carry_out(self, stage: UnitsStage, store: Store) -> UnitsAnswer:
         """Compute features of some pictures, the tops of one family, or the rotation."""
-        if name.startswith("features"):
-            return self._features(name, store)
-        if name == "rotation":
-            return self._rotation(store)
-        return self._family(name, store)
+        if isinstance(stage, FeatureStage):
+            return self._batch(stage, store)
+        if isinstance(stage, FamilyStage):
+            return self._tops(stage.family, store)
+        return RotationAnswer(self._rotation(store))
 
-    def _features(self, name: str, store: Store) -> JSON:
-        start = int(name.split()[1])
+    def _batch(self, stage: FeatureStage, store: Store) -> Batch:
         model = models.load(self.model)
-        x, y, _ = pictures(model.card, self.data, start, min(start + CHUNK, self.n))
+        x, y, _ = pictures(model.card, self.data, stage.start, min(stage.start + CHUNK, self.n))
         if not len(x):
-            return {"count": 0, "labelled": True}
-        logits = torch.cat([model(rows) for rows in x.split(100)])
+            return Batch(0, labelled=True)
+        logits = torch.cat([model(part) for part in x.split(100)])
         phi = activations.features(model, x, self.layer)
         if phi.shape[1] * self.n > MOST:
             most = MOST // phi.shape[1]
             raise BadSetting(f"Expected n to be at most {most:,} for a layer of {phi.shape[1]:,} units.")
-        store.put_tensors(
-            name,
-            {
-                "layer": phi,
-                "y": logits.argmax(1) if y is None else y,
-                "thumbs": thumbnails(x),
-            },
-        )
-        return {"count": len(x), "labelled": y is not None}
+        labels = logits.argmax(1) if y is None else y
+        store.put_tensors(stage.name, {"layer": phi, "y": labels, "thumbs": thumbnails(x)})
+        return Batch(len(x), labelled=y is not None)
 
-    def _known(self, store: Store) -> dict[str, Tensor]:
-        """Return the features ``layer``, the labels ``y`` and the ``thumbs`` of all pictures."""
-        parts = [store.tensors(p) for p in self.pieces() if p.startswith("features") and store.has_tensors(p)]
-        known = {key: torch.cat([part[key] for part in parts]) for key in parts[0]}
-        if len(known["y"]) <= self.k:
-            raise BadSetting(
-                f"Expected k to be below the {len(known['y'])} pictures there are, got {self.k}."
-            )
-        return known
+    def _features(self, store: Store) -> Features:
+        """Return the features of all pictures; raises `errors.BadSetting` where there are too few."""
+        names = [stage.name for stage in self.stages() if isinstance(stage, FeatureStage)]
+        parts = [store.tensors(name) for name in names if store.has_tensors(name)]
+        whole = Features(*(torch.cat([part[key] for part in parts]) for key in ("layer", "y", "thumbs")))
+        if len(whole.y) <= self.k:
+            raise BadSetting(f"Expected k to be below the {len(whole.y)} pictures there are, got {self.k}.")
+        return whole
 
-    def _family(self, name: str, store: Store) -> JSON:
-        known, rng = self._known(store), np.random.default_rng(self.seed)
-        phi = known["layer"].double()
+    def _tops(self, family: str, store: Store) -> Tops:
+        features, rng = self._features(store), np.random.default_rng(self.seed)
+        phi = features.layer.double()
         phi -= phi.mean(0)
-        loud = audible(phi, self.k)
-        if name == "units":
-            drawn = np.sort(rng.permutation(loud)[: self.units])
-            blocks = (phi[:, block] for block in parted(drawn))
-        else:
-            drawn = np.arange(self.directions)
-            scale = 1 / phi.std(0) if name == "scaled" else torch.ones(phi.shape[1])
-            scale = scale.where(scale.isfinite(), 0)[:, None]
-            blocks = (phi @ (scale * directions(phi.shape[1], len(block), rng)) for block in parted(drawn))
-        found: list[np.ndarray] = []
+        active = active_units(phi, self.k)
+        drawn = np.arange(self.directions)
+        if family == SINGLE:
+            drawn = np.sort(rng.permutation(active)[: self.units])
+        parts: list[np.ndarray] = []
         first: list[Tensor] = []
-        for heights in blocks:
-            found.append(tops(heights, self.k))
+        for heights in projections(phi, family, drawn, rng):
+            parts.append(tops(heights, self.k))
             first = first or list(heights.T[:SHOWN])
-        top, y = np.concatenate(found), known["y"].numpy()
-        return {
-            "width": phi.shape[1],
-            "silent": phi.shape[1] - len(loud),
-            "purity": [round(v, 6) for v in purity(y[top])],
-            "null": null(y, top, self.shuffles, rng),
-            "shown": [shown(known, int(drawn[i]), top[i], each) for i, each in enumerate(first)],
-        }
+        top, y = np.concatenate(parts), features.y.numpy()
+        return Tops(
+            width=phi.shape[1],
+            dead_units=phi.shape[1] - len(active),
+            purity=[round(v, 6) for v in purity(y[top])],
+            null=null(y, top, self.shuffles, rng),
+            shown=[gallery_row(features, int(drawn[i]), top[i], column) for i, column in enumerate(first)],
+        )
 
-    def _rotation(self, store: Store) -> JSON:
-        model, known = models.load(self.model), self._known(store)
+    def _rotation(self, store: Store) -> RotationCounts | None:
+        model, features = models.load(self.model), self._features(store)
         linear = activations.last_linear(model)
         if linear is None:
             return None
-        generator = torch.Generator().manual_seed(self.seed)
-        turned = rotated(model, linear, generator)
+        turned = rotated(model, linear, torch.Generator().manual_seed(self.seed))
         x = pictures(model.card, self.data, 0, min(self.n, QUERIES)).x
-        plain, other = (torch.cat([net(rows) for rows in x.split(100)]) for net in (model, turned))
+        plain, other = (torch.cat([net(part) for part in x.split(100)]) for net in (model, turned))
         here = activations.features(model, x).double()
         there = activations.features(turned, x, f"{linear}.0").double()
-        loud = audible(here, self.k)[: self.units]
-        pairs = zip(tops(here[:, loud], self.k), tops(there[:, loud], self.k), strict=True)
-        common = [len(set(a.tolist()) & set(b.tolist())) / self.k for a, b in pairs]
-        return {
-            "layer": f"what {linear} is given",
-            "width": here.shape[1],
-            "pictures": len(x),
-            "logits": float((plain - other).abs().max()),
-            "answers": int((plain.argmax(1) == other.argmax(1)).sum()),
-            "common": common,
-            "by_chance": self.k / len(x),
-            "neighbours": int((nearest(here) == nearest(there)).sum()),
-            "classes": len(known["y"].unique()),
-        }
+        active = active_units(here, self.k)[: self.units]
+        return RotationCounts(
+            layer=f"what {linear} is given",
+            width=here.shape[1],
+            pictures=len(x),
+            logits=float((plain - other).abs().max()),
+            answers=int((plain.argmax(1) == other.argmax(1)).sum()),
+            common=shared_tops(here[:, active], there[:, active], self.k),
+            by_chance=self.k / len(x),
+            neighbours=int((nearest(here) == nearest(there)).sum()),
+            classes=len(features.y.unique()),
+        )
 
-    def figures(self, done: Mapping[str, JSON]) -> dict[str, JSON]:
+    def summarise(self, answers: Sequence[UnitsAnswer]) -> UnitsFigures:
         """Return the galleries, the purities beside chance, their differences, and the rotation."""
-        parts = [done[name] for name in self.pieces() if name.startswith("features")]
-        families = {name: _summary(done[name], self.k) | {"what": what} for name, what in FAMILIES.items()}
-        rng = np.random.default_rng(self.seed)
-        units = done["units"]["purity"]
-        turned = done["rotation"]
-        return {
-            "model": self.model,
-            "layer": self.layer or "the last hidden layer",
-            "pictures": sum(part["count"] for part in parts),
-            "from": origin(models.card(self.model), self.data),
-            "labels": "given" if all(part["labelled"] for part in parts) else "the network's own answers",
-            "k": self.k,
-            "width": done["units"]["width"],
-            "silent": done["units"]["silent"],
-            "families": families,
-            "differences": {
-                name: compared(units, done[name]["purity"], self.shuffles, rng)
-                | {"above": above(units, done[name]["purity"], float(np.mean(done["units"]["null"])), rng)}
-                for name in FAMILIES
-                if name != "units"
-            },
-            "rotation": turned and _turned(turned),
-        }
+        batches = [answer for answer in answers if isinstance(answer, Batch)]
+        families = dict(zip(FAMILIES, (a for a in answers if isinstance(a, Tops)), strict=True))
+        counts = next(answer.counts for answer in answers if isinstance(answer, RotationAnswer))
+        labelled = all(batch.labelled for batch in batches)
+        return UnitsFigures(
+            model=self.model,
+            layer=self.layer or "the last hidden layer",
+            pictures=sum(batch.count for batch in batches),
+            origin=origin(models.card(self.model), self.data),
+            labels="given" if labelled else "the network's own answers",
+            k=self.k,
+            width=families[SINGLE].width,
+            dead_units=families[SINGLE].dead_units,
+            families={name: _summary(family, FAMILIES[name], self.k) for name, family in families.items()},
+            differences=self._differences(families),
+            rotation=_rotation_figures(counts) if counts else None,
+        )
 
-    def claims(self, figures: Mapping[str, JSON]) -> dict[str, bool]:
+    def _differences(self, families: dict[str, Tops]) -> dict[str, Difference]:
+        """Return how units differ from each other family."""
+        rng, units = np.random.default_rng(self.seed), families[SINGLE]
+        chance = float(np.mean(units.null))
+        differences: dict[str, Difference] = {}
+        for name, family in families.items():
+            if name != SINGLE:
+                gap = compared(units.purity, family.purity, self.shuffles, rng)
+                ratio = above(units.purity, family.purity, chance, rng)
+                differences[name] = Difference(gap.value, gap.low, gap.high, gap.p, ratio)
+        return differences
+
+    def claims(self, figures: UnitsFigures) -> dict[str, bool]:
         """Return what the paper says of units and directions, and what a rotation shows."""
-        families, gaps = figures["families"], figures["differences"]
-        said = {
+        families, gaps = figures.families, figures.differences
+        claims = {
             "The pictures that most excite a unit share a label more often than chance would have it.": (
-                families["units"]["p"] < 0.01
+                families["units"].p < 0.01
             ),
-            "So do the pictures farthest along a random direction.": families["directions"]["p"] < 0.01,
+            "So do the pictures farthest along a random direction.": families["directions"].p < 0.01,
             "No difference in purity is to be seen between single units and random directions.": (
-                gaps["directions"]["p"] >= 0.05
+                gaps["directions"].p >= 0.05
             ),
             "Random directions are at least four fifths as far above chance as single units are.": (
-                gaps["directions"]["above"]["low"] >= 0.8
+                _at_least(gaps["directions"].above, 0.8)
             ),
             "So are directions over units that were first scaled to the same spread.": (
-                gaps["scaled"]["above"]["low"] >= 0.8
+                _at_least(gaps["scaled"].above, 0.8)
             ),
         }
-        turned = figures["rotation"]
-        if turned is None:
-            return said
-        return said | {
-            "The network whose hidden layer was rotated says the same.": (
-                turned["logits"] < 1e-3 and turned["answers"]["value"] == 1
-            ),
-            "Most of the pictures that excite its units are other ones.": turned["common"]["high"] < 0.5,
-            "The nearest neighbours of 99 in 100 pictures or more stay the same.": (
-                turned["neighbours"]["value"] >= 0.99
-            ),
-        }
+        return claims | (_rotation_claims(figures.rotation) if figures.rotation else {})
+
+
+def _at_least(estimate: Estimate, bound: float) -> bool:
+    """Return whether the whole interval lies at ``bound`` or above."""
+    return estimate.low is not None and estimate.low >= bound
+
+
+def _rotation_claims(rotation: Rotation) -> dict[str, bool]:
+    return {
+        "The network whose hidden layer was rotated says the same.": (
+            rotation.logits < 1e-3 and rotation.answers.value == 1
+        ),
+        "Most of the pictures that excite its units are other ones.": (
+            rotation.common.high is not None and rotation.common.high < 0.5
+        ),
+        "The nearest neighbours of 99 in 100 pictures or more stay the same.": (
+            rotation.neighbours.value >= 0.99
+        ),
+    }
+
+
+def projections(phi: Tensor, family: str, drawn: np.ndarray, rng: np.random.Generator) -> Iterator[Tensor]:
+    """Yield how high ``(pictures, m)`` all pictures lie along units or directions, a hundred at a time.
+
+    ``phi``: centred features ``(pictures, units)``. ``drawn``: the numbers of the units, or one number for
+    each direction, which ``rng`` draws.
+    """
+    if family == SINGLE:
+        yield from (phi[:, block] for block in parted(drawn))
+        return
+    scale = 1 / phi.std(0) if family == "scaled" else torch.ones(phi.shape[1])
+    scale = scale.where(scale.isfinite(), 0)[:, None]
+    for block in parted(drawn):
+        yield phi @ (scale * directions(phi.shape[1], len(block), rng))
+
+
+def shared_tops(here: Tensor, there: Tensor, k: int) -> list[float]:
+    """Return, for each column of both ``(pictures, m)``, the share of its ``k`` highest pictures that are
+    among those of the same column of the other."""
+    pairs = zip(tops(here, k), tops(there, k), strict=True)
+    return [len(set(a.tolist()) & set(b.tolist())) / k for a, b in pairs]
 
 
 def parted(drawn: np.ndarray) -> list[np.ndarray]:
@@ -245,12 +465,12 @@ def parted(drawn: np.ndarray) -> list[np.ndarray]:
 
 def directions(width: int, count: int, rng: np.random.Generator) -> Tensor:
     """Return ``count`` directions of length 1, drawn evenly from all, as columns ``(width, count)``."""
-    ways = torch.from_numpy(rng.standard_normal((width, count)))
-    unit: Tensor = ways / ways.norm(dim=0)
+    drawn = torch.from_numpy(rng.standard_normal((width, count)))
+    unit: Tensor = drawn / drawn.norm(dim=0)
     return unit
 
 
-def audible(phi: Tensor, k: int) -> np.ndarray:
+def active_units(phi: Tensor, k: int) -> np.ndarray:
     """Return the numbers of the units that lift at least ``k`` pictures above their lowest value."""
     return np.flatnonzero(((phi > phi.amin(0)).sum(0) >= k).numpy())
 
@@ -258,7 +478,7 @@ def audible(phi: Tensor, k: int) -> np.ndarray:
 def tops(heights: Tensor, k: int) -> np.ndarray:
     """Return, for each column of ``(pictures, m)``, the ``k`` highest pictures, highest first: ``(m, k)``."""
     parts = [
-        each.T.sort(dim=1, descending=True, stable=True).indices[:, :k] for each in heights.split(100, 1)
+        block.T.sort(dim=1, descending=True, stable=True).indices[:, :k] for block in heights.split(100, 1)
     ]
     best: np.ndarray = torch.cat(parts).numpy()
     return best
@@ -283,7 +503,7 @@ def null(y: np.ndarray, top: np.ndarray, shuffles: int, rng: np.random.Generator
 
 def compared(
     first: Sequence[float], second: Sequence[float], shuffles: int, rng: np.random.Generator
-) -> dict[str, Any]:
+) -> Comparison:
     """Return the difference of the means, its 95 % interval (Welch), and p of a two-sided permutation test
     of the distributions' means."""
     joined, m = np.array([*first, *second]), len(first)
@@ -293,12 +513,12 @@ def compared(
     low, high = gap, gap
     if joined.std():
         low, high = stats.ttest_ind(first, second, equal_var=False).confidence_interval(0.95)
-    return {"value": gap, "low": float(low), "high": float(high), "p": (1 + beyond) / (1 + shuffles)}
+    return Comparison(gap, float(low), float(high), p=(1 + beyond) / (1 + shuffles))
 
 
 def above(
     units: Sequence[float], others: Sequence[float], chance: float, rng: np.random.Generator
-) -> intervals.Estimate:
+) -> Estimate:
     """Return how far above ``chance`` the mean of ``others`` is, over how far that of ``units`` is, with
     the 95 % interval of 2,000 bootstrap draws. Units count as `LEAST` above it at least."""
     one, two = np.array(units), np.array(others)
@@ -308,8 +528,7 @@ def above(
 
     drawn = [ratio(rng.choice(one, len(one)), rng.choice(two, len(two))) for _ in range(2000)]
     low, high = np.quantile(drawn, [0.025, 0.975])
-    value = ratio(one, two)
-    return {"value": float(value), "low": float(low), "high": float(high), "n": len(one) + len(two)}
+    return Estimate(ratio(one, two), float(low), float(high), len(one) + len(two))
 
 
 def rotated(model: Classifier, linear: str, generator: torch.Generator) -> Classifier:
@@ -357,40 +576,49 @@ def strip(thumbs: Tensor) -> str:
     return base64.b64encode(file.getvalue()).decode()
 
 
-def shown(known: Mapping[str, Tensor], name: int, top: np.ndarray, heights: Tensor) -> dict[str, Any]:
-    """Return one row of a gallery: which pictures, their labels, how high above the mean, and the strip."""
-    return {
-        "name": name,
-        "top": top.tolist(),
-        "labels": known["y"][top].tolist(),
-        "heights": [round(v, 4) for v in heights[top].tolist()],
-        "png": strip(known["thumbs"][top]),
-    }
+def gallery_row(features: Features, name: int, top: np.ndarray, heights: Tensor) -> Row:
+    """Return one row of a gallery.
+
+    ``top``: ``(k,)`` numbers of its pictures. ``heights``: ``(pictures,)`` how far each lies above the mean.
+    """
+    return Row(
+        name=name,
+        top=top.tolist(),
+        labels=features.y[top].tolist(),
+        heights=[round(v, 4) for v in heights[top].tolist()],
+        png=strip(features.thumbs[top]),
+    )
 
 
-def _summary(answer: Mapping[str, Any], k: int) -> dict[str, Any]:
-    """``histogram``: of how many units or directions 1, 2 ... ``k`` of the first ``k`` pictures agree."""
-    chance, found = answer["null"], answer["purity"]
-    beyond = int((np.array(chance) >= np.mean(found) - 1e-12).sum())
-    return {
-        "count": len(found),
-        "purity": intervals.mean(found),
-        "histogram": np.bincount(np.rint(np.array(found) * k).astype(int), minlength=k + 1)[1:].tolist(),
-        "chance": {
-            "value": float(np.mean(chance)),
-            "low": float(np.quantile(chance, 0.025)),
-            "high": float(np.quantile(chance, 0.975)),
-            "n": len(chance),
-        },
-        "p": (1 + beyond) / (1 + len(chance)),
-        "shown": answer["shown"],
-    }
+def _summary(answer: Tops, what: str, k: int) -> Family:
+    chance, purities = np.array(answer.null), np.array(answer.purity)
+    beyond = int((chance >= np.mean(purities) - 1e-12).sum())
+    return Family(
+        count=len(purities),
+        purity=intervals.mean(answer.purity),
+        histogram=np.bincount(np.rint(purities * k).astype(int), minlength=k + 1)[1:].tolist(),
+        chance=Estimate(
+            value=float(np.mean(chance)),
+            low=float(np.quantile(chance, 0.025)),
+            high=float(np.quantile(chance, 0.975)),
+            n=len(chance),
+        ),
+        p=(1 + beyond) / (1 + len(chance)),
+        shown=answer.shown,
+        what=what,
+    )
 
 
-def _turned(answer: Mapping[str, Any]) -> dict[str, Any]:
-    n = answer["pictures"]
-    return dict(answer) | {
-        "answers": intervals.share(answer["answers"], n),
-        "common": intervals.mean(answer["common"]),
-        "neighbours": intervals.share(answer["neighbours"], n),
-    }
+def _rotation_figures(counts: RotationCounts) -> Rotation:
+    n = counts.pictures
+    return Rotation(
+        layer=counts.layer,
+        width=counts.width,
+        pictures=n,
+        logits=counts.logits,
+        answers=intervals.share(counts.answers, n),
+        common=intervals.mean(counts.common),
+        by_chance=counts.by_chance,
+        neighbours=intervals.share(counts.neighbours, n),
+        classes=counts.classes,
+    )

@@ -1,8 +1,8 @@
-"""Training until every picture is learnt by heart, with the curves of it."""
+"""Training until a network has memorised every picture, with its learning curves."""
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
@@ -29,48 +29,47 @@ class Fit:
     momentum: float = 0.9
 
 
-@dataclass
+@dataclass(frozen=True)
 class Curves:
-    """Before the first pass and after each: training loss in nats, shares right in training and test."""
+    """Before the first pass and after each: training loss in nats, shares right in training and test, from 0
+    to 1."""
 
     loss: list[float] = field(default_factory=list)
     train: list[float] = field(default_factory=list)
     test: list[float] = field(default_factory=list)
 
-    def add(self, net: Perceptron, digits: Digits) -> None:
-        """Judge ``net`` as it is now."""
-        loss, right = judge(net, digits.train_x, digits.train_y)
-        self.loss.append(round(loss, 5))
-        self.train.append(right)
-        self.test.append(judge(net, digits.test_x, digits.test_y)[1])
+    def judged(self, net: Perceptron, digits: Digits) -> Curves:
+        """Return the curves with one more value each, those of ``net`` as it is now."""
+        loss, train = judge(net, digits.train_x, digits.train_y)
+        _, test = judge(net, digits.test_x, digits.test_y)
+        return Curves([*self.loss, round(loss, 5)], [*self.train, train], [*self.test, test])
 
     def fitted(self) -> int | None:
         """Return after how many passes every training picture was right for the first time."""
         return self.train.index(1.0) if 1.0 in self.train else None
 
-    def as_json(self) -> dict[str, list[float]]:
-        """Return the curves by name, shares rounded to 4 digits."""
-        return {name: [round(v, 5) for v in values] for name, values in asdict(self).items()}
+    def rounded(self) -> Curves:
+        """Return the curves with all values to five places."""
+        return Curves(*([round(v, 5) for v in values] for values in (self.loss, self.train, self.test)))
 
 
-def fit(net: Perceptron, digits: Digits, how: Fit, generator: torch.Generator) -> Curves:
-    """Train ``net`` in place until it knows ``digits.train_x`` by heart, or ``how.most`` passes are over.
+def fit(net: Perceptron, digits: Digits, settings: Fit, generator: torch.Generator) -> Curves:
+    """Train ``net`` in place until it has memorised ``digits.train_x``, or ``settings.most`` passes are over.
 
-    It ends after a pass that leaves every training picture right, not before ``how.least`` passes.
+    It ends after a pass that leaves every training picture right, not before ``settings.least`` passes.
     """
-    optimiser = torch.optim.SGD(net.parameters(), lr=how.rate, momentum=how.momentum)
-    noise = dropout(how.drop, generator) if how.drop else None
-    curves = Curves()
-    curves.add(net, digits)
-    while len(curves.loss) <= how.most and (curves.train[-1] < 1 or len(curves.loss) <= how.least):
-        for rows in torch.randperm(len(digits.train_y), generator=generator).split(how.batch):
+    optimiser = torch.optim.SGD(net.parameters(), lr=settings.rate, momentum=settings.momentum)
+    noise = dropout(settings.drop, generator) if settings.drop else None
+    curves = Curves().judged(net, digits)
+    while len(curves.loss) <= settings.most and (curves.train[-1] < 1 or len(curves.loss) <= settings.least):
+        for rows in torch.randperm(len(digits.train_y), generator=generator).split(settings.batch):
             logits = net.above(digits.train_x[rows].flatten(1), 0, noise)
             loss = functional.cross_entropy(logits, digits.train_y[rows])
-            loss = loss + how.decay * net.squares() if how.decay else loss
+            loss = loss + settings.decay * net.squares() if settings.decay else loss
             optimiser.zero_grad()
             loss.backward()
             optimiser.step()
-        curves.add(net, digits)
+        curves = curves.judged(net, digits)
     return curves
 
 

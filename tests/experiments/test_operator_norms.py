@@ -54,8 +54,8 @@ def test_a_circular_convolution_has_the_norm_of_its_matrix(case):
     rng = torch.Generator().manual_seed(0)
     weight = torch.randn(out, before // groups, kernel, kernel, generator=rng, dtype=torch.float64)
     matrix = dense(wrapped(weight, stride, dilation, groups), (before, side, side))
-    found = operator_norms.circular(weight, (stride,) * 2, (side,) * 2, groups, (dilation,) * 2)
-    assert found == pytest.approx(float(torch.linalg.matrix_norm(matrix, 2)), rel=1e-6)
+    computed = operator_norms.circular(weight, (stride,) * 2, (side,) * 2, groups, (dilation,) * 2)
+    assert computed == pytest.approx(float(torch.linalg.matrix_norm(matrix, 2)), rel=1e-6)
 
 
 def test_sides_and_strides_may_differ():
@@ -65,16 +65,16 @@ def test_sides_and_strides_may_differ():
         return functional.conv2d(functional.pad(x, (0, 1, 0, 2), mode="circular"), weight, stride=(1, 2))
 
     matrix = dense(layer, (2, 5, 8))
-    found = operator_norms.circular(weight, (1, 2), (5, 8))
-    assert found == pytest.approx(float(torch.linalg.matrix_norm(matrix, 2)), rel=1e-6)
+    computed = operator_norms.circular(weight, (1, 2), (5, 8))
+    assert computed == pytest.approx(float(torch.linalg.matrix_norm(matrix, 2)), rel=1e-6)
 
 
 def test_the_factor_that_the_paper_prints_is_too_small():
     """4 x 3 x 5 x 5, stride 4: with 1 / stride^2 in place of 1 / stride it is a quarter of the truth."""
     weight = torch.randn(4, 3, 5, 5, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     true = float(torch.linalg.matrix_norm(dense(wrapped(weight, 4), (3, 12, 12)), 2))
-    found = operator_norms.circular(weight, (4, 4), (12, 12))
-    assert found == pytest.approx(true, rel=1e-6) and found / 4 < 0.3 * true
+    computed = operator_norms.circular(weight, (4, 4), (12, 12))
+    assert computed == pytest.approx(true, rel=1e-6) and computed / 4 < 0.3 * true
     coarse = operator_norms.circular(weight[:, :, :3, :3], (1, 1), (3, 3))
     assert coarse < operator_norms.circular(weight[:, :, :3, :3], (1, 1), (32, 32)), (
         "frequencies of the kernel only"
@@ -90,8 +90,8 @@ def test_with_zeros_around_the_map_it_is_a_bound(stride, padding, side):
     torch.manual_seed(0)
     layer = nn.Conv2d(2, 3, 5, stride, padding).double()
     true = float(torch.linalg.matrix_norm(dense(layer, (2, side, side)), 2))
-    found = operator_norms.norm(layer, (2, side, side))
-    assert found is not None and true <= found.value * (1 + 1e-9) < 2 * true and found.how == "bound"
+    computed = operator_norms.norm(layer, (2, side, side))
+    assert computed is not None and true <= computed.value * (1 + 1e-9) < 2 * true and computed.how == "bound"
 
 
 def test_the_bound_of_a_wide_kernel_holds_too():
@@ -110,13 +110,13 @@ def test_padding_with_something_else_is_refused():
 
 def placed(name: str) -> dict[str, tuple[nn.Module, tuple[int, ...]]]:
     """Return each layer of a real network and the shape that it is given."""
-    model, found = models.load(name), {}
+    model, layers = models.load(name), {}
 
     def watch(layer: activations.Layer) -> None:
-        found[layer.name] = (layer.module, tuple(layer.before.shape[1:]))
+        layers[layer.name] = (layer.module, tuple(layer.before.shape[1:]))
 
     activations.observe(model, activations.blank(model), watch)
-    return found
+    return layers
 
 
 def check_by_power(conv: nn.Conv2d, shape: tuple[int, ...], rounds: int) -> None:
@@ -170,8 +170,8 @@ POOLS = [
 
 @pytest.mark.parametrize(("pool", "wanted"), POOLS, ids=str)
 def test_pooling_over_windows_that_overlap_stretches_and_the_bound_is_attained(pool, wanted):
-    found = operator_norms.norm(pool, (1, 9, 9))
-    assert found is not None and found.value == pytest.approx(wanted) and found.how == "exact"
+    computed = operator_norms.norm(pool, (1, 9, 9))
+    assert computed is not None and computed.value == pytest.approx(wanted) and computed.how == "exact"
     ratios = []
     for y, x in itertools.product(range(9), range(9)):
         low = torch.zeros(1, 1, 9, 9)
@@ -198,9 +198,9 @@ def test_pooling_over_windows_that_overlap_stretches_and_the_bound_is_attained(p
     ids=str,
 )
 def test_averages_have_the_norm_of_their_matrix(pool):
-    found = operator_norms.norm(pool, (2, 7, 8))
+    computed = operator_norms.norm(pool, (2, 7, 8))
     true = float(torch.linalg.matrix_norm(dense(pool, (2, 7, 8)), 2))
-    assert found is not None and found.value == pytest.approx(true, rel=1e-9)
+    assert computed is not None and computed.value == pytest.approx(true, rel=1e-9)
 
 
 def jacobian(layer: Any, at: Tensor) -> float:
@@ -247,11 +247,11 @@ def test_batch_norm_is_its_largest_scale():
     layer = nn.BatchNorm2d(3).eval()
     layer.running_var = torch.tensor([1.0, 0.25, 4])
     layer.weight.data = torch.tensor([1.0, -2, 3])
-    found = operator_norms.norm(layer, (3, 2, 2))
+    computed = operator_norms.norm(layer, (3, 2, 2))
     true = float(torch.linalg.matrix_norm(dense(layer.double(), (3, 2, 2)), 2))
     assert (
-        found is not None
-        and found.value == pytest.approx(true, rel=1e-6)
+        computed is not None
+        and computed.value == pytest.approx(true, rel=1e-6)
         and true == pytest.approx(4, rel=1e-4)
     )
 

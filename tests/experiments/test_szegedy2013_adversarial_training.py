@@ -14,7 +14,15 @@ from experiments.core import run
 from experiments.datasets import digit_sets
 from experiments.methods.perceptron import Perceptron, judge
 from experiments.szegedy2013.adversarial_pools import Pool, Trainer, Training, ascend, shift, spread, train
-from experiments.szegedy2013.adversarial_training import POOLED, AdversarialTraining, _sure, difference
+from experiments.szegedy2013.adversarial_training import (
+    POOLED,
+    AdversarialTraining,
+    Gain,
+    TrainedNetwork,
+    _above_zero,
+    difference,
+)
+from experiments.toolkit.intervals import Estimate
 
 
 @pytest.fixture
@@ -46,12 +54,12 @@ def test_an_example_lies_in_the_ball_and_is_worse_than_chance(chance, layer):
     net = Perceptron((16, 12, 8, 4), "sigmoid", chance)
     h = net.below(torch.rand(50, 16, generator=chance), layer).detach()
     y = net.above(h, layer).argmax(1)
-    found = ascend(net, h, y, layer, radius=0.3, steps=3)
+    example = ascend(net, h, y, layer, radius=0.3, steps=3)
     noise = torch.randn(h.shape, generator=chance)
     other = (h + 0.3 * noise / noise.norm(dim=1, keepdim=True)).clamp(0, 1)
-    losses = [functional.cross_entropy(net.above(at, layer), y).detach() for at in (h, other, found)]
+    losses = [functional.cross_entropy(net.above(at, layer), y).detach() for at in (h, other, example)]
     assert float(losses[2]) > max(float(losses[0]), float(losses[1])) + 1e-3
-    assert (found - h).norm(dim=1).max() <= 0.3 + 1e-5 and found.min() >= 0 and found.max() <= 1
+    assert (example - h).norm(dim=1).max() <= 0.3 + 1e-5 and example.min() >= 0 and example.max() <= 1
 
 
 def test_a_step_mixes_pictures_with_the_pool_whose_turn_it_is(chance):
@@ -101,34 +109,37 @@ def test_pictures_are_moved_whole(chance):
     assert moved.shape == x.shape and (moved.sum((1, 2, 3)) == 1).all()
     assert places == {(row, column) for row in range(1, 6) for column in range(1, 6)}
     corner = torch.arange(4.0).view(1, 1, 2, 2)
-    ways = {tuple(shift(corner, 1, chance).flatten().tolist()) for _ in range(200)}
-    assert (0, 1, 2, 3) in ways and (3, 0, 0, 0) in ways and (0, 0, 0, 0) in ways and len(ways) == 9
+    moves = {tuple(shift(corner, 1, chance).flatten().tolist()) for _ in range(200)}
+    assert {(0, 1, 2, 3), (3, 0, 0, 0), (0, 0, 0, 0)} <= moves and len(moves) == 9
+
+
+def network(*wrong: int) -> TrainedNetwork:
+    return TrainedNetwork([], 0.0, list(wrong), 100, [], {}, [])
 
 
 def test_a_difference_is_the_mean_over_digits_and_networks():
-    base = [{"wrong": [0, 1, 2], "tests": 100}, {"wrong": [0, 1], "tests": 100}]
-    found = difference(base, [{"wrong": [0], "tests": 100}, {"wrong": [1, 5], "tests": 100}])
-    assert found["value"] == pytest.approx(1.0) == found["over_digits"]["value"]
-    gain = np.zeros(100)
-    gain[[0, 1, 2, 5]] = [50, 50, 50, -50]
-    assert found["over_digits"]["high"] - 1 == pytest.approx(1.96 * gain.std(ddof=1) / 10)
-    assert found["low"] == pytest.approx(1 - 12.706 * math.sqrt(2) / math.sqrt(2), abs=0.01)
-    alone = difference(base[:1], [{"wrong": [], "tests": 100}])
-    assert alone["value"] == 3 and not _sure({"less_than_decay": alone})
-    both = {"low": 0.1, "over_digits": {"low": 0.1}}
-    assert _sure({"less_than_decay": both}) and not _sure({"less_than_decay": {**both, "low": -0.1}})
+    base = [network(0, 1, 2), network(0, 1)]
+    gain = difference(base, [network(0), network(1, 5)])
+    assert gain.value == pytest.approx(1.0) == gain.over_digits.value
+    by_digit = np.zeros(100)
+    by_digit[[0, 1, 2, 5]] = [50, 50, 50, -50]
+    assert gain.over_digits.high is not None
+    assert gain.over_digits.high - 1 == pytest.approx(1.96 * by_digit.std(ddof=1) / 10)
+    assert gain.low == pytest.approx(1 - 12.706 * math.sqrt(2) / math.sqrt(2), abs=0.01)
+    alone = difference(base[:1], [network()])
+    assert alone.value == 3 and not _above_zero(alone)
+    sure = Estimate(0.2, 0.1, 0.3, 100)
+    assert _above_zero(Gain(0.2, 0.1, 0.3, 3, sure)) and not _above_zero(Gain(0.2, -0.1, 0.3, 3, sure))
 
 
 def test_adversarial_training_small(small, tmp_path):
     made = AdversarialTraining(n=200, seeds=1, epochs=2, attacked=5)
     result = run(made, Store(tmp_path))
-    told = result["figures"]["methods"]
-    assert run(made, Store(tmp_path)) == result and result["data"] == digit_sets.SMALL
-    assert all(len(told[name]["curve"]) == 2 and told[name]["tests"] == 400 for name in told)
-    assert (
-        told["decay"]["less_than_decay"]["value"] == 0
-        and told["decay"]["distortion_over_decay"]["value"] == 1
-    )
-    assert all(told[name]["radius"].keys() == {str(k) for k in told[name]["layers"]} for name in POOLED)
-    assert len(told["input"]["examples"]) == 8 and not told["hidden"]["examples"]
-    assert not result["claims"]["With dropout a network errs less than with weight decay alone."]
+    methods = result.figures.methods
+    assert run(made, Store(tmp_path)) == result and result.data == digit_sets.SMALL
+    assert all(len(method.curve) == 2 and method.tests == 400 for method in methods.values())
+    assert methods["decay"].less_than_decay.value == 0
+    assert methods["decay"].distortion_over_decay.value == 1
+    assert all(methods[name].radius.keys() == {str(k) for k in methods[name].layers} for name in POOLED)
+    assert len(methods["input"].examples) == 8 and not methods["hidden"].examples
+    assert not result.claims["With dropout a network errs less than with weight decay alone."]

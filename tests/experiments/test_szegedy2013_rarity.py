@@ -12,7 +12,17 @@ import models
 from errors import BadSetting, UnknownName
 from experiments.cache import Store
 from experiments.core import run
-from experiments.szegedy2013.rarity import FARTHEST, LINEAR, Rarity, chunks, farther, right, sphere
+from experiments.szegedy2013.rarity import (
+    FARTHEST,
+    LINEAR,
+    Drawn,
+    DrawStage,
+    Rarity,
+    chunks,
+    farther,
+    right,
+    sphere,
+)
 from models.core import Card, Classifier, WeightsFile
 
 
@@ -37,32 +47,32 @@ def test_lines_against_the_closed_form_of_a_flat_boundary():
     w, x = torch.randn(784, generator=rng), torch.full((1, 28, 28), 0.5)
     b = float(w @ x.flatten()) + 0.1 * float(w.norm())
     model = flat(w, b)
-    way = sphere(400, x, rng)
-    found = farther(model, x, torch.tensor(0), way, 0.1, boxed=False)
-    exact = 1 / (way.flatten(1) @ (w / w.norm())).abs()
-    for value, wanted in zip(found, exact.tolist(), strict=True):
+    direction = sphere(400, x, rng)
+    distance = farther(model, x, torch.tensor(0), direction, 0.1, boxed=False)
+    exact = 1 / (direction.flatten(1) @ (w / w.norm())).abs()
+    for value, wanted in zip(distance, exact.tolist(), strict=True):
         assert (value is None and wanted > FARTHEST / 1.25) or value == pytest.approx(wanted, rel=0.005)
-    middle = sorted(math.inf if v is None else v for v in found)[200]
+    middle = sorted(math.inf if v is None else v for v in distance)[200]
     assert middle == pytest.approx(LINEAR * 28, rel=0.15)
 
 
 def test_inside_the_box_it_is_the_real_length_that_counts():
     w, x = torch.zeros(784), torch.zeros(1, 28, 28)
     w[0] = 1.0
-    way = torch.full((1, 1, 28, 28), -1.0)
-    way[0, 0, 0, 0] = 1.0
-    way = way / way.norm()
-    (found,) = farther(flat(w, 0.1), x, torch.tensor(0), way, 0.1, boxed=True)
-    # One way only the first pixel grows, by .1; the other way it never does.
-    assert found == pytest.approx(1, rel=0.01)
+    direction = torch.full((1, 1, 28, 28), -1.0)
+    direction[0, 0, 0, 0] = 1.0
+    direction = direction / direction.norm()
+    (distance,) = farther(flat(w, 0.1), x, torch.tensor(0), direction, 0.1, boxed=True)
+    # In one direction only the first pixel grows, by .1; in the other it never does.
+    assert distance == pytest.approx(1, rel=0.01)
     w[0] = -1.0
-    assert farther(flat(w, 0.1), x, torch.tensor(0), way, 0.1, boxed=True) == [None]
+    assert farther(flat(w, 0.1), x, torch.tensor(0), direction, 0.1, boxed=True) == [None]
 
 
 def test_the_sphere_is_even():
-    way = sphere(4000, torch.zeros(1, 4, 4), torch.Generator().manual_seed(0)).flatten(1)
-    assert torch.allclose(way.norm(dim=1), torch.ones(4000), atol=1e-5)
-    assert way.mean(0).abs().max() < 0.02 and (way.square().mean(0) * 16 - 1).abs().max() < 0.1
+    direction = sphere(4000, torch.zeros(1, 4, 4), torch.Generator().manual_seed(0)).flatten(1)
+    assert torch.allclose(direction.norm(dim=1), torch.ones(4000), atol=1e-5)
+    assert direction.mean(0).abs().max() < 0.02 and (direction.square().mean(0) * 16 - 1).abs().max() < 0.1
     assert chunks(1200, 500) == [500, 500, 200] and sum(chunks(7, 500)) == 7
 
 
@@ -76,17 +86,17 @@ def test_only_pictures_that_are_read_right_count(small):
 
 def test_the_experiment_on_small_digits(small, tmp_path):
     made = Rarity(n=10, draws=40, lines=1, networks="fc100, lenet")
-    assert made.pieces()[:3] == ["fc100 attack 0", "fc100 draws 0", "fc100 lines 0"]
-    result = run(made, Store(tmp_path / "kept"))
-    for net in result["figures"]["networks"].values():
-        assert net["found"]["n"] == 10 and net["found"]["value"] > 0.9
-        assert net["flips"]["full"]["share"]["n"] == 40 * net["length"]["n"]
-        assert net["clipped length"]["high"] < 1
-        chance, chosen = (net["probability"][way]["median"] for way in ("random", "adversarial"))
+    assert [stage.name for stage in made.stages()[:3]] == ["fc100 attack 0", "fc100 draws 0", "fc100 lines 0"]
+    result = run(made, Store(tmp_path / "stored"))
+    for net in result.figures.networks.values():
+        assert net.success.n == 10 and net.success.value > 0.9
+        assert net.flips.full.share.n == 40 * net.length.n
+        assert net.clipped_length.high is not None and net.clipped_length.high < 1
+        chance, chosen = net.probability.random.median, net.probability.adversarial.median
         assert chosen[0] == chance[0] > 0.5 and chosen[15] < 0.5 < chance[15]
-        assert net["farther"]["open"]["ratio"]["value"] > 2
-        assert net["training"]["n"] == net["length"]["n"]
-    assert result["claims"][
+        assert net.farther.open.ratio.value > 2
+        assert net.training is not None and net.training.n == net.length.n
+    assert result.claims[
         "A random direction must be followed more than twice as far before the answer changes."
     ]
 
@@ -98,14 +108,16 @@ def test_a_boundary_that_chance_does_find_is_found(small, tmp_path, monkeypatch)
     store = Store(tmp_path)
     adv = x + 4 * sphere(10, x[0], torch.Generator().manual_seed(0))
     store.put_tensors("lenet attack 0", {"x": x, "adv": adv, "label": torch.full((10,), 11) % 10})
-    said = models.load("lenet")(x[:1]).argmax(1)
-    store.put_tensors("lenet attack 0", {"x": x, "adv": adv, "label": (said + 1).repeat(10) % 10})
-    drawn = made.piece("lenet draws 0", store)
-    assert drawn["full"] == [20] * 10 == drawn["clipped"]
+    answer = models.load("lenet")(x[:1]).argmax(1)
+    store.put_tensors("lenet attack 0", {"x": x, "adv": adv, "label": (answer + 1).repeat(10) % 10})
+    drawn = made.carry_out(DrawStage("lenet", 0), store)
+    assert isinstance(drawn, Drawn)
+    assert [picture.full for picture in drawn.pictures] == [20] * 10
+    assert [picture.clipped for picture in drawn.pictures] == [20] * 10
 
 
 def test_networks_are_checked():
-    assert Rarity(networks=" lenet ,lenet").pieces()[0] == "lenet attack 0"
+    assert Rarity(networks=" lenet ,lenet").stages()[0].name == "lenet attack 0"
     with pytest.raises(UnknownName):
         Rarity(networks="lenet,nothing")
     with pytest.raises(BadSetting, match="at least one network"):

@@ -21,7 +21,7 @@ from experiments.methods import activations
 from experiments.szegedy2013.units import (
     Units,
     above,
-    audible,
+    active_units,
     compared,
     nearest,
     null,
@@ -87,8 +87,8 @@ def test_tops_and_purity_against_brute_force():
     for column, row in enumerate(tops(heights, 5)):
         assert row.tolist() == sorted(range(30), key=lambda i: -float(heights[i, column]))[:5]
     phi = torch.relu(torch.tensor([[-1.0, 1, 1], [-2, 2, -1], [-1, 3, -1]]))
-    assert audible(phi, 2).tolist() == [1]
-    assert audible(phi, 1).tolist() == [1, 2]
+    assert active_units(phi, 2).tolist() == [1]
+    assert active_units(phi, 1).tolist() == [1, 2]
 
 
 def test_the_null_is_what_chance_does_and_the_comparison_finds_a_difference():
@@ -99,18 +99,20 @@ def test_the_null_is_what_chance_does_and_the_comparison_finds_a_difference():
     chance = purity(rng.integers(0, 10, (100_000, 8))).mean()
     assert np.mean(drawn) == pytest.approx(chance, abs=0.005) and np.std(drawn) > 0
     same = compared(rng.random(80).tolist(), rng.random(80).tolist(), 500, rng)
-    assert same["p"] > 0.01 and same["low"] < 0 < same["high"]
+    assert same.p > 0.01 and same.low < 0 < same.high
     other = compared((rng.random(80) + 0.5).tolist(), rng.random(80).tolist(), 500, rng)
-    assert other["p"] < 0.01 and 0 < other["low"] < other["value"] < other["high"]
+    assert other.p < 0.01 and 0 < other.low < other.value < other.high
 
 
 def test_how_far_above_chance():
     rng = np.random.default_rng(0)
     units, others = rng.normal(0.8, 0.1, 400).tolist(), rng.normal(0.7, 0.1, 400).tolist()
-    found = above(units, others, 0.3, rng)
-    assert found["low"] < 0.8 < found["high"] and found["high"] - found["low"] < 0.1
+    ratio = above(units, others, 0.3, rng)
+    assert ratio.low is not None and ratio.high is not None
+    assert ratio.low < 0.8 < ratio.high and ratio.high - ratio.low < 0.1
     same = above(units, units, 0.3, rng)
-    assert same["value"] == 1 and same["low"] < 1 < same["high"]
+    assert same.low is not None and same.high is not None
+    assert same.value == 1 and same.low < 1 < same.high
 
 
 @pytest.mark.parametrize("name", ["lenet", "fc100"])
@@ -136,24 +138,23 @@ def test_a_random_rotation_is_orthogonal():
 @pytest.mark.parametrize("name", ["lenet", "fc100"])
 def test_the_experiment_on_small_digits(small, tmp_path, name):
     made = Units(n=200, units=60, directions=80, model=name, shuffles=200, k=4)
-    result = run(made, Store(tmp_path / "kept"))
-    found = result["figures"]
-    assert found["pictures"] == 200 and found["labels"] == "given" and "scikit-learn" in found["from"]
-    assert result["claims"]["The network whose hidden layer was rotated says the same."]
-    for family in found["families"].values():
-        assert family["purity"]["value"] > family["chance"]["high"] and len(family["shown"]) == 8
-        assert family["shown"][0]["heights"] == sorted(family["shown"][0]["heights"], reverse=True)
-    strip = base64.b64decode(found["families"]["units"]["shown"][0]["png"])
+    result = run(made, Store(tmp_path / "stored"))
+    figures = result.figures
+    assert figures.pictures == 200 and figures.labels == "given" and "scikit-learn" in figures.origin
+    assert result.claims["The network whose hidden layer was rotated says the same."]
+    for family in figures.families.values():
+        assert family.chance.high is not None and family.purity.value > family.chance.high
+        assert len(family.shown) == 8
+        assert family.shown[0].heights == sorted(family.shown[0].heights, reverse=True)
+    strip = base64.b64decode(figures.families["units"].shown[0].png)
     assert Image.open(io.BytesIO(strip)).size == (4 * 28, 28)
 
 
 def test_a_layer_of_maps_and_photos_by_what_the_network_calls_them(small, tmp_path):
-    result = run(
-        Units(n=10, units=8, directions=8, model="photos", layer="stem.2", k=2, shuffles=100), Store(tmp_path)
-    )
-    found = result["figures"]
-    assert found["from"] == images.BUNDLED and 5 <= found["pictures"] <= 10
-    assert found["labels"] == "the network's own answers" and found["width"] > 1000
+    made = Units(n=10, units=8, directions=8, model="photos", layer="stem.2", k=2, shuffles=100)
+    figures = run(made, Store(tmp_path)).figures
+    assert figures.origin == images.BUNDLED and 5 <= figures.pictures <= 10
+    assert figures.labels == "the network's own answers" and figures.width > 1000
 
 
 def test_photos_of_a_folder_are_labelled_by_their_folders(small, tmp_path):
@@ -164,18 +165,18 @@ def test_photos_of_a_folder_are_labelled_by_their_folders(small, tmp_path):
         (tmp_path / name).mkdir()
         for index in range(3):
             Image.new("RGB", (200, 150), name).save(tmp_path / name / f"{index}.png")
-    found = images.pictures(card, str(tmp_path), 0, 4)
-    assert found.x.shape == (4, 3, card.size, card.size)
+    photos = images.pictures(card, str(tmp_path), 0, 4)
+    assert photos.x.shape == (4, 3, card.size, card.size)
     rest = images.pictures(card, str(tmp_path), 4, 9)
-    both = torch.cat([found.x, rest.x])
-    assert found.y is not None and rest.y is not None
-    assert torch.equal(both[:, 0].mean((1, 2)) > 0.5, torch.cat([found.y, rest.y]) == 1)
+    both = torch.cat([photos.x, rest.x])
+    assert photos.y is not None and rest.y is not None
+    assert torch.equal(both[:, 0].mean((1, 2)) > 0.5, torch.cat([photos.y, rest.y]) == 1)
 
 
 def test_the_archive_is_read_in_place(shared):
-    found = images.pictures(models.card("photos"), str(shared("caltech101_160.tar").parent), 0, 6)
-    assert found.source == "Caltech-101" and len(found.x) == 6 and found.y is not None
-    assert found.x.std((1, 2, 3)).min() > 0.02
+    photos = images.pictures(models.card("photos"), str(shared("caltech101_160.tar").parent), 0, 6)
+    assert photos.source == "Caltech-101" and len(photos.x) == 6 and photos.y is not None
+    assert photos.x.std((1, 2, 3)).min() > 0.02
 
 
 def test_more_tops_than_pictures_are_refused(small, tmp_path):

@@ -108,8 +108,8 @@ def test_the_nearest_change_of_a_linear_network_is_the_distance_to_the_plane():
 
     score = x.flatten(1) @ w + b
     known = score.abs() / w.norm() / math.sqrt(16)
-    found = torch.tensor(distortions(net, x, (score < 0).long()))
-    assert (found > known * 0.999).all() and (found < known * 1.05).all()
+    values = torch.tensor(distortions(net, x, (score < 0).long()))
+    assert (values > known * 0.999).all() and (values < known * 1.05).all()
 
     def stubborn(pictures):
         return net(pictures) * 0 + torch.tensor([1.0, 0.0])
@@ -125,7 +125,7 @@ def test_conditions_change_what_they_say_and_nothing_else(small, chance):
     def inside(x):
         return x.flatten(1).sort().values
 
-    for replace, kept in ((shuffled_pixels, True), (random_pixels, False)):
+    for replace, isometric in ((shuffled_pixels, True), (random_pixels, False)):
         other = replace(small, chance)
         assert torch.equal(inside(other.train_x), inside(small.train_x))
         assert torch.equal(inside(other.test_x), inside(small.test_x))
@@ -133,7 +133,7 @@ def test_conditions_change_what_they_say_and_nothing_else(small, chance):
         before, after = (
             torch.cdist(d.train_x[:9].flatten(1), d.test_x[:9].flatten(1)) for d in (small, other)
         )
-        assert torch.allclose(before, after, atol=1e-4) is kept
+        assert torch.allclose(before, after, atol=1e-4) is isometric
     noise = gaussian(small, chance)
     assert float(noise.train_x.mean()) == pytest.approx(float(small.train_x.mean()), abs=0.01)
     assert float(noise.test_x.std()) == pytest.approx(float(small.train_x.std()), abs=0.01)
@@ -153,10 +153,10 @@ def test_random_labels_are_learnt_by_heart_and_teach_nothing(small, chance):
 
 def test_memorisation_small(small, tmp_path):
     made = Memorisation(n=100, units=32, epochs=60, tests=100, attacked=5, theorem=20)
-    figures = run(made, Store(tmp_path))["figures"]
-    assert [each["n"] for each in figures["theorem"]] == [10, 20] and figures["parameters"] == 785 * 32 + 330
-    assert all(each["residual"] < 1e-6 for each in figures["theorem"])
-    told = figures["conditions"]
-    assert told["true"]["train"] == 1 and told["true"]["test"]["value"] > 0.5
-    assert told["random_labels"]["test"]["value"] < 0.4 and told["gaussian"]["test"]["value"] < 0.4
-    assert figures["distortion"]["true"]["n"] == 5
+    figures = run(made, Store(tmp_path)).figures
+    assert [net.n for net in figures.theorem] == [10, 20] and figures.parameters == 785 * 32 + 330
+    assert all(net.residual < 1e-6 for net in figures.theorem)
+    conditions = figures.conditions
+    assert conditions["true"].train == 1 and conditions["true"].test.value > 0.5
+    assert conditions["random_labels"].test.value < 0.4 and conditions["gaussian"].test.value < 0.4
+    assert figures.distortion["true"].n == 5

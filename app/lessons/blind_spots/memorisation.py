@@ -11,6 +11,15 @@ from components.display.comparison_table import Cell, cell
 from components.display.image_grid import Tile, tiles
 from components.i18n.text import say
 from components.lesson import experiment_panel, layout
+from experiments.core import Published
+from experiments.toolkit.intervals import Estimate
+from experiments.zhang2016.fitting import Curves
+from experiments.zhang2016.memorisation import (
+    ConditionFigures,
+    Memorisation,
+    PublishedTable,
+    TheoremNetwork,
+)
 
 URL = "https://arxiv.org/abs/1611.03530"
 CURVES = ("true", "half", "random_labels", "random_pixels", "gaussian")
@@ -20,35 +29,34 @@ SMALL = {"n": 300, "epochs": 60, "tests": 1000, "attacked": 20, "theorem": 100}
 
 def render() -> None:
     """Draw the lesson."""
-    with layout.page("memorisation") as said:
+    with layout.page("memorisation") as texts:
         with layout.part():
-            result = experiment_panel.result("memorisation", say("Train them here, on 300 digits"), **SMALL)
-            figures, told = result["figures"], result["figures"]["conditions"]
-            tiles([[_tile(told[name]) for name in CURVES]])
-            _passes(told, said["curves"])
+            result = experiment_panel.result(Memorisation, say("Train them here, on 300 digits"), **SMALL)
+            figures, conditions = result.figures, result.figures.conditions
+            tiles([[_tile(conditions[name]) for name in CURVES]])
+            _passes(conditions, texts["curves"])
         with layout.part():
-            _table(told)
+            _table(conditions)
         with layout.part():
-            st.markdown(said["distortion"])
-            _undone(figures["distortion"], told)
-            st.markdown(said["theorem"])
-            _theorem(figures["theorem"])
+            st.markdown(texts["distortion"])
+            _undone(figures.distortion, conditions)
+            st.markdown(texts["theorem"])
+            _theorem(figures.theorem)
         with layout.part():
-            comparison_table.claims(result["claims"])
-            st.markdown(said["other"])
-            _published(figures["published"])
+            comparison_table.claims(result.claims)
+            st.markdown(texts["other"])
+            _published(figures.published)
             cited = "Zhang et al. 2016, Understanding deep learning requires rethinking generalization"
             layout.source(cited, URL)
 
 
-def _tile(condition: dict[str, Any]) -> Any:
-
-    facts = {"title": say(condition["title"]), "label": condition["label"]}
+def _tile(condition: ConditionFigures) -> Tile:
+    facts = {"title": say(condition.title), "label": condition.label}
     alt = say("A training picture of “{title}”, labelled {label}", **facts)
-    return Tile(condition["picture"], alt, say("{title}: “{label}”", **facts))
+    return Tile(condition.picture, alt, say("{title}: “{label}”", **facts))
 
 
-def _passes(told: dict[str, Any], words: str) -> None:
+def _passes(conditions: dict[str, ConditionFigures], words: str) -> None:
     """Draw the right answers by pass, on the pictures that the reader chooses."""
     parts = {"train": say("training pictures"), "test": say("new pictures")}
     st.markdown(words)
@@ -56,62 +64,67 @@ def _passes(told: dict[str, Any], words: str) -> None:
         say("Answers on"), list(parts), format_func=parts.__getitem__, default="train",
         key="memorisation.part", required=True,
     )  # fmt: skip
-    series = [charts.Series(say(told[n]["title"]), *_curve(told[n]["curves"], str(part))) for n in CURVES]
+    shown = [conditions[name] for name in CURVES]
+    series = [
+        charts.Series(say(condition.title), *_curve(condition.curves, part == "test")) for condition in shown
+    ]
     alt = say("Share of right answers on {part} by pass, for each kind of labels.", part=parts[str(part)])
     axes = say("passes"), say("right answers")
     charts.lines(series, *axes, alt=alt, key="memorisation", percent=True, height=240)
 
 
-def _curve(curves: dict[str, Any], part: str) -> tuple[list[int], list[float]]:
-    return curves.get("passes", list(range(len(curves[part])))), curves[part]
+def _curve(curves: Curves, test: bool) -> tuple[list[int], list[float]]:
+    """Return passes, and the shares right after them on test or training pictures."""
+    shares = curves.test if test else curves.train
+    return list(range(len(shares))), shares
 
 
-def _table(told: dict[str, Any]) -> None:
+def _table(conditions: dict[str, ConditionFigures]) -> None:
     """Show when each condition was learnt, and what it was good for."""
     head = [say("Trained on"), say("Passes until learnt"), say("Training"), say("New pictures")]
-    rows: list[list[Any]] = [
+    rows: list[list[str | Cell]] = [
         [
-            say(each["title"]),
-            say("never") if each["fitted"] is None else str(each["fitted"]),
-            Cell(each["train"], **PERCENT),
-            cell(each["test"], **PERCENT),
+            say(condition.title),
+            say("never") if condition.fitted is None else str(condition.fitted),
+            Cell(condition.train, **PERCENT),
+            cell(condition.test, **PERCENT),
         ]
-        for each in told.values()
+        for condition in conditions.values()
     ]
     comparison_table.beside(head, rows)
 
 
-def _undone(distortion: dict[str, Any], told: dict[str, Any]) -> None:
+def _undone(distortion: dict[str, Estimate], conditions: dict[str, ConditionFigures]) -> None:
     """Show how small a change undoes what was learnt."""
-    rows: list[list[Any]] = [
-        [say(told[name]["title"]), comparison_table.cell(each)] for name, each in distortion.items()
+    rows: list[list[str | Cell]] = [
+        [say(conditions[name].title), cell(estimate)] for name, estimate in distortion.items()
     ]
     comparison_table.beside([say("Learnt"), say("Smallest change that undoes it")], rows)
 
 
-def _theorem(built: list[dict[str, Any]]) -> None:
+def _theorem(networks: list[TheoremNetwork]) -> None:
     """Show the networks that were built for random labels."""
     head = [say("Pictures n"), say("Weights 2n + d"), say("Largest error")]
-    rows: list[list[Any]] = [
+    rows: list[list[str | Cell]] = [
         [
-            f"{each['n']:,}",
-            f"{each['parameters']:,}",
-            Cell(each["residual"], digits=1),
-            cell(each["test"], **PERCENT),
+            f"{network.n:,}",
+            f"{network.parameters:,}",
+            Cell(network.residual, digits=1),
+            cell(network.test, **PERCENT),
         ]
-        for each in built
+        for network in networks
     ]
     comparison_table.beside([*head, say("Right on new pictures (guessing: 10 %)")], rows)
 
 
-def _published(published: dict[str, Any]) -> None:
+def _published(published: PublishedTable) -> None:
     """Show the paper's own numbers."""
 
-    def number(each: dict[str, Any]) -> Cell:
-        unit = say(" % (recalled)") if each["recalled"] else " %"
-        return Cell(each["value"], unit=unit, digits=4)
+    def number(printed: Published) -> Cell:
+        unit = say(" % (recalled)") if printed.recalled else " %"
+        return Cell(printed.value, unit=unit, digits=4)
 
-    rows: list[list[Any]] = [
-        [say(name), number(row["train"]), number(row["test"])] for name, row in published["rows"].items()
+    rows: list[list[str | Cell]] = [
+        [say(name), number(row.train), number(row.test)] for name, row in published.rows.items()
     ]
     comparison_table.beside([say("CIFAR-10, as published"), say("Training"), say("Test")], rows)
