@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Collection
 from typing import Any, TypeVar
 
 import cattrs
+from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn, override
 from cattrs.preconf.json import make_converter
 
 T = TypeVar("T")
@@ -25,3 +27,24 @@ def load(data: Any, kind: type[T]) -> T:
         return _CONVERTER.structure(data, kind)
     except cattrs.BaseValidationError as error:
         raise ValueError("; ".join(cattrs.transform_error(error))) from error
+
+
+def keys(*, omit: Collection[str] = (), **renamed: str) -> Callable[[type[T]], type[T]]:
+    """Return a decorator of a dataclass and those that inherit from it: fields ``renamed`` have that key in
+    JSON, and those of ``omit`` are left out of it where they have their defaults."""
+    overrides = {name: override(rename=key) for name, key in renamed.items()}
+    overrides |= {name: override(omit_if_default=True) for name in omit}
+
+    def register(kind: type[T]) -> type[T]:
+        def fits(other: Any) -> bool:
+            return isinstance(other, type) and issubclass(other, kind)
+
+        _CONVERTER.register_structure_hook_factory(
+            fits, lambda other: make_dict_structure_fn(other, _CONVERTER, **overrides)
+        )
+        _CONVERTER.register_unstructure_hook_factory(
+            fits, lambda other: make_dict_unstructure_fn(other, _CONVERTER, **overrides)
+        )
+        return kind
+
+    return register

@@ -4,32 +4,38 @@ from __future__ import annotations
 
 import base64
 import zlib
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-Packed = dict[str, Any]
+
+@dataclass(frozen=True)
+class Packed:
+    """An array of ``shape``: ``data`` is base64 of zlib of little-endian whole numbers of NumPy's ``type``,
+    in row-major order, the first axis as differences from one row to the next; a value is that number times
+    ``step``."""
+
+    shape: list[int]
+    step: float
+    type: str
+    data: str
 
 
 def pack(values: ArrayLike, step: float = 1.0) -> Packed:
-    """Return ``values`` of any shape, each rounded to a multiple of ``step`` (above 0), as JSON.
-
-    ``data`` is base64 of zlib of little-endian whole numbers of type ``type``, in row-major order, the first
-    axis as differences from one row to the next; a value is that number times ``step``.
-    """
+    """Return ``values`` of any shape, each rounded to a multiple of ``step`` (above 0)."""
     whole = np.rint(np.asarray(values, dtype=np.float64) / step).astype(np.int64)
     rows = np.diff(whole, axis=0, prepend=np.zeros_like(whole[:1]))
     kind = next(k for k in ("<i1", "<i2", "<i4", "<i8") if _fits(rows, k))
     text = base64.b64encode(zlib.compress(rows.astype(kind).tobytes(), 9)).decode()
-    return {"shape": list(whole.shape), "step": step, "type": kind, "data": text}
+    return Packed(list(whole.shape), step, kind, text)
 
 
 def unpack(packed: Packed) -> NDArray[np.float64]:
     """Return the values that were `pack`ed, to within half a step."""
-    raw = zlib.decompress(base64.b64decode(packed["data"]))
-    rows = np.frombuffer(raw, packed["type"]).reshape(packed["shape"]).astype(np.float64)
-    values: NDArray[np.float64] = np.cumsum(rows, axis=0) * packed["step"]
+    raw = zlib.decompress(base64.b64decode(packed.data))
+    rows = np.frombuffer(raw, packed.type).reshape(packed.shape).astype(np.float64)
+    values: NDArray[np.float64] = np.cumsum(rows, axis=0) * packed.step
     return values
 
 
