@@ -45,8 +45,8 @@ class Seen:
 class Net:
     """One trained net, over the test images: errors in [0, 1]; medians of the ``gradient``'s norm, of the
     ``distance`` y d(x) that it implies, and of the length of the perturbations that an attack finds
-    (``attacked``), both Euclidean with pixels in [0, 1]; ``quantiles`` of the gradient's norm, at `QUANTILES`;
-    ``linear_missed``: the median relative error of the linear classifier's score near an image;
+    (``attacked``), both Euclidean with pixels in [0, 1]; ``quantiles`` of the gradient's norm at
+    `QUANTILES`; ``linear_missed``: the median relative error of the linear classifier's score near an image;
     ``gradient_missed``: the largest difference between `by_hand` and the gradient."""
 
     train_error: float
@@ -87,7 +87,7 @@ class Gain:
 
 @dataclass(frozen=True)
 class DepthRow:
-    """The nets of one depth: `Net` as means over the repeats, lists by decay, and what decay gains (`Gain`)."""
+    """The nets of one depth: `Net` as means over the repeats, lists by decay, and a `Gain`."""
 
     train_error: list[Estimate]
     test_error: list[Estimate]
@@ -105,8 +105,8 @@ class DepthRow:
 
 @dataclass(frozen=True)
 class DepthFigures:
-    """``classes``: the two digits; ``decays``: relative to weight and learning rate; ``attacked``: at most how
-    many images are attacked; ``quantiles_at``: in percent; ``depths``: by the number of layers."""
+    """``classes``: the two digits; ``decays``: relative to weight and learning rate; ``attacked``: how many
+    images are attacked at most; ``quantiles_at``: in percent; ``depths``: by the number of layers."""
 
     classes: tuple[int, int]
     decays: list[float]
@@ -299,7 +299,15 @@ def _row(rows: list[Nets]) -> DepthRow:
     names = [field.name for field in fields(Nets) if field.name != "quantiles"]
     means = {name: [mean(getattr(row, name)) for row in rows] for name in names}
     quantiles = [np.mean(row.quantiles, axis=0).round(5).tolist() for row in rows]
-    return DepthRow(**means, quantiles=quantiles, **vars(_gain(rows)))
+    gain = _gain(rows)
+    return DepthRow(
+        **means,
+        quantiles=quantiles,
+        best=gain.best,
+        gain=gain.gain,
+        linear_gain=gain.linear_gain,
+        overstated=gain.overstated,
+    )
 
 
 def _gain(rows: list[Nets]) -> Gain:

@@ -264,8 +264,9 @@ def _within(worst: Differences) -> bool:
 
 def _monotone(angle: Array, robust: Array) -> list[bool]:
     """Return for each pair whether the angle never falls and d_adv never rises, to a thousandth."""
-    steady = (np.diff(angle, axis=1) > -1e-3).all(1) & (np.diff(robust, axis=1) < 1.5e-3).all(1)
-    return [bool(value) for value in steady]
+    tilts, falls = (np.diff(angle, axis=1) > -1e-3).all(1), (np.diff(robust, axis=1) < 1.5e-3).all(1)
+    steady: list[bool] = np.logical_and(tilts, falls).tolist()
+    return steady
 
 
 def _agreement(published: Agreement | None) -> dict[str, bool]:

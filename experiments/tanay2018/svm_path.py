@@ -12,7 +12,7 @@ from typing import ClassVar
 
 import numpy as np
 import torch
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from attacks.contract import setting
 from experiments.cache import Store
@@ -311,7 +311,7 @@ def _described(pair: tilting_angle.Pair, logs: Sequence[float], solutions: list[
     return PathPart(
         **scalars,
         gap=[solution.gap for solution in solutions],
-        histogram=pack([_counts(pair, solution) for solution in solutions]),
+        histogram=pack(np.stack([_counts(pair, solution) for solution in solutions])),
         up=pack(np.stack(ups) @ (_shown(pair) - middle).T, 0.04),
         peak=[float(peak) for peak in peaks],
         weights=pack(units / peaks[:, None] * 127),
@@ -321,7 +321,7 @@ def _described(pair: tilting_angle.Pair, logs: Sequence[float], solutions: list[
     )
 
 
-def _counts(pair: tilting_angle.Pair, of: Solution) -> ArrayLike:
+def _counts(pair: tilting_angle.Pair, of: Solution) -> NDArray[np.int_]:
     """Return how many images of each class are in each bin of the histogram, ``(2, BINS)``."""
     distances = pair.y * (pair.x @ of.weights + of.bias) / np.linalg.norm(of.weights)
     return tilting_angle.count_distances(pair.y, distances)

@@ -105,9 +105,9 @@ class PublishedTurns:
 
 @dataclass(frozen=True)
 class ToyFigures:
-    """The images ``x`` ``(2 n + 1, 2)`` and ``labels`` of -1 and +1, the ``noisy`` image last; ``trained``: by
-    the name of the training (`TrainingStage.name`); ``log_lambda``: log10; ``strong``: index of the lambda that
-    stands for weight decay."""
+    """The images ``x`` ``(2 n + 1, 2)`` and ``labels`` of -1 and +1, the ``noisy`` image last; ``trained``:
+    by the name of the training (`TrainingStage.name`); ``log_lambda``: log10; ``strong``: index of the lambda
+    that stands for weight decay."""
 
     x: list[list[float]]
     labels: list[float]
@@ -171,7 +171,7 @@ class Toy(Experiment[Geometry | TrainedPath, ToyFigures]):
     n: int = setting(21, "Images per class", "Evenly spaced along the class's segment.", low=10, high=1_000)
 
     def stages(self) -> list[Stage]:
-        """Return the geometry and the trainings, with either loss through the origin and with an intercept."""
+        """Return the geometry and the trainings: both losses, through the origin and with an intercept."""
         return [GeometryStage(), *TRAININGS]
 
     def carry_out(self, stage: GeometryStage | TrainingStage, store: Store) -> Geometry | TrainedPath:

@@ -31,20 +31,25 @@ def load(data: Any, kind: type[T]) -> T:
 
 def keys(*, omit: Collection[str] = (), **renamed: str) -> Callable[[type[T]], type[T]]:
     """Return a decorator of a dataclass and those that inherit from it: fields ``renamed`` have that key in
-    JSON, and those of ``omit`` are left out of it where they have their defaults."""
-    overrides = {name: override(rename=key) for name, key in renamed.items()}
-    overrides |= {name: override(omit_if_default=True) for name in omit}
+    JSON, and those of ``omit``, which have defaults, are left out of it where they are None or empty."""
+    overrides: dict[str, Any] = {name: override(rename=key) for name, key in renamed.items()}
 
     def register(kind: type[T]) -> type[T]:
         def fits(other: Any) -> bool:
             return isinstance(other, type) and issubclass(other, kind)
 
+        def dumping(other: type) -> Callable[[Any], dict[str, Any]]:
+            whole: Callable[[Any], dict[str, Any]] = make_dict_unstructure_fn(other, _CONVERTER, **overrides)
+
+            def dumped(value: Any) -> dict[str, Any]:
+                return {k: v for k, v in whole(value).items() if k not in omit or v not in (None, [])}
+
+            return dumped
+
         _CONVERTER.register_structure_hook_factory(
             fits, lambda other: make_dict_structure_fn(other, _CONVERTER, **overrides)
         )
-        _CONVERTER.register_unstructure_hook_factory(
-            fits, lambda other: make_dict_unstructure_fn(other, _CONVERTER, **overrides)
-        )
+        _CONVERTER.register_unstructure_hook_factory(fits, dumping)
         return kind
 
     return register
