@@ -18,7 +18,7 @@ from experiments.core import Experiment, ExperimentCard, Published, Stage, store
 from experiments.datasets.digit_sets import digits, source
 from experiments.methods import maxout
 from experiments.methods.probability_ascent import TemperatureScaled
-from experiments.toolkit import codec, intervals
+from experiments.toolkit import intervals
 from experiments.toolkit.calibration import (
     BINS,
     bins,
@@ -29,6 +29,7 @@ from experiments.toolkit.calibration import (
     tally,
     top_scores,
 )
+from experiments.toolkit.codec import OMITTED, key
 from experiments.toolkit.intervals import Estimate
 from models.train.tanay import DECAYS, DecaySettings, Training, misread
 
@@ -42,7 +43,6 @@ RESAMPLES = 200
 L1_PENALTY, L1_ERROR = Published(0.0025), Published(0.05)
 
 
-@codec.keys(nll="surprise", omit=("counts", "scores", "right"))
 @dataclass(frozen=True)
 class AtTemperature:
     """The calibration error ``ece`` in [0, 1] and the negative log-likelihood ``nll`` in nats at one
@@ -51,17 +51,12 @@ class AtTemperature:
 
     temperature: float
     ece: float
-    nll: float
-    counts: list[int] = field(default_factory=list)
-    scores: list[float] = field(default_factory=list)
-    right: list[float] = field(default_factory=list)
+    nll: float = field(metadata=key("surprise"))
+    counts: list[int] = field(default_factory=list, metadata=OMITTED)
+    scores: list[float] = field(default_factory=list, metadata=OMITTED)
+    right: list[float] = field(default_factory=list, metadata=OMITTED)
 
 
-@codec.keys(
-    fitted_temperature="likeliest",
-    ece_before_fit="ece_before_likeliest",
-    ece_after_fit="ece_at_likeliest",
-)
 @dataclass(frozen=True)
 class Scores:
     """How far a model's scores can be trusted, shares in [0, 1].
@@ -75,9 +70,9 @@ class Scores:
     error: Estimate
     mean_score: Estimate
     ece: Estimate
-    fitted_temperature: float
-    ece_before_fit: Estimate
-    ece_after_fit: Estimate
+    fitted_temperature: float = field(metadata=key("likeliest"))
+    ece_before_fit: Estimate = field(metadata=key("ece_before_likeliest"))
+    ece_after_fit: Estimate = field(metadata=key("ece_at_likeliest"))
     median_temperature: float
     temperatures: list[AtTemperature]
     saturated: Estimate
@@ -136,7 +131,6 @@ class PublishedPenalty:
     train_error_above: float
 
 
-@codec.keys(random_labels="labels_by_lot")
 @dataclass(frozen=True)
 class CalibrationFigures:
     """``digits``: where they are from; ``bins`` of the reliability diagrams; ``epsilons``: lengths of the
@@ -147,7 +141,7 @@ class CalibrationFigures:
     bins: int
     epsilons: list[float]
     networks: dict[str, ModelFigures]
-    random_labels: dict[str, RandomLabelFigures]
+    random_labels: dict[str, RandomLabelFigures] = field(metadata=key("labels_by_lot"))
     l1: list[Penalised]
     published_l1: PublishedPenalty
 

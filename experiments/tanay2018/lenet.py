@@ -15,8 +15,9 @@ from experiments.cache import Store
 from experiments.core import Experiment, ExperimentCard, Published, Stage, stored
 from experiments.datasets.digit_sets import digits, source
 from experiments.methods.probability_ascent import Ascent, Trajectory, ascend
-from experiments.toolkit import codec, image_sheets, intervals
+from experiments.toolkit import image_sheets, intervals
 from experiments.toolkit.calibration import median_temperature, top_scores
+from experiments.toolkit.codec import OMITTED
 from experiments.toolkit.intervals import Estimate
 from models.architectures.level_lenet import LevelLeNet
 from models.records import read_record
@@ -52,7 +53,6 @@ class EpochErrors:
     test: float
 
 
-@codec.keys(omit=("roughness", "sheet", "tiles"))
 @dataclass(frozen=True)
 class Layer:
     """The weights of one layer: ``rms``: their root mean square; ``uneven``: the standard deviation of the
@@ -62,9 +62,9 @@ class Layer:
 
     rms: float
     uneven: float
-    roughness: float | None = None
-    sheet: str | None = None
-    tiles: int | None = None
+    roughness: float | None = field(default=None, metadata=OMITTED)
+    sheet: str | None = field(default=None, metadata=OMITTED)
+    tiles: int | None = field(default=None, metadata=OMITTED)
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ classifier that is trained without weight decay.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import ClassVar
 
 import numpy as np
@@ -19,7 +19,7 @@ from attacks.contract import setting
 from experiments.cache import Store
 from experiments.core import Experiment, ExperimentCard, Published, Stage
 from experiments.methods.svm import Array, Machine
-from experiments.toolkit import codec
+from experiments.toolkit.codec import key
 
 NOISY = (0.07, -0.07)
 """An image of the second class's side that is labelled as of the first."""
@@ -76,13 +76,12 @@ class TrainedPath:
     train_error: list[float]
 
 
-@codec.keys(with_decay="with", without_decay="without")
 @dataclass(frozen=True)
 class Trained(TrainedPath):
     """A path, and its ``turn`` at the lambda of `STRONG` and at the last one."""
 
-    with_decay: float
-    without_decay: float
+    with_decay: float = field(metadata=key("with"))
+    without_decay: float = field(metadata=key("without"))
 
 
 @dataclass(frozen=True)
@@ -94,13 +93,12 @@ class Limit:
     free: float
 
 
-@codec.keys(with_decay="with", without_decay="without")
 @dataclass(frozen=True)
 class PublishedTurns:
     """The article's drawn angles, in quarter turns."""
 
-    without_decay: float
-    with_decay: float
+    without_decay: float = field(metadata=key("without"))
+    with_decay: float = field(metadata=key("with"))
 
 
 @dataclass(frozen=True)
@@ -182,7 +180,7 @@ class Toy(Experiment[Geometry | TrainedPath, ToyFigures]):
         train = hinge if stage.loss == "hinge" else logistic
         solutions = train(x, y, [10**log for log in LOGS], stage.intercept)
         boundaries = [_described(x, y, weights, bias) for weights, bias in solutions]
-        return TrainedPath(*([getattr(b, field.name) for b in boundaries] for field in fields(Boundary)))
+        return TrainedPath(*([getattr(b, column.name) for b in boundaries] for column in fields(Boundary)))
 
     def summarise(self, answers: Sequence[Geometry | TrainedPath]) -> ToyFigures:
         """Return the training set, the geometry, and for each training the angles along the path."""

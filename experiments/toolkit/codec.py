@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
-from typing import Any, TypeVar
+from collections.abc import Callable
+from dataclasses import fields, is_dataclass
+from typing import Any, TypeVar, get_origin
 
 import cattrs
 from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn, override
 from cattrs.preconf.json import make_converter
 
 T = TypeVar("T")
+_KEY, _OMIT = "json", "omit"
+OMITTED = {_OMIT: True}
+"""The metadata of a field with a default that is left out of JSON where it is None or empty."""
 _CONVERTER = make_converter()
+
+
+def key(name: str) -> dict[str, str]:
+    """Return the metadata of a field whose key in JSON is ``name`` (``field(metadata=key("is"))``)."""
+    return {_KEY: name}
 
 
 def dump(value: object) -> Any:
@@ -29,27 +38,38 @@ def load(data: Any, kind: type[T]) -> T:
         raise ValueError("; ".join(cattrs.transform_error(error))) from error
 
 
-def keys(*, omit: Collection[str] = (), **renamed: str) -> Callable[[type[T]], type[T]]:
-    """Return a decorator of a dataclass and those that inherit from it: fields ``renamed`` have that key in
-    JSON, and those of ``omit``, which have defaults, are left out of it where they are None or empty."""
-    overrides: dict[str, Any] = {name: override(rename=key) for name, key in renamed.items()}
+def _renamed(kind: Any) -> dict[str, Any]:
+    """Return the fields of a dataclass, generic or not, that have another key in JSON."""
+    plain = get_origin(kind) or kind
+    if not (isinstance(plain, type) and is_dataclass(plain)):
+        return {}
+    named = [field for field in fields(plain) if _KEY in field.metadata]
+    return {field.name: override(rename=field.metadata[_KEY]) for field in named}
 
-    def register(kind: type[T]) -> type[T]:
-        def fits(other: Any) -> bool:
-            return isinstance(other, type) and issubclass(other, kind)
 
-        def dumping(other: type) -> Callable[[Any], dict[str, Any]]:
-            whole: Callable[[Any], dict[str, Any]] = make_dict_unstructure_fn(other, _CONVERTER, **overrides)
+def _omitted(kind: Any) -> set[str]:
+    """Return the keys that are left out of JSON where the field is None or empty."""
+    plain = get_origin(kind) or kind
+    if not (isinstance(plain, type) and is_dataclass(plain)):
+        return set()
+    return {field.metadata.get(_KEY, field.name) for field in fields(plain) if _OMIT in field.metadata}
 
-            def dumped(value: Any) -> dict[str, Any]:
-                return {k: v for k, v in whole(value).items() if k not in omit or v not in (None, [])}
 
-            return dumped
+def _structure(kind: Any) -> Callable[[Any, Any], Any]:
+    return make_dict_structure_fn(kind, _CONVERTER, **_renamed(kind))
 
-        _CONVERTER.register_structure_hook_factory(
-            fits, lambda other: make_dict_structure_fn(other, _CONVERTER, **overrides)
-        )
-        _CONVERTER.register_unstructure_hook_factory(fits, dumping)
-        return kind
 
-    return register
+def _unstructure(kind: Any) -> Callable[[Any], Any]:
+    whole: Callable[[Any], dict[str, Any]] = make_dict_unstructure_fn(kind, _CONVERTER, **_renamed(kind))
+    omitted = _omitted(kind)
+
+    def unstructure(value: Any) -> dict[str, Any]:
+        return {key: v for key, v in whole(value).items() if key not in omitted or v not in (None, [])}
+
+    return unstructure if omitted else whole
+
+
+_CONVERTER.register_structure_hook_factory(lambda kind: bool(_renamed(kind)), _structure)
+_CONVERTER.register_unstructure_hook_factory(
+    lambda kind: bool(_renamed(kind) or _omitted(kind)), _unstructure
+)

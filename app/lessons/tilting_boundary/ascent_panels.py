@@ -60,8 +60,8 @@ def stand(shown: Shown, digit: int, key: str) -> None:
     """Draw the models side by side: where their digits stand, and how sure they are of the next ones, the
     curve of one ``digit`` standing out."""
     for side, (name, digits) in zip(st.columns(len(shown), gap="large"), shown.items(), strict=True):
-        facts = {"there": sum(one.score >= lenet.SCORE for one in digits), "count": len(digits)}
-        facts["mean"] = f"{sum(one.length for one in digits) / len(digits):.2f}"
+        there, mean = sum(one.score >= lenet.SCORE for one in digits), sum(one.length for one in digits)
+        facts = {"there": there, "count": len(digits), "mean": f"{mean / len(digits):.2f}"}
         with side:
             st.markdown(f"**{name}**: {say('{there} of {count} are there, mean length {mean}', **facts)}")
             tiles([[_tile(one) for one in digits[start : start + 5]] for start in range(0, len(digits), 5)])

@@ -57,15 +57,17 @@ def _tables(decays: Sequence[float], depths: Mapping[str, DepthRow]) -> None:
     """Show errors and gradients under each decay."""
     head = [say("Layers"), *(say("decay {decay}", decay=f"{decay:g}") for decay in decays)]
     st.markdown(f"**{say('Test error')}**")
-    errors = [[depth, *_errors(row.test_error)] for depth, row in depths.items()]
-    comparison_table.beside(head, errors)
+    comparison_table.beside(head, [_errors(depth, row.test_error) for depth, row in depths.items()])
     st.markdown(f"**{say('Length of the gradient')}**")
-    gradients = [[depth, *(cell(e, digits=3) for e in row.gradient)] for depth, row in depths.items()]
-    comparison_table.beside(head, gradients)
+    comparison_table.beside(head, [_gradients(depth, row.gradient) for depth, row in depths.items()])
 
 
-def _errors(estimates: Sequence[Estimate]) -> list[Cell]:
-    return [cell(e, scale=100, unit=" %", digits=2) for e in estimates]
+def _errors(depth: str, estimates: Sequence[Estimate]) -> list[str | Cell]:
+    return [depth, *(cell(estimate, scale=100, unit=" %", digits=2) for estimate in estimates)]
+
+
+def _gradients(depth: str, estimates: Sequence[Estimate]) -> list[str | Cell]:
+    return [depth, *(cell(estimate, digits=3) for estimate in estimates)]
 
 
 def _gains(row: DepthRow, decays: Sequence[float]) -> list[str | Cell]:
