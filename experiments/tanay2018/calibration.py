@@ -244,13 +244,13 @@ class Calibration(Experiment[Answer, CalibrationFigures]):
 
     def depends(self) -> object:
         """Return where the digits are from, and the hash of every model's weights."""
-        return [source(self.data), {name: models.card(name).weights.sha256 for name in readers()}]
+        return [source(self.data), {name: models.card(name).weights.sha256 for name in digit_models()}]
 
     def stages(self) -> list[Stage]:
         """Return scores and steps by model, then stretches of random labels, then the penalties."""
         starts = range(0, self.random_epochs, EPOCHS_AT_ONCE)
         return [
-            *(stage for name in readers() for stage in (ScoresStage(name), StepStage(name))),
+            *(stage for name in digit_models() for stage in (ScoresStage(name), StepStage(name))),
             *(RandomLabelsStage(name, start) for name in DECAYS for start in starts),
             *(PenaltyStage(penalty) for penalty in PENALTIES),
         ]
@@ -350,7 +350,7 @@ class Calibration(Experiment[Answer, CalibrationFigures]):
             epsilons=EPSILONS,
             networks={
                 name: ModelFigures(**vars(own), step=step)
-                for name, own, step in zip(readers(), scores, steps, strict=True)
+                for name, own, step in zip(digit_models(), scores, steps, strict=True)
             },
             random_labels={
                 name: RandomLabelFigures(errors, intervals.share(round(errors[-1] * count), count))
@@ -373,7 +373,7 @@ class Calibration(Experiment[Answer, CalibrationFigures]):
         return _signs(figures) | _temperatures(figures.networks) | _l1(figures.l1)
 
 
-def readers() -> list[str]:
+def digit_models() -> list[str]:
     """Return the names of the models for digits whose weights come with the program, of those that were
     trained for one experiment only the two under different decay."""
     cards = [card for card in models.cards() if card.offline and (card.channels, card.size) == (1, 28)]

@@ -34,7 +34,7 @@ ALLOWED = 0.01
 
 
 @dataclass(frozen=True, eq=False)
-class Seen:
+class ScoresAndGradients:
     """Scores ``(n,)`` and their gradients ``(n, 784)`` at images."""
 
     scores: Tensor
@@ -232,12 +232,12 @@ def train(
     return net.requires_grad_(False).double()
 
 
-def seen(net: nn.Sequential, x: Tensor) -> Seen:
+def scores_and_gradients(net: nn.Sequential, x: Tensor) -> ScoresAndGradients:
     """Return the scores and their gradients at ``x`` ``(n, 784)``."""
     at = x.detach().requires_grad_()
     scores = net(at)[:, 0]
     (gradients,) = torch.autograd.grad(scores.sum(), at)
-    return Seen(scores.detach(), gradients)
+    return ScoresAndGradients(scores.detach(), gradients)
 
 
 def by_hand(net: nn.Sequential, x: Tensor) -> Tensor:
@@ -275,7 +275,7 @@ def attacked(net: nn.Sequential, x: Tensor, y: Tensor) -> Tensor:
 def described(net: nn.Sequential, pair: tilting_angle.Pair) -> Net:
     """Return a net's errors, and the medians and quantiles of the gradients and distances at test images."""
     x, y = torch.from_numpy(pair.test_x), torch.from_numpy(pair.test_y)
-    given = seen(net, x)
+    given = scores_and_gradients(net, x)
     sizes = given.gradients.norm(dim=1).clamp_min(1e-12)
     right = torch.nonzero(y * given.scores > 0)[:ATTACKED, 0]
     step = 1e-6 * given.gradients / sizes[:, None]

@@ -367,13 +367,13 @@ class LeNetDecay(Experiment[Answer, LeNetFigures]):
             saturated_before=intervals.share(int((logits.softmax(1).amax(1) == 1).sum()), len(y)),
         )
 
-    def _drawn(self) -> Tensor:
+    def _draw_rows(self) -> Tensor:
         """Return ``(draws, 10)``: the row of a test digit of each class, the same for both models."""
-        return drawn(digits(self.data).test_y[: self.n], self.draws, self.seed)
+        return draw_rows(digits(self.data).test_y[: self.n], self.draws, self.seed)
 
     def _changed(self, stage: DrawsStage, store: Store) -> Draws:
         """Change the digits of some draws, each to the next digit, and describe the first draw at length."""
-        rows = self._drawn()[stage.start : stage.start + DRAWS_AT_ONCE]
+        rows = self._draw_rows()[stage.start : stage.start + DRAWS_AT_ONCE]
         x, target = digits(self.data).test_x[rows.flatten()], (torch.arange(10) + 1).repeat(len(rows)) % 10
         temperature = stored(store, AnswersStage(stage.model)).temperature
         steps = ascend(self._model(stage.model, store), temperature, x, target, self.steps, SCORE, STEP)
@@ -447,7 +447,7 @@ def _changes(model: str, parts: Sequence[Draws]) -> Changes:
     )
 
 
-def drawn(y: Tensor, draws: int, seed: int) -> Tensor:
+def draw_rows(y: Tensor, draws: int, seed: int) -> Tensor:
     """Return ``(draws, 10)``: at random, the row of a digit of each class among the labels ``y``."""
     generator, classes = torch.Generator().manual_seed(seed), []
     for digit in range(10):

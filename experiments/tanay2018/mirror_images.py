@@ -26,7 +26,7 @@ def training_index(figures: SVMPathFigures, point: int, source: Digits) -> tuple
     return digit, int((source.train_y == digit).nonzero()[point % half])
 
 
-def drawn(figures: SVMPathFigures, name: str, index: int) -> bytes:
+def image_png(figures: SVMPathFigures, name: str, index: int) -> bytes:
     """Return a typical image ("x", "y") or its mirror image ("xm", "ym") at lambda number ``index`` as PNG.
 
     A mirror image is x - 2 d(x) w / ||w||; what leaves [0, 1] is clipped. Raises `errors.UnknownName` for

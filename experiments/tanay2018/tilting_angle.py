@@ -57,14 +57,14 @@ class Pair:
         return (second - first) / size, size
 
     @cached_property
-    def seen(self) -> NDArray[np.bool_]:
+    def lit(self) -> NDArray[np.bool_]:
         """Which pixels are ever lit ``(784,)``: one that is always 0 has weight 0."""
         return np.asarray(self.x.any(0))
 
     @cached_property
     def machine(self) -> Machine:
         """The problem of the support vector machine, over the pixels that are ever lit."""
-        return Machine(self.x[:, self.seen], self.y)
+        return Machine(self.x[:, self.lit], self.y)
 
     @cached_property
     def typical(self) -> Array:
@@ -157,10 +157,10 @@ def pair(first: int, second: int, n: int, folder: str = "") -> Pair:
 
 def path(of: Pair, logs: Sequence[float], start: Solution | None = None) -> Iterator[Solution]:
     """Yield the support vector machine for each log10 lambda; see `experiments.methods.svm.Machine.path`."""
-    begin = replace(start, weights=start.weights[of.seen]) if start else None
+    begin = replace(start, weights=start.weights[of.lit]) if start else None
     for solution in of.machine.path([10**log for log in logs], begin):
         whole = np.zeros(of.x.shape[1])
-        whole[of.seen] = solution.weights
+        whole[of.lit] = solution.weights
         yield replace(solution, weights=whole)
 
 

@@ -272,7 +272,7 @@ def test_training_again_is_an_experiment_too(small, tmp_path):
 
 
 def test_labels_by_lot_and_steps_and_scores(small, tmp_path, monkeypatch):
-    monkeypatch.setattr(calibration, "readers", lambda: list(DECAYS))
+    monkeypatch.setattr(calibration, "digit_models", lambda: list(DECAYS))
     monkeypatch.setattr(calibration, "RESAMPLES", 5)
     made = calibration.Calibration(n=200, attacked=20, random_n=30, random_epochs=30, l1_n=200, l1_epochs=1)
     figures = run(made, Store(tmp_path)).figures

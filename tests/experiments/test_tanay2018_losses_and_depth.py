@@ -53,11 +53,11 @@ def test_a_gradient_by_hand_is_the_gradient():
     for layers in (2, 4, 6):
         net = depth.network(layers, rng).requires_grad_(False).double()
         assert sum(isinstance(each, nn.Linear) for each in net) == layers
-        assert torch.allclose(depth.by_hand(net, x), depth.seen(net, x).gradients, atol=1e-12)
+        assert torch.allclose(depth.by_hand(net, x), depth.scores_and_gradients(net, x).gradients, atol=1e-12)
         nudged = x.clone()
         nudged[:, 300] += 1e-7
         slope = (net(nudged) - net(x))[:, 0] / 1e-7
-        assert torch.allclose(slope, depth.seen(net, x).gradients[:, 300], atol=1e-5)
+        assert torch.allclose(slope, depth.scores_and_gradients(net, x).gradients[:, 300], atol=1e-5)
 
 
 def test_the_attack_finds_the_boundary_of_a_linear_net():

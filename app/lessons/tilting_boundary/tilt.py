@@ -16,7 +16,7 @@ from components.lesson import experiment_panel, layout
 from components.widgets import mnist_fetch
 from experiments.core import Result
 from experiments.datasets.digit_sets import digit_name, of_source, source_of
-from experiments.tanay2018.mirror_images import drawn, training_index
+from experiments.tanay2018.mirror_images import image_png, training_index
 from experiments.tanay2018.svm_pairs import Agreement, SVMPairs, SVMPairsFigures
 from experiments.tanay2018.svm_path import SVMPath, SVMPathFigures
 from experiments.tanay2018.tilting_angle import published
@@ -97,7 +97,7 @@ def _open_training(point: int, figures: SVMPathFigures, source: str) -> None:
 
 def _drawn(name: str, index: int, figures: SVMPathFigures) -> str:
     """Return a link to a typical image, or its mirror image at lambda number ``index``."""
-    token = service.engine().uploads.add(drawn(figures, name, index), "digit.png")
+    token = service.engine().uploads.add(image_png(figures, name, index), "digit.png")
     address = layout.playground_url("lenet", token, None)
     facts = {"name": name[0], "log": f"{figures.log_lambda[index]:g}", "address": address}
     if name.endswith("m"):

@@ -15,7 +15,7 @@ import experiments
 from app.lessons.tilting_boundary import tilt, tilt_view
 from components.widgets import mnist_fetch
 from experiments.datasets import digit_sets
-from experiments.tanay2018.mirror_images import drawn
+from experiments.tanay2018.mirror_images import image_png
 from experiments.tanay2018.svm_path import SVMPath
 from experiments.toolkit.packing import unpack
 
@@ -67,7 +67,7 @@ def test_a_picture_that_was_pressed_opens_as_it_was_drawn(monkeypatch) -> None:
     tilt._open(tilt_view.Picked("x", 3), result.figures, digit_sets.MNIST)
     tilt._open(tilt_view.Picked("xm", 3), result.figures, digit_sets.MNIST)
     assert "[Open x at λ = 10^1.7 in the playground](" in shown[0] and "mirrored" in shown[1]
-    opened = Image.open(io.BytesIO(drawn(result.figures, "x", 3)))
+    opened = Image.open(io.BytesIO(image_png(result.figures, "x", 3)))
     assert np.asarray(opened).ravel() == pytest.approx(unpack(result.figures.pictures.images)[0], abs=1)
 
 
