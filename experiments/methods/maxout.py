@@ -30,19 +30,19 @@ class Maxout(nn.Module):
 
 
 def begin(seed: int) -> Maxout:
-    """Return a network with weights from a normal distribution of variance 1 / inputs, and biases 0."""
-    chance, network = torch.Generator().manual_seed(seed), Maxout()
+    """Return a model with weights from a normal distribution of variance 1 / inputs, and biases 0."""
+    generator, model = torch.Generator().manual_seed(seed), Maxout()
     with torch.no_grad():
-        for parameter in network.parameters():
+        for parameter in model.parameters():
             if parameter.dim() > 1:
-                parameter.copy_(torch.randn(parameter.shape, generator=chance) / parameter.shape[1] ** 0.5)
+                parameter.copy_(torch.randn(parameter.shape, generator=generator) / parameter.shape[1] ** 0.5)
             else:
                 parameter.zero_()
-    return network
+    return model
 
 
 def train(
-    network: Maxout,
+    model: Maxout,
     x: Tensor,
     y: Tensor,
     penalty: float,
@@ -56,16 +56,16 @@ def train(
     ``x`` ``(n, 1, 28, 28)`` in [0, 1], ``y`` ``(n,)``. The rate falls linearly to nothing, since with a
     constant one the penalty's slope, which does not fade near 0, would keep the weights trembling.
     """
-    chance = torch.Generator().manual_seed(seed)
-    optimiser = torch.optim.SGD(network.parameters(), lr=rate, momentum=0.9)
+    generator = torch.Generator().manual_seed(seed)
+    optimizer = torch.optim.SGD(model.parameters(), lr=rate, momentum=0.9)
     steps = epochs * -(-len(y) // batch)
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: 1 - step / steps)
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: 1 - step / steps)
     for _ in range(epochs):
-        for part in torch.randperm(len(y), generator=chance).split(batch):
-            loss = functional.cross_entropy(network(x[part]), y[part])
-            loss = loss + penalty * network.first.weight.abs().sum()
-            optimiser.zero_grad()
+        for part in torch.randperm(len(y), generator=generator).split(batch):
+            loss = functional.cross_entropy(model(x[part]), y[part])
+            loss = loss + penalty * model.first.weight.abs().sum()
+            optimizer.zero_grad()
             loss.backward()
-            optimiser.step()
+            optimizer.step()
             schedule.step()
-    network.requires_grad_(False)
+    model.requires_grad_(False)

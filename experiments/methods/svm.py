@@ -12,8 +12,8 @@ import math
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import cache
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,7 +26,8 @@ FIRST_PENALTY, PENALTY_GROWTH = 3.0, 3.0
 RIDGE = 1e-9
 
 
-class Solution(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class Solution:
     """``weights`` ``(d,)`` and ``bias`` of s(x) = w.x + b; ``multipliers`` ``(n,)`` in [0, 1], 1 for images
     inside the margin; ``gap``: (primal - dual) / primal objective, which bounds how far from the best it is.
     """
@@ -41,12 +42,12 @@ _solving = threading.RLock()
 
 
 @contextmanager
-def unshared() -> Iterator[None]:
-    """Solve alone, with NumPy's and SciPy's algebra held to one thread: in thousands of small products
-    threads would wait for each other at each of them, on a busy machine for ten times the work.
+def single_threaded() -> Iterator[None]:
+    """Hold a lock, and the linear algebra of NumPy and SciPy to one thread: in thousands of small products
+    threads would wait for each other, on a busy machine for ten times the work.
 
-    Two visitors may share a machine and what it keeps, and the limit is the whole process's: so solves take
-    turns, lambda by lambda; within its turn a thread may begin another.
+    The limit is the whole process's, and two visitors may share a machine and its cache: so one solves at a
+    time, lambda by lambda. The lock is reentrant.
     """
     with _solving, _libraries().limit(limits=1, user_api="blas"):
         yield
@@ -77,16 +78,17 @@ class Machine:
 
         ``start``: the solution of a larger lambda, from which the first one sets out.
         """
-        now, before = start, None
+        solution, before = start, None
         band = np.inf if start is None else self._reach(start)
         for value in lambdas:
-            with unshared():
-                now = self.closed_form(value) or self._solve(value, now or self._origin(), band, tolerance)
-            margins = self.margins(now)
+            with single_threaded():
+                previous = solution or self._origin()
+                solution = self.closed_form(value) or self._solve(value, previous, band, tolerance)
+            margins = self.margins(solution)
             if before is not None:
                 band = max(0.2, float(np.quantile(np.abs(margins - before), 0.95)))
             before = margins
-            yield now
+            yield solution
 
     def margins(self, of: Solution) -> Array:
         """Return y s(x), ``(n,)``."""
@@ -142,34 +144,34 @@ class Machine:
     def _solve(self, value: float, start: Solution, band: float, tolerance: float) -> Solution:
         margins = self.margins(start)
         fixed = np.where(margins < 1, 1.0, 0.0)
-        now = self._certified(value, start.weights, start.bias, start.multipliers)
+        best = self._certified(value, start.weights, start.bias, start.multipliers)
         near = np.abs(1 - margins) < band
         for _ in range(40):
             held = np.where(near, 0.0, fixed)
             part = Part(self, value, np.flatnonzero(near), held @ self.rows, float(held @ self.side))
             weights, bias, held[near] = part.minimise(
-                now.weights, now.bias, now.multipliers[near], tolerance / 2
+                best.weights, best.bias, best.multipliers[near], tolerance / 2
             )
-            found = self._certified(value, weights, bias, held)
+            candidate = self._certified(value, weights, bias, held)
             # With too few images near, the part's optimum may lie far off: then set out from before it.
-            now = found if found.gap < now.gap else now
-            if now.gap < tolerance:
+            best = candidate if candidate.gap < best.gap else best
+            if best.gap < tolerance:
                 break
             band *= 2
-            near |= (np.abs(1 - margins) < band) | ((self.margins(found) < 1) != (fixed > 0))
-        return now
+            near |= (np.abs(1 - margins) < band) | ((self.margins(candidate) < 1) != (fixed > 0))
+        return best
 
 
 class Gram:
-    """Inner products of images, kept from one Newton step to the next, which ask for much the same ones.
+    """A cache of inner products of images: one Newton step asks for much the same ones as the last.
 
-    ``rows`` ``(n, d)``; at most ``room`` images are kept: when others come, all are forgotten.
+    ``rows`` ``(n, d)``; at most ``room`` images are cached: when others come, all are dropped.
     """
 
     def __init__(self, rows: Array, room: int = 2048) -> None:
         self.rows, self.room = rows, min(room, len(rows))
         self.place, self.count = np.full(len(rows), -1), 0
-        self.kept = np.empty((self.room, rows.shape[1]))
+        self.cached = np.empty((self.room, rows.shape[1]))
         self.products = np.empty((self.room, self.room))
 
     def among(self, which: NDArray[np.intp]) -> Array:
@@ -180,16 +182,16 @@ class Gram:
         if self.count + len(new) > self.room:
             self.place[:], self.count, new = -1, 0, which
         if len(new):
-            self._keep(new)
+            self._cache(new)
         at = self.place[which]
-        found: Array = self.products.take(at[:, None] * self.room + at)  # much faster than by two indices
-        return found
+        products: Array = self.products.take(at[:, None] * self.room + at)  # much faster than by two indices
+        return products
 
-    def _keep(self, new: NDArray[np.intp]) -> None:
+    def _cache(self, new: NDArray[np.intp]) -> None:
         old, self.count = self.count, self.count + len(new)
         self.place[new] = np.arange(old, self.count)
-        self.kept[old : self.count] = self.rows[new]
-        cross = self.kept[old : self.count] @ self.kept[: self.count].T
+        self.cached[old : self.count] = self.rows[new]
+        cross = self.cached[old : self.count] @ self.cached[: self.count].T
         self.products[old : self.count, : self.count] = cross
         self.products[:old, old : self.count] = cross[:, :old].T
 

@@ -6,9 +6,9 @@ d(x) = s(x) / ||g|| is the distance to the boundary as that linear classifier se
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import ClassVar, NamedTuple
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -19,10 +19,10 @@ from attacks.contract import Criterion, walk
 from attacks.ddn import DDN
 from attacks.settings import setting
 from experiments.cache import Store
-from experiments.core import JSON, ExperimentCard
+from experiments.core import ExperimentCard, Stage
 from experiments.tanay2018 import tilting_angle
 from experiments.toolkit.bases import OfTwoDigits
-from experiments.toolkit.intervals import mean
+from experiments.toolkit.intervals import Estimate, mean
 
 DEPTHS = (2, 4, 6)
 DECAYS = (0.0, 3e-3, 1e-2, 3e-2, 1e-1)
@@ -34,15 +34,106 @@ ALLOWED = 0.01
 """By how much the test error may exceed the best of that depth."""
 
 
-class Seen(NamedTuple):
-    """Scores ``(n,)`` and gradients ``(n, 784)`` of a net at images."""
+@dataclass(frozen=True, eq=False)
+class ScoresAndGradients:
+    """Scores ``(n,)`` and their gradients ``(n, 784)`` at images."""
 
     scores: Tensor
     gradients: Tensor
 
 
 @dataclass(frozen=True)
-class Depth(OfTwoDigits):
+class Net:
+    """One trained net, over the test images: errors in [0, 1]; medians of the ``gradient``'s norm, of the
+    ``distance`` y d(x) that it implies, and of the length of the perturbations that an attack finds
+    (``attacked``), both Euclidean with pixels in [0, 1]; ``quantiles`` of the gradient's norm at
+    `QUANTILES`; ``linear_missed``: the median relative error of the linear classifier's score near an image;
+    ``gradient_missed``: the largest difference between `by_hand` and the gradient."""
+
+    train_error: float
+    test_error: float
+    gradient: float
+    distance: float
+    attacked: float
+    quantiles: list[float]
+    linear_missed: float
+    gradient_missed: float
+
+
+@dataclass(frozen=True)
+class Nets:
+    """`Net` as lists by repeat."""
+
+    train_error: list[float]
+    test_error: list[float]
+    gradient: list[float]
+    distance: list[float]
+    attacked: list[float]
+    quantiles: list[list[float]]
+    linear_missed: list[float]
+    gradient_missed: list[float]
+
+
+@dataclass(frozen=True)
+class Gain:
+    """What weight decay gains: ``best``: index of the decay that moves the boundary farthest at next to no
+    cost in accuracy; ``gain`` and ``linear_gain``: the factors by which it lengthens the perturbations that
+    are found and y d(x); ``overstated``: y d(x) over the perturbations, at that decay."""
+
+    best: int
+    gain: Estimate
+    linear_gain: Estimate
+    overstated: Estimate
+
+
+@dataclass(frozen=True)
+class DepthRow:
+    """The nets of one depth: `Net` as means over the repeats, lists by decay, and a `Gain`."""
+
+    train_error: list[Estimate]
+    test_error: list[Estimate]
+    gradient: list[Estimate]
+    distance: list[Estimate]
+    attacked: list[Estimate]
+    linear_missed: list[Estimate]
+    gradient_missed: list[Estimate]
+    quantiles: list[list[float]]
+    best: int
+    gain: Estimate
+    linear_gain: Estimate
+    overstated: Estimate
+
+
+@dataclass(frozen=True)
+class DepthFigures:
+    """``classes``: the two digits; ``decays``: relative to weight and learning rate; ``attacked``: how many
+    images are attacked at most; ``quantiles_at``: in percent; ``depths``: by the number of layers."""
+
+    classes: tuple[int, int]
+    decays: list[float]
+    repeats: int
+    attacked: int
+    quantiles_at: list[int]
+    depths: dict[str, DepthRow]
+
+
+@dataclass(frozen=True)
+class NetsStage(Stage):
+    """All repeats of one depth, in layers of weights, and one weight decay."""
+
+    answer: ClassVar[type] = Nets
+
+    depth: int
+    decay: float
+
+    @property
+    def name(self) -> str:
+        """Return depth and decay."""
+        return f"{self.depth} layers, decay {self.decay:g}"
+
+
+@dataclass(frozen=True)
+class Depth(OfTwoDigits[Nets, DepthFigures]):
     """Nets of two, four and six layers for two digits, over a sweep of weight decay."""
 
     card: ClassVar[ExperimentCard] = ExperimentCard(
@@ -54,63 +145,60 @@ class Depth(OfTwoDigits):
         "Section 4 and its closing remark on non-linear models",
     )
 
+    result: ClassVar[type] = DepthFigures
+
     epochs: int = setting(6, "Epochs", "How often each training sees every image.", low=1, high=100)
     repeats: int = setting(3, "Repeats", "Trainings from different random weights.", low=1, high=20)
 
-    def pieces(self) -> list[str]:
-        """Return one name for each depth and decay."""
-        return [f"{depth} layers, decay {decay:g}" for depth in DEPTHS for decay in DECAYS]
+    def stages(self) -> list[NetsStage]:
+        """Return every depth with every decay."""
+        return [NetsStage(depth, decay) for depth in DEPTHS for decay in DECAYS]
 
-    def piece(self, name: str, store: Store) -> JSON:
-        """Train the piece's nets and look at them through the test images."""
-        index = self.pieces().index(name)
-        depth, decay = DEPTHS[index // len(DECAYS)], DECAYS[index % len(DECAYS)]
+    def carry_out(self, stage: NetsStage, store: Store) -> Nets:
+        """Train the stage's nets and measure them on the test images."""
         pair = tilting_angle.pair(self.first, self.second, self.n, self.data)
-        found = []
+        nets = []
         for repeat in range(self.repeats):
             rng = torch.Generator().manual_seed(self.seed * 1_000 + repeat)
-            trained = train(network(depth, rng), pair, decay, self.epochs, rng)
-            found.append(described(trained, pair))
-        return {key: [each[key] for each in found] for key in found[0]}
+            trained = train(network(stage.depth, rng), pair, stage.decay, self.epochs, rng)
+            nets.append(described(trained, pair))
+        return Nets(*([getattr(net, field.name) for net in nets] for field in fields(Net)))
 
-    def figures(self, done: Mapping[str, JSON]) -> dict[str, JSON]:
+    def summarise(self, answers: Sequence[Nets]) -> DepthFigures:
         """Return, for each depth and decay, errors, gradients and distances; and what decay gains."""
-        result: dict[str, JSON] = {}
-        for depth in DEPTHS:
-            rows = [done[f"{depth} layers, decay {decay:g}"] for decay in DECAYS]
-            scalars = {key: [mean(row[key]) for row in rows] for key in rows[0] if key != "quantiles"}
-            quantiles = [np.mean(row["quantiles"], axis=0).round(5).tolist() for row in rows]
-            result[str(depth)] = {**scalars, "quantiles": quantiles} | _gain(rows)
-        return {
-            "classes": [self.first, self.second],
-            "decays": list(DECAYS),
-            "repeats": self.repeats,
-            "attacked": ATTACKED,
-            "quantiles_at": list(QUANTILES),
-            "depths": result,
-        }
+        stages = self.stages()
+        return DepthFigures(
+            classes=(self.first, self.second),
+            decays=list(DECAYS),
+            repeats=self.repeats,
+            attacked=ATTACKED,
+            quantiles_at=list(QUANTILES),
+            depths={
+                str(depth): _row([a for s, a in zip(stages, answers, strict=True) if s.depth == depth])
+                for depth in DEPTHS
+            },
+        )
 
-    def claims(self, figures: Mapping[str, JSON]) -> dict[str, bool]:
+    def claims(self, figures: DepthFigures) -> dict[str, bool]:
         """Return what the article states of two layers and of more."""
-        depths = [figures["depths"][str(depth)] for depth in DEPTHS]
-        gains = [each["gain"]["value"] for each in depths]
+        depths = [figures.depths[str(depth)] for depth in DEPTHS]
+        gains = [row.gain.value for row in depths]
+        overstated = [row.overstated.value for row in depths]
         return {
             "The gradient is the product of the weights of the units that are on.": all(
-                value["value"] < 1e-9 for each in depths for value in each["gradient_missed"]
+                estimate.value < 1e-9 for row in depths for estimate in row.gradient_missed
             ),
             "Around most images a net is the linear classifier of its gradient.": all(
-                value["value"] < 1e-3 for each in depths for value in each["linear_missed"]
+                estimate.value < 1e-3 for row in depths for estimate in row.linear_missed
             ),
             "Weight decay makes the gradients smaller, at every depth.": all(
-                each["gradient"][each["best"]]["value"] < each["gradient"][0]["value"] for each in depths
+                row.gradient[row.best].value < row.gradient[0].value for row in depths
             ),
             "Weight decay moves the boundary away from the images, at every depth.": min(gains) > 1,
             "It helps less as depth grows.": gains[0] > gains[1] > gains[2],
-            "The deeper the net, the more the linear view overstates the distance.": depths[0]["overstated"][
-                "value"
-            ]
-            < depths[1]["overstated"]["value"]
-            < depths[2]["overstated"]["value"],
+            "The deeper the net, the more the linear view overstates the distance.": (
+                overstated[0] < overstated[1] < overstated[2]
+            ),
         }
 
 
@@ -145,12 +233,12 @@ def train(
     return net.requires_grad_(False).double()
 
 
-def seen(net: nn.Sequential, x: Tensor) -> Seen:
+def scores_and_gradients(net: nn.Sequential, x: Tensor) -> ScoresAndGradients:
     """Return the scores and their gradients at ``x`` ``(n, 784)``."""
     at = x.detach().requires_grad_()
     scores = net(at)[:, 0]
     (gradients,) = torch.autograd.grad(scores.sum(), at)
-    return Seen(scores.detach(), gradients)
+    return ScoresAndGradients(scores.detach(), gradients)
 
 
 def by_hand(net: nn.Sequential, x: Tensor) -> Tensor:
@@ -185,40 +273,56 @@ def attacked(net: nn.Sequential, x: Tensor, y: Tensor) -> Tensor:
     return torch.where(criterion.met(last.evaluation.logits), lengths, torch.nan)
 
 
-def described(net: nn.Sequential, pair: tilting_angle.Pair) -> dict[str, JSON]:
+def described(net: nn.Sequential, pair: tilting_angle.Pair) -> Net:
     """Return a net's errors, and the medians and quantiles of the gradients and distances at test images."""
     x, y = torch.from_numpy(pair.test_x), torch.from_numpy(pair.test_y)
-    given = seen(net, x)
+    given = scores_and_gradients(net, x)
     sizes = given.gradients.norm(dim=1).clamp_min(1e-12)
     right = torch.nonzero(y * given.scores > 0)[:ATTACKED, 0]
     step = 1e-6 * given.gradients / sizes[:, None]
     risen = net(x + step)[:, 0] - given.scores
-    quantiles = torch.tensor([each / 100 for each in QUANTILES], dtype=sizes.dtype)
+    quantiles = torch.tensor([percent / 100 for percent in QUANTILES], dtype=sizes.dtype)
     trained = torch.from_numpy(pair.y) * net(torch.from_numpy(pair.x))[:, 0]
-    return {
-        "train_error": float((trained <= 0).double().mean()),
-        "test_error": float((y * given.scores <= 0).double().mean()),
-        "gradient": float(sizes.median()),
-        "distance": float((y * given.scores / sizes).median()),
-        "attacked": float(attacked(net, x[right], y[right]).nanmedian()),
-        "quantiles": torch.quantile(sizes, quantiles).tolist(),
-        "linear_missed": float((risen / (1e-6 * sizes) - 1).abs().median()),
-        "gradient_missed": float((by_hand(net, x) - given.gradients).abs().max()),
-    }
+    return Net(
+        train_error=float((trained <= 0).double().mean()),
+        test_error=float((y * given.scores <= 0).double().mean()),
+        gradient=float(sizes.median()),
+        distance=float((y * given.scores / sizes).median()),
+        attacked=float(attacked(net, x[right], y[right]).nanmedian()),
+        quantiles=torch.quantile(sizes, quantiles).tolist(),
+        linear_missed=float((risen / (1e-6 * sizes) - 1).abs().median()),
+        gradient_missed=float((by_hand(net, x) - given.gradients).abs().max()),
+    )
 
 
-def _gain(rows: list[dict[str, list[float]]]) -> dict[str, JSON]:
-    """Return the decay that moves the boundary farthest at next to no cost in accuracy, and by what factor.
+def _row(rows: list[Nets]) -> DepthRow:
+    """Return the means over the repeats; ``rows``: the nets of one depth, by decay."""
+    names = [field.name for field in fields(Nets) if field.name != "quantiles"]
+    means = {name: [mean(getattr(row, name)) for row in rows] for name in names}
+    quantiles = [np.mean(row.quantiles, axis=0).round(5).tolist() for row in rows]
+    gain = _gain(rows)
+    return DepthRow(
+        **means,
+        quantiles=quantiles,
+        best=gain.best,
+        gain=gain.gain,
+        linear_gain=gain.linear_gain,
+        overstated=gain.overstated,
+    )
 
-    ``gain`` is of the shortest perturbations found, ``linear_gain`` of y d(x), both over the nets without
-    decay; ``overstated``: y d(x) over the perturbations, at that decay.
-    """
-    errors = [float(np.mean(row["test_error"])) for row in rows]
+
+def _gain(rows: list[Nets]) -> Gain:
+    """Return what decay gains at its best; ``rows``: the nets of one depth, by decay."""
+    errors = [float(np.mean(row.test_error)) for row in rows]
     fit = [k for k, error in enumerate(errors) if error <= min(errors) + ALLOWED]
-    best = max(fit, key=lambda k: float(np.mean(rows[k]["attacked"])))
-    gains = {
-        name: mean([own / none for own, none in zip(rows[best][key], rows[0][key], strict=True)])
-        for name, key in (("gain", "attacked"), ("linear_gain", "distance"))
-    }
-    over = [d / a for d, a in zip(rows[best]["distance"], rows[best]["attacked"], strict=True)]
-    return {"best": best, **gains, "overstated": mean(over)}
+    best = max(fit, key=lambda k: float(np.mean(rows[k].attacked)))
+    return Gain(
+        best=best,
+        gain=mean(_ratios(rows[best].attacked, rows[0].attacked)),
+        linear_gain=mean(_ratios(rows[best].distance, rows[0].distance)),
+        overstated=mean(_ratios(rows[best].distance, rows[best].attacked)),
+    )
+
+
+def _ratios(values: list[float], others: list[float]) -> list[float]:
+    return [value / other for value, other in zip(values, others, strict=True)]

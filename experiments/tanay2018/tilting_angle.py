@@ -9,17 +9,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
-from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from errors import BadSetting
 from experiments.datasets.digit_sets import digits
 from experiments.methods.svm import Array, Machine, Solution
-from experiments.toolkit.packing import unpack
+from experiments.toolkit import codec
+from experiments.toolkit.packing import Packed, pack, unpack
 from settings import RESULTS
 
 PUBLISHED = RESULTS / "tanay_published.json"
@@ -29,6 +29,8 @@ FACTOR_255 = 255.0**2
 """What lambda is multiplied by when pixels are written as 0 to 255, as in the article's text."""
 PLOT_UNIT = 2.55
 """The article's histograms measure distances in hundreds of grey levels, 2.55 to the unit of pixels."""
+BINS, RANGE = 80, 20.0
+"""How many bins the histograms have, and up to what distance of either sign, in hundreds of grey levels."""
 
 
 @dataclass(frozen=True)
@@ -55,14 +57,14 @@ class Pair:
         return (second - first) / size, size
 
     @cached_property
-    def seen(self) -> NDArray[np.bool_]:
+    def lit(self) -> NDArray[np.bool_]:
         """Which pixels are ever lit ``(784,)``: one that is always 0 has weight 0."""
         return np.asarray(self.x.any(0))
 
     @cached_property
     def machine(self) -> Machine:
         """The problem of the support vector machine, over the pixels that are ever lit."""
-        return Machine(self.x[:, self.seen], self.y)
+        return Machine(self.x[:, self.lit], self.y)
 
     @cached_property
     def typical(self) -> Array:
@@ -71,9 +73,10 @@ class Pair:
         return np.stack([x[np.argmin(((x - c) ** 2).sum(1))] for x, c in own])
 
 
-class Measures(NamedTuple):
-    """``norm``: ||w||; ``angle`` in [0, pi] between w and the line of the centroids; ``shift``: d(x) of their
-    middle; distances in the unit of pixels; errors are shares in [0, 1].
+@dataclass(frozen=True)
+class Measures:
+    """Of a linear classifier ``norm``: ||w||; ``angle`` in [0, pi] between w and the line of the centroids;
+    ``shift``: d(x) of their middle; distances in the unit of pixels; errors are shares in [0, 1].
     """
 
     norm: float
@@ -83,6 +86,49 @@ class Measures(NamedTuple):
     d_err: float
     train_error: float
     test_error: float
+
+
+@dataclass(frozen=True)
+class Histogram(Packed):
+    """Counts of images by y d(x): the last two axes are the class and the bin. ``bins`` of equal width from
+    -``range`` to ``range``, in ``unit`` to one of pixels; the ends take what lies beyond."""
+
+    bins: int
+    range: float
+    unit: float
+
+
+@dataclass(frozen=True, eq=False)
+class PublishedPath:
+    """The article's own figures for a pair, arrays ``(81,)`` over `log_lambdas`; ``angle`` in radians, errors
+    as shares in [0, 1]."""
+
+    angle: Array
+    shift: Array
+    inverse_norm: Array
+    d_adv: Array
+    train_error: Array
+    test_error: Array
+
+
+@dataclass(frozen=True)
+class _PublishedValues:
+    """The arrays of `PublishedPath`, ``(pairs, 81)``."""
+
+    angle: Packed
+    shift: Packed
+    inverse_norm: Packed
+    d_adv: Packed
+    train_error: Packed
+    test_error: Packed
+
+
+@dataclass(frozen=True)
+class _PublishedPairs:
+    """The file of the article's own figures; ``pairs``: "01" to "89"."""
+
+    pairs: list[str]
+    values: _PublishedValues
 
 
 def log_lambdas(count: int) -> list[float]:
@@ -97,25 +143,25 @@ def pair(first: int, second: int, n: int, folder: str = "") -> Pair:
     """
     if first == second:
         raise BadSetting(f"Expected two different digits, got {first} twice.")
-    every = digits(folder)
-    labels = every.train_y.numpy()
-    each = [np.flatnonzero(labels == digit) for digit in (first, second)]
-    count = min(n, *(len(found) for found in each))
-    chosen = np.concatenate([found[:count] for found in each])
-    x = every.train_x.flatten(1).numpy()[chosen].astype(np.float64)
+    source = digits(folder)
+    labels = source.train_y.numpy()
+    own = [np.flatnonzero(labels == digit) for digit in (first, second)]
+    count = min(n, *(len(indices) for indices in own))
+    chosen = np.concatenate([indices[:count] for indices in own])
+    x = source.train_x.flatten(1).numpy()[chosen].astype(np.float64)
     y = np.repeat([-1.0, 1.0], count)
-    tested = np.isin(every.test_y.numpy(), (first, second))
-    test_y = np.where(every.test_y.numpy()[tested] == second, 1.0, -1.0)
-    return Pair(x, y, every.test_x.flatten(1).numpy()[tested].astype(np.float64), test_y)
+    tested = np.isin(source.test_y.numpy(), (first, second))
+    test_y = np.where(source.test_y.numpy()[tested] == second, 1.0, -1.0)
+    return Pair(x, y, source.test_x.flatten(1).numpy()[tested].astype(np.float64), test_y)
 
 
 def path(of: Pair, logs: Sequence[float], start: Solution | None = None) -> Iterator[Solution]:
     """Yield the support vector machine for each log10 lambda; see `experiments.methods.svm.Machine.path`."""
-    begin = start._replace(weights=start.weights[of.seen]) if start else None
-    for each in of.machine.path([10**log for log in logs], begin):
+    begin = replace(start, weights=start.weights[of.lit]) if start else None
+    for solution in of.machine.path([10**log for log in logs], begin):
         whole = np.zeros(of.x.shape[1])
-        whole[of.seen] = each.weights
-        yield each._replace(weights=whole)
+        whole[of.lit] = solution.weights
+        yield replace(solution, weights=whole)
 
 
 def measure(of: Pair, weights: Array, bias: float) -> Measures:
@@ -160,15 +206,24 @@ def mirror(x: Array, weights: Array, bias: float) -> Array:
     return x - 2 * float(x @ weights + bias) / float(weights @ weights) * weights
 
 
-def published(first: int, second: int) -> dict[str, NDArray[np.float64]] | None:
-    """Return the article's own figures for a pair, or None where the article has no such pair.
+def count_distances(y: Array, distances: Array) -> NDArray[np.int_]:
+    """Return how many of the ``distances`` ``(n,)``, which are y d(x) in the unit of pixels, lie in each bin
+    of a `Histogram`, ``(2, BINS)``: those with labels ``y`` of -1, then those with +1."""
+    edges = np.linspace(-RANGE, RANGE, BINS + 1)
+    inside = np.clip(distances * PLOT_UNIT, -RANGE, RANGE - 1e-9)
+    return np.stack([np.histogram(inside[y == side], edges)[0] for side in (-1, 1)])
 
-    Arrays ``(81,)`` over `log_lambdas`: ``angle`` (radians), ``shift``, ``inverse_norm``, ``d_adv``,
-    ``train_error`` and ``test_error`` (shares in [0, 1]).
-    """
+
+def histogram(counts: ArrayLike) -> Histogram:
+    """Return counts ``(..., 2, BINS)`` as a histogram."""
+    return Histogram(**vars(pack(counts)), bins=BINS, range=RANGE, unit=PLOT_UNIT)
+
+
+def published(first: int, second: int) -> PublishedPath | None:
+    """Return the article's own figures for a pair, or None where the article has no such pair."""
     name = f"{min(first, second)}{max(first, second)}"
-    kept = json.loads(PUBLISHED.read_text(encoding="utf-8"))
-    if name not in kept["pairs"]:
+    article = codec.load(json.loads(PUBLISHED.read_text(encoding="utf-8")), _PublishedPairs)
+    if name not in article.pairs:
         return None
-    row = kept["pairs"].index(name)
-    return {key: unpack(values)[row] for key, values in kept["values"].items()}
+    row = article.pairs.index(name)
+    return PublishedPath(**{key: unpack(packed)[row] for key, packed in vars(article.values).items()})

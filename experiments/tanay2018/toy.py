@@ -7,8 +7,8 @@ classifier that is trained without weight decay.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field, fields
 from typing import ClassVar
 
 import numpy as np
@@ -17,8 +17,9 @@ from scipy.special import expit
 
 from attacks.settings import setting
 from experiments.cache import Store
-from experiments.core import JSON, Experiment, ExperimentCard, Published
+from experiments.core import Experiment, ExperimentCard, Published, Stage
 from experiments.methods.svm import Array, Machine
+from experiments.toolkit.codec import key
 
 NOISY = (0.07, -0.07)
 """An image of the second class's side that is labelled as of the first."""
@@ -34,7 +35,122 @@ STRONG = 0.1
 
 
 @dataclass(frozen=True)
-class Toy(Experiment):
+class Geometry:
+    """The ``projected`` and the ``mirror`` image of one ``image`` (a, b) for each ``turn`` of the normal, in
+    quarter turns; ``distance``: between image and mirror image; ``projected_missed``: the largest absolute
+    score of a projected image; ``score_missed``: the largest absolute sum of the scores of an image and its
+    mirror image. Both are 0 but for rounding."""
+
+    image: list[float]
+    turn: list[float]
+    projected: list[list[float]]
+    mirror: list[list[float]]
+    distance: list[float]
+    projected_missed: float
+    score_missed: float
+
+
+@dataclass(frozen=True)
+class Boundary:
+    """One trained boundary: ``turn`` of the normal in quarter turns, ``norm``: ||w||, ``shift``: b / ||w||,
+    ``noisy_margin``: y d(x) of the noisy image, ``d_adv``: the mean of y d(x), and the training error in
+    [0, 1]."""
+
+    turn: float
+    norm: float
+    shift: float
+    noisy_margin: float
+    d_adv: float
+    train_error: float
+
+
+@dataclass(frozen=True)
+class TrainedPath:
+    """`Boundary` as lists over `LOGS`."""
+
+    turn: list[float]
+    norm: list[float]
+    shift: list[float]
+    noisy_margin: list[float]
+    d_adv: list[float]
+    train_error: list[float]
+
+
+@dataclass(frozen=True)
+class Trained(TrainedPath):
+    """A path, and its ``turn`` at the lambda of `STRONG` and at the last one."""
+
+    with_decay: float = field(metadata=key("with"))
+    without_decay: float = field(metadata=key("without"))
+
+
+@dataclass(frozen=True)
+class Limit:
+    """The turns of the boundary of largest margin, in quarter turns: through the origin, and with an
+    intercept."""
+
+    centred: float
+    free: float
+
+
+@dataclass(frozen=True)
+class PublishedTurns:
+    """The article's drawn angles, in quarter turns."""
+
+    without_decay: float = field(metadata=key("without"))
+    with_decay: float = field(metadata=key("with"))
+
+
+@dataclass(frozen=True)
+class ToyFigures:
+    """The images ``x`` ``(2 n + 1, 2)`` and ``labels`` of -1 and +1, the ``noisy`` image last; ``trained``:
+    by the name of the training (`TrainingStage.name`); ``log_lambda``: log10; ``strong``: index of the lambda
+    that stands for weight decay."""
+
+    x: list[list[float]]
+    labels: list[float]
+    noisy: tuple[float, float]
+    geometry: Geometry
+    log_lambda: list[float]
+    strong: int
+    trained: dict[str, Trained]
+    limit: Limit
+    published: PublishedTurns
+
+
+@dataclass(frozen=True)
+class GeometryStage(Stage):
+    """The mirror images over the angle."""
+
+    answer: ClassVar[type] = Geometry
+
+    @property
+    def name(self) -> str:
+        """Return the stage's name; there is one."""
+        return "geometry"
+
+
+@dataclass(frozen=True)
+class TrainingStage(Stage):
+    """Trainings over lambda with a ``loss``, "hinge" or "logistic", with an ``intercept`` or through the
+    origin."""
+
+    answer: ClassVar[type] = TrainedPath
+
+    loss: str
+    intercept: bool
+
+    @property
+    def name(self) -> str:
+        """Return the loss, and whether the boundary is centred or free."""
+        return f"{self.loss} {'free' if self.intercept else 'centred'}"
+
+
+TRAININGS = [TrainingStage(loss, intercept) for loss in ("hinge", "logistic") for intercept in (False, True)]
+
+
+@dataclass(frozen=True)
+class Toy(Experiment[Geometry | TrainedPath, ToyFigures]):
     """Two classes on a line in the plane, and one noisy image."""
 
     card: ClassVar[ExperimentCard] = ExperimentCard(
@@ -47,71 +163,74 @@ class Toy(Experiment):
         digits=False,
     )
 
+    result: ClassVar[type] = ToyFigures
+    version: ClassVar[int] = 2
+
     n: int = setting(21, "Images per class", "Evenly spaced along the class's segment.", low=10, high=1_000)
 
-    def pieces(self) -> list[str]:
-        """Return the geometry and the trainings, each through the origin and with an intercept."""
-        losses = ("hinge", "logistic")
-        return ["geometry", *(f"{loss} {end}" for loss in losses for end in ("centred", "free"))]
+    def stages(self) -> list[Stage]:
+        """Return the geometry and the trainings: both losses, through the origin and with an intercept."""
+        return [GeometryStage(), *TRAININGS]
 
-    def piece(self, name: str, store: Store) -> JSON:
-        """Return the mirror images over the angle, or the normals over lambda."""
-        if name == "geometry":
+    def carry_out(self, stage: GeometryStage | TrainingStage, store: Store) -> Geometry | TrainedPath:
+        """Return the mirror images over the angle, or the boundaries over lambda."""
+        if isinstance(stage, GeometryStage):
             return geometry(np.array(SHOWN), [k / 100 for k in range(100)])
         x, y = points(self.n)
-        loss, intercept = name.split()[0], name.endswith("free")
-        found = (hinge if loss == "hinge" else logistic)(x, y, [10**log for log in LOGS], intercept)
-        return [_described(x, y, w, b) for w, b in found]
+        train = hinge if stage.loss == "hinge" else logistic
+        solutions = train(x, y, [10**log for log in LOGS], stage.intercept)
+        boundaries = [_described(x, y, weights, bias) for weights, bias in solutions]
+        return TrainedPath(*([getattr(b, column.name) for b in boundaries] for column in fields(Boundary)))
 
-    def figures(self, done: Mapping[str, JSON]) -> dict[str, JSON]:
+    def summarise(self, answers: Sequence[Geometry | TrainedPath]) -> ToyFigures:
         """Return the training set, the geometry, and for each training the angles along the path."""
+        (shown,) = (answer for answer in answers if isinstance(answer, Geometry))
+        paths = [answer for answer in answers if isinstance(answer, TrainedPath)]
         strong = int(np.argmin(np.abs(np.array(LOGS) - np.log10(STRONG))))
-        trained = {}
-        for name in self.pieces()[1:]:
-            rows = done[name]
-            trained[name] = {key: [row[key] for row in rows] for key in rows[0]}
-            trained[name]["with"], trained[name]["without"] = rows[strong]["turn"], rows[-1]["turn"]
         x, y = points(self.n)
-        return {
-            "x": x.round(6).tolist(),
-            "labels": y.tolist(),
-            "noisy": list(NOISY),
-            "geometry": done["geometry"],
-            "log_lambda": LOGS,
-            "strong": strong,
-            "trained": trained,
-            "limit": limit(),
-            "published": {"without": TILTED.value, "with": UPRIGHT.value},
-        }
+        return ToyFigures(
+            x=x.round(6).tolist(),
+            labels=y.tolist(),
+            noisy=NOISY,
+            geometry=shown,
+            log_lambda=LOGS,
+            strong=strong,
+            trained={
+                stage.name: Trained(**vars(path), with_decay=path.turn[strong], without_decay=path.turn[-1])
+                for stage, path in zip(TRAININGS, paths, strict=True)
+            },
+            limit=limit(),
+            published=PublishedTurns(without_decay=TILTED.value, with_decay=UPRIGHT.value),
+        )
 
-    def claims(self, figures: Mapping[str, JSON]) -> dict[str, bool]:
+    def claims(self, figures: ToyFigures) -> dict[str, bool]:
         """Return what the article states of the plane, and whether its drawn angles are met."""
-        trained, shown = figures["trained"], figures["geometry"]
-        centred = [trained[name] for name in self.pieces()[1:] if name.endswith("centred")]
-        free = [trained[name] for name in self.pieces()[1:] if name.endswith("free")]
-        wanted = figures["published"]
+        shown = figures.geometry
+        centred = [figures.trained[stage.name] for stage in TRAININGS if not stage.intercept]
+        free = [figures.trained[stage.name] for stage in TRAININGS if stage.intercept]
+        wanted = figures.published
         return {
-            "A mirror image has the same confidence, for the other class.": shown["score_missed"] < 1e-12,
-            "A projected image lies on the boundary.": shown["projected_missed"] < 1e-12,
+            "A mirror image has the same confidence, for the other class.": shown.score_missed < 1e-12,
+            "A projected image lies on the boundary.": shown.projected_missed < 1e-12,
             "The mirror image comes ever closer as the boundary tilts.": bool(
-                (np.diff(shown["distance"]) < 0).all()
+                (np.diff(shown.distance) < 0).all()
             ),
             "Without L2 the boundary tilts until the noisy image is on its labelled side.": all(
-                each["noisy_margin"][-1] > 0 and each["without"] > 0.5 for each in centred
+                path.noisy_margin[-1] > 0 and path.without_decay > 0.5 for path in centred
             ),
             "With L2 the boundary stands upright and the noisy image is ignored.": all(
-                abs(each["with"] - wanted["with"]) <= ANGLE_BAND
-                and each["noisy_margin"][figures["strong"]] < 0
-                for each in centred
+                abs(path.with_decay - wanted.with_decay) <= ANGLE_BAND
+                and path.noisy_margin[figures.strong] < 0
+                for path in centred
             ),
             "Without L2 both losses near the boundary of largest margin.": all(
-                abs(each["without"] - figures["limit"]["centred"]) <= 0.03 for each in centred
+                abs(path.without_decay - figures.limit.centred) <= 0.03 for path in centred
             ),
             "Without L2 the angle is the article's.": all(
-                abs(each["without"] - wanted["without"]) <= ANGLE_BAND for each in centred
+                abs(path.without_decay - wanted.without_decay) <= ANGLE_BAND for path in centred
             ),
             "An intercept takes over part of the tilt.": all(
-                each["without"] < other["without"] for each, other in zip(free, centred, strict=True)
+                one.without_decay < other.without_decay for one, other in zip(free, centred, strict=True)
             ),
         }
 
@@ -140,32 +259,33 @@ def mirrored(x: Array, unit: Array) -> Array:
     return x - 2 * (x @ unit) * unit
 
 
-def geometry(x: Array, turns: list[float]) -> dict[str, JSON]:
-    """Return the projected and the mirror image of ``x`` for each angle, and by how much they miss."""
+def geometry(x: Array, turns: list[float]) -> Geometry:
+    """Return the projected and the mirror image of ``x`` ``(2,)`` for each angle, and by how much they
+    miss."""
     units = [normal(turn) for turn in turns]
     onto, over = [projected(x, unit) for unit in units], [mirrored(x, unit) for unit in units]
     scores = [float(x @ unit) for unit in units]
-    return {
-        "image": x.tolist(),
-        "turn": turns,
-        "projected": np.round(onto, 6).tolist(),
-        "mirror": np.round(over, 6).tolist(),
-        "distance": [round(float(np.linalg.norm(x - each)), 6) for each in over],
-        "projected_missed": max(abs(float(p @ u)) for p, u in zip(onto, units, strict=True)),
-        "score_missed": max(abs(float(m @ u) + s) for m, u, s in zip(over, units, scores, strict=True)),
-    }
+    return Geometry(
+        image=x.tolist(),
+        turn=turns,
+        projected=np.round(onto, 6).tolist(),
+        mirror=np.round(over, 6).tolist(),
+        distance=[round(float(np.linalg.norm(x - image)), 6) for image in over],
+        projected_missed=max(abs(float(p @ u)) for p, u in zip(onto, units, strict=True)),
+        score_missed=max(abs(float(m @ u) + s) for m, u, s in zip(over, units, scores, strict=True)),
+    )
 
 
 def hinge(x: Array, y: Array, lambdas: list[float], intercept: bool) -> list[tuple[Array, float]]:
     """Return w and b of least mean hinge loss + lambda ||w||^2 for each of ``lambdas``."""
-    found = Machine(x, y, intercept).path(lambdas, tolerance=1e-8)
-    return [(each.weights, each.bias) for each in found]
+    solutions = Machine(x, y, intercept).path(lambdas, tolerance=1e-8)
+    return [(solution.weights, solution.bias) for solution in solutions]
 
 
 def logistic(x: Array, y: Array, lambdas: list[float], intercept: bool) -> list[tuple[Array, float]]:
     """Return w and b of least mean softplus(-y s) + lambda ||w||^2, each begun at the one before."""
     rows = y[:, None] * np.column_stack([x, np.full(len(x), float(intercept))])
-    at, found = np.zeros(3), []
+    at, solutions = np.zeros(3), []
     for value in lambdas:
         decay = 2 * value * np.array([1.0, 1.0, 0.0 if intercept else 1.0])
 
@@ -180,11 +300,11 @@ def logistic(x: Array, y: Array, lambdas: list[float], intercept: bool) -> list[
             return bend
 
         at = minimize(loss, at, jac=True, hess=curve, method="trust-exact", options={"gtol": 1e-11}).x
-        found.append((at[:2], float(at[2])))
-    return found
+        solutions.append((at[:2], float(at[2])))
+    return solutions
 
 
-def limit() -> dict[str, float]:
+def limit() -> Limit:
     """Return the angles of largest margin, in quarter turns.
 
     Through the origin the nearest image of a segment and the noisy one are equally far from the boundary:
@@ -192,20 +312,20 @@ def limit() -> dict[str, float]:
     nearest one of the second class.
     """
     a, b = NOISY
-    return {
-        "centred": float(np.arctan2(NEAR + a, -b) * 2 / np.pi),
-        "free": float(np.arctan2(-b, NEAR - a) * 2 / np.pi),
-    }
+    return Limit(
+        centred=float(np.arctan2(NEAR + a, -b) * 2 / np.pi),
+        free=float(np.arctan2(-b, NEAR - a) * 2 / np.pi),
+    )
 
 
-def _described(x: Array, y: Array, weights: Array, bias: float) -> dict[str, float]:
+def _described(x: Array, y: Array, weights: Array, bias: float) -> Boundary:
     size = float(np.linalg.norm(weights))
     margins = y * (x @ weights + bias) / size
-    return {
-        "turn": round(float(np.arctan2(weights[1], weights[0]) * 2 / np.pi), 6),
-        "norm": float(f"{size:.6g}"),
-        "shift": round(bias / size, 6),
-        "noisy_margin": round(float(margins[-1]), 6),
-        "d_adv": round(float(margins.mean()), 6),
-        "train_error": round(float((margins <= 0).mean()), 6),
-    }
+    return Boundary(
+        turn=round(float(np.arctan2(weights[1], weights[0]) * 2 / np.pi), 6),
+        norm=float(f"{size:.6g}"),
+        shift=round(bias / size, 6),
+        noisy_margin=round(float(margins[-1]), 6),
+        d_adv=round(float(margins.mean()), 6),
+        train_error=round(float((margins <= 0).mean()), 6),
+    )

@@ -1,20 +1,25 @@
-"""Frozen dataclasses to JSON and back, at the edge of files.
-
-A field whose key in JSON is no name in Python says so: ``origin: str = field(metadata={"json": "from"})``.
-"""
+"""Frozen dataclasses to JSON and back, at the edge of files."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import fields, is_dataclass
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_origin
 
 import cattrs
-from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn
+from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn, override
 from cattrs.preconf.json import make_converter
 
 T = TypeVar("T")
+_KEY, _OMIT = "json", "omit"
+OMITTED = {_OMIT: True}
+"""The metadata of a field with a default that is left out of JSON where it is None or empty."""
 _CONVERTER = make_converter()
+
+
+def key(name: str) -> dict[str, str]:
+    """Return the metadata of a field whose key in JSON is ``name`` (``field(metadata=key("is"))``)."""
+    return {_KEY: name}
 
 
 def dump(value: object) -> Any:
@@ -34,20 +39,37 @@ def load(data: Any, kind: type[T]) -> T:
 
 
 def _renamed(kind: Any) -> dict[str, Any]:
-    """Return the fields of a dataclass whose keys in JSON are others; none for any other type."""
-    if not (isinstance(kind, type) and is_dataclass(kind)):
+    """Return the fields of a dataclass, generic or not, that have another key in JSON."""
+    plain = get_origin(kind) or kind
+    if not (isinstance(plain, type) and is_dataclass(plain)):
         return {}
-    keys = {field.name: field.metadata.get("json") for field in fields(kind)}
-    return {name: cattrs.override(rename=key) for name, key in keys.items() if key}
+    named = [field for field in fields(plain) if _KEY in field.metadata]
+    return {field.name: override(rename=field.metadata[_KEY]) for field in named}
 
 
-def _from_json(kind: Any) -> Callable[[Any, Any], Any]:
+def _omitted(kind: Any) -> set[str]:
+    """Return the keys that are left out of JSON where the field is None or empty."""
+    plain = get_origin(kind) or kind
+    if not (isinstance(plain, type) and is_dataclass(plain)):
+        return set()
+    return {field.metadata.get(_KEY, field.name) for field in fields(plain) if _OMIT in field.metadata}
+
+
+def _structure(kind: Any) -> Callable[[Any, Any], Any]:
     return make_dict_structure_fn(kind, _CONVERTER, **_renamed(kind))
 
 
-def _to_json(kind: Any) -> Callable[[Any], Any]:
-    return make_dict_unstructure_fn(kind, _CONVERTER, **_renamed(kind))
+def _unstructure(kind: Any) -> Callable[[Any], Any]:
+    whole: Callable[[Any], dict[str, Any]] = make_dict_unstructure_fn(kind, _CONVERTER, **_renamed(kind))
+    omitted = _omitted(kind)
+
+    def unstructure(value: Any) -> dict[str, Any]:
+        return {key: v for key, v in whole(value).items() if key not in omitted or v not in (None, [])}
+
+    return unstructure if omitted else whole
 
 
-_CONVERTER.register_structure_hook_factory(lambda kind: bool(_renamed(kind)), _from_json)
-_CONVERTER.register_unstructure_hook_factory(lambda kind: bool(_renamed(kind)), _to_json)
+_CONVERTER.register_structure_hook_factory(lambda kind: bool(_renamed(kind)), _structure)
+_CONVERTER.register_unstructure_hook_factory(
+    lambda kind: bool(_renamed(kind) or _omitted(kind)), _unstructure
+)

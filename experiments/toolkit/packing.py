@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import base64
 import zlib
-from typing import TypedDict
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 
-class Packed(TypedDict):
-    """An array as JSON, as scripts of pages read it: ``data`` is base64 of zlib of little-endian whole
-    numbers of type ``type`` (``<i1`` to ``<i8``), in row-major order, the first axis as differences from one
-    row to the next; a value is that number times ``step``."""
+@dataclass(frozen=True)
+class Packed:
+    """An array of ``shape``: ``data`` is base64 of zlib of little-endian whole numbers of NumPy's ``type``,
+    in row-major order, the first axis as differences from one row to the next; a value is that number times
+    ``step``."""
 
     shape: list[int]
     step: float
@@ -27,14 +28,14 @@ def pack(values: ArrayLike, step: float = 1.0) -> Packed:
     rows = np.diff(whole, axis=0, prepend=np.zeros_like(whole[:1]))
     kind = next(k for k in ("<i1", "<i2", "<i4", "<i8") if _fits(rows, k))
     text = base64.b64encode(zlib.compress(rows.astype(kind).tobytes(), 9)).decode()
-    return {"shape": list(whole.shape), "step": step, "type": kind, "data": text}
+    return Packed(list(whole.shape), step, kind, text)
 
 
 def unpack(packed: Packed) -> NDArray[np.float64]:
     """Return the values that were `pack`ed, to within half a step."""
-    raw = zlib.decompress(base64.b64decode(packed["data"]))
-    rows = np.frombuffer(raw, packed["type"]).reshape(packed["shape"]).astype(np.float64)
-    values: NDArray[np.float64] = np.cumsum(rows, axis=0) * packed["step"]
+    raw = zlib.decompress(base64.b64decode(packed.data))
+    rows = np.frombuffer(raw, packed.type).reshape(packed.shape).astype(np.float64)
+    values: NDArray[np.float64] = np.cumsum(rows, axis=0) * packed.step
     return values
 
 

@@ -19,7 +19,7 @@ from experiments.cache import Store
 from experiments.core import run
 from experiments.datasets import digit_sets
 from experiments.methods import maxout
-from experiments.methods.probability_ascent import Cooled, Way, climb
+from experiments.methods.probability_ascent import Ascent, TemperatureScaled, ascend
 from experiments.tanay2018 import calibration, lenet
 from experiments.toolkit import calibration as reliability
 from experiments.toolkit import image_sheets
@@ -155,19 +155,19 @@ def test_the_calibration_error_by_hand():
     assert found.counts == [0, 0, 2, 0, 2] or found.counts == [0, 0, 0, 2, 2]
     assert [found.scores[4], found.right[4]] == pytest.approx([0.9, 1.0])
     # (2 * |.9 - 1| + 2 * |.6 - .5|) / 4, and in one bin |.75 - .75|.
-    assert reliability.expected_error(found) == pytest.approx(0.1)
-    assert reliability.expected_error(reliability.bins(logits, labels, count=1)) == pytest.approx(0)
+    assert reliability.ece(found) == pytest.approx(0.1)
+    assert reliability.ece(reliability.bins(logits, labels, count=1)) == pytest.approx(0)
     always = torch.tensor([[100.0, 0.0]] * 4)
-    assert reliability.expected_error(reliability.bins(always, labels)) == pytest.approx(0.25)
+    assert reliability.ece(reliability.bins(always, labels)) == pytest.approx(0.25)
 
 
-def test_the_likeliest_temperature_is_that_of_how_the_labels_were_drawn():
+def test_the_fitted_temperature_is_that_of_how_the_labels_were_drawn():
     chance = torch.Generator().manual_seed(0)
     logits = 2 * torch.randn(20_000, 5, generator=chance)
     labels = torch.multinomial(logits.softmax(1), 1, generator=chance)[:, 0]
-    assert reliability.likeliest_temperature(7 * logits, labels) == pytest.approx(7, rel=0.05)
-    best = reliability.surprise(7 * logits, labels, 7.0)
-    assert all(reliability.surprise(7 * logits, labels, t) > best for t in (1.0, 4.0, 12.0))
+    assert reliability.fit_temperature(7 * logits, labels) == pytest.approx(7, rel=0.05)
+    best = reliability.nll(7 * logits, labels, 7.0)
+    assert all(reliability.nll(7 * logits, labels, t) > best for t in (1.0, 4.0, 12.0))
 
 
 @pytest.mark.parametrize("name", list(DECAYS))
@@ -177,7 +177,7 @@ def test_the_ascent_ends_sure_within_the_box_by_steps_of_one_length(name):
     network, target = models.load(name), torch.tensor([(label + 1) % 10])
     with torch.no_grad():
         temperature = float(network(x).amax() - network(x).median()) / 6
-    trail = Way(x, climb(network, temperature, x, target, steps=1000, step_size=4 / 255)).whole()
+    trail = Ascent(x, ascend(network, temperature, x, target, steps=1000, step_size=4 / 255)).complete()
     assert trail.scores[0] >= 0.95 and trail.x.min() >= 0 and trail.x.max() <= 1
     levels, steps = 255 * x, 0
     while steps < trail.steps[0]:
@@ -194,9 +194,8 @@ def test_the_ascent_ends_sure_within_the_box_by_steps_of_one_length(name):
 def test_each_step_has_the_length_of_one_grey_level():
     x, label = _seven()
     x = x * 0.5 + 0.25  # far from the box's walls, which would shorten a step
-    trail = Way(
-        x, climb(models.load("lenet_high"), 0.5, x, torch.tensor([(label + 1) % 10]), steps=1)
-    ).whole()
+    steps = ascend(models.load("lenet_high"), 0.5, x, torch.tensor([(label + 1) % 10]), steps=1)
+    trail = Ascent(x, steps).complete()
     assert trail.steps == [1]
     assert float((trail.x - x).norm() * 255) == pytest.approx(1, abs=1e-3)
 
@@ -209,31 +208,36 @@ def _seven() -> tuple[torch.Tensor, int]:
 
 def test_the_gradient_of_the_probability_points_where_the_attack_goes():
     x, label = _seven()
-    cooled, criterion = Cooled(models.load("lenet_high"), 0.5), Criterion(torch.tensor([label]), True)
-    ours = answer(cooled, Query(x, lambda z: objective("probability", criterion, z))).gradient
+    scaled, criterion = (
+        TemperatureScaled(models.load("lenet_high"), 0.5),
+        Criterion(torch.tensor([label]), True),
+    )
+    ours = answer(scaled, Query(x, lambda z: objective("probability", criterion, z))).gradient
     at = x.clone().requires_grad_()
-    (plain,) = torch.autograd.grad(cooled(at).softmax(1)[0, label], at)
+    (plain,) = torch.autograd.grad(scaled(at).softmax(1)[0, label], at)
     assert functional.cosine_similarity(-ours.flatten(), plain.flatten(), 0) > 0.9999
 
 
-def test_a_climb_told_to_go_on_ends_where_the_ascent_does_and_shows_each_stretch():
+def test_an_ascent_in_stretches_ends_where_it_does_at_once_and_shows_each_stretch():
     x, label = _seven()
     network, target = models.load("lenet_low"), torch.tensor([(label + 1) % 10])
-    whole = Way(x, climb(network, 3.0, x, target, steps=1000, step_size=4 / 255)).whole()
-    way = Way(x, climb(network, 3.0, x, target, 1000, step_size=4 / 255))
+    whole = Ascent(x, ascend(network, 3.0, x, target, steps=1000, step_size=4 / 255)).complete()
+    ascent = Ascent(x, ascend(network, 3.0, x, target, 1000, step_size=4 / 255))
     seen = []
-    while not way.over:
-        seen.append(way.trail(points=5))
-        way.go_on(7)
+    while not ascent.finished:
+        seen.append(ascent.trajectory(points=5))
+        ascent.advance(7)
     assert len(seen) == math.ceil(whole.steps[0] / 7) > 2
     assert [each.steps[0] for each in seen] == [7 * k for k in range(len(seen))]
     scores = [float(each.scores[0]) for each in seen]
-    assert scores == sorted(set(scores)) and scores[-1] < 0.95 <= way.now.scores[0]
+    assert scores == sorted(set(scores)) and scores[-1] < 0.95 <= ascent.last.scores[0]
     assert torch.equal(seen[0].x, x), "what was shown before has not changed since"
-    assert torch.allclose(way.now.x, whole.x, atol=1e-6)
-    assert way.trail(30).curves[0][::29] == [pytest.approx(row, abs=1e-4) for row in whole.curves[0][::29]]
-    way.go_on(7)
-    assert way.now.number == whole.steps[0], "nothing is left to do"
+    assert torch.allclose(ascent.last.x, whole.x, atol=1e-6)
+    assert ascent.trajectory(30).curves[0][::29] == [
+        pytest.approx(row, abs=1e-4) for row in whole.curves[0][::29]
+    ]
+    ascent.advance(7)
+    assert ascent.last.index == whole.steps[0], "nothing is left to do"
 
 
 def test_roughness_tells_noise_from_smooth_filters():
@@ -262,24 +266,22 @@ def test_a_sheet_shows_each_tile():
 def test_training_again_is_an_experiment_too(small, tmp_path):
     made = lenet.LeNetDecay(train=True, epochs=2, train_n=300, n=200, draws=1, steps=5)
     result = run(made, Store(tmp_path))
-    curves = result["figures"]["networks"]["lenet_low"]["curves"]
-    assert len(curves["test"]) == 2 and curves["trained"] == "here" and curves["digits"] == 300
-    assert not result["claims"]["Every digit can be changed into the next one with a score of .95."]
+    curves = result.figures.networks["lenet_low"].curves
+    assert len(curves.test) == 2 and curves.trained == "here" and curves.digits == 300
+    assert not result.claims["Every digit can be changed into the next one with a score of .95."]
 
 
 def test_labels_by_lot_and_steps_and_scores(small, tmp_path, monkeypatch):
-    monkeypatch.setattr(calibration, "readers", lambda: list(DECAYS))
+    monkeypatch.setattr(calibration, "digit_models", lambda: list(DECAYS))
     monkeypatch.setattr(calibration, "RESAMPLES", 5)
     made = calibration.Calibration(n=200, attacked=20, random_n=30, random_epochs=30, l1_n=200, l1_epochs=1)
-    figures = run(made, Store(tmp_path))["figures"]
-    low = figures["networks"]["lenet_low"]
-    assert len(figures["labels_by_lot"]["lenet_low"]["errors"]) == 30
-    assert low["step"]["own"][0]["value"] == low["step"]["calibrated"][0]["value"]
-    assert low["step"]["calibrated"][-1]["value"] > low["step"]["calibrated"][0]["value"]
-    grid = {each["temperature"]: each for each in low["temperatures"]}
-    assert (
-        grid[1.0]["ece"] == pytest.approx(low["ece"]["value"], abs=1e-4) and sum(grid[1.0]["counts"]) == 200
-    )
+    figures = run(made, Store(tmp_path)).figures
+    low = figures.networks["lenet_low"]
+    assert len(figures.random_labels["lenet_low"].errors) == 30
+    assert low.step.own[0].value == low.step.calibrated[0].value
+    assert low.step.calibrated[-1].value > low.step.calibrated[0].value
+    grid = {at.temperature: at for at in low.temperatures}
+    assert grid[1.0].ece == pytest.approx(low.ece.value, abs=1e-4) and sum(grid[1.0].counts) == 200
 
 
 def test_the_penalty_keeps_first_weights_near_nothing(small):

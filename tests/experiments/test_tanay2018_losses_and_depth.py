@@ -39,12 +39,12 @@ def test_losses_of_three_distances_by_hand():
 def test_both_regimes_on_small_digits(small):
     made = losses.Losses(first=3, second=8, n=100)
     result = run(made, small)
-    figures = result["figures"]
-    by_norm = [text for text in result["claims"] if "d_err" not in text]
-    assert len(by_norm) == 5 and all(result["claims"][text] for text in by_norm), result["claims"]
-    assert (unpack(figures["histogram"]).sum(1) == 100).all()
-    figures["small"]["softplus"][0] = 1.5
-    assert sum(made.claims(figures).values()) == sum(result["claims"].values()) - 1
+    figures = result.figures
+    by_norm = [text for text in result.claims if "d_err" not in text]
+    assert len(by_norm) == 5 and all(result.claims[text] for text in by_norm), result.claims
+    assert (unpack(figures.histogram).sum(1) == 100).all()
+    figures.small["softplus"][0] = 1.5
+    assert sum(made.claims(figures).values()) == sum(result.claims.values()) - 1
 
 
 def test_a_gradient_by_hand_is_the_gradient():
@@ -53,11 +53,11 @@ def test_a_gradient_by_hand_is_the_gradient():
     for layers in (2, 4, 6):
         net = depth.network(layers, rng).requires_grad_(False).double()
         assert sum(isinstance(each, nn.Linear) for each in net) == layers
-        assert torch.allclose(depth.by_hand(net, x), depth.seen(net, x).gradients, atol=1e-12)
+        assert torch.allclose(depth.by_hand(net, x), depth.scores_and_gradients(net, x).gradients, atol=1e-12)
         nudged = x.clone()
         nudged[:, 300] += 1e-7
         slope = (net(nudged) - net(x))[:, 0] / 1e-7
-        assert torch.allclose(slope, depth.seen(net, x).gradients[:, 300], atol=1e-5)
+        assert torch.allclose(slope, depth.scores_and_gradients(net, x).gradients[:, 300], atol=1e-5)
 
 
 def test_the_attack_finds_the_boundary_of_a_linear_net():
@@ -75,22 +75,31 @@ def test_the_attack_finds_the_boundary_of_a_linear_net():
 
 def test_training_learns_and_decay_shrinks_the_gradient(small):
     pair = tilting_angle.pair(3, 8, 100)
-    found = []
+    nets = []
     for decay in (0.0, 0.1):
         rng = torch.Generator().manual_seed(0)
-        found.append(depth.described(depth.train(depth.network(2, rng), pair, decay, 15, rng), pair))
-    assert max(each["test_error"] for each in found) < 0.15
-    assert found[1]["gradient"] < found[0]["gradient"] and found[1]["distance"] > found[0]["distance"]
-    assert max(each["gradient_missed"] for each in found) < 1e-9
+        nets.append(depth.described(depth.train(depth.network(2, rng), pair, decay, 15, rng), pair))
+    assert max(net.test_error for net in nets) < 0.15
+    assert nets[1].gradient < nets[0].gradient and nets[1].distance > nets[0].distance
+    assert max(net.gradient_missed for net in nets) < 1e-9
 
 
 def test_the_gain_is_of_an_accurate_net():
-    def row(error, distance):
-        return {"test_error": [error] * 2, "distance": [distance] * 2, "attacked": [distance / 2] * 2}
+    def nets(error, distance):
+        return depth.Nets(
+            train_error=[],
+            test_error=[error] * 2,
+            gradient=[],
+            distance=[distance] * 2,
+            attacked=[distance / 2] * 2,
+            quantiles=[],
+            linear_missed=[],
+            gradient_missed=[],
+        )
 
-    gain = depth._gain([row(0.02, 1.0), row(0.025, 1.5), row(0.3, 9.0)])
-    assert gain["best"] == 1 and gain["gain"]["value"] == gain["linear_gain"]["value"] == 1.5
-    assert gain["overstated"]["value"] == 2
+    gain = depth._gain([nets(0.02, 1.0), nets(0.025, 1.5), nets(0.3, 9.0)])
+    assert gain.best == 1 and gain.gain.value == gain.linear_gain.value == 1.5
+    assert gain.overstated.value == 2
 
 
 @pytest.mark.parametrize("kind", [losses.Losses, depth.Depth])

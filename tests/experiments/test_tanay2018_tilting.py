@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,11 +13,12 @@ from sklearn.svm import SVC
 
 from errors import BadSetting
 from experiments.cache import Store
-from experiments.core import run
+from experiments.core import dump, run
 from experiments.methods.svm import Gram, Machine
 from experiments.tanay2018 import tilting_angle, toy
 from experiments.tanay2018.svm_path import SVMPath
-from experiments.toolkit.packing import pack, unpack
+from experiments.toolkit import codec
+from experiments.toolkit.packing import Packed, pack, unpack
 
 
 def objective(x, y, value, weights, bias):
@@ -104,9 +106,9 @@ def test_without_intercept_the_bias_is_nothing():
 
 def test_arrays_come_back_from_json_to_half_a_step():
     values = np.random.default_rng(0).standard_normal((7, 5, 3)) * 40
-    packed = json.loads(json.dumps(pack(values, 0.01)))
+    packed = codec.load(json.loads(json.dumps(codec.dump(pack(values, 0.01)))), Packed)
     assert unpack(packed).shape == (7, 5, 3) and np.abs(unpack(packed) - values).max() <= 0.005 + 1e-9
-    assert len(pack(np.zeros((81, 784)))["data"]) < 200
+    assert len(pack(np.zeros((81, 784))).data) < 200
 
 
 def test_measures_by_hand():
@@ -136,51 +138,51 @@ def small(monkeypatch, tmp_path):
 def test_the_path_over_small_digits(small):
     made = SVMPath(first=3, second=8, n=100, lambdas=19)
     result = run(made, small)
-    figures, claims = result["figures"], result["claims"]
-    assert figures["published"] is None and figures["n_per_class"] == 100 and len(made.pieces()) == 3
+    figures, claims = result.figures, result.claims
+    assert figures.published is None and figures.n_per_class == 100 and len(made.stages()) == 3
     exact = [text for text in claims if "lowest" not in text and "accurate" not in text]
     assert len(exact) == 7 and all(claims[text] for text in exact), claims
-    assert figures["angle"][0] < 1e-6 < 0.5 < figures["angle"][-1]
-    counts = unpack(figures["histogram"])
+    assert figures.angle[0] < 1e-6 < 0.5 < figures.angle[-1]
+    counts = unpack(figures.histogram)
     assert counts.shape == (19, 2, 80) and (counts.sum(2) == 100).all()
-    assert unpack(figures["plane"]["up"]).shape == (19, len(unpack(figures["plane"]["across"])))
-    assert len(json.dumps(result)) < 60_000
+    assert unpack(figures.plane.up).shape == (19, len(unpack(figures.plane.across)))
+    assert len(json.dumps(dump(result))) < 60_000
 
 
 def test_what_is_shown_belongs_to_the_classifier(small):
     made = SVMPath(first=3, second=8, n=100, lambdas=5)
-    figures = run(made, small)["figures"]
+    figures = run(made, small).figures
     pair = tilting_angle.pair(3, 8, 100)
     last = list(tilting_angle.path(pair, tilting_angle.log_lambdas(5)))[-1]
-    drawn = unpack(figures["weights"]["images"])[-1] / 127 * figures["weights"]["peak"][-1]
+    drawn = unpack(figures.weights.images)[-1] / 127 * figures.weights.peak[-1]
     assert drawn == pytest.approx(last.weights / np.linalg.norm(last.weights), abs=0.004)
-    typical = unpack(figures["pictures"]["images"]) / 255
+    typical = unpack(figures.pictures.images) / 255
     distance = (typical @ last.weights + last.bias) / np.linalg.norm(last.weights)
-    assert unpack(figures["pictures"]["distance"])[-1] == pytest.approx(distance, abs=5e-3)
+    assert unpack(figures.pictures.distance)[-1] == pytest.approx(distance, abs=5e-3)
 
 
 def test_the_plane_holds_the_distances(small):
     """In the tilting plane d(x) is cos(angle) across + sin(angle) up + shift."""
-    figures = run(SVMPath(first=3, second=8, n=100, lambdas=9), small)["figures"]
+    figures = run(SVMPath(first=3, second=8, n=100, lambdas=9), small).figures
     pair = tilting_angle.pair(3, 8, 100)
     x = np.concatenate([pair.x[pair.y < 0][:150], pair.x[pair.y > 0][:150]])
-    across, up = unpack(figures["plane"]["across"]), unpack(figures["plane"]["up"])
+    across, up = unpack(figures.plane.across), unpack(figures.plane.up)
     for k, found in enumerate(tilting_angle.path(pair, tilting_angle.log_lambdas(9))):
         distance = (x @ found.weights + found.bias) / np.linalg.norm(found.weights)
-        angle = figures["angle"][k]
-        drawn = np.cos(angle) * across + np.sin(angle) * up[k] + figures["shift"][k]
+        angle = figures.angle[k]
+        drawn = np.cos(angle) * across + np.sin(angle) * up[k] + figures.shift[k]
         assert drawn == pytest.approx(distance, abs=0.04)
-    held = figures["pictures"]
-    turned = np.cos(angle) * np.array(held["across"]) + np.sin(angle) * unpack(held["up"])[-1]
-    assert turned + figures["shift"][-1] == pytest.approx(unpack(held["distance"])[-1], abs=0.02)
+    typical = figures.pictures
+    turned = np.cos(angle) * np.array(typical.across) + np.sin(angle) * unpack(typical.up)[-1]
+    assert turned + figures.shift[-1] == pytest.approx(unpack(typical.distance)[-1], abs=0.02)
 
 
-def test_a_path_goes_on_from_the_piece_before(small):
+def test_a_path_goes_on_from_the_stage_before(small):
     pair = tilting_angle.pair(3, 8, 100)
     whole = list(tilting_angle.path(pair, tilting_angle.log_lambdas(19)))
-    figures = run(SVMPath(first=3, second=8, n=100, lambdas=19), small)["figures"]
+    figures = run(SVMPath(first=3, second=8, n=100, lambdas=19), small).figures
     norms = [float(np.linalg.norm(each.weights)) for each in whole]
-    assert figures["norm"] == pytest.approx(norms, rel=5e-3)
+    assert figures.norm == pytest.approx(norms, rel=5e-3)
 
 
 def test_one_digit_is_not_a_pair():
@@ -197,10 +199,10 @@ def test_the_articles_figures_are_met_on_mnist(shared):
     assert theirs is not None
     for log, found in zip(logs, tilting_angle.path(pair, logs), strict=True):
         index, mine = round((2 - log) * 10), tilting_angle.measure(pair, found.weights, found.bias)
-        assert abs(np.degrees(mine.angle - theirs["angle"][index])) < 0.1
-        assert mine.test_error == pytest.approx(theirs["test_error"][index], abs=0.0015)
-        assert mine.d_adv == pytest.approx(theirs["d_adv"][index], abs=2e-3)
-        assert mine.shift == pytest.approx(theirs["shift"][index], abs=0.01)
+        assert abs(np.degrees(mine.angle - theirs.angle[index])) < 0.1
+        assert mine.test_error == pytest.approx(theirs.test_error[index], abs=0.0015)
+        assert mine.d_adv == pytest.approx(theirs.d_adv[index], abs=2e-3)
+        assert mine.shift == pytest.approx(theirs.shift[index], abs=0.01)
     tilting_angle.pair.cache_clear()
 
 
@@ -208,33 +210,34 @@ def test_mirror_images_of_the_toy():
     drawn = toy.geometry(np.array([-0.8, 0.0]), [0.0, 0.5, 0.9])
     a, turns = -0.8, np.array([0.0, 0.5, 0.9]) * np.pi / 2
     expected = np.column_stack([a * (1 - 2 * np.cos(turns) ** 2), -2 * a * np.cos(turns) * np.sin(turns)])
-    assert np.array(drawn["mirror"]) == pytest.approx(expected, abs=1e-6)
-    assert np.array(drawn["projected"]) == pytest.approx((expected + [a, 0]) / 2, abs=1e-6)
+    assert np.array(drawn.mirror) == pytest.approx(expected, abs=1e-6)
+    assert np.array(drawn.projected) == pytest.approx((expected + [a, 0]) / 2, abs=1e-6)
 
 
 def test_the_toy_without_decay_is_the_largest_margin():
     x, y = toy.points(21)
     turns = np.linspace(0.5, 1, 20_001)
     margins = (y[:, None] * (x @ np.stack([toy.normal(t) for t in turns]).T)).min(0)
-    assert toy.limit()["centred"] == pytest.approx(turns[margins.argmax()], abs=1e-4)
+    assert toy.limit().centred == pytest.approx(turns[margins.argmax()], abs=1e-4)
     for train in (toy.hinge, toy.logistic):
         (weights, _), (free, bias) = (
             train(x, y, [10.0**-k for k in range(11)], intercept)[-1] for intercept in (False, True)
         )
         ends = [np.arctan2(each[1], each[0]) * 2 / np.pi for each in (weights, free)]
         # Logistic regression gets there only as 1 / log(1 / lambda).
-        assert ends == pytest.approx([toy.limit()["centred"], toy.limit()["free"]], abs=0.03)
+        assert ends == pytest.approx([toy.limit().centred, toy.limit().free], abs=0.03)
         assert (y * (x @ free + bias) > 0).all()
 
 
 def test_the_toys_claims_can_fail(tmp_path):
     made = toy.Toy()
     result = run(made, Store(tmp_path))
-    figures = result["figures"]
-    assert sum(result["claims"].values()) >= 6
-    for each in figures["trained"].values():
-        each["without"], each["with"], each["noisy_margin"] = 0.0, 0.5, [-1.0] * len(each["noisy_margin"])
-    assert sum(made.claims(figures).values()) == 3
+    assert sum(result.claims.values()) >= 6
+    flat = {
+        name: replace(path, without_decay=0.0, with_decay=0.5, noisy_margin=[-1.0] * len(path.noisy_margin))
+        for name, path in result.figures.trained.items()
+    }
+    assert sum(made.claims(replace(result.figures, trained=flat)).values()) == 3
 
 
 class Watched(Gram):

@@ -1,9 +1,8 @@
-"""Digits on their way to the next one under several networks, computed while the reader looks ("lenet")."""
+"""Digits changed into the next one under several models, computed while the reader looks ("lenet")."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import streamlit as st
 
@@ -11,80 +10,90 @@ from components.display import charts
 from components.display.image_grid import Tile, tiles
 from components.i18n.text import say
 from components.lesson import slides
+from experiments.core import Result
 from experiments.tanay2018 import lenet
-from experiments.tanay2018.lenet import OnTheWay
+from experiments.tanay2018.lenet import ChangedDigit, DigitAscent, LeNetFigures
 
 AT_ONCE = 50
-"""Steps between two drawings: a fifth of a second's work or so for ten digits and two small networks."""
+"""Steps between two drawings: a fifth of a second's work or so for ten digits and two small models."""
 PAUSE = 0.1
 
-Shown = Mapping[str, list[dict[str, Any]]]
-"""By the network's name in words, what `experiments.tanay2018.lenet.describe` says of ten digits."""
+Shown = Mapping[str, Sequence[ChangedDigit]]
+"""Ten digits by the model's name in words."""
 
 
-def race(result: Mapping[str, Any], names: Mapping[str, str], words: str, chosen: str, key: str) -> None:
+def race(result: Result[LeNetFigures], names: Mapping[str, str], words: str, choose: str, key: str) -> None:
     """Show where the changes of a ``result`` ended, and a button ``words`` that begins them again, step by
-    step. ``names``: what each network is called; ``chosen``: the words with which the reader chooses a digit.
+    step. ``names``: what each model is called; ``choose``: the words with which the reader chooses a digit.
 
-    The browser asks for each stretch of the way, so nothing is computed for a reader who left.
+    The browser asks for each stretch of steps, so nothing is computed for a reader who left.
     """
-    kept, of = f"{key}.going", (result["seed"], result["seconds"])
+    stored, identity = f"{key}.going", (result.seed, result.seconds)
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         icon, shortcut = ":material/play_arrow:", slides.enter()
         if st.button(words, type="primary", key=f"{key}.press", icon=icon, shortcut=shortcut):
-            st.session_state[kept] = (of, lenet.again(result["figures"]))
-        digit = st.select_slider(chosen, list(range(10)), key=f"{key}.digit")
-    before, going = st.session_state.get(kept, (of, {}))
-    if going and before == of:
-        _follow({names[name]: each for name, each in going.items()}, digit, key)
+            st.session_state[stored] = (identity, lenet.restart(result.figures))
+        digit = st.select_slider(choose, list(range(10)), key=f"{key}.digit")
+    before, ascents = st.session_state.get(stored, (identity, {}))
+    if ascents and before == identity:
+        _follow({names[name]: digits for name, digits in ascents.items()}, digit, key)
     else:
-        ended = result["figures"]["networks"].items()
-        stand({names[name]: each["changes"]["shown"] for name, each in ended}, digit, key)
+        models = result.figures.networks.items()
+        stand({names[name]: model.changes.shown for name, model in models}, digit, key)
 
 
-def _follow(going: Mapping[str, OnTheWay], digit: int, key: str) -> None:
-    """Go on, draw, and so forth until all are over, the rest of the page staying as it is."""
-    moving = any(not each.way.over for each in going.values())
+def _follow(ascents: Mapping[str, DigitAscent], digit: int, key: str) -> None:
+    """Take steps, draw, and so forth until all are finished, the rest of the page staying as it is."""
+    moving = any(not digits.ascent.finished for digits in ascents.values())
 
     def stretch() -> None:
-        for each in going.values():
-            each.way.go_on(AT_ONCE)
-        stand({name: each.shown() for name, each in going.items()}, digit, key)
-        if moving and all(each.way.over for each in going.values()):
+        for digits in ascents.values():
+            digits.ascent.advance(AT_ONCE)
+        stand({name: digits.shown() for name, digits in ascents.items()}, digit, key)
+        if moving and all(digits.ascent.finished for digits in ascents.values()):
             st.rerun()
 
     st.fragment(stretch, run_every=PAUSE if moving else None)()
 
 
 def stand(shown: Shown, digit: int, key: str) -> None:
-    """Draw the networks side by side: where their digits stand, and how sure they are of the next ones, the
+    """Draw the models side by side: where their digits stand, and how sure they are of the next ones, the
     curve of one ``digit`` standing out."""
-    for side, (name, each) in zip(st.columns(len(shown), gap="large"), shown.items(), strict=True):
-        facts = {"there": sum(one["score"] >= lenet.SCORE for one in each), "count": len(each)}
-        facts["mean"] = f"{sum(one['length'] for one in each) / len(each):.2f}"
+    for side, (name, digits) in zip(st.columns(len(shown), gap="large"), shown.items(), strict=True):
+        there, mean = sum(one.score >= lenet.SCORE for one in digits), sum(one.length for one in digits)
+        facts = {"there": there, "count": len(digits), "mean": f"{mean / len(digits):.2f}"}
         with side:
             st.markdown(f"**{name}**: {say('{there} of {count} are there, mean length {mean}', **facts)}")
-            tiles([[_tile(one) for one in each[start : start + 5]] for start in range(0, len(each), 5)])
+            tiles([[_tile(one) for one in digits[start : start + 5]] for start in range(0, len(digits), 5)])
     _curves(shown, digit, key)
 
 
-def _tile(one: Mapping[str, Any]) -> Tile:
-    words = say("The {digit}, changed into a {target}", digit=one["digit"], target=one["target"])
-    return Tile(one["changed"], words, f"{one['length']:.2f}")
+def _tile(one: ChangedDigit) -> Tile:
+    words = say("The {digit}, changed into a {target}", digit=one.digit, target=one.target)
+    return Tile(one.changed, words, f"{one.length:.2f}")
 
 
 def _curves(shown: Shown, digit: int, key: str) -> None:
-    """Draw how sure each network is of each digit's target, by step."""
-    many = [_line("", one, colour, True) for colour, each in enumerate(shown.values()) for one in each]
-    few = [_line(name, each[digit], colour, False) for colour, (name, each) in enumerate(shown.items())]
+    """Draw how sure each model is of each digit's target, by step."""
+    many = [_line("", one, colour, True) for colour, digits in enumerate(shown.values()) for one in digits]
+    few = [_line(name, digits[digit], colour, False) for colour, (name, digits) in enumerate(shown.items())]
     pair = {"digit": digit, "target": (digit + 1) % 10}
     alt = say("Probability of {target} on the way from a {digit}, for both networks.", **pair)
-    drawn: Sequence[charts.Series] = [*many, *few]
-    where = f"{key}.curve"
     x, y = say("steps"), say("probability")
-    charts.lines(drawn, x, y, alt=alt, key=where, percent=True, span=(-0.02, 1.0), height=250, room=110)
+    charts.lines(
+        [*many, *few],
+        x,
+        y,
+        alt=alt,
+        key=f"{key}.curve",
+        percent=True,
+        span=(-0.02, 1.0),
+        height=250,
+        room=110,
+    )
 
 
-def _line(name: str, one: Mapping[str, Any], colour: int, faint: bool) -> charts.Series:
-    steps, _, target = zip(*one["curve"], strict=True)
+def _line(name: str, one: ChangedDigit, colour: int, faint: bool) -> charts.Series:
+    steps = [step for step, _, _ in one.curve]
+    target = [probability for _, _, probability in one.curve]
     return charts.Series(name, steps, target, colour=colour, faint=faint)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import streamlit as st
@@ -10,6 +11,13 @@ from components.display import charts, comparison_table
 from components.display.comparison_table import Cell, cell
 from components.i18n.text import say
 from components.lesson import experiment_panel, layout
+from experiments.tanay2018.calibration import (
+    AtTemperature,
+    Calibration,
+    ModelFigures,
+    Penalised,
+    RandomLabelFigures,
+)
 from models import card
 
 URL = "https://arxiv.org/abs/1806.11186"
@@ -19,24 +27,29 @@ SMALL = {"n": 1000, "attacked": 100, "random_n": 100, "random_epochs": 20, "l1_n
 
 def render() -> None:
     """Draw the lesson."""
-    with layout.page("calibration") as said:
+    with layout.page("calibration") as texts:
         with layout.part():
-            result = experiment_panel.result("calibration", say("Compute it on 1,000 digits"), **SMALL)
-            figures, networks = result["figures"], result["figures"]["networks"]
-            _reliability(networks[_chosen(list(networks))], said["reliability"])
+            result = experiment_panel.result(Calibration, say("Compute it on 1,000 digits"), **SMALL)
+            figures, networks = result.figures, result.figures.networks
+            _reliability(networks[_chosen(_with_diagrams(networks))].temperatures, texts["reliability"])
             _errors(networks)
         with layout.part():
-            st.markdown(said["step"])
-            _step(networks, figures["epsilons"])
+            st.markdown(texts["step"])
+            _step(networks, figures.epsilons)
         with layout.part():
-            st.markdown(said["labels"])
-            _lots(figures["labels_by_lot"])
+            st.markdown(texts["labels"])
+            _random_labels(figures.random_labels)
         with layout.part():
-            st.markdown(said["l1"])
+            st.markdown(texts["l1"])
             head = [say("Penalty"), say("Training error"), say("Test error")]
-            comparison_table.beside(head, [_penalty(each) for each in figures["l1"]])
-            comparison_table.claims(result["claims"])
+            comparison_table.beside(head, [_penalty(trained) for trained in figures.l1])
+            comparison_table.claims(result.claims)
             layout.source(say("Tanay & Griffin 2018, the section on under-regularisation"), URL)
+
+
+def _with_diagrams(networks: Mapping[str, ModelFigures]) -> list[str]:
+    """Return the names of the models whose reliability diagrams are stored."""
+    return [name for name, model in networks.items() if all(at.counts for at in model.temperatures)]
 
 
 def _chosen(names: list[str]) -> str:
@@ -50,64 +63,64 @@ def _chosen(names: list[str]) -> str:
     )  # fmt: skip
 
 
-def _reliability(network: dict[str, Any], words: str) -> None:
+def _reliability(grid: Sequence[AtTemperature], words: str) -> None:
     """Let the reader drag the temperature; show how sure and how right."""
-    grid = network["temperatures"]
-    nearest = min(range(len(grid)), key=lambda i: abs(grid[i]["temperature"] - 1))
+    nearest = min(range(len(grid)), key=lambda i: abs(grid[i].temperature - 1))
     index = st.select_slider(
         say("Temperature"), list(range(len(grid))), value=nearest, key="calibration.temperature",
-        format_func=lambda i: f"{grid[i]['temperature']:.3g}",
+        format_func=lambda i: f"{grid[i].temperature:.3g}",
     )  # fmt: skip
     at = grid[index]
-    filled = [i for i, count in enumerate(at["counts"]) if count]
-    sure, right = [at["scores"][i] for i in filled], [at["right"][i] for i in filled]
+    filled = [i for i, count in enumerate(at.counts) if count]
+    sure, right = [at.scores[i] for i in filled], [at.right[i] for i in filled]
     series = [
         charts.Series(say("as right as sure"), [0.0, 1.0], [0.0, 1.0], dash="dot", colour=6),
         charts.Series(say("this network"), sure, right, colour=1),
     ]
-    facts = {"temperature": f"{at['temperature']:.3g}", "error": f"{at['ece']:.2%}"}
+    facts = {"temperature": f"{at.temperature:.3g}", "error": f"{at.ece:.2%}"}
     alt = say("At temperature {temperature} the calibration error is {error}.", **facts)
     st.markdown(words)
     axes = say("how sure"), say("how often right")
     charts.lines(series, *axes, alt=alt, key="reliability", percent=True, height=240)
 
 
-def _errors(networks: dict[str, Any]) -> None:
-    """Show how wrong and how badly calibrated each network is, before and after."""
+def _errors(networks: Mapping[str, ModelFigures]) -> None:
+    """Show how wrong and how badly calibrated each model is, before and after."""
     words = say("Network"), say("Error"), say("Calibration error"), say("Likeliest temperature")
     head = [*words, say("then"), say("Scores of exactly 1")]
-    comparison_table.beside(head, [_row(card(name).title, each) for name, each in networks.items()])
+    comparison_table.beside(head, [_row(card(name).title, model) for name, model in networks.items()])
 
 
-def _row(title: str, each: dict[str, Any]) -> list[Any]:
+def _row(title: str, model: ModelFigures) -> list[str | Cell]:
+    error, ece = cell(model.error, **PERCENT), cell(model.ece, **PERCENT)
+    after, saturated = cell(model.ece_after_fit, **PERCENT), cell(model.saturated, **PERCENT)
+    return [title, error, ece, Cell(model.fitted_temperature), after, saturated]
 
-    error, ece = cell(each["error"], **PERCENT), cell(each["ece"], **PERCENT)
-    then, saturated = cell(each["ece_at_likeliest"], **PERCENT), cell(each["saturated"], **PERCENT)
-    return [title, error, ece, Cell(each["likeliest"]), then, saturated]
 
-
-def _step(networks: dict[str, Any], epsilons: list[float]) -> None:
+def _step(networks: Mapping[str, ModelFigures], epsilons: list[float]) -> None:
     """Draw how many digits one step of growing size fools."""
     series = []
-    for name, each in networks.items():
-        rows = each["step"]["own"]
-        middle, low, high = ([float(row[key]) for row in rows] for key in ("value", "low", "high"))
+    for name, model in networks.items():
+        errors = model.step.own
+        middle = [error.value for error in errors]
+        low = [error.value if error.low is None else error.low for error in errors]
+        high = [error.value if error.high is None else error.high for error in errors]
         series.append(charts.Series(card(name).title, epsilons, middle, low, high))
     alt = say("Share of digits read wrongly after one step, over its size.")
     axes = say("largest change"), say("read wrongly")
     charts.lines(series, *axes, alt=alt, key="calibration.step", percent=True)
 
 
-def _lots(lots: dict[str, Any]) -> None:
-    """Draw how labels that were drawn by lot are learnt."""
+def _random_labels(trained: Mapping[str, RandomLabelFigures]) -> None:
+    """Draw how random labels are learnt."""
     series = [
-        charts.Series(card(name).title, list(range(1, len(each["errors"]) + 1)), each["errors"])
-        for name, each in lots.items()
+        charts.Series(card(name).title, list(range(1, len(model.errors) + 1)), model.errors)
+        for name, model in trained.items()
     ]
     alt = say("Training error on labels drawn by lot, by pass.")
     charts.lines(series, say("passes"), say("not learnt"), alt=alt, key="calibration.lots", percent=True)
 
 
-def _penalty(each: dict[str, Any]) -> list[Any]:
-
-    return [f"{each['penalty']:g}", cell(each["train_error"], **PERCENT), cell(each["test_error"], **PERCENT)]
+def _penalty(trained: Penalised) -> list[str | Cell]:
+    errors = trained.train_error, trained.test_error
+    return [f"{trained.penalty:g}", *(cell(error, **PERCENT) for error in errors)]

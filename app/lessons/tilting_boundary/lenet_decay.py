@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping, Sequence
 
 import streamlit as st
 
@@ -13,30 +13,32 @@ from components.display.image_grid import Tile, tiles
 from components.i18n.text import say
 from components.lesson import experiment_panel, layout
 from experiments.datasets.digit_sets import digit_name, source_of
+from experiments.tanay2018.lenet import ChangedDigit, LayerFigures, LeNetDecay, ModelFigures
 
 URL = "https://arxiv.org/abs/1806.11186"
 
 
 def render() -> None:
     """Draw the lesson."""
-    with layout.page("lenet_decay") as said:
+    with layout.page("lenet_decay") as texts:
         with layout.part():
-            result = experiment_panel.result("lenet", say("Change other digits here"), draws=1, seed=_next())
-            st.session_state["lenet_decay.seed"] = result["seed"]
-            networks = result["figures"]["networks"]
-            _errors(networks, said["errors"])
+            words = say("Change other digits here")
+            result = experiment_panel.result(LeNetDecay, words, draws=1, seed=_next())
+            st.session_state["lenet_decay.seed"] = result.seed
+            networks = result.figures.networks
+            _errors(networks, texts["errors"])
         with layout.part():
-            st.markdown(said["filters"])
+            st.markdown(texts["filters"])
             _filters(networks)
         with layout.part():
-            st.markdown(said["changes"])
-            for name, each in networks.items():
+            st.markdown(texts["changes"])
+            for name, model in networks.items():
                 st.markdown(f"**{_name(name)}**")
-                _changes(name, each["changes"]["shown"], source_of(result))
+                _changes(name, model.changes.shown, source_of(result.data))
         with layout.part():
             names = {name: _name(name) for name in networks}
-            ascent_panels.race(result, names, said["press"], said["curve"], "lenet_decay")
-            comparison_table.claims(result["claims"], folded=True)
+            ascent_panels.race(result, names, texts["press"], texts["curve"], "lenet_decay")
+            comparison_table.claims(result.claims, folded=True)
             layout.source(say("Tanay & Griffin 2018, the section on LeNet"), URL)
 
 
@@ -48,66 +50,69 @@ def _next() -> int:
     return int(st.session_state.get("lenet_decay.seed", 0)) + 1
 
 
-def _errors(networks: dict[str, Any], words: str) -> None:
-    """Show what each network ended with, and the errors on the way there."""
+def _errors(networks: Mapping[str, ModelFigures], words: str) -> None:
+    """Show what each model ended with, and the errors on the way there."""
     head = [say("Network"), say("Test error"), say("Mean length of the changes"), say("Temperature")]
-    comparison_table.beside(head, [_row(name, each) for name, each in networks.items()])
+    comparison_table.beside(head, [_row(name, model) for name, model in networks.items()])
     st.markdown(words)
-    kinds = (("train", say("training"), "dot"), ("test", say("test"), "solid"))
-    series = [
-        charts.Series(f"{_name(name)}, {kind}", _passes(each), each["curves"][part], dash=dash, colour=colour)
-        for colour, (name, each) in enumerate(networks.items())
-        for part, kind, dash in kinds
-    ]
+    series = []
+    for colour, (name, model) in enumerate(networks.items()):
+        curves, title = model.curves, _name(name)
+        passes = list(range(1, len(curves.train) + 1))
+        for kind, errors, dash in (
+            (say("training"), curves.train, "dot"),
+            (say("test"), curves.test, "solid"),
+        ):
+            series.append(charts.Series(f"{title}, {kind}", passes, errors, dash=dash, colour=colour))
     alt = say("Training and test error of both networks, by pass.")
     charts.lines(series, say("passes"), say("error"), alt=alt, key="lenet.errors", percent=True, height=240)
 
 
-def _row(name: str, each: dict[str, Any]) -> list[Any]:
-
-    theirs = each["changes"]["published"]["lengths"]
-    mean = cell(each["changes"]["mean"], published=sum(theirs) / len(theirs))
-    error = cell(each["test_error"], published=each["published_test_error"], scale=100, unit=" %")
-    return [_name(name), error, mean, Cell(each["temperature"])]
-
-
-def _passes(each: dict[str, Any]) -> list[int]:
-    return list(range(1, len(each["curves"]["train"]) + 1))
+def _row(name: str, model: ModelFigures) -> list[str | Cell]:
+    published = model.changes.published.lengths
+    mean = cell(model.changes.mean, published=sum(published) / len(published))
+    error = cell(model.test_error, published=model.published_test_error, scale=100, unit=" %")
+    return [_name(name), error, mean, Cell(model.temperature)]
 
 
-def _filters(networks: dict[str, Any]) -> None:
+def _filters(networks: Mapping[str, ModelFigures]) -> None:
     layers = {
         "conv1": say("first convolution"),
         "conv2": say("second convolution"),
         "fc1": say("first full layer"),
     }
-    for side, (name, each) in zip(st.columns(2, gap="large"), networks.items(), strict=True):
+    for side, (name, model) in zip(st.columns(2, gap="large"), networks.items(), strict=True):
         with side:
             st.markdown(f"**{_name(name)}**")
             for key, words in layers.items():
-                _sheet(each["layers"][key], words, _name(name))
+                _sheet(model.layers[key], words, _name(name))
 
 
-def _sheet(layer: dict[str, Any], words: str, network: str) -> None:
+def _sheet(layer: LayerFigures, words: str, network: str) -> None:
     """Show the filters of one layer, and how large its weights are."""
     alt = say("Filters: {network}, {layer}", network=network, layer=words)
-    image = f'<img alt="{alt}" src="data:image/png;base64,{layer["sheet"]}">'
+    image = f'<img alt="{alt}" src="data:image/png;base64,{layer.sheet}">'
     st.html(f'<div class="filters">{image}</div>')
-    facts = {"layer": words, "rms": f"{layer['rms']:.2g}", "paper": f"{layer['published_rms']:g}"}
+    facts = {"layer": words, "rms": f"{layer.rms:.2g}", "paper": f"{layer.published_rms:g}"}
     st.caption(say("{layer}: root mean square {rms} (published {paper})", **facts))
 
 
-def _changes(name: str, shown: list[dict[str, Any]], source: str) -> None:
+def _changes(name: str, shown: Sequence[ChangedDigit], source: str) -> None:
+    """Show each digit, what it was changed into, and the change."""
+    columns = [_column(name, one, source) for one in shown]
+    tiles([list(row) for row in zip(*columns, strict=True)])
 
-    rows: list[list[Tile | str]] = [[], [], []]
-    for each in shown:
-        pair = {"digit": each["digit"], "target": each["target"]}
-        image = digit_name(source, "test", each["row"])
-        href = layout.playground_url(name, image, each["target"], attack="towards")
-        words = say("The {digit} as it is", **pair), say("The {digit}, changed into a {target}", **pair)
-        own, changed = (Tile(each[key], alt) for key, alt in zip(("original", "changed"), words, strict=True))
-        rows[0].append(own._replace(caption=f"{each['digit']} → {each['target']}"))
-        rows[1].append(changed._replace(caption=f"{each['score']:.0%}"))
-        alt = say("The change from {digit} to {target}", **pair)
-        rows[2].append(Tile(each["change"], alt, f"{each['length']:.2g}", href))
-    tiles(rows)
+
+def _column(name: str, one: ChangedDigit, source: str) -> tuple[Tile, Tile, Tile]:
+    pair = {"digit": one.digit, "target": one.target}
+    image = digit_name(source, "test", one.row)
+    href = layout.playground_url(name, image, one.target, attack="towards")
+    original, changed = (
+        say("The {digit} as it is", **pair),
+        say("The {digit}, changed into a {target}", **pair),
+    )
+    return (
+        Tile(one.original, original, f"{one.digit} → {one.target}"),
+        Tile(one.changed, changed, f"{one.score:.0%}"),
+        Tile(one.change, say("The change from {digit} to {target}", **pair), f"{one.length:.2g}", href),
+    )

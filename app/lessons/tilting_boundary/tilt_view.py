@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from dataclasses import dataclass
 
 import streamlit as st
 
 from components.i18n.text import say
 from components.live.loader import facts, loader
+from experiments.tanay2018.svm_path import SVMPathFigures
+from experiments.toolkit import codec
 
 _CSS = """
 .tilt { display: grid; grid-template-columns: 1fr 1fr; gap: 1rem; min-height: 560px;
@@ -51,25 +53,33 @@ CAPTIONS = ("slider", "plane", "histogram", "curves", "ghost", "w", "x", "xm", "
 _component = st.components.v2.component("foolscope_tilt", css=_CSS, js=loader("tilt"))
 
 
+@dataclass(frozen=True)
+class Picked:
+    """What was just pressed: ``what`` is "point" and ``index`` its number in the plane, or ``what`` is a
+    picture ("x", "xm", "y" or "ym") and ``index`` that of lambda."""
+
+    what: str
+    index: int
+
+
 def tilt(
     *,
     base: str,
-    figures: Mapping[str, Any],
-    published: Mapping[str, Any] | None,
+    figures: SVMPathFigures,
+    published: Mapping[str, list[float]] | None,
     words: Mapping[str, str],
     key: str,
-) -> dict[str, Any] | None:
+) -> Picked | None:
     """Show the ``figures`` of the experiment "svm_path" with a slider over lambda.
 
     ``published``: the article's angle (radians), d_adv and errors over the same values of lambda, for a
     ghost line that can be switched on. ``words``: those of `CAPTIONS`, the last five of which say
-    what the pictures are. Returns what was just pressed, else None: ``what`` is "point" and
-    ``index`` its number, or ``what`` is a picture and ``index`` that of lambda.
+    what the pictures are. Returns what was just pressed, else None.
     """
-    spoken = {key: str(words[key]) for key in CAPTIONS} | _words()
-    shown = {"figures": dict(figures), "published": published, "words": spoken}
-    result = _component(key=key, data=facts(base, **shown), on_picked_change=lambda: None)
-    return dict(result.picked) if result.picked else None
+    captions = {name: str(words[name]) for name in CAPTIONS} | _words()
+    data = facts(base, figures=codec.dump(figures), published=published, words=captions)
+    result = _component(key=key, data=data, on_picked_change=lambda: None)
+    return Picked(result.picked["what"], result.picked["index"]) if result.picked else None
 
 
 def _words() -> dict[str, str]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import streamlit as st
 
 from app.access import base
@@ -12,24 +10,25 @@ from components.display import charts, comparison_table
 from components.display.comparison_table import Cell
 from components.i18n.text import say
 from components.lesson import experiment_panel, layout
+from experiments.tanay2018.toy import Toy, ToyFigures, Trained
 
 URL = "https://arxiv.org/abs/1806.11186"
 
 
 def render() -> None:
     """Draw the lesson."""
-    with layout.page("toy") as said:
+    with layout.page("toy") as texts:
         with layout.part():
-            result = experiment_panel.result("toy", say("Train them here"))
-            figures = result["figures"]
-            toy(base=base(), figures=figures, words=said, key="toy")
+            result = experiment_panel.result(Toy, say("Train them here"))
+            figures = result.figures
+            toy(base=base(), geometry=figures.geometry, words=texts, key="toy")
         with layout.part():
-            st.markdown(said["noisy"])
+            st.markdown(texts["noisy"])
             head = [say("Trained"), say("With weight decay"), say("With next to none")]
-            comparison_table.beside(head, [_row(name, each) for name, each in figures["trained"].items()])
+            comparison_table.beside(head, [_row(name, path) for name, path in figures.trained.items()])
             _turns(figures)
         with layout.part():
-            comparison_table.claims(result["claims"])
+            comparison_table.claims(result.claims)
             layout.source(say("Tanay & Griffin 2018, the toy problem"), URL)
 
 
@@ -43,18 +42,18 @@ def _name(trained: str) -> str:
     return named[trained]
 
 
-def _turns(figures: dict[str, Any]) -> None:
+def _turns(figures: ToyFigures) -> None:
     """Draw how far each trained boundary tilts."""
-    decays = [10**log for log in figures["log_lambda"]]
+    decays = [10**log for log in figures.log_lambda]
     series = [
-        charts.Series(_name(name), decays, each["turn"], colour=index)
-        for index, (name, each) in enumerate(figures["trained"].items())
+        charts.Series(_name(name), decays, path.turn, colour=index)
+        for index, (name, path) in enumerate(figures.trained.items())
     ]
     alt = say("How far each trained boundary tilts, over the strength of weight decay.")
     axes = say("weight decay λ"), say("share of the quarter turn")
     charts.lines(series, *axes, alt=alt, key="toy", log="x", percent=True, height=300)
 
 
-def _row(name: str, each: dict[str, Any]) -> list[Any]:
-
-    return [_name(name), *(Cell(each[key], scale=100, unit=" %") for key in ("with", "without"))]
+def _row(name: str, path: Trained) -> list[str | Cell]:
+    turns = path.with_decay, path.without_decay
+    return [_name(name), *(Cell(turn, scale=100, unit=" %") for turn in turns)]

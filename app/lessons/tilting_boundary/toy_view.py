@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 import streamlit as st
 
 from components.live.loader import facts, loader
+from experiments.tanay2018.toy import Geometry
+from experiments.toolkit import codec
 
 _CSS = """
 .toy { display: grid; grid-template-columns: 1.2fr 1fr; gap: 1rem; min-height: 420px;
@@ -28,10 +29,10 @@ CAPTIONS = ("slider", "plane", "x", "xp", "xm")
 _component = st.components.v2.component("foolscope_toy", css=_CSS, js=loader("toy"))
 
 
-def toy(*, base: str, figures: Mapping[str, Any], words: Mapping[str, str], key: str) -> None:
+def toy(*, base: str, geometry: Geometry, words: Mapping[str, str], key: str) -> None:
     """Show the geometry of the experiment "toy" with a slider over the angle.
 
     ``words``: those of `CAPTIONS`, the last three of which say what the pictures are.
     """
-    spoken = {each: words[each] for each in CAPTIONS}
-    _component(key=key, data=facts(base, figures={"geometry": figures["geometry"]}, words=spoken))
+    captions = {name: words[name] for name in CAPTIONS}
+    _component(key=key, data=facts(base, figures={"geometry": codec.dump(geometry)}, words=captions))

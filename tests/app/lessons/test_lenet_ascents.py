@@ -22,8 +22,8 @@ STAND = re.compile(r"(\d+) of 10 are there, mean length ([\d.]+)")
 
 def standing(texts: list[str]) -> list[tuple[int, float]]:
     """Return of each network how many digits arrived and the mean length of their changes."""
-    found = [STAND.search(text) for text in texts]
-    return [(int(each[1]), float(each[2])) for each in found if each]
+    matches = [STAND.search(text) for text in texts]
+    return [(int(match[1]), float(match[2])) for match in matches if match]
 
 
 def farthest(app: AppTest) -> float:
@@ -63,14 +63,14 @@ def test_the_curves_grow_stretch_by_stretch_and_end_where_the_result_says(monkey
 
 
 def test_the_digits_of_the_result_are_taken_without_their_data_set(bare) -> None:
-    result = experiments.shipped("lenet")
+    result = experiments.shipped(lenet.LeNetDecay)
     assert result is not None
-    going = lenet.again(result["figures"])
-    assert list(going) == list(DECAYS)
-    for net, each in going.items():
-        shown = result["figures"]["networks"][net]["changes"]["shown"]
-        assert each.rows.tolist() == [one["row"] for one in shown]
-        assert [one["original"] for one in each.shown()] == [one["original"] for one in shown]
+    ascents = lenet.restart(result.figures)
+    assert list(ascents) == list(DECAYS)
+    for name, digits in ascents.items():
+        shown = result.figures.networks[name].changes.shown
+        assert digits.rows.tolist() == [one.row for one in shown]
+        assert [one.original for one in digits.shown()] == [one.original for one in shown]
 
 
 def test_the_browser_sees_the_curves_on_their_way(playground: Playground) -> None:
