@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from attacks.contract import setting
+from attacks.settings import setting
 from experiments.cache import Store
 from experiments.core import Experiment, ExperimentCard, Published, Stage
 from experiments.datasets import digit_sets
