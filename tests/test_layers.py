@@ -46,6 +46,15 @@ def test_a_file_keeps_to_its_layer(file: Path) -> None:
     assert file.stem not in ("utils", "common", "helpers", "misc")
 
 
+def test_no_papers_experiments_import_another_papers() -> None:
+    for file in FILES:
+        if file.parts[0] == "experiments" and len(file.parts) == 3 and file.parts[1][-4:].isdigit():
+            tree = ast.parse((ROOT / file).read_text(encoding="utf-8"))
+            modules = {node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+            papers = {module.split(".")[1] for module in modules if module.startswith("experiments.")}
+            assert not {paper for paper in papers if paper[-4:].isdigit()} - {file.parts[1]}, file
+
+
 def is_torch(node: ast.expr) -> bool:
     return isinstance(node, ast.Name) and node.id == "torch"
 
