@@ -11,7 +11,7 @@ from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn, overrid
 from cattrs.preconf.json import make_converter
 
 T = TypeVar("T")
-_KEY = "key"
+_KEY = "json"
 _CONVERTER = make_converter()
 
 
