@@ -94,8 +94,8 @@ class MovedPhotos(Stage):
 
 @dataclass(frozen=True)
 class Confusion(OfNetworks[Photos, ConfusionFigures]):
-    """The least change to another answer, and the least to an answer outside the superclass, for photos of each
-    superclass that the network gets right."""
+    """The least change to another answer, and the least to an answer outside the superclass, for photos of
+    each superclass that the network gets right."""
 
     card: ClassVar[ExperimentCard] = ExperimentCard(
         name="confusion",

@@ -167,13 +167,13 @@ class Resistance(OfNetworks[Measurement, ResistanceFigures]):
 
     def summarise(self, answers: Sequence[Measurement]) -> ResistanceFigures:
         """Return, for each network, rows, columns, cells, and medians inside and outside the superclass."""
-        measured = dict(zip(self.stages(), answers, strict=True))
+        measured: dict[Stage, Measurement] = dict(zip(self.stages(), answers, strict=True))
         tables = {name: table(models.card(name), self.images(), measured) for name in self.named()}
         return ResistanceFigures(tables)
 
     def claims(self, figures: ResistanceFigures) -> dict[str, bool]:
         """Return what the article says of its dog."""
-        medians = [table.medians for table in figures.networks.values()]
+        medians = [network.medians for network in figures.networks.values()]
         return {
             "A member of the family is nearer to the family's other classes than to anything else.": all(
                 _less(part.inside_to_inside, part.inside_to_outside) for part in medians
@@ -212,7 +212,7 @@ def _sign_steps(net: Network, x: Tensor, criterion: Criterion) -> int | None:
     return last.index if bool(criterion.met(last.evaluation.logits)) else None
 
 
-def table(card: Card, images: Sequence[str], measured: Mapping[Pair, Measurement]) -> Table:
+def table(card: Card, images: Sequence[str], measured: Mapping[Stage, Measurement]) -> Table:
     """Return the cells that are ``measured``, by image, None for those to come; with their medians."""
     superclass, classes = next(iter(superclasses(card).items()))
     targets = columns(card)
