@@ -32,8 +32,8 @@ def mean(values: Sequence[float]) -> Estimate:
     n, middle = len(values), float(np.mean(values))
     if n < 2:
         return Estimate(middle, None, None, n)
-    low, high = stats.t.interval(LEVEL, n - 1, middle, float(np.std(values, ddof=1)) / n**0.5)
-    return Estimate(middle, float(low), float(high), n)
+    half = float(stats.t.ppf((1 + LEVEL) / 2, n - 1)) * float(np.std(values, ddof=1)) / n**0.5
+    return Estimate(middle, middle - half, middle + half, n)  # also where all values are the same
 
 
 def median(values: Sequence[float]) -> Estimate:
