@@ -28,7 +28,7 @@ SAMPLES = "panda,dog,cat,coffee,bee,baseball"
 
 
 @dataclass(frozen=True)
-class Path:
+class ClassPath:
     """What the network named on the way to the class ``target``: labels with the step from which on it gave
     them, until it arrived at step ``reached``; None where it did not arrive."""
 
@@ -44,11 +44,11 @@ class Path:
 
 
 @dataclass(frozen=True)
-class Paths:
+class ClassPaths:
     """The label that the network gives an image, and the path to the class of each other image."""
 
     label: str = field(metadata=key("is"))
-    paths: list[Path] = field(metadata=key("ways"))
+    paths: list[ClassPath] = field(metadata=key("ways"))
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class BetweenFigures:
     """The paths by image; how many of ``total`` arrived, on how many of those a third class was named, and
     the most frequent third classes with their counts."""
 
-    rows: dict[str, Paths]
+    rows: dict[str, ClassPaths]
     arrived: int = field(metadata=key("gone"))
     total: int = field(metadata=key("all"))
     with_third: int
@@ -67,7 +67,7 @@ class BetweenFigures:
 class FromImage(Stage):
     """The paths from one image."""
 
-    answer: ClassVar[type] = Paths
+    answer: ClassVar[type] = ClassPaths
 
     image: str
 
@@ -78,7 +78,7 @@ class FromImage(Stage):
 
 
 @dataclass(frozen=True)
-class Between(OfNetwork[Paths, BetweenFigures]):
+class Between(OfNetwork[ClassPaths, BetweenFigures]):
     """Every picture is taken, in small signed steps, to the class of every other one; what the network says
     on the way is noted. ``n`` is the number of pictures, and follows from ``images``."""
 
@@ -111,16 +111,16 @@ class Between(OfNetwork[Paths, BetweenFigures]):
         """Return one stage for each picture."""
         return [FromImage(image) for image in self.named()]
 
-    def carry_out(self, stage: FromImage, store: Store) -> Paths:
+    def carry_out(self, stage: FromImage, store: Store) -> ClassPaths:
         """Return what the picture is to the network, and its path to each other picture's class."""
         model = models.load(self.model)
         first = {image: _answer(model, _seen(model, image)) for image in self.named()}
         own = first[stage.image]
         targets = sorted(set(first.values()) - {own})
         paths = _paths(model, _seen(model, stage.image), targets, self) if targets else []
-        return Paths(model.card.labels[own], paths)
+        return ClassPaths(model.card.labels[own], paths)
 
-    def summarise(self, answers: Sequence[Paths]) -> BetweenFigures:
+    def summarise(self, answers: Sequence[ClassPaths]) -> BetweenFigures:
         """Return the paths by picture, how many arrived, and how often a third class was named on them."""
         paths = [path for answer in answers for path in answer.paths]
         arrived = [path for path in paths if path.reached is not None]
@@ -152,7 +152,7 @@ def _answer(model: Classifier, x: Tensor) -> int:
     return int(model(x).argmax())
 
 
-def _paths(model: Classifier, x: Tensor, targets: list[int], settings: Between) -> list[Path]:
+def _paths(model: Classifier, x: Tensor, targets: list[int], settings: Between) -> list[ClassPath]:
     """Return the path to each of ``targets``: what is named from which step on, and when it arrives."""
     label = torch.tensor(targets)
     criterion = Criterion(label, targeted=True)
@@ -164,13 +164,13 @@ def _paths(model: Classifier, x: Tensor, targets: list[int], settings: Between) 
         if all((torch.stack(answers) == label).any(0)):
             break
     columns = torch.stack(answers).T.tolist()
-    return [path(model.card.labels, *row) for row in zip(targets, columns, strict=True)]
+    return [class_path(model.card.labels, *row) for row in zip(targets, columns, strict=True)]
 
 
-def path(labels: tuple[str, ...], target: int, answers: list[int]) -> Path:
+def class_path(labels: tuple[str, ...], target: int, answers: list[int]) -> ClassPath:
     """Return the path to class ``target`` on which the network gave ``answers`` (classes), step by step."""
     reached = answers.index(target) if target in answers else None
     until = answers if reached is None else answers[: reached + 1]
     stretches = itertools.groupby(enumerate(until), key=lambda item: item[1])
     named = [(labels[label], next(iter(group))[0]) for label, group in stretches]
-    return Path(labels[target], named, reached)
+    return ClassPath(labels[target], named, reached)

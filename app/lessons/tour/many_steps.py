@@ -16,7 +16,7 @@ from components.widgets import class_picker, image_picker
 from components.widgets.image_picker import Cast
 from engine.run import Run
 from engine.saved import PREFIX
-from experiments.evans2016.between import Between, Path
+from experiments.evans2016.between import Between, ClassPath
 
 TARGETS = ("vulture", "bird", "cat")
 LEVELS = (0.9, 2.0, 4.0, 9.0)
@@ -92,5 +92,5 @@ def _between(playing: Cast) -> None:
     comparison_table.claims(result.claims)
 
 
-def _arrival(path: Path) -> str:
+def _arrival(path: ClassPath) -> str:
     return "—" if path.reached is None else str(path.reached)

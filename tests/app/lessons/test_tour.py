@@ -21,7 +21,7 @@ from errors import BadSetting, UnknownName
 from experiments.cache import Store
 from experiments.core import run
 from experiments.datasets import photos
-from experiments.evans2016.between import Between, Path, path
+from experiments.evans2016.between import Between, ClassPath, class_path
 from experiments.evans2016.black import Black
 from experiments.methods.sign_steps import asking, step
 from models.core import Card, Classifier, WeightsFile
@@ -92,9 +92,11 @@ def test_with_everyday_photos_black_tells_the_same_story(tmp_path: Path) -> None
 
 def test_a_path_is_what_is_named_on_it_until_it_arrives() -> None:
     labels = ("a", "b", "c", "d")
-    found = path(labels, 2, [0, 0, 1, 1, 0, 2, 3])
-    assert found == Path("c", [("a", 0), ("b", 2), ("a", 4), ("c", 5)], reached=5) and found.third == ["b"]
-    assert path(labels, 3, [0, 1]).reached is None
+    found = class_path(labels, 2, [0, 0, 1, 1, 0, 2, 3])
+    assert found == ClassPath("c", [("a", 0), ("b", 2), ("a", 4), ("c", 5)], reached=5) and found.third == [
+        "b"
+    ]
+    assert class_path(labels, 3, [0, 1]).reached is None
 
 
 def test_between_goes_from_every_picture_to_the_others_class(tmp_path: Path) -> None:

@@ -241,6 +241,7 @@ def test_a_cell_is_measured_and_a_table_drawn_while_it_fills(small, tmp_path):
     assert measure(model, x, int(model(x[None]).argmax()), 10).own
     dog = model.card.label_index("dog")
     measured = measure(model, x, dog, 20)
+    assert measured.distance and measured.steps
     assert not measured.own and 0.1 < measured.distance < 3 and 1 <= measured.steps <= 20
     drawn = table(model.card, ["cat", "coffee"], {Pair("photos", "cat", dog): measured})
     assert sum(cell is not None for row in drawn.cells for cell in row) == 1
