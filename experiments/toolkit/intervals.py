@@ -32,8 +32,9 @@ def mean(values: Sequence[float]) -> Estimate:
     n, middle = len(values), float(np.mean(values))
     if n < 2:
         return Estimate(middle, None, None, n)
+    # Not stats.t.interval, which has no number to give where all values are the same.
     half = float(stats.t.ppf((1 + LEVEL) / 2, n - 1)) * float(np.std(values, ddof=1)) / n**0.5
-    return Estimate(middle, middle - half, middle + half, n)  # also where all values are the same
+    return Estimate(middle, middle - half, middle + half, n)
 
 
 def median(values: Sequence[float]) -> Estimate:
