@@ -97,12 +97,12 @@ def many(model: str, words: str) -> None:
 def ends(figures: BlackFigures) -> None:
     """Show, for black and at the end of each walk, what the network says and what it gives the target."""
     target = figures.target
-    first = next(iter(figures.ways.values())).curves
+    first = next(iter(figures.walks.values())).curves
     rows: list[list[str | Cell]] = [[say("Black"), *_answer(first, 0, target)]]
     rows += [
-        [say(words), *_answer(figures.ways[name].curves, -1, target)]
+        [say(words), *_answer(figures.walks[name].curves, -1, target)]
         for name, words in ENDS.items()
-        if name in figures.ways
+        if name in figures.walks
     ]
     comparison_table.beside(["", say("It says"), named(target)], rows)
 
@@ -113,7 +113,7 @@ def _answer(curves: Mapping[str, Sequence[float]], at: int, target: str) -> list
 
 
 def _in_words(figures: BlackFigures, exact: ArithmeticFigures | None) -> str:
-    last = {name: walk.curves[figures.target][-1] for name, walk in figures.ways.items()}
+    last = {name: walk.curves[figures.target][-1] for name, walk in figures.walks.items()}
     most = exact.curve[-1] if exact else last["nine steps"]
     words = say(
         "Nine small steps end at {nine}, one large step at {one}.",
@@ -125,7 +125,7 @@ def _in_words(figures: BlackFigures, exact: ArithmeticFigures | None) -> str:
 
 def _curves(figures: BlackFigures, exact: ArithmeticFigures | None) -> list[Series]:
     label = named(figures.target)
-    curve = {name: walk.curves[figures.target] for name, walk in figures.ways.items()}
+    curve = {name: walk.curves[figures.target] for name, walk in figures.walks.items()}
     name = LONG if LONG in curve else "nine steps"
     double = {"dash": "dash", "colour": 3} if exact else {"colour": 1}
     x = [float(step) for step in range(len(curve[name]))]

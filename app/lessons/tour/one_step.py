@@ -46,7 +46,7 @@ def render() -> None:
 def _black(playing: Cast, figures: BlackFigures, below: str) -> None:
     """Show black before and after, the article's numbers beside ours, and the change enlarged."""
     target, exact = figures.target, black_panels.exactly(playing.model, nine=False)
-    cut = figures.ways["one step, cut"].curves
+    cut = figures.walks["one step, cut"].curves
     left, right = st.columns([2, 5], gap="large")
     with left:
         delta = _step(playing._replace(image="plain:0"), target).x.diff(dim=0)[0]

@@ -50,9 +50,9 @@ def _spot(measured: Measurement | None, what: str, most: float) -> Spot:
 def medians(table: Table) -> None:
     """Show the medians of the distances inside and outside the superclass."""
     head = [say("Median distance (l2)"), say("to the family's classes"), say("to other classes")]
-    found = table.medians
-    inside = [_or_none(found.inside_to_inside), _or_none(found.inside_to_outside)]
-    outside = [_or_none(found.outside_to_inside), _or_none(found.outside_to_outside)]
+    far = table.medians
+    inside = [_or_none(far.inside_to_inside), _or_none(far.inside_to_outside)]
+    outside = [_or_none(far.outside_to_inside), _or_none(far.outside_to_outside)]
     rows = [[say("Members of the family"), *inside], [say("Other pictures"), *outside]]
     comparison_table.beside(head, rows)
 

@@ -62,7 +62,7 @@ def test_in_double_precision_the_article_is_near(shared: Callable[[str], Path], 
     shared("weights/bvlc_googlenet.safetensors")
     result = run(Black(model="bvlc_googlenet_article", double=True), Store(tmp_path))
     assert len(result.claims) == 3 and all(result.claims.values())
-    curve = result.figures.ways["one step"].curves["paper towel"]
+    curve = result.figures.walks["one step"].curves["paper towel"]
     assert curve == pytest.approx([0.0467, 0.1538], abs=1e-4)
 
 
@@ -70,11 +70,11 @@ def test_what_ships_of_black_is_of_the_first_network_and_sixty_steps_reach_the_p
     result = experiments.shipped(Black)
     assert result is not None and result.settings["model"] == models.FIRST
     figures = result.figures
-    curve = figures.ways["sixty steps"].curves["paper towel"]
+    curve = figures.walks["sixty steps"].curves["paper towel"]
     assert figures.target == "paper towel" and curve[0] < 0.01 and curve[-1] > 0.95 and len(curve) == 61
     model, black = models.load(models.FIRST), torch.zeros(1, 3, 224, 224)
     moved = step(asking(model), black, model.card.label_index("paper towel"), [0.9 / 255], cut=False)
-    shipped = figures.ways["one step"].curves["paper towel"]
+    shipped = figures.walks["one step"].curves["paper towel"]
     assert shipped == pytest.approx(moved.p[:, model.card.label_index("paper towel")].tolist(), abs=2e-4)
 
 
@@ -86,7 +86,7 @@ def test_with_everyday_photos_black_tells_the_same_story(tmp_path: Path) -> None
     target = card.label_index(figures.target)
     assert target == int(model(black).softmax(1)[0].topk(4).indices[3])
     moved = step(asking(model), black, target, [0.9 / 255], cut=True)
-    curve = figures.ways["one step, cut"].curves[figures.target]
+    curve = figures.walks["one step, cut"].curves[figures.target]
     assert curve == pytest.approx(moved.p[:, target].tolist(), abs=1e-4)
 
 
