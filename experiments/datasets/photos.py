@@ -37,7 +37,7 @@ def _listed(root: Path | None) -> dict[str, Photograph]:
         return {}
     with (root / "photos.tsv").open(encoding="utf-8") as file:
         rows = list(csv.DictReader(file, delimiter="\t"))
-    found = [
+    photos = [
         Photograph(
             root / row["file"],
             row["expected class"].split(" (")[0],
@@ -45,7 +45,7 @@ def _listed(root: Path | None) -> dict[str, Photograph]:
         )
         for row in rows
     ]
-    return {each.path.name: each for each in found if each.path.is_file()}
+    return {photo.path.name: photo for photo in photos if photo.path.is_file()}
 
 
 def open_photograph(name: str) -> Image.Image:
@@ -61,9 +61,9 @@ def plain(levels: str) -> Image.Image:
     Raises `errors.UnknownName` for anything else.
     """
     given = levels.split(",")
-    if len(given) not in (1, 3) or not all(each.isdecimal() and int(each) < 256 for each in given):
+    if len(given) not in (1, 3) or not all(level.isdecimal() and int(level) < 256 for level in given):
         raise UnknownName(f"Expected plain:LEVEL or plain:R,G,B with levels 0 to 255, got “{levels[:40]}”.")
-    red, green, blue = (int(each) for each in (given * 3 if len(given) == 1 else given))
+    red, green, blue = (int(level) for level in (given * 3 if len(given) == 1 else given))
     return Image.new("RGB", (224, 224), (red, green, blue))
 
 

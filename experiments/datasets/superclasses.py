@@ -1,4 +1,4 @@
-"""Families of classes (all dogs, all animals), and the least change that leaves a class or its family."""
+"""Superclasses (all dogs, all animals), and the least change that leaves a class or its superclass."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ IMAGENET = {
     "birds": (*range(7, 25), *range(80, 101), *range(127, 147)),
     "cats": (*range(281, 294),),
 }
-"""Families among the 1000 classes, by index; the first is the one that the article failed to trick."""
+"""Superclasses of the 1000 classes, by index; the first is the one that the article failed to trick."""
 EVERYDAY = {
     "animals": "cat, dog, giant panda, leopard, cougar, elephant, kangaroo, llama, rhinoceros, hedgehog, "
     "dolphin, bird, flamingo, rooster, ostrich or emu, crocodile, turtle, butterfly, dragonfly, bug, "
@@ -32,24 +32,24 @@ EVERYDAY = {
     "vehicles": "car, motorbike, airplane, helicopter, ship, wheelchair",
     "instruments": "guitar, piano, wind instrument, accordion",
 }
-"""Families among the classes of the network that ships, by label."""
+"""Superclasses of the classes of the network that ships, by label."""
 HELD, SEED = 0.15, 0
 """How the photos of that network were split (its training record says so)."""
 
 
 @dataclass(frozen=True)
 class Leaving(Criterion):
-    """Success is an answer outside a family. ``inside``: ``(classes,)`` bool, the family."""
+    """Success is an answer outside a superclass. ``inside``: ``(classes,)`` bool, its classes."""
 
     inside: Tensor
 
     def margin(self, logits: Tensor) -> Tensor:
-        """Return by how much the best class outside leads, positive once the family is left."""
+        """Return by how much the best class outside leads, positive once the superclass is left."""
         out, own = logits.masked_fill(self.inside, -math.inf), logits.masked_fill(~self.inside, -math.inf)
         return out.amax(1) - own.amax(1)
 
     def loss(self, logits: Tensor) -> Tensor:
-        """Return the log-probability of the whole family."""
+        """Return the log-probability of the whole superclass."""
         own = logits.masked_fill(~self.inside, -math.inf)
         return own.logsumexp(1) - logits.logsumexp(1)
 
@@ -58,19 +58,19 @@ class Leaving(Criterion):
         return 1 - self.loss(logits).exp()
 
 
-def families(card: Card) -> dict[str, tuple[int, ...]]:
-    """Return the classes of each family of a network, by index; no family with fewer than two."""
+def superclasses(card: Card) -> dict[str, tuple[int, ...]]:
+    """Return the classes of each superclass of a network, by index; none with fewer than two classes."""
     if len(card.labels) == 1000:
         return IMAGENET
-    found = {
+    indices = {
         name: tuple(card.labels.index(label) for label in text.split(", ") if label in card.labels)
         for name, text in EVERYDAY.items()
     }
-    return {name: classes for name, classes in found.items() if len(classes) > 1}
+    return {name: classes for name, classes in indices.items() if len(classes) > 1}
 
 
 def mask(card: Card, classes: tuple[int, ...]) -> Tensor:
-    """Return ``(classes of the network,)`` bool: which belong to the family."""
+    """Return ``(classes of the network,)`` bool: which are among ``classes``."""
     inside = torch.zeros(len(card.labels), dtype=torch.bool)
     inside[list(classes)] = True
     return inside
@@ -78,12 +78,12 @@ def mask(card: Card, classes: tuple[int, ...]) -> Tensor:
 
 def least(net: Network, x: Tensor, criterion: Criterion, steps: int) -> tuple[Tensor, Tensor]:
     """Return for each picture ``(n, c, h, w)`` how far DDN moved it (l2; infinite where it did not get there)
-    and what ``net`` answers there ``(n,)``. Its spheres grow and shrink by tenths, so the last bit of the way
-    is halved eight times to end at the boundary."""
+    and what ``net`` answers there ``(n,)``. Its spheres grow and shrink by tenths, so the last bit of the
+    segment is halved eight times to end at the boundary."""
     attack = DDN(steps=steps, gamma=0.1)
     *_, last = walk(attack.search(x, criterion, torch.Generator()), net, criterion)
     delta, logits = last.x - x, last.evaluation.logits
-    found = criterion.met(logits)
+    success = criterion.met(logits)
     short, full = torch.zeros(len(x)), torch.ones(len(x))
     for _ in range(8):
         middle = (short + full) / 2
@@ -92,26 +92,27 @@ def least(net: Network, x: Tensor, criterion: Criterion, steps: int) -> tuple[Te
         met = criterion.met(there)
         full, short = torch.where(met, middle, full), torch.where(met, short, middle)
         logits = torch.where(met[:, None], there, logits)
-    return torch.where(found, full * delta.flatten(1).norm(dim=1), math.inf), logits.argmax(1)
+    return torch.where(success, full * delta.flatten(1).norm(dim=1), math.inf), logits.argmax(1)
 
 
-def members(card: Card, family: str, n: int, folder: str = "") -> tuple[Tensor, Tensor]:
-    """Return up to ``n`` photos ``(n, 3, size, size)`` of a family and their classes: for a network of the
-    1000 classes, one photo of each; for the one that ships, photos that it was not trained on.
+def members(card: Card, superclass: str, n: int, folder: str = "") -> tuple[Tensor, Tensor]:
+    """Return up to ``n`` photos ``(n, 3, size, size)`` of a superclass and their classes ``(n,)``: for a
+    network of the 1000 classes, one photo of each; for the one that ships, photos that it was not trained on.
 
-    Classes take turns. Raises `errors.MissingData` where the photos are not here.
+    Classes take turns. Raises `errors.MissingData` where the photos are not here, and `errors.BadSetting`
+    where none is of this superclass.
     """
-    root, classes = Path(folder) if folder else data_root(), families(card)[family]
-    found = _imagenet(root) if len(card.labels) == 1000 else _held_out(root)
+    root, classes = Path(folder) if folder else data_root(), superclasses(card)[superclass]
+    photos = _imagenet(root) if len(card.labels) == 1000 else _held_out(root)
     turns: dict[int, int] = {}
     order = []
-    for photo, label in found:
+    for photo, label in photos:
         if label in classes:
             turns[label] = turns.get(label, 0) + 1
             order.append((turns[label], label, photo))
-    chosen = sorted(order, key=lambda each: each[:2])[:n]
+    chosen = sorted(order, key=lambda entry: entry[:2])[:n]
     if not chosen:
-        raise BadSetting(f"Found no photo of the family “{family}” in {root.name}.")
+        raise BadSetting(f"Found no photo of the family “{superclass}” in {root.name}.")
     x = torch.stack([centre_square(photo.jpeg, card.size) for *_, photo in chosen]).float() / 255
     return x, torch.tensor([label for _, label, _ in chosen])
 

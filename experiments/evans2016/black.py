@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 import torch
@@ -16,6 +16,7 @@ from experiments.core import ExperimentCard, Stage
 from experiments.evans2016 import article
 from experiments.methods.sign_steps import Steps, asking, step
 from experiments.toolkit.bases import OfNetwork
+from experiments.toolkit.codec import key
 from models.core import Card
 
 WALKS = {"one step": (1, 1), "nine steps": (9, 9), "sixty steps": (60, 9)}
@@ -44,7 +45,7 @@ class Curves:
 class BlackFigures:
     """The curves by the name of the walk (`Walk.name`), and the class that they lead to."""
 
-    ways: dict[str, Curves]
+    walks: dict[str, Curves] = field(metadata=key("ways"))
     target: str
 
 
@@ -116,8 +117,8 @@ class Black(OfNetwork[Curves, BlackFigures]):
 
     def claims(self, figures: BlackFigures) -> dict[str, bool]:
         """Return whether a step helps, and nine help more."""
-        last = {name: walk.curves[figures.target][-1] for name, walk in figures.ways.items()}
-        begun = figures.ways["one step"].curves[figures.target][0]
+        last = {name: walk.curves[figures.target][-1] for name, walk in figures.walks.items()}
+        begun = figures.walks["one step"].curves[figures.target][0]
         claims = {
             "One step makes the network surer of the target.": last["one step"] > begun,
             "Nine small steps reach farther than one as long as all of them.": last["nine steps"]

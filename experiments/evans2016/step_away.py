@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -12,7 +12,7 @@ from torch import Tensor
 import models
 from attacks.settings import setting
 from experiments.cache import Store
-from experiments.core import JSON, ExperimentCard
+from experiments.core import ExperimentCard, Stage
 from experiments.datasets.photos import Open, open_named
 from experiments.methods.sign_steps import asking, step
 from experiments.toolkit.bases import OfNetwork
@@ -22,7 +22,38 @@ SIZES = {"small": 0.9, "famous": 0.007 * 255}
 
 
 @dataclass(frozen=True)
-class StepAway(OfNetwork):
+class Answers:
+    """The label ``own`` that the network gives the picture, and its five most probable labels, with their
+    probabilities from 0 to 1, before and after a step away from it."""
+
+    own: str
+    before: list[tuple[str, float]]
+    after: list[tuple[str, float]]
+
+
+@dataclass(frozen=True)
+class StepAwayFigures:
+    """The answers by the name of the step's size (`SIZES`)."""
+
+    steps: dict[str, Answers]
+
+
+@dataclass(frozen=True)
+class OneStepAway(Stage):
+    """A step of one of `SIZES`."""
+
+    answer: ClassVar[type] = Answers
+
+    size: str
+
+    @property
+    def name(self) -> str:
+        """Return the name of the size."""
+        return self.size
+
+
+@dataclass(frozen=True)
+class StepAway(OfNetwork[Answers, StepAwayFigures]):
     """One step against the sign of the gradient of the first class's probability, for each of `SIZES`.
 
     ``open`` returns the picture of a name, such as an upload's in an app.
@@ -37,45 +68,43 @@ class StepAway(OfNetwork):
         source="Figure 1 (a step of .007), and the article's step of .9 grey levels",
         digits=False,
     )
+    result: ClassVar[type] = StepAwayFigures
 
     n: int = setting(1, "Pictures", "The one picture.", low=1, high=1)
     image: str = setting("panda", "Picture", "A sample, or photo:FILE of the data folder.")
     open: Open = field(default=open_named, compare=False, repr=False)
 
-    def pieces(self) -> list[str]:
-        """Return the sizes by name."""
-        return list(SIZES)
+    def stages(self) -> list[OneStepAway]:
+        """Return one step for each size."""
+        return [OneStepAway(size) for size in SIZES]
 
-    def piece(self, name: str, store: Store) -> JSON:
+    def carry_out(self, stage: OneStepAway, store: Store) -> Answers:
         """Return what the network says before the step and after it: the five most probable classes."""
         model = models.load(self.model)
         x = model.card.see(self.open(self.image))[None]
         with torch.no_grad():
             own = int(model(x).argmax())
-        taken = step(asking(model), x, own, [-SIZES[name] / 255], cut=True)
+        p = step(asking(model), x, own, [-SIZES[stage.size] / 255], cut=True).p
         labels = model.card.labels
-        return {"own": labels[own], "before": _five(taken.p[0], labels), "after": _five(taken.p[1], labels)}
+        return Answers(labels[own], _five(p[0], labels), _five(p[1], labels))
 
-    def figures(self, done: Mapping[str, JSON]) -> dict[str, JSON]:
-        """Return both steps by name."""
-        return {"steps": dict(done)}
+    def summarise(self, answers: Sequence[Answers]) -> StepAwayFigures:
+        """Return both steps by the name of their size."""
+        return StepAwayFigures(dict(zip(SIZES, answers, strict=True)))
 
-    def claims(self, figures: Mapping[str, JSON]) -> dict[str, bool]:
+    def claims(self, figures: StepAwayFigures) -> dict[str, bool]:
         """Return whether the steps change the answer, or at least weaken it."""
-        steps: Mapping[str, Any] = figures["steps"]
+        small, famous = (figures.steps[size] for size in ("small", "famous"))
+        (before, *_), (after, *_) = small.before, small.after
         return {
             "A step of .9 grey levels makes the network less sure of what it says.": (
-                steps["small"]["after"][0][0] != steps["small"]["own"]
-                or steps["small"]["after"][0][1] < steps["small"]["before"][0][1]
+                after[0] != small.own or after[1] < before[1]
             ),
-            "A step of .007 changes what it says.": (
-                steps["famous"]["after"][0][0] != steps["famous"]["own"]
-            ),
+            "A step of .007 changes what it says.": famous.after[0][0] != famous.own,
         }
 
 
-def _five(p: Tensor, labels: tuple[str, ...]) -> list[list[Any]]:
+def _five(p: Tensor, labels: tuple[str, ...]) -> list[tuple[str, float]]:
     best = p.topk(5)
-    return [
-        [labels[i], round(v, 5)] for i, v in zip(best.indices.tolist(), best.values.tolist(), strict=True)
-    ]
+    pairs = zip(best.indices.tolist(), best.values.tolist(), strict=True)
+    return [(labels[index], round(value, 5)) for index, value in pairs]

@@ -23,11 +23,22 @@ CERTAIN = 794
 X = (2, -1, 3, -2, 2, 2, 1, -4, 5, 1)
 W = (-1, -1, 1, -1, 1, -1, 1, 1, -1, 1)
 STEP = 0.5
-PUBLISHED = {"score": -3.0, "p": 0.0474, "moved score": 2.0, "moved p": 0.88}
+
+
+class TenNumbers(NamedTuple):
+    """Score and probability (0 to 1) of Karpathy's ten numbers, and once they have moved."""
+
+    score: float
+    p: float
+    moved_score: float
+    moved_p: float
+
+
+PUBLISHED = TenNumbers(score=-3.0, p=0.0474, moved_score=2.0, moved_p=0.88)
 """Karpathy's numbers, before and after ``X + STEP * W``."""
 
 
-class Found(NamedTuple):
+class FivePixels(NamedTuple):
     """Five levels, each 0 to 255, and how many drawings it took to meet them."""
 
     pixels: tuple[int, ...]
@@ -54,7 +65,7 @@ def logistic(t: float) -> float:
     return 1 / (1 + math.exp(-t)) if t >= 0 else math.exp(t) / (1 + math.exp(t))
 
 
-def find(seed: int, wanted: int = CERTAIN) -> Found:
+def find(seed: int, wanted: int = CERTAIN) -> FivePixels:
     """Return five levels whose score is exactly ``wanted``, drawn evenly among all there are.
 
     Four are drawn, and the fourth pixel (weight 2) is what remains; drawn again where that is no level.
@@ -67,7 +78,7 @@ def find(seed: int, wanted: int = CERTAIN) -> Found:
         level, odd = divmod(wanted - int(score(drawn)), WEIGHTS[place])
         if not odd and 0 <= level < LEVELS:
             drawn[place] = level
-            return Found(tuple(drawn), draws)
+            return FivePixels(tuple(drawn), draws)
 
 
 @cache

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, ClassVar, NamedTuple
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 import torch
@@ -16,9 +16,11 @@ from torch.nn import functional
 
 from attacks.settings import setting
 from errors import BadSetting, MissingData
-from experiments.core import JSON, Experiment, ExperimentCard
+from experiments.cache import Store
+from experiments.core import Experiment, ExperimentCard, Stage, stored
 from experiments.toolkit import intervals
 from experiments.toolkit.image_sheets import colour, read
+from experiments.toolkit.intervals import Estimate
 from models.records import FOLDER
 from models.train.data import ARCHIVES, data_root, load_photos, read_classes
 
@@ -30,8 +32,6 @@ DECAYS = (1e-4, 1e-3, 1e-2, 0.1, 1.0, 10.0)
 HELD = 0.3
 """The share of photos that no classifier is trained on."""
 SOURCE = "photos of Caltech-101, of pets and pandas, and of ImageNet"
-PUBLISHED = {"noisy": 2.6, "smooth": 1.4}
-"""Percent right on 1000 classes of 64 x 64 pixels, with noisy and with smooth templates."""
 HUES = {
     "red": (0, 1),
     "green": (1, 1),
@@ -69,8 +69,8 @@ class Linear(NamedTuple):
 
     def added(self, x: Tensor, target: int, alpha: float | Tensor) -> Tensor:
         """Return pictures ``x`` and ``alpha`` times the target's template (at most 1), clipped."""
-        way = self.weights[target]
-        return (x + alpha * way / way.abs().max()).clamp(0, 1)
+        template = self.weights[target]
+        return (x + alpha * template / template.abs().max()).clamp(0, 1)
 
     def least(self, x: Tensor, target: int) -> float | None:
         """Return the least alpha, in thousandths up to 2, at which ``x`` ``(3, side, side)`` is taken for
@@ -80,7 +80,99 @@ class Linear(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Templates(Experiment):
+class PublishedAccuracy:
+    """Percent right on 1000 classes of 64 x 64 pixels, with noisy and with smooth templates."""
+
+    noisy: float
+    smooth: float
+
+
+PUBLISHED = PublishedAccuracy(noisy=2.6, smooth=1.4)
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """The classifier of one weight ``decay``, as it is stored: a template for each class as a PNG in base64,
+    whose levels 0 to 255 mean weights from ``-top`` to ``top``, and the ``bias`` of each class."""
+
+    decay: float
+    top: float
+    pictures: list[str]
+    bias: list[float]
+
+
+@dataclass(frozen=True)
+class Fitted(Pictures):
+    """A classifier with its errors: (wrong, of so many) in training and on held-out photos.
+
+    ``rough``: how rough its templates are (`rough`); ``asks``: what each asks for on the whole (`asks`).
+    """
+
+    train: tuple[int, int]
+    test: tuple[int, int]
+    rough: float
+    asks: list[str]
+
+
+@dataclass(frozen=True)
+class DecayFigures(Pictures):
+    """As `Fitted`, with the share of errors from 0 to 1, and ``distance``: the median l2 distance of
+    held-out photos, pixels in [0, 1], to the nearest other answer."""
+
+    train: Estimate
+    test: Estimate
+    rough: float
+    asks: list[str]
+    distance: Estimate
+
+
+@dataclass(frozen=True)
+class Distances:
+    """For each of `DECAYS`, in their order, how far the held-out photos are from the nearest other answer
+    (l2, pixels in [0, 1]); those photos that every classifier gets right."""
+
+    distances: list[list[float]]
+
+
+@dataclass(frozen=True)
+class TemplatesFigures:
+    """The figures for each decay, the names of the classes, the ``side`` of the photos in pixels, and what
+    Karpathy published."""
+
+    classes: list[str]
+    side: int
+    decays: list[DecayFigures]
+    published: PublishedAccuracy
+
+
+@dataclass(frozen=True)
+class Fit(Stage):
+    """The training with one weight decay."""
+
+    answer: ClassVar[type] = Fitted
+
+    decay: float
+
+    @property
+    def name(self) -> str:
+        """Return the decay."""
+        return f"decay {self.decay:g}"
+
+
+@dataclass(frozen=True)
+class Measure(Stage):
+    """The distances to other answers, of all classifiers."""
+
+    answer: ClassVar[type] = Distances
+
+    @property
+    def name(self) -> str:
+        """Return "distances"."""
+        return "distances"
+
+
+@dataclass(frozen=True)
+class Templates(Experiment[Fitted | Distances, TemplatesFigures]):
     """Softmax regression on small photos for several weight decays: errors, templates, distances.
 
     The loss is the mean cross-entropy, every class with the same weight in it, plus half the decay times the
@@ -97,57 +189,75 @@ class Templates(Experiment):
         needs="photos",
         digits=False,
     )
+    result: ClassVar[type] = TemplatesFigures
+    version: ClassVar[int] = 2
 
     n: int = setting(300, "Photos per class", "At most so many photos of each class.", low=10, high=2000)
     iterations: int = setting(
         200, "Iterations", "After how many steps of L-BFGS the training ends.", low=1, high=2000
     )
 
-    def depends(self) -> JSON:
+    def depends(self) -> object:
         """Return where the photos come from."""
         return SOURCE
 
-    def pieces(self) -> list[str]:
-        """Return one name for each decay, then the distances."""
-        return [*(f"decay {decay:g}" for decay in DECAYS), "distances"]
+    def stages(self) -> list[Fit | Measure]:
+        """Return one stage for each decay, then the distances."""
+        return [*(Fit(decay) for decay in DECAYS), Measure()]
 
-    def piece(self, name: str, store: Any) -> JSON:
+    def carry_out(self, stage: Fit | Measure, store: Store) -> Fitted | Distances:
         """Train with one decay, or measure how far the held-out photos are from other answers."""
         photos = small_photos(self.data, self.n, self.seed)
-        if name != "distances":
-            return trained(photos, float(name.removeprefix("decay ")), self.iterations)
-        nets = [opened(store.get(f"decay {decay:g}")) for decay in DECAYS]
+        if isinstance(stage, Fit):
+            return trained(photos, stage.decay, self.iterations)
+        nets = [opened(stored(store, Fit(decay))) for decay in DECAYS]
         far = torch.stack([net.distances(photos.test_x, photos.test_y) for net in nets])
         common = (far > 0).all(0)
         if int(common.sum()) < 2:
             raise BadSetting("Hardly a photo is recognised with every weight decay: take more photos.")
-        return {f"{d:g}": row[common].tolist() for d, row in zip(DECAYS, far, strict=True)}
+        return Distances(far[:, common].tolist())
 
-    def figures(self, done: Mapping[str, JSON]) -> dict[str, JSON]:
+    def summarise(self, answers: Sequence[Fitted | Distances]) -> TemplatesFigures:
         """Return templates, errors and distances for each decay."""
-        rows = []
-        for decay in DECAYS:
-            answer = done[f"decay {decay:g}"]
-            wrong = {part: intervals.share(*answer[part]) for part in ("train", "test")}
-            rows.append(answer | wrong | {"distance": intervals.median(done["distances"][f"{decay:g}"])})
-        return {"classes": list(CLASSES), "side": SIDE, "decays": rows, "published": PUBLISHED}
+        fits = [answer for answer in answers if isinstance(answer, Fitted)]
+        (measured,) = [answer for answer in answers if isinstance(answer, Distances)]
+        decays = [_figures(*pair) for pair in zip(fits, measured.distances, strict=True)]
+        return TemplatesFigures(list(CLASSES), SIDE, decays, PUBLISHED)
 
-    def claims(self, figures: Mapping[str, JSON]) -> dict[str, bool]:
+    def claims(self, figures: TemplatesFigures) -> dict[str, bool]:
         """Return what Karpathy says of smooth and noisy templates."""
-        rows = figures["decays"]
-        rough, far = [row["rough"] for row in rows], [row["distance"] for row in rows]
+        decays, noisiest = figures.decays, figures.decays[0]
+        rough, far = [row.rough for row in decays], [row.distance for row in decays]
         return {
             "The more weight decay, the smoother the templates.": rough == sorted(rough, reverse=True),
             "The smoother the templates, the farther the nearest other answer.": all(
-                a["value"] < b["value"] for a, b in zip(far, far[1:], strict=False)
+                a.value < b.value for a, b in zip(far, far[1:], strict=False)
             )
-            and far[0]["high"] < far[-1]["low"],
+            and _less(far[0].high, far[-1].low),
             "Each classifier is better than guessing on photos that it has never seen.": all(
-                row["test"]["high"] < 1 - 1 / len(CLASSES) for row in rows
+                _less(row.test.high, 1 - 1 / len(CLASSES)) for row in decays
             ),
             "The noisiest templates know the training photos by heart and err on more than one new photo in "
-            "four.": rows[0]["train"]["value"] < 0.01 and rows[0]["test"]["low"] > 0.25,
+            "four.": noisiest.train.value < 0.01 and _less(0.25, noisiest.test.low),
         }
+
+
+def _figures(fit: Fitted, distances: Sequence[float]) -> DecayFigures:
+    return DecayFigures(
+        fit.decay,
+        fit.top,
+        fit.pictures,
+        fit.bias,
+        train=intervals.share(*fit.train),
+        test=intervals.share(*fit.test),
+        rough=fit.rough,
+        asks=fit.asks,
+        distance=intervals.median(distances),
+    )
+
+
+def _less(a: float | None, b: float | None) -> bool:
+    return a is not None and b is not None and a < b
 
 
 class Photos(NamedTuple):
@@ -173,29 +283,37 @@ def small_photos(folder: str, n: int, seed: int) -> Photos:
     """Return the first ``n`` photos of each class at most, split by class; raises `errors.MissingData`."""
     known = read_classes(FOLDER / "photos_classes.json")
     root = Path(folder) if folder else data_root()
-    found = load_photos(root, {name: known[name] for name in CLASSES}, SIDE, n)
-    parts = [(part.pictures.float() / 255, part.labels) for part in found.split(HELD, seed)]
+    photos = load_photos(root, {name: known[name] for name in CLASSES}, SIDE, n)
+    parts = [(part.pictures.float() / 255, part.labels) for part in photos.split(HELD, seed)]
     return Photos(*parts[0], *parts[1])
 
 
-def trained(photos: Photos, decay: float, iterations: int) -> dict[str, JSON]:
-    """Return a classifier's templates as pictures, with what makes weights of them again, and its errors
-    (wrong, of so many)."""
+def trained(photos: Photos, decay: float, iterations: int) -> Fitted:
+    """Return a classifier's templates as pictures, with what makes weights of them again, and its errors."""
     net = fit(photos.train_x, photos.train_y, decay, iterations)
-    pictures, top = [], float(net.weights.abs().max())
-    pictures = [colour(0.5 + each / (2 * top)) for each in net.weights]
-    answer: dict[str, JSON] = {"decay": decay, "top": top, "pictures": pictures, "bias": net.bias.tolist()}
-    net = opened(answer)
-    for part, x, y in (("train", *photos[:2]), ("test", *photos[2:])):
-        answer[part] = [int((net.logits(x).argmax(1) != y).sum()), len(y)]
-    return answer | {"rough": rough(net.weights), "asks": [asks(each) for each in centred(net.weights)]}
+    top = float(net.weights.abs().max())
+    pictures = [colour(0.5 + template / (2 * top)) for template in net.weights]
+    stored_net = Pictures(decay, top, pictures, net.bias.tolist())
+    net = opened(stored_net)
+    return Fitted(
+        **asdict(stored_net),
+        train=_errors(net, photos.train_x, photos.train_y),
+        test=_errors(net, photos.test_x, photos.test_y),
+        rough=rough(net.weights),
+        asks=[asks(template) for template in centred(net.weights)],
+    )
 
 
-def opened(answer: Mapping[str, JSON]) -> Linear:
+def _errors(net: Linear, x: Tensor, y: Tensor) -> tuple[int, int]:
+    """Return how many are wrong, of how many."""
+    return int((net.logits(x).argmax(1) != y).sum()), len(y)
+
+
+def opened(pictures: Pictures) -> Linear:
     """Return the classifier whose templates `trained` made pictures of."""
-    levels = torch.stack([read(picture) for picture in answer["pictures"]])
-    weights = ((levels * 255).round() - 127.5) / 127.5 * answer["top"]
-    return Linear(weights, torch.tensor(answer["bias"]))
+    levels = torch.stack([read(picture) for picture in pictures.pictures])
+    weights = ((levels * 255).round() - 127.5) / 127.5 * pictures.top
+    return Linear(weights, torch.tensor(pictures.bias))
 
 
 def fit(x: Tensor, y: Tensor, decay: float, iterations: int) -> Linear:

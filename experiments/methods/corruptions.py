@@ -1,6 +1,6 @@
 """What happens to pictures on their way: saved, shrunk, blurred, photographed off the screen.
 
-Each takes an 8-bit picture and returns one of the same size, as the next program would open it.
+Each corruption takes an 8-bit picture and returns one of the same size, as the next program would open it.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import torch
 from PIL import Image, ImageFilter
 from torch import Tensor
 
-Handling = Callable[[Image.Image], Image.Image]
+Corruption = Callable[[Image.Image], Image.Image]
 BICUBIC = Image.Resampling.BICUBIC
 
 
@@ -37,7 +37,7 @@ def saved(image: Image.Image, kind: str, **options: int) -> Image.Image:
     return Image.open(file).convert(image.mode)
 
 
-def jpeg(quality: int) -> Handling:
+def jpeg(quality: int) -> Corruption:
     """Return what saves as JPEG of ``quality``, 1 to 95, with colour at half the resolution, as is usual."""
     return lambda image: saved(image, "JPEG", quality=quality)
 
@@ -62,7 +62,7 @@ def screenshot(image: Image.Image) -> Image.Image:
     return saved(shown, "JPEG", quality=90).resize((width, height), BICUBIC)
 
 
-HANDLINGS: dict[str, Handling] = {
+CORRUPTIONS: dict[str, Corruption] = {
     "PNG, 8 bits": lambda image: saved(image, "PNG"),
     "JPEG 95": jpeg(95),
     "JPEG 75": jpeg(75),
@@ -74,6 +74,6 @@ HANDLINGS: dict[str, Handling] = {
 """What is done to a picture, by its name on the page."""
 
 
-def handled(x: Tensor, how: str) -> Tensor:
-    """Return ``x`` ``(c, h, w)`` in [0, 1] after one of `HANDLINGS`."""
-    return tensor(HANDLINGS[how](picture(x)))
+def corrupted(x: Tensor, name: str) -> Tensor:
+    """Return ``x`` ``(c, h, w)`` in [0, 1] after one of `CORRUPTIONS`."""
+    return tensor(CORRUPTIONS[name](picture(x)))

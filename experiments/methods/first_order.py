@@ -71,8 +71,8 @@ class Line(NamedTuple):
 
 def slope(ask: Ask, x: Tensor, index: int) -> Slope:
     """Return the probability of class ``index`` at ``x`` ``(c, h, w)`` and its gradient."""
-    found = ask(x[None], lambda logits: logits.softmax(1)[:, index])
-    return Slope(index, float(found.logits[0].softmax(0)[index]), found.gradient[0] * LEVEL)
+    evaluation = ask(x[None], lambda logits: logits.softmax(1)[:, index])
+    return Slope(index, float(evaluation.logits[0].softmax(0)[index]), evaluation.gradient[0] * LEVEL)
 
 
 def levels(reach: float = REACH, points: int = POINTS) -> list[float]:
@@ -81,9 +81,9 @@ def levels(reach: float = REACH, points: int = POINTS) -> list[float]:
     return [round(v, 6) + 0.0 for v in (reach * even.sign() * even.abs() ** 1.5).tolist()]
 
 
-def moved(x: Tensor, way: Tensor, sizes: Sequence[float]) -> Tensor:
-    """Return ``x`` ``(c, h, w)`` moved along ``way`` by each of ``sizes`` grey levels."""
-    return x + LEVEL * torch.tensor(list(sizes)).view(-1, 1, 1, 1) * way
+def moved(x: Tensor, direction: Tensor, sizes: Sequence[float]) -> Tensor:
+    """Return ``x`` ``(c, h, w)`` moved along ``direction`` by each of ``sizes`` grey levels."""
+    return x + LEVEL * torch.tensor(list(sizes)).view(-1, 1, 1, 1) * direction
 
 
 def lines(ask: Ask, x: Tensor, at: Slope) -> dict[str, Line]:
@@ -110,8 +110,8 @@ def product(delta: Sequence[float], grad: Sequence[float]) -> float:
 
 
 def best_signs(grad: Sequence[float]) -> tuple[tuple[int, ...], float]:
-    """Return, of all ways to move each value by 1 up or down, the one with the largest delta . grad, and
+    """Return, of all deltas that move each value by 1 up or down, the one with the largest delta . grad, and
     that product; all are tried."""
-    ways = itertools.product((-1, 1), repeat=len(grad))
-    found = max(ways, key=lambda way: product(way, grad))
-    return found, product(found, grad)
+    deltas = itertools.product((-1, 1), repeat=len(grad))
+    best = max(deltas, key=lambda delta: product(delta, grad))
+    return best, product(best, grad)

@@ -35,9 +35,9 @@ def step(ask: Ask, x: Tensor, label: int, sizes: Sequence[float], *, cut: bool) 
     """
     pictures, answers = [x], []
     for size in sizes:
-        found = ask(pictures[-1], lambda logits: logits.softmax(1)[:, label])
-        answers.append(found.logits.softmax(1))
-        moved = pictures[-1] + size * found.gradient.sign()
+        evaluation = ask(pictures[-1], lambda logits: logits.softmax(1)[:, label])
+        answers.append(evaluation.logits.softmax(1))
+        moved = pictures[-1] + size * evaluation.gradient.sign()
         pictures.append(moved.clamp(0, 1) if cut else moved)
     answers.append(ask(pictures[-1]).logits.softmax(1))
     return Steps(torch.cat(pictures), torch.cat(answers))

@@ -14,7 +14,7 @@ from errors import BadSetting
 from experiments.cache import Store
 from experiments.core import run
 from experiments.evans2016 import article
-from experiments.evans2016.arithmetic import Arithmetic
+from experiments.evans2016.arithmetic import Arithmetic, ArithmeticFigures
 from experiments.methods.sign_steps import asking, step
 from models.caffe_exact.atlas import BLOCK, product
 from models.caffe_exact.caffe import as_caffe
@@ -106,11 +106,11 @@ def test_it_is_the_same_network_but_for_rounding(article_net):
 
 def test_the_articles_numbers_come_out_to_the_last_digit(article_net, tmp_path: Path):
     result = run(Arithmetic(), Store(tmp_path))
-    assert all(result["claims"].values()) and len(result["claims"]) == 3
-    figures = result["figures"]
-    assert round(100 * figures["found"]["nine steps"]["paper towel"], 2) == 89.98
-    assert round(100 * figures["found"]["one step"]["velvet"], 2) == 60.17
-    assert len(figures["curve"]) == 10 and [round(p, 2) for p in figures["curve"][4:8]] == [
+    assert all(result.claims.values()) and len(result.claims) == 3
+    figures = result.figures
+    assert round(100 * figures.probabilities["nine steps"]["paper towel"], 2) == 89.98
+    assert round(100 * figures.probabilities["one step"]["velvet"], 2) == 60.17
+    assert len(figures.curve) == 10 and [round(p, 2) for p in figures.curve[4:8]] == [
         0.07,
         0.11,
         0.22,
@@ -121,13 +121,14 @@ def test_the_articles_numbers_come_out_to_the_last_digit(article_net, tmp_path: 
 def test_a_claim_falls_where_a_digit_differs():
     experiment = Arithmetic()
     printed = {name: dict(rows) for name, rows in article.PRINTED.items()}
-    found = {name: {label: said / 100 for label, said in rows.items()} for name, rows in printed.items()}
-    assert all(experiment.claims({"found": found, "printed": printed}).values())
-    found["nine steps"]["wool"] += 0.0001
-    assert list(experiment.claims({"found": found, "printed": printed}).values()) == [True, True, False]
+    p = {name: {label: percent / 100 for label, percent in rows.items()} for name, rows in printed.items()}
+    figures = ArithmeticFigures("paper towel", [], p, printed)
+    assert all(experiment.claims(figures).values())
+    p["nine steps"]["wool"] += 0.0001
+    assert list(experiment.claims(figures).values()) == [True, True, False]
 
 
 def test_the_one_step_comes_without_the_nine(article_net, tmp_path: Path):
     result = run(Arithmetic(nine=False), Store(tmp_path))
-    assert list(result["figures"]["found"]) == ["black", "one step"] and len(result["figures"]["curve"]) == 1
-    assert list(result["claims"].values()) == [True, True]
+    assert list(result.figures.probabilities) == ["black", "one step"] and len(result.figures.curve) == 1
+    assert list(result.claims.values()) == [True, True]

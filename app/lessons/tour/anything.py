@@ -62,8 +62,8 @@ def _choose(playing: Cast, own: str) -> tuple[Cast, str, str]:
 
 def _pairs() -> dict[str, tuple[str, tuple[str, ...]]]:
     """Return the pairs that can be shown here: of samples, and of photos where there are any."""
-    found = ((name, photo.shows) for name, photo in photographs().items())
-    return {**PAIRS} | {shows: (f"photo:{name}", PHOTOS[shows]) for name, shows in found if shows in PHOTOS}
+    photos = ((name, photo.shows) for name, photo in photographs().items())
+    return {**PAIRS} | {shows: (f"photo:{name}", PHOTOS[shows]) for name, shows in photos if shows in PHOTOS}
 
 
 def _go(playing: Cast, target: str, words: str, ready: str) -> None:

@@ -34,7 +34,7 @@ def _look(playing: Cast) -> None:
     with left:
         image_views.seen(service.engine(), playing, credit=image_picker.credit(playing.image))
     with right:
-        odds([(each.label, each.probability) for each in ranking[:5]], ranking[0].label)
+        odds([(answer.label, answer.probability) for answer in ranking[:5]], ranking[0].label)
 
 
 def _mistake(playing: Cast, words: str, sentence: str) -> None:
@@ -51,7 +51,7 @@ def _mistake(playing: Cast, words: str, sentence: str) -> None:
         facts = {"label": named(ranking[0].label), "share": percent(ranking[0].probability)}
         count = f"{len(playing.card.labels):,}"
         st.markdown(sentence.format(shown=image_picker.picture_title(shown), count=count, **facts))
-        odds([(each.label, each.probability) for each in ranking[:5]], ranking[0].label)
+        odds([(answer.label, answer.probability) for answer in ranking[:5]], ranking[0].label)
 
 
 def unnamed(card: Card, image: str) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping, Sequence
 
 import streamlit as st
 
@@ -13,8 +13,12 @@ from components.display.comparison_table import Cell, cell
 from components.display.probability_bars import percent
 from components.i18n.text import named, say
 from components.lesson import experiment_panel
+from experiments.core import Result
 from experiments.evans2016 import article
-from experiments.evans2016.black import LONG
+from experiments.evans2016.arithmetic import Arithmetic, ArithmeticFigures
+from experiments.evans2016.black import LONG, Black, BlackFigures
+from experiments.evans2016.rounding import Rounding
+from experiments.toolkit.intervals import Estimate
 from models import weights
 
 ENDS = {
@@ -25,15 +29,12 @@ ENDS = {
 }
 
 
-def exactly(experiment: str, model: str, *, nine: bool) -> dict[str, Any] | None:
-    """Return the figures of ``experiment``, the article's own arithmetic, computed here with its ``nine``
-    steps or without; None where ``model`` is not the article's network."""
+def exactly(model: str, *, nine: bool) -> ArithmeticFigures | None:
+    """Return the figures of the article's own arithmetic, computed here with its ``nine`` steps or without;
+    None where ``model`` is not the article's network."""
     if model != article.NETWORK:
         return None
-    figures: dict[str, Any] = experiment_panel.computed(experiment, quiet=True, model=model, nine=nine)[
-        "figures"
-    ]
-    return figures
+    return experiment_panel.computed(Arithmetic, quiet=True, model=model, nine=nine).figures
 
 
 def why(model: str) -> None:
@@ -50,34 +51,34 @@ def why(model: str) -> None:
     st.caption(say(words, network=models.card(model).title))
 
 
-def digits(figures: dict[str, Any], *names: str) -> list[list[str | Cell]]:
+def digits(figures: ArithmeticFigures, *names: str) -> list[list[str | Cell]]:
     """Return a row for each class whose probability the article prints after any of ``names``: this run's
-    (`experiments.evans2016.arithmetic`) beside it."""
-    found, printed = figures["found"], figures["printed"]
+    beside it."""
+    p, printed = figures.probabilities, figures.printed
     labels = dict.fromkeys(label for name in names for label in printed[name])
     return [
-        [named(label), *(_digits(found[name][label], printed[name].get(label)) for name in names)]
+        [named(label), *(_digits(p[name][label], printed[name].get(label)) for name in names)]
         for label in labels
     ]
 
 
-def _digits(probability: float, said: float | None) -> Cell:
-    published = None if said is None else said / 100
+def _digits(probability: float, percents: float | None) -> Cell:
+    published = None if percents is None else percents / 100
     return Cell(probability, published=published, scale=100, unit=" %", places=2)
 
 
-def steps(model: str, words: str) -> dict[str, Any]:
+def steps(model: str, words: str) -> Result[BlackFigures]:
     """Show a button ``words`` that takes the steps from black with ``model``, and return the result: the one
     that ships until then."""
-    return experiment_panel.result("black", words, model=model, double=model == article.NETWORK)
+    return experiment_panel.result(Black, words, model=model, double=model == article.NETWORK)
 
 
-def many(experiment: str, model: str, words: str) -> None:
+def many(model: str, words: str) -> None:
     """Draw small steps from black beside one as long as nine of them; of the article's network in its own
-    arithmetic too (``experiment``), with its numbers. ``words``: of the button that computes it anew."""
+    arithmetic too, with its numbers. ``words``: of the button that computes it anew."""
     result = steps(model, words)
-    figures, network = result["figures"], result["settings"]["model"]
-    exact = exactly(experiment, network, nine=True)
+    figures, network = result.figures, str(result.settings["model"])
+    exact = exactly(network, nine=True)
     left, right = st.columns([3, 2], gap="large")
     with left:
         axes, alt = (say("Step"), say("Probability")), _in_words(figures, exact)
@@ -90,43 +91,42 @@ def many(experiment: str, model: str, words: str) -> None:
         else:
             ends(figures)
             why(network)
-    comparison_table.claims(result["claims"], folded=True)
+    comparison_table.claims(result.claims, folded=True)
 
 
-def ends(figures: dict[str, Any]) -> None:
-    """Show, for black and after each way of stepping, what the network says and what it gives the target."""
-    target = figures["target"]
-    first = next(iter(figures["ways"].values()))["curves"]
-    rows: list[list[str | Cell]] = [[say("Black"), *_said(first, 0, target)]]
+def ends(figures: BlackFigures) -> None:
+    """Show, for black and at the end of each walk, what the network says and what it gives the target."""
+    target = figures.target
+    first = next(iter(figures.walks.values())).curves
+    rows: list[list[str | Cell]] = [[say("Black"), *_answer(first, 0, target)]]
     rows += [
-        [say(words), *_said(figures["ways"][name]["curves"], -1, target)]
+        [say(words), *_answer(figures.walks[name].curves, -1, target)]
         for name, words in ENDS.items()
-        if name in figures["ways"]
+        if name in figures.walks
     ]
     comparison_table.beside(["", say("It says"), named(target)], rows)
 
 
-def _said(curves: dict[str, list[float]], at: int, target: str) -> list[str | Cell]:
+def _answer(curves: Mapping[str, Sequence[float]], at: int, target: str) -> list[str | Cell]:
     label = max(curves, key=lambda name: curves[name][at])
     return [named(label), Cell(curves[target][at], scale=100, unit=" %")]
 
 
-def _in_words(figures: dict[str, Any], exact: dict[str, Any] | None) -> str:
-    target, ways = figures["target"], figures["ways"]
-    last = {name: way["curves"][target][-1] for name, way in ways.items()}
-    most = exact["curve"][-1] if exact else last["nine steps"]
+def _in_words(figures: BlackFigures, exact: ArithmeticFigures | None) -> str:
+    last = {name: walk.curves[figures.target][-1] for name, walk in figures.walks.items()}
+    most = exact.curve[-1] if exact else last["nine steps"]
     words = say(
         "Nine small steps end at {nine}, one large step at {one}.",
         nine=percent(most),
         one=percent(last["one step"]),
     )
-    return words + (say(" Sixty end at {sixty}.", sixty=percent(last[LONG])) if LONG in ways else "")
+    return words + (say(" Sixty end at {sixty}.", sixty=percent(last[LONG])) if LONG in last else "")
 
 
-def _curves(figures: dict[str, Any], exact: dict[str, Any] | None) -> list[Series]:
-    label, ways = named(figures["target"]), figures["ways"]
-    curve = {name: way["curves"][figures["target"]] for name, way in ways.items()}
-    name = LONG if LONG in ways else "nine steps"
+def _curves(figures: BlackFigures, exact: ArithmeticFigures | None) -> list[Series]:
+    label = named(figures.target)
+    curve = {name: walk.curves[figures.target] for name, walk in figures.walks.items()}
+    name = LONG if LONG in curve else "nine steps"
     double = {"dash": "dash", "colour": 3} if exact else {"colour": 1}
     x = [float(step) for step in range(len(curve[name]))]
     curves = [
@@ -135,28 +135,27 @@ def _curves(figures: dict[str, Any], exact: dict[str, Any] | None) -> list[Serie
         Series(say("{label}: small, cut at black", label=label), x, curve[f"{name}, cut"], colour=2),
     ]
     if exact:
-        first = Series(say("{label}: as Caffe sums", label=label), x, exact["curve"], colour=1)
+        first = Series(say("{label}: as Caffe sums", label=label), x, exact.curve, colour=1)
         curves.insert(0, first)
     return curves
 
 
-def chance(experiment: str, exact: str) -> None:
-    """Show what the article's steps end at when black is shaken by less than rounding does, as
-    ``experiment`` found it, and what ``exact`` found in the article's arithmetic."""
+def chance() -> None:
+    """Show what the article's steps end at when black is shaken by less than rounding does, and what comes
+    out in the article's arithmetic."""
     if weights.locate(models.card(article.NETWORK)):
         seed = int(st.session_state.get("rounding.seed", 0)) + 1
-        result = experiment_panel.result(experiment, say("Shake it eight times here"), n=8, seed=seed)
-        st.session_state["rounding.seed"] = result["seed"]
+        result = experiment_panel.result(Rounding, say("Shake it eight times here"), n=8, seed=seed)
+        st.session_state["rounding.seed"] = result.seed
     else:
-        result = experiment_panel.shipped(experiment)
-    figures, names = result["figures"], {"one step": "One step of .9", "nine steps": "Nine steps of .1"}
-    rows = [
-        [say(words), *_spread(figures["ends"][way], figures["means"][way])] for way, words in names.items()
-    ]
-    comparison_table.beside([named(figures["target"]), say("Mean"), say("Lowest"), say("Highest")], rows)
-    comparison_table.claims(experiment_panel.shipped(exact)["claims"] | result["claims"])
+        result = experiment_panel.shipped(Rounding)
+    figures, names = result.figures, {"one step": "One step of .9", "nine steps": "Nine steps of .1"}
+    rows: list[list[str | Cell]]
+    rows = [[say(words), *_spread(figures.ends[name], figures.means[name])] for name, words in names.items()]
+    comparison_table.beside([named(figures.target), say("Mean"), say("Lowest"), say("Highest")], rows)
+    comparison_table.claims(experiment_panel.shipped(Arithmetic).claims | result.claims)
 
 
-def _spread(ends: list[float], mean: dict[str, Any]) -> list[Any]:
+def _spread(ends: Sequence[float], mean: Estimate) -> list[Cell]:
     outer = [Cell(end, scale=100, unit=" %") for end in (min(ends), max(ends))]
     return [cell(mean, scale=100, unit=" %"), *outer]

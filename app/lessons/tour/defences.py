@@ -95,9 +95,9 @@ def _temperature(image: str) -> None:
     """Let the reader heat the answer: the probabilities change, the answer does not."""
     ranking = service.engine().classify("photos", image)
     heat = st.select_slider(say("Temperature"), (0.25, 0.5, 1.0, 2.0, 4.0, 8.0), 1.0, key="defences.heat")
-    logits = torch.tensor([each.probability for each in ranking]).clamp(min=1e-30).log() / heat
+    logits = torch.tensor([answer.probability for answer in ranking]).clamp(min=1e-30).log() / heat
     p = logits.softmax(0).tolist()
-    odds([(each.label, p[i]) for i, each in enumerate(ranking[:4])], ranking[0].label)
+    odds([(answer.label, p[i]) for i, answer in enumerate(ranking[:4])], ranking[0].label)
 
 
 def _labs() -> None:

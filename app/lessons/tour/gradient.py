@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any
 
 import streamlit as st
 from torch import Tensor
@@ -19,7 +18,7 @@ from components.widgets import image_picker
 from components.widgets.image_picker import Cast
 from experiments.evans2016 import article
 from experiments.methods import first_order
-from experiments.methods.first_order import Slope
+from experiments.methods.first_order import Line, Slope
 
 
 def render() -> None:
@@ -50,10 +49,10 @@ def render() -> None:
         layout.source("Evans 2016, Goodfellow et al. 2014", article.URL)
 
 
-def _slope(playing: Cast, index: int) -> tuple[Slope, Any]:
+def _slope(playing: Cast, index: int) -> tuple[Slope, dict[str, Line]]:
     """Return the gradient of the class's probability and its lines; kept while the cast stays."""
 
-    def follow() -> tuple[Slope, Any]:
+    def follow() -> tuple[Slope, dict[str, Line]]:
         ask, x = partial(service.engine().inquire, playing.model), image_views.see(service.engine(), playing)
         with st.spinner(say("Following the straight line…")):
             at = first_order.slope(ask, x, index)
@@ -63,9 +62,8 @@ def _slope(playing: Cast, index: int) -> tuple[Slope, Any]:
 
 
 def _seen(playing: Cast, at: Slope) -> None:
-
-    told = say("{label}: {share}", label=named(playing.card.labels[at.index]), share=percent(at.probability))
-    image_views.seen(service.engine(), playing, told, image_picker.credit(playing.image))
+    words = say("{label}: {share}", label=named(playing.card.labels[at.index]), share=percent(at.probability))
+    image_views.seen(service.engine(), playing, words, image_picker.credit(playing.image))
 
 
 def _step(playing: Cast, at: Slope, said: dict[str, str]) -> float:

@@ -29,8 +29,8 @@ def gradient_class_picker(engine: Engine, playing: Cast) -> int:
     """Let the reader choose whose probability is differentiated; at first it is the network's answer."""
     ranking = engine.classify(playing.model, playing.image)
     names = {
-        each.index: class_picker.title(each.label, say("gradient of {label}", label=named(each.label)))
-        for each in ranking
+        answer.index: class_picker.title(answer.label, say("gradient of {label}", label=named(answer.label)))
+        for answer in ranking
     }
     key = f"gradient.class.{playing.model}.{playing.image}"
     words = say("Of which class?")
@@ -44,9 +44,9 @@ def gradient_class_picker(engine: Engine, playing: Cast) -> int:
 def gradient(at: Slope) -> None:
     """Show the gradient on grey, divided by the 98th percentile of its sizes."""
     top = at.percentile
-    told = say("grey: 0; black and white: ±{top} a grey level (98 % are smaller)", top=_power(top))
+    words = say("grey: 0; black and white: ±{top} a grey level (98 % are smaller)", top=_power(top))
     alt = say("The gradient as a picture: every pixel as bright as a change of it is worth")
-    image_views.picture(0.5 + at.grad / (2 * top or 1), alt, told)
+    image_views.picture(0.5 + at.grad / (2 * top or 1), alt, words)
 
 
 def _power(value: float) -> str:
@@ -57,7 +57,7 @@ def _power(value: float) -> str:
     return f"{mantissa}·10{str(int(exponent)).translate(RAISED)}"
 
 
-def lines(found: Mapping[str, Line], label: str) -> None:
+def lines(by_quantity: Mapping[str, Line], label: str) -> None:
     """Draw a quantity along the sign of the gradient: as the straight line has it, and as it is."""
     names = {"probability": say("probability"), "loss": say("loss, −ln p")}
     kind = str(
@@ -66,7 +66,7 @@ def lines(found: Mapping[str, Line], label: str) -> None:
             required=True, key="gradient.kind", label_visibility="collapsed",
         )
     )  # fmt: skip
-    line = found[kind]
+    line = by_quantity[kind]
     series = [
         charts.Series(say("as it is"), line.levels, line.actual, colour=1),
         charts.Series(say("straight line"), line.levels, line.predicted, dash="dash", colour=0),
@@ -150,8 +150,8 @@ def taken(x: Tensor, card: Card, at: Slope, tried: Mapping[float, Tensor], size:
         image_views.picture(after, say("The picture after the step"), say("after the step"))
         image_views.change(after - x, GAIN, say("the change, {gain} times enlarged", gain=GAIN))
     with right:
-        told = say("{label}: {before} → {after}", label=named(label), before="{before}", after="{after}")
-        st.markdown(f"**{told}**".format(before=percent(at.probability), after=percent(float(p[at.index]))))
+        words = say("{label}: {before} → {after}", label=named(label), before="{before}", after="{after}")
+        st.markdown(f"**{words}**".format(before=percent(at.probability), after=percent(float(p[at.index]))))
         top = p.topk(5)
         pairs = zip(top.indices.tolist(), top.values.tolist(), strict=True)
         odds([(card.labels[i], share) for i, share in pairs], label)

@@ -10,10 +10,10 @@ from streamlit.delta_generator import DeltaGenerator
 
 
 class Head(NamedTuple):
-    """The name of a row or column, and whether it is underlined as one of the family."""
+    """The name of a row or column, and whether it is underlined as one of the superclass."""
 
     name: str
-    kin: bool = False
+    underlined: bool = False
 
 
 class Spot(NamedTuple):
@@ -29,19 +29,19 @@ def heat(
     place: DeltaGenerator, corner: str, columns: Sequence[Head], rows: Sequence[tuple[Head, Sequence[Spot]]]
 ) -> None:
     """Draw the table into ``place``, in place of what was there; ``corner`` names rows and columns."""
-    top = "".join(f'<th scope="col"{_kin(each)}>{html.escape(each.name)}</th>' for each in columns)
+    top = "".join(f'<th scope="col"{_kind(head)}>{html.escape(head.name)}</th>' for head in columns)
     body = "".join(
-        f'<tr><th scope="row"{_kin(head)}>{html.escape(head.name)}</th>{"".join(map(_cell, spots))}</tr>'
+        f'<tr><th scope="row"{_kind(head)}>{html.escape(head.name)}</th>{"".join(map(_cell, spots))}</tr>'
         for head, spots in rows
     )
     whole = f'<thead><tr><th scope="col">{html.escape(corner)}</th>{top}</tr></thead><tbody>{body}</tbody>'
     place.html(f'<div class="heat" tabindex="0"><table>{whole}</table></div>')
 
 
-def _kin(head: Head) -> str:
-    return ' class="kin"' if head.kin else ""
+def _kind(head: Head) -> str:
+    return ' class="superclass"' if head.underlined else ""
 
 
-def _cell(each: Spot) -> str:
-    kind = f' class="{each.kind}"' if each.kind else ""
-    return f'<td{kind} style="--near: {min(max(each.near, 0), 1):.2f}">{html.escape(each.text)}</td>'
+def _cell(spot: Spot) -> str:
+    kind = f' class="{spot.kind}"' if spot.kind else ""
+    return f'<td{kind} style="--near: {min(max(spot.near, 0), 1):.2f}">{html.escape(spot.text)}</td>'

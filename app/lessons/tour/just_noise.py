@@ -9,8 +9,6 @@ from app.lessons.tour import noise_panels as shown
 from components.lesson import layout
 from components.widgets import image_picker
 
-EXPERIMENT = "survival"
-
 
 def render() -> None:
     """Draw the chapter."""
@@ -22,17 +20,17 @@ def render() -> None:
                 epsilon = shown.strength()
                 place = st.container()
             with place:
-                found = shown.result(service.engine(), playing, epsilon)
-            if found:
-                shown.side_by_side(found["figures"])
-        if not found:
+                result = shown.result(service.engine(), playing, epsilon)
+            if result:
+                shown.side_by_side(result.figures)
+        if not result:
             return
         with layout.part():
             st.markdown(said["handling"])
-            shown.handling(found["figures"])
+            shown.corruptions(result.figures)
         with layout.part():
             st.markdown(said["transfer"])
-            shown.transfer(found["figures"])
+            shown.transfer(result.figures)
         with layout.part():
-            shown.claims(found)
+            shown.claims(result)
         layout.source("Kurakin et al. 2016", "https://arxiv.org/abs/1607.02533")

@@ -32,12 +32,12 @@ def ten() -> None:
     )
     before, after = linear.score(linear.X, linear.W), linear.score(moved, linear.W)
     published = linear.PUBLISHED
-    said = (published["moved score"], published["moved p"]) if step == linear.STEP else (None, None)
+    then = (published.moved_score, published.moved_p) if step == linear.STEP else (None, None)
     beside(
         ["", say("score"), say("probability")],
         [
-            ["x", *_pair(before, published["score"], published["p"])],
-            [f"x + {step:g} w", *_pair(after, *said)],
+            ["x", *_pair(before, published.score, published.p)],
+            [f"x + {step:g} w", *_pair(after, *then)],
         ],
     )
     words = "No number moves by more than {step}; together they move the score by {sum}, from {p} to {q}."
@@ -45,5 +45,5 @@ def ten() -> None:
     st.markdown(say(words, step=f"{step:g}", sum=f"{after - before:g}", p=p, q=q))
 
 
-def _pair(score: float, said: float | None, p: float | None) -> list[Cell]:
-    return [Cell(score, published=said), Cell(linear.logistic(score), published=p)]
+def _pair(score: float, published: float | None, p: float | None) -> list[Cell]:
+    return [Cell(score, published=published), Cell(linear.logistic(score), published=p)]

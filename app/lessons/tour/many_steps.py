@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import streamlit as st
 
 from app import service, shipped_recipes
@@ -18,6 +16,7 @@ from components.widgets import class_picker, image_picker
 from components.widgets.image_picker import Cast
 from engine.run import Run
 from engine.saved import PREFIX
+from experiments.evans2016.between import Between, ClassPath
 
 TARGETS = ("vulture", "bird", "cat")
 LEVELS = (0.9, 2.0, 4.0, 9.0)
@@ -30,16 +29,16 @@ def render() -> None:
             playing = image_picker.pick(service.engine())
         with layout.part():
             st.markdown(said["nine"])
-            black_panels.many("arithmetic", playing.model, said["press"])
+            black_panels.many(playing.model, said["press"])
         with layout.part():
             st.markdown(said["chance"])
-            black_panels.chance("rounding", "arithmetic")
+            black_panels.chance()
         with layout.part():
-            told = st.empty()
-            told.markdown(said["hundred"])
+            story = st.empty()
+            story.markdown(said["hundred"])
             run = _hundred(playing, said["go"])
             if run is not None and preferences.presenting():
-                told.empty()  # the slide is full
+                story.empty()  # the slide is full
             if run is not None and run.over and not run.id.startswith(PREFIX):
                 _path(run, said["path"])
         with layout.part():
@@ -69,34 +68,29 @@ def _hundred(playing: Cast, words: str) -> Run | None:
 
 def _path(run: Run, sentence: str) -> None:
     """Say which classes were named on the way."""
-    ways = " → ".join(f"**{named(label)}** ({first}–{last})" for label, first, last in stretches(run))
-    st.markdown(sentence.format(path=ways))
+    path = " → ".join(f"**{named(label)}** ({first}–{last})" for label, first, last in stretches(run))
+    st.markdown(sentence.format(path=path))
 
 
 def _between(playing: Cast) -> None:
     """Show which classes are named between which."""
     result = experiment_panel.result(
-        "between", say("Go all these ways with {network}", network=playing.card.title), model=playing.model
+        Between, say("Go all these ways with {network}", network=playing.card.title), model=playing.model
     )
     rows = [
         [
-            f"{image_picker.picture_title(name)} ({named(row['is'])})",
-            named(way["target"]),
-            _stations(way),
-            _arrival(way),
+            f"{image_picker.picture_title(name)} ({named(row.label)})",
+            named(path.target),
+            " → ".join(named(label) for label, _ in path.named),
+            _arrival(path),
         ]
-        for name, row in result["figures"]["rows"].items()
-        for way in row["ways"]
+        for name, row in result.figures.rows.items()
+        for path in row.paths
     ]
     with st.container(key="between"):
         comparison_table.words([say("Picture"), say("To"), say("Named on the way"), say("Step")], rows)
-    comparison_table.claims(result["claims"])
+    comparison_table.claims(result.claims)
 
 
-def _stations(way: dict[str, Any]) -> str:
-
-    return " → ".join(named(label) for label, _ in way["named"])
-
-
-def _arrival(way: dict[str, Any]) -> str:
-    return "—" if way["reached"] is None else str(way["reached"])
+def _arrival(path: ClassPath) -> str:
+    return "—" if path.reached is None else str(path.reached)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any
 
 import streamlit as st
 
@@ -18,7 +17,8 @@ from components.widgets import image_picker
 from components.widgets.image_picker import Cast
 from experiments.cache import Memory
 from experiments.evans2016 import article
-from experiments.evans2016.step_away import SIZES
+from experiments.evans2016.black import BlackFigures
+from experiments.evans2016.step_away import SIZES, StepAway
 from experiments.methods.sign_steps import Steps, step
 
 SIZE = 0.9 / 255
@@ -32,8 +32,8 @@ def render() -> None:
         with layout.part():
             st.markdown(said["black"])
             result = black_panels.steps(playing.model, said["steps"])
-            _black(playing._replace(model=result["settings"]["model"]), result["figures"], said["below"])
-            comparison_table.claims(result["claims"], folded=True)
+            _black(playing._replace(model=str(result.settings["model"])), result.figures, said["below"])
+            comparison_table.claims(result.claims, folded=True)
         with layout.part():
             st.markdown(said["away"])
             _away(playing, said["leave"], "small")
@@ -43,10 +43,10 @@ def render() -> None:
         layout.source(say("How to trick a neural network into thinking a panda is a vulture"), article.URL)
 
 
-def _black(playing: Cast, figures: dict[str, Any], below: str) -> None:
+def _black(playing: Cast, figures: BlackFigures, below: str) -> None:
     """Show black before and after, the article's numbers beside ours, and the change enlarged."""
-    target, exact = figures["target"], black_panels.exactly("arithmetic", playing.model, nine=False)
-    cut = figures["ways"]["one step, cut"]["curves"]
+    target, exact = figures.target, black_panels.exactly(playing.model, nine=False)
+    cut = figures.walks["one step, cut"].curves
     left, right = st.columns([2, 5], gap="large")
     with left:
         delta = _step(playing._replace(image="plain:0"), target).x.diff(dim=0)[0]
@@ -75,7 +75,7 @@ def _away(playing: Cast, words: str, size: str) -> None:
     words = words.format(label=named(engine.classify(playing.model, playing.image)[0].label))
     store = Memory() if image_picker.own(playing.image) else None
     result = experiment_panel.result(
-        "step_away",
+        StepAway,
         words,
         size,
         store,
@@ -83,15 +83,15 @@ def _away(playing: Cast, words: str, size: str) -> None:
         image=playing.image,
         open=engine.picture,
     )
-    shown = image_picker.Cast(result["settings"]["model"], result["settings"]["image"])
-    taken = result["figures"]["steps"][size]
+    shown = image_picker.Cast(str(result.settings["model"]), str(result.settings["image"]))
+    taken = result.figures.steps[size]
     columns = st.columns([3, 4, 4], gap="medium", vertical_alignment="center")
     with columns[0]:
         image_views.seen(
             engine, shown, image_picker.picture_title(shown.image), image_picker.credit(shown.image)
         )
     heads = say("Before"), say("After {size} grey levels", size=f"{SIZES[size]:.2g}")
-    for column, head, top in zip(columns[1:], heads, (taken["before"], taken["after"]), strict=True):
+    for column, head, top in zip(columns[1:], heads, (taken.before, taken.after), strict=True):
         with column:
             st.markdown(f"**{head}**")
-            odds([(label, probability) for label, probability in top], taken["own"])
+            odds(top, taken.own)

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Sequence
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 import experiments
 from app import service
 from app.lessons.tour import superclass_tables
-from app.lessons.tour.watched_experiment import watched
 from components.display import comparison_table
 from components.i18n.text import say
 from components.lesson import experiment_panel, layout
@@ -18,8 +17,11 @@ from components.widgets import image_picker
 from components.widgets.image_picker import Cast
 from engine.images.sources import UPLOAD
 from experiments.cache import Memory
+from experiments.core import Result, Stage
 from experiments.evans2016 import article
-from experiments.evans2016.resistance import Resistance, table
+from experiments.evans2016.confusion import Confusion
+from experiments.evans2016.imbalance import Imbalance
+from experiments.evans2016.resistance import Measurement, Resistance, ResistanceFigures, table
 from experiments.karpathy2015.templates import here
 
 
@@ -29,12 +31,12 @@ def render() -> None:
         with layout.aside():
             playing = image_picker.pick(service.engine())
         with layout.part():
-            found = _cells(playing)
+            result = _cells(playing)
         with layout.part():
             st.markdown(said["near"])
-            if found:
-                superclass_tables.medians(found["figures"]["networks"][playing.model])
-                comparison_table.claims(found["claims"])
+            if result:
+                superclass_tables.medians(result.figures.networks[playing.model])
+                comparison_table.claims(result.claims)
         with layout.part():
             st.markdown(said["confusion"])
             _confusion(playing)
@@ -44,7 +46,7 @@ def render() -> None:
         layout.source(say("How to trick a neural network into thinking a panda is a vulture"), article.URL)
 
 
-def _cells(playing: Cast) -> dict[str, Any] | None:
+def _cells(playing: Cast) -> Result[ResistanceFigures] | None:
     """Show the heat map of the network on stage, from what ships or as it is computed; return the result,
     None where nothing was measured yet."""
     with st.container(horizontal=True, vertical_alignment="center"):
@@ -58,9 +60,10 @@ def _cells(playing: Cast) -> dict[str, Any] | None:
     place = st.empty()
     if pressed:
         st.session_state[f"resistance.{playing}"] = _computed(playing, place, str(what))
-    found = st.session_state.get(f"resistance.{playing}") or experiments.shipped("resistance")
-    table = found["figures"]["networks"].get(playing.model) if found else None
-    if not found or not table:
+    result: Result[ResistanceFigures] | None = st.session_state.get(f"resistance.{playing}")
+    result = result or experiments.shipped(Resistance)
+    table = result.figures.networks.get(playing.model) if result else None
+    if not table:
         st.caption(say("Nothing was measured with this network yet: press the button."))
         return None
     superclass_tables.distances(place, table, str(what))
@@ -68,39 +71,39 @@ def _cells(playing: Cast) -> dict[str, Any] | None:
         "Underlined: the family of {family}, {size} of the {of} classes of {network}. "
         "The stronger the colour, the nearer."
     )
-    facts = {"family": say(table["family"]), "size": table["size"], "of": table["of"]}
+    facts = {"family": say(table.superclass), "size": table.size, "of": table.of}
     st.caption(say(words, network=playing.card.title, **facts))
-    return found
+    return result
 
 
-def _computed(playing: Cast, place: Any, what: str) -> dict[str, Any] | None:
+def _computed(playing: Cast, place: DeltaGenerator, what: str) -> Result[ResistanceFigures] | None:
     """Measure with the network and picture on stage, and fill the table cell by cell."""
     experiment = Resistance(
         networks=playing.model, extra=playing.image, n=6, steps=20, open=service.engine().picture
     )
-    rows, own = experiment.rows(), playing.image.startswith(UPLOAD)
+    images, own = experiment.images(), playing.image.startswith(UPLOAD)
 
-    def draw(done: Mapping[str, Any]) -> None:
-        superclass_tables.distances(place, table(playing.card, rows, done), what)
+    def draw(done: Sequence[tuple[Stage, Measurement]]) -> None:
+        superclass_tables.distances(place, table(playing.card, images, dict(done)), what)
 
-    return watched(experiment, draw, Memory() if own else None)
+    return experiment_panel.watched(experiment, draw, Memory() if own else None)
 
 
 def _confusion(playing: Cast) -> None:
-    """Show what share of photos stays in its family."""
+    """Show what share of photos stays in its superclass."""
     if here():
         words = say("Measure the families of {network}", network=playing.card.title)
-        result = experiment_panel.result("confusion", words, networks=playing.model, n=10, steps=20)
+        result = experiment_panel.result(Confusion, words, networks=playing.model, n=10, steps=20)
     else:
-        result = experiment_panel.shipped("confusion")
-    superclass_tables.staying(result["figures"]["networks"])
-    comparison_table.claims(result["claims"])
+        result = experiment_panel.shipped(Confusion)
+    superclass_tables.staying(result.figures.networks)
+    comparison_table.claims(result.claims)
 
 
 def _imbalance() -> None:
-    """Show what an over-represented family of digits changes."""
+    """Show what an over-represented superclass of digits changes."""
     seed = int(st.session_state.get("imbalance.seed", 0)) + 1
-    result = experiment_panel.result("imbalance", say("Train six networks here"), n=60, many=500, seed=seed)
-    st.session_state["imbalance.seed"] = result["seed"]
-    superclass_tables.unbalanced(result["figures"])
-    comparison_table.claims(result["claims"])
+    result = experiment_panel.result(Imbalance, say("Train six networks here"), n=60, many=500, seed=seed)
+    st.session_state["imbalance.seed"] = result.seed
+    superclass_tables.unbalanced(result.figures)
+    comparison_table.claims(result.claims)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
 
 import streamlit as st
 from torch import Tensor
@@ -12,14 +12,14 @@ from components.display.comparison_table import Cell, cell
 from components.display.image_grid import Tile, tiles
 from components.display.probability_bars import odds, percent
 from components.i18n.text import named, say
-from experiments.karpathy2015.templates import Linear
+from experiments.karpathy2015.templates import DecayFigures, Linear, TemplatesFigures
 from experiments.toolkit.image_sheets import colour
 
 
-def pictures(figures: dict[str, Any], row: dict[str, Any]) -> None:
+def pictures(figures: TemplatesFigures, row: DecayFigures) -> None:
     """Show the templates of one weight decay, each with the question that it asks, and the errors."""
     made = []
-    for name, png, asks in zip(figures["classes"], row["pictures"], row["asks"], strict=True):
+    for name, png, asks in zip(figures.classes, row.pictures, row.asks, strict=True):
         question = say("“is it {colour}?”", colour=say(asks))
         alt = say(
             "The template of {name}; on the whole it asks {question}", name=named(name), question=question
@@ -28,26 +28,26 @@ def pictures(figures: dict[str, Any], row: dict[str, Any]) -> None:
     with st.container(key="template_pictures"):
         tiles([made[:5], made[5:]], least="56px")
     words = "Wrong answers: {train} of the training photos, {test} of {n} new ones; guessing: {guess}."
-    facts = {part: percent(row[part]["value"]) for part in ("train", "test")}
-    guess = percent(1 - 1 / len(figures["classes"]))
-    st.caption(say(words, n=row["test"]["n"], guess=guess, **facts))
+    facts = {"train": percent(row.train.value), "test": percent(row.test.value)}
+    guess = percent(1 - 1 / len(figures.classes))
+    st.caption(say(words, n=row.test.n, guess=guess, **facts))
 
 
-def added(net: Linear, x: Tensor, target: int, alpha: float, classes: list[str]) -> None:
+def added(net: Linear, x: Tensor, target: int, alpha: float, classes: Sequence[str]) -> None:
     """Show the picture before and after with what is added, and the probabilities after."""
     after = net.added(x, target, alpha)
     p, q = net.probabilities(x), net.probabilities(after)
-    was, now = (max(range(len(classes)), key=each.__getitem__) for each in (p, q))
+    was, now = (max(range(len(classes)), key=values.__getitem__) for values in (p, q))
     shown = [(x, say("Before"), was, p), (after, say("After"), now, q)]
     tiles(
         [
             [
                 Tile(
-                    colour(each),
+                    colour(picture),
                     f"{name}: {named(classes[i])}",
                     f"{name}: {named(classes[i])}, {percent(s[i])}",
                 )
-                for each, name, i, s in shown
+                for picture, name, i, s in shown
             ]
         ]
     )
@@ -55,16 +55,16 @@ def added(net: Linear, x: Tensor, target: int, alpha: float, classes: list[str])
     odds([(classes[i], q[i]) for i in top], classes[now] if now != was else "")
 
 
-def compare(figures: dict[str, Any]) -> None:
+def compare(figures: TemplatesFigures) -> None:
     """Show, for each decay, how rough the templates are, the errors, and how far other answers are."""
     head = ["Weight decay", "Wrong in training", "Wrong on new photos", "To the nearest other answer (l2)"]
     rows: list[list[str | Cell]] = [
         [
-            f"{row['decay']:g}",
-            cell(row["train"], scale=100, unit=" %")._replace(low=None, high=None),
-            cell(row["test"], scale=100, unit=" %"),
-            cell(row["distance"]),
+            f"{row.decay:g}",
+            Cell(row.train.value, scale=100, unit=" %"),
+            cell(row.test, scale=100, unit=" %"),
+            cell(row.distance),
         ]
-        for row in figures["decays"]
+        for row in figures.decays
     ]
-    comparison_table.beside([say(each) for each in head], rows)
+    comparison_table.beside([say(words) for words in head], rows)

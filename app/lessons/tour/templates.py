@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import streamlit as st
 from torch import Tensor
 
@@ -15,8 +13,9 @@ from components.i18n.text import named, say
 from components.lesson import experiment_panel, layout
 from components.widgets import image_picker
 from engine.links import DEFAULT
+from experiments.core import Result
 from experiments.karpathy2015 import templates
-from experiments.karpathy2015.templates import Linear
+from experiments.karpathy2015.templates import DecayFigures, Linear, Templates, TemplatesFigures
 
 KARPATHY = "http://karpathy.github.io/2015/03/30/breaking-convnets/"
 
@@ -26,7 +25,7 @@ def render() -> None:
     with layout.page("templates") as said:
         with layout.part():
             result = _result()
-            figures = result["figures"]
+            figures = result.figures
             row = _decay(figures)
             drawn.pictures(figures, row)
         with layout.part():
@@ -35,44 +34,45 @@ def render() -> None:
         with layout.part():
             st.markdown(said["compare"])
             drawn.compare(figures)
-            st.markdown(said["karpathy"].format(**figures["published"]))
-            comparison_table.claims(result["claims"])
+            published = figures.published
+            st.markdown(said["karpathy"].format(noisy=published.noisy, smooth=published.smooth))
+            comparison_table.claims(result.claims)
             layout.source(say("Karpathy, Breaking Linear Classifiers on ImageNet"), KARPATHY)
 
 
-def _result() -> dict[str, Any]:
+def _result() -> Result[TemplatesFigures]:
     """Return the classifiers that ship, or train new ones where the photos are."""
     if not templates.here():
         st.caption(
             say("The photos to train on are not on this server: these classifiers ship with the program.")
         )
-        return experiment_panel.shipped("templates")
+        return experiment_panel.shipped(Templates)
     seed = int(st.session_state.get("templates.seed", 0)) + 1
-    result = experiment_panel.result("templates", say("Train them here"), seed=seed)
-    st.session_state["templates.seed"] = result["seed"]
+    result = experiment_panel.result(Templates, say("Train them here"), seed=seed)
+    st.session_state["templates.seed"] = result.seed
     return result
 
 
-def _decay(figures: dict[str, Any]) -> dict[str, Any]:
+def _decay(figures: TemplatesFigures) -> DecayFigures:
     """Let the reader choose a weight decay; return what was learnt with it."""
-    rows = {f"{row['decay']:g}": row for row in figures["decays"]}
+    rows = {f"{row.decay:g}": row for row in figures.decays}
     words = say("Weight decay: left noisy, right smooth")
     chosen = st.select_slider(words, list(rows), "0.1", key="templates.decay")
-    return dict(rows[str(chosen)])
+    return rows[str(chosen)]
 
 
-def _break(figures: dict[str, Any], row: dict[str, Any]) -> None:
+def _break(figures: TemplatesFigures, row: DecayFigures) -> None:
     """Add one class's template to a picture until the classifier gives in."""
     net = templates.opened(row)
     left, right = st.columns([2, 3], gap="large")
     with left:
         x, before = _picture(net)
-        names = [i for i in range(len(figures["classes"])) if i != before]
-        first = names.index(figures["classes"].index("watch")) if before != 9 else 0
+        names = [i for i in range(len(figures.classes)) if i != before]
+        first = names.index(figures.classes.index("watch")) if before != 9 else 0
         if st.session_state.get("templates.target") not in names:  # the new picture is taken for it already
             st.session_state.pop("templates.target", None)
         preferences.keep("templates.target", names[first])
-        words, titles = say("Add the template of"), {i: named(figures["classes"][i]) for i in names}
+        words, titles = say("Add the template of"), {i: named(figures.classes[i]) for i in names}
         target = st.selectbox(words, names, format_func=titles.__getitem__, key="templates.target")
         least = net.least(x, target)
         st.button(
@@ -84,7 +84,7 @@ def _break(figures: dict[str, Any], row: dict[str, Any]) -> None:
         )
         alpha = st.slider(say("How much of it is added"), 0.0, 1.0, 0.0, 0.001, "%.3f", key="templates.alpha")
     with right:
-        drawn.added(net, x, target, alpha, figures["classes"])
+        drawn.added(net, x, target, alpha, figures.classes)
         if least is None:
             st.caption(say("No amount up to 2 is enough."))
         else:

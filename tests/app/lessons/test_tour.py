@@ -21,7 +21,7 @@ from errors import BadSetting, UnknownName
 from experiments.cache import Store
 from experiments.core import run
 from experiments.datasets import photos
-from experiments.evans2016.between import Between, _way
+from experiments.evans2016.between import Between, ClassPath, class_path
 from experiments.evans2016.black import Black
 from experiments.methods.sign_steps import asking, step
 from models.core import Card, Classifier, WeightsFile
@@ -61,49 +61,51 @@ def test_steps_go_as_far_as_they_say_and_are_cut_when_asked(small: Classifier) -
 def test_in_double_precision_the_article_is_near(shared: Callable[[str], Path], tmp_path: Path) -> None:
     shared("weights/bvlc_googlenet.safetensors")
     result = run(Black(model="bvlc_googlenet_article", double=True), Store(tmp_path))
-    assert len(result["claims"]) == 3 and all(result["claims"].values())
-    curve = result["figures"]["ways"]["one step"]["curves"]["paper towel"]
+    assert len(result.claims) == 3 and all(result.claims.values())
+    curve = result.figures.walks["one step"].curves["paper towel"]
     assert curve == pytest.approx([0.0467, 0.1538], abs=1e-4)
 
 
 def test_what_ships_of_black_is_of_the_first_network_and_sixty_steps_reach_the_paper_towel() -> None:
-    result = experiments.shipped("black")
-    assert result is not None and result["settings"]["model"] == models.FIRST
-    figures = result["figures"]
-    curve = figures["ways"]["sixty steps"]["curves"]["paper towel"]
-    assert figures["target"] == "paper towel" and curve[0] < 0.01 and curve[-1] > 0.95 and len(curve) == 61
+    result = experiments.shipped(Black)
+    assert result is not None and result.settings["model"] == models.FIRST
+    figures = result.figures
+    curve = figures.walks["sixty steps"].curves["paper towel"]
+    assert figures.target == "paper towel" and curve[0] < 0.01 and curve[-1] > 0.95 and len(curve) == 61
     model, black = models.load(models.FIRST), torch.zeros(1, 3, 224, 224)
     moved = step(asking(model), black, model.card.label_index("paper towel"), [0.9 / 255], cut=False)
-    told = figures["ways"]["one step"]["curves"]["paper towel"]
-    assert told == pytest.approx(moved.p[:, model.card.label_index("paper towel")].tolist(), abs=2e-4)
+    shipped = figures.walks["one step"].curves["paper towel"]
+    assert shipped == pytest.approx(moved.p[:, model.card.label_index("paper towel")].tolist(), abs=2e-4)
 
 
 def test_with_everyday_photos_black_tells_the_same_story(tmp_path: Path) -> None:
     result = run(Black(model="photos"), Store(tmp_path))
-    figures, card = result["figures"], models.card("photos")
-    assert len(result["claims"]) == 4
+    figures, card = result.figures, models.card("photos")
+    assert len(result.claims) == 4
     model, black = models.load("photos"), torch.zeros(1, 3, 128, 128)
-    target = card.label_index(figures["target"])
+    target = card.label_index(figures.target)
     assert target == int(model(black).softmax(1)[0].topk(4).indices[3])
     moved = step(asking(model), black, target, [0.9 / 255], cut=True)
-    told = figures["ways"]["one step, cut"]["curves"][figures["target"]]
-    assert told == pytest.approx(moved.p[:, target].tolist(), abs=1e-4)
+    curve = figures.walks["one step, cut"].curves[figures.target]
+    assert curve == pytest.approx(moved.p[:, target].tolist(), abs=1e-4)
 
 
-def test_a_way_is_what_is_named_on_it_until_it_arrives() -> None:
+def test_a_path_is_what_is_named_on_it_until_it_arrives() -> None:
     labels = ("a", "b", "c", "d")
-    way = _way(labels, 2, [0, 0, 1, 1, 0, 2, 3])
-    assert way == {"target": "c", "named": [["a", 0], ["b", 2], ["a", 4], ["c", 5]], "reached": 5}
-    assert _way(labels, 3, [0, 1])["reached"] is None
+    found = class_path(labels, 2, [0, 0, 1, 1, 0, 2, 3])
+    assert found == ClassPath("c", [("a", 0), ("b", 2), ("a", 4), ("c", 5)], reached=5) and found.third == [
+        "b"
+    ]
+    assert class_path(labels, 3, [0, 1]).reached is None
 
 
 def test_between_goes_from_every_picture_to_the_others_class(tmp_path: Path) -> None:
     made = Between(model="photos", images="cat,coffee", steps=60, size=0.25)
-    figures = run(made, Store(tmp_path))["figures"]
-    rows = figures["rows"]
-    assert rows["cat"]["ways"][0]["target"] == rows["coffee"]["is"] == "cup"
-    assert figures["gone"] == figures["all"] == 2
-    assert rows["coffee"]["ways"][0]["named"][-1] == ["cat", rows["coffee"]["ways"][0]["reached"]]
+    figures = run(made, Store(tmp_path)).figures
+    rows = figures.rows
+    assert rows["cat"].paths[0].target == rows["coffee"].label == "cup"
+    assert figures.arrived == figures.total == 2
+    assert rows["coffee"].paths[0].named[-1] == ("cat", rows["coffee"].paths[0].reached)
     with pytest.raises(BadSetting, match="at least two"):
         Between(images="cat").named()
 

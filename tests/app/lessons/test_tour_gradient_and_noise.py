@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -24,7 +25,7 @@ from experiments.cache import Memory
 from experiments.core import run
 from experiments.evans2016.survival import Survival, others
 from experiments.methods import first_order
-from experiments.methods.corruptions import HANDLINGS, handled
+from experiments.methods.corruptions import CORRUPTIONS, corrupted
 from settings import SAMPLES
 from tests.support import small_model
 
@@ -148,21 +149,21 @@ def survived():
 
 
 def test_the_attack_keeps_its_budget_and_chance_is_as_large(survived):
-    sizes = survived["figures"]["sizes"]
-    assert sizes["attack"]["linf"] == pytest.approx(4 / 255, abs=1e-5)
-    assert sizes["noise"]["l2"] == pytest.approx(sizes["attack"]["l2"], rel=1e-3)
-    assert sizes["coin"]["l2"] == pytest.approx(sizes["attack"]["l2"], rel=0.02)
-    assert sizes["noise"]["linf"] > sizes["attack"]["linf"] >= sizes["coin"]["linf"] - 1e-6
+    sizes = survived.figures.sizes
+    assert sizes["attack"].linf == pytest.approx(4 / 255, abs=1e-5)
+    assert sizes["noise"].l2 == pytest.approx(sizes["attack"].l2, rel=1e-3)
+    assert sizes["coin"].l2 == pytest.approx(sizes["attack"].l2, rel=0.02)
+    assert sizes["noise"].linf > sizes["attack"].linf >= sizes["coin"].linf - 1e-6
 
 
 def test_the_attack_fools_where_chance_does_not(survived, net, cat):
-    found = survived["figures"]
+    figures = survived.figures
     label = int(net(cat[None]).argmax())
-    assert found["clean"]["label"] == net.card.labels[label] == "cat" and not found["clean"]["fooled"]
-    assert found["attack"]["fooled"] and found["attack"]["original"] < 0.05
-    for kind in ("noise", "coin"):
-        assert found[kind]["fooled"] == 0 and found[kind]["n"] == 10 and found[kind]["original"] > 0.5
-    assert survived["claims"]["No random change of the same size does."]
+    assert figures.clean.label == net.card.labels[label] == "cat" and not figures.clean.fooled
+    assert figures.attack.fooled and figures.attack.original < 0.05
+    for chance in (figures.noise, figures.coin):
+        assert chance.fooled == 0 and chance.n == 10 and chance.original > 0.5
+    assert survived.claims["No random change of the same size does."]
 
 
 @pytest.fixture
@@ -172,42 +173,39 @@ def alone(monkeypatch):
 
 
 def test_other_networks_are_asked_in_their_own_words(survived):
-    found, names = survived["figures"]["transfer"], others(models.card("photos"))
-    assert list(found) == names and "photos" not in names
-    for name, each in found.items():
-        assert {each["clean"]["label"], each["attack"]["label"]} <= set(models.card(name).labels)
-        assert not each["clean"]["fooled"] and not each["same"]
-        assert each["attack"]["fooled"] == (each["attack"]["label"] != each["clean"]["label"])
+    transfer, names = survived.figures.transfer, others(models.card("photos"))
+    assert list(transfer) == names and "photos" not in names
+    for name, asked in transfer.items():
+        assert {asked.clean.label, asked.attack.label} <= set(models.card(name).labels)
+        assert not asked.clean.fooled and not asked.same
+        assert asked.attack.fooled == (asked.attack.label != asked.clean.label)
 
 
 @pytest.mark.usefixtures("alone")
 def test_the_same_again_gives_the_same_and_another_seed_other_noise(survived):
-    again, before = (
-        run(Survival(network="photos", picture="cat", n=10, steps=8), Memory()),
-        survived["figures"],
-    )
-    assert again["figures"] == before | {"transfer": {}}
+    again = run(Survival(network="photos", picture="cat", n=10, steps=8), Memory())
+    assert again.figures == replace(survived.figures, transfer={})
     other = run(Survival(network="photos", picture="cat", n=10, steps=8, seed=1), Memory())
-    assert other["figures"]["attack"] == survived["figures"]["attack"]
-    assert other["figures"]["noise"] != survived["figures"]["noise"]
+    assert other.figures.attack == survived.figures.attack
+    assert other.figures.noise != survived.figures.noise
 
 
-def test_every_handling_is_what_it_says(cat):
-    exact = handled(cat, "PNG, 8 bits")
+def test_every_corruption_is_what_it_says(cat):
+    exact = corrupted(cat, "PNG, 8 bits")
     assert torch.equal(exact, (cat * 255).round() / 255)
-    loss = {how: float((handled(cat, how) - exact).abs().mean()) for how in HANDLINGS}
+    loss = {name: float((corrupted(cat, name) - exact).abs().mean()) for name in CORRUPTIONS}
     assert 0 < loss["JPEG 95"] < loss["JPEG 75"] < loss["JPEG 50"] < 0.1
-    assert all(handled(cat, how).shape == cat.shape for how in HANDLINGS)
+    assert all(corrupted(cat, name).shape == cat.shape for name in CORRUPTIONS)
     checks = torch.tensor([[0.0, 1.0], [1.0, 0.0]]).repeat(3, 16, 16)
-    for how in ("half as large and back", "blurred by a pixel"):
-        assert handled(checks, how).std() < 0.4 * checks.std()
-    assert handled(torch.rand(1, 28, 28), "JPEG 75").shape == (1, 28, 28)
+    for name in ("half as large and back", "blurred by a pixel"):
+        assert corrupted(checks, name).std() < 0.4 * checks.std()
+    assert corrupted(torch.rand(1, 28, 28), "JPEG 75").shape == (1, 28, 28)
 
 
 @pytest.mark.usefixtures("alone")
 def test_a_target_is_reached_and_what_cannot_be_is_said():
-    found = run(Survival(network="photos", picture="cat", n=10, target="dog"), Memory())["figures"]["attack"]
-    assert found["label"] == "dog" and found["probability"] > 0.5
+    attack = run(Survival(network="photos", picture="cat", n=10, target="dog"), Memory()).figures.attack
+    assert attack.label == "dog" and attack.probability > 0.5
     with pytest.raises(BadSetting, match="already says cat"):
         run(Survival(network="photos", picture="cat", n=10, target="cat"), Memory())
     with pytest.raises(UnknownName, match="picture"):
@@ -215,14 +213,14 @@ def test_a_target_is_reached_and_what_cannot_be_is_said():
 
 
 def test_what_ships_is_what_is_computed_here(survived):
-    ships = experiments.shipped("survival")
+    ships = experiments.shipped(Survival)
     assert ships
     standard, model = Survival(), models.load(models.FIRST)
-    assert ships["settings"] == {each.name: getattr(standard, each.name) for each in standard.settings()}
+    assert ships.settings == {s.name: getattr(standard, s.name) for s in standard.settings()}
     p = model(model.card.see(open_sample("panda"))[None]).softmax(1)[0]
-    assert ships["figures"]["clean"]["label"] == model.card.labels[int(p.argmax())]
-    assert ships["figures"]["clean"]["probability"] == pytest.approx(float(p.max()), abs=1e-3)
-    assert ships["claims"].keys() >= survived["claims"].keys()
+    assert ships.figures.clean.label == model.card.labels[int(p.argmax())]
+    assert ships.figures.clean.probability == pytest.approx(float(p.max()), abs=1e-3)
+    assert ships.claims.keys() >= survived.claims.keys()
 
 
 @pytest.mark.usefixtures("alone")

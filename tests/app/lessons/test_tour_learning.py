@@ -24,9 +24,9 @@ from experiments.core import run
 from experiments.datasets import superclasses
 from experiments.datasets.photos import open_named
 from experiments.evans2016 import imbalance
-from experiments.evans2016.confusion import family_figures
+from experiments.evans2016.confusion import Photo, superclass_figures
 from experiments.evans2016.imbalance import Imbalance
-from experiments.evans2016.resistance import PARTS, Resistance, cell, columns, table
+from experiments.evans2016.resistance import Medians, Pair, Resistance, columns, measure, table
 from experiments.karpathy2015 import linear, templates
 from experiments.toolkit.image_sheets import colour, read
 from settings import RESULTS, SAMPLES
@@ -50,10 +50,10 @@ def page(name, **state):
     return app.run()
 
 
-def shipped(name):
-    found = experiments.shipped(name)
-    assert found is not None
-    return found
+def shipped(kind):
+    result = experiments.shipped(kind)
+    assert result is not None
+    return result
 
 
 def written(app):
@@ -154,17 +154,17 @@ def test_distance_and_least_alpha_of_a_linear_classifier():
 def test_a_template_is_read_back_from_its_picture_to_within_a_level():
     levels = torch.rand(3, 8, 8, generator=torch.Generator().manual_seed(0))
     assert (read(colour(levels)) - levels).abs().max() <= 0.5 / 255 + 1e-6
-    answer = shipped("templates")["figures"]["decays"][0]
-    net = templates.opened(answer)
+    noisiest = shipped(templates.Templates).figures.decays[0]
+    net = templates.opened(noisiest)
     assert net.weights.shape == (10, 3, 32, 32)
-    assert float(net.weights.abs().max()) == pytest.approx(answer["top"], rel=0.01)
+    assert float(net.weights.abs().max()) == pytest.approx(noisiest.top, rel=0.01)
 
 
 def test_the_shipped_templates_say_what_is_claimed():
-    result = shipped("templates")
-    rows = result["figures"]["decays"]
-    assert all(result["claims"].values()) and len(rows) == len(templates.DECAYS)
-    far = [row["distance"]["value"] for row in rows]
+    result = shipped(templates.Templates)
+    rows = result.figures.decays
+    assert all(result.claims.values()) and len(rows) == len(templates.DECAYS)
+    far = [row.distance.value for row in rows]
     assert far == sorted(far) and far[-1] > 5 * far[0]
     size = (RESULTS / "templates.json").stat().st_size
     assert size < 400_000
@@ -174,9 +174,9 @@ def test_templates_are_trained_where_the_photos_are(shared, tmp_path, monkeypatc
     shared("animals_160.tar")
     monkeypatch.setattr(templates, "DECAYS", (1e-3, 1.0))
     result = run(templates.Templates(n=12, iterations=20), Store(tmp_path))
-    first, last = result["figures"]["decays"][0], result["figures"]["decays"][-1]
-    assert first["train"]["value"] < last["train"]["value"]
-    assert first["rough"] > last["rough"] and len(first["pictures"]) == 10
+    first, last = result.figures.decays[0], result.figures.decays[-1]
+    assert first.train.value < last.train.value
+    assert first.rough > last.rough and len(first.pictures) == 10
 
 
 def test_without_photos_there_are_no_new_templates(small):
@@ -205,7 +205,7 @@ def flat_net(classes=4, values=12):
     return nn.Sequential(nn.Flatten(), layer), layer.weight
 
 
-def test_the_least_change_against_the_closed_form_and_leaving_a_family():
+def test_the_least_change_against_the_closed_form_and_leaving_a_superclass():
     net, w = flat_net()
     x = 0.5 + 0.02 * torch.randn((6, 3, 2, 2), generator=torch.Generator().manual_seed(2))
     y = net(x).argmax(1)
@@ -217,37 +217,36 @@ def test_the_least_change_against_the_closed_form_and_leaving_a_family():
     assert (answer != y).all()
     inside = torch.zeros(4, dtype=torch.bool)
     inside[y[0]] = inside[(y[0] + 1) % 4] = True
-    kept = y == y[0]
-    leave, out = superclasses.least(net, x[kept], superclasses.Leaving(y[kept], False, inside), 200)
+    same = y == y[0]
+    leave, out = superclasses.least(net, x[same], superclasses.Leaving(y[same], False, inside), 200)
     assert not inside[out].any()
-    assert (leave >= far[kept] * 0.97).all()
+    assert (leave >= far[same] * 0.97).all()
 
 
-def test_families_of_networks():
-    imagenet = superclasses.families(models.card("mobilenet_v2"))
+def test_superclasses_of_networks():
+    imagenet = superclasses.superclasses(models.card("mobilenet_v2"))
     labels = models.card("mobilenet_v2").labels
     assert len(imagenet["dogs"]) == 118
     assert labels[151].lower() == "chihuahua" and "hairless" in labels[268].lower()
-    own = superclasses.families(models.card("photos"))
+    own = superclasses.superclasses(models.card("photos"))
     assert next(iter(own)) == "animals" and len(own["vehicles"]) == 6
-    assert sum(map(len, own.values())) == len({c for each in own.values() for c in each})
+    assert sum(map(len, own.values())) == len({c for classes in own.values() for c in classes})
 
 
 def test_a_cell_is_measured_and_a_table_drawn_while_it_fills(small, tmp_path):
     experiment = Resistance(n=1, steps=10)
-    assert experiment.rows() == ["dog"]
+    assert experiment.images() == ["dog"]
     model = models.load("photos")
     x = model.card.see(open_named("cat"))
-    said = int(model(x[None]).argmax())
-    assert cell(model, x, said, 10)["own"]
+    assert measure(model, x, int(model(x[None]).argmax()), 10).own
     dog = model.card.label_index("dog")
-    found = cell(model, x, dog, 20)
-    assert not found["own"] and 0.1 < found["distance"] < 3 and 1 <= found["steps"] <= 20
-    done = {f"photos | cat | {dog}": found}
-    drawn = table(model.card, ["cat", "coffee"], done)
-    assert sum(each is not None for row in drawn["cells"] for each in row) == 1
-    assert drawn["medians"]["kin to kin"] == found["distance"] and set(drawn["medians"]) == set(PARTS)
-    assert len(experiment.pieces()) == len(columns(model.card)) == 8
+    measured = measure(model, x, dog, 20)
+    assert measured.distance and measured.steps
+    assert not measured.own and 0.1 < measured.distance < 3 and 1 <= measured.steps <= 20
+    drawn = table(model.card, ["cat", "coffee"], {Pair("photos", "cat", dog): measured})
+    assert sum(cell is not None for row in drawn.cells for cell in row) == 1
+    assert drawn.medians == Medians(measured.distance, None, None, None)
+    assert len(experiment.stages()) == len(columns(model.card)) == 8
 
 
 def test_a_visitors_photo_gets_a_row_and_nothing_of_it_is_kept(tmp_path, monkeypatch):
@@ -260,17 +259,17 @@ def test_a_visitors_photo_gets_a_row_and_nothing_of_it_is_kept(tmp_path, monkeyp
     press = next(button for button in app.run().button if button.label.startswith("Measure it here"))
     press.click().run()
     assert not app.exception and not app.error
-    (found,) = [app.session_state[key] for key in app.session_state if key.startswith("resistance.Cast")]
-    first, second = found["figures"]["networks"]["photos"]["rows"]
-    assert first["image"] == token and first["said"] == "cup" and second["image"] == "cat"
+    (result,) = [app.session_state[key] for key in app.session_state if key.startswith("resistance.Cast")]
+    first, second = result.figures.networks["photos"].rows
+    assert first.image == token and first.answer == "cup" and second.image == "cat"
     assert not [path for path in tmp_path.rglob("*") if path.is_file()]
 
 
-def test_what_stays_in_a_family_is_counted():
-    answer = {"near": [1.0, 2.0, math.inf], "leave": [2.0, 2.0, 3.0], "lands": [1, 33, 2], "from": [2, 2, 2]}
-    found = family_figures("photos", "animals", answer)
-    assert found["stays"]["value"] == 0.5 and found["lost"] == 1 and found["farther"]["value"] == 1.5
-    assert found["chance"] == pytest.approx((found["size"] - 1) / (found["of"] - 1))
+def test_what_stays_in_a_superclass_is_counted():
+    photos = [Photo(1.0, 2.0, 1, 2), Photo(2.0, 2.0, 33, 2), Photo(math.inf, 3.0, 2, 2)]
+    figures = superclass_figures("photos", "animals", photos)
+    assert figures.stays.value == 0.5 and figures.lost == 1 and figures.farther.value == 1.5
+    assert figures.chance == pytest.approx((figures.size - 1) / (figures.of - 1))
 
 
 def test_an_unbalanced_training_set_has_as_many_digits_in_all():
@@ -282,13 +281,13 @@ def test_an_unbalanced_training_set_has_as_many_digits_in_all():
     assert torch.bincount(y[rows]).tolist() == sizes["ten times"] and len(set(rows.tolist())) == 740
 
 
-def test_an_over_represented_family_is_harder_to_leave(small, tmp_path, monkeypatch):
+def test_an_over_represented_superclass_is_harder_to_leave(small, tmp_path, monkeypatch):
     monkeypatch.setattr(imbalance, "PASSES", 15)
     result = run(Imbalance(n=20, many=120, seeds=2, steps=20), Store(tmp_path))
-    figures = result["figures"]
-    assert figures["more"]["leave"]["value"] > 0 and figures["more"]["other error"]["value"] > 0
+    figures = result.figures
+    assert figures.more.leave.value > 0 and figures.more.other_error.value > 0
     for kind in imbalance.KINDS:
-        assert figures["kinds"][kind]["leave"]["value"] > 0.9 * figures["kinds"][kind]["near"]["value"]
+        assert figures.kinds[kind].leave.value > 0.9 * figures.kinds[kind].near.value
 
 
 @pytest.mark.parametrize("name", CHAPTERS)
