@@ -14,7 +14,8 @@ from torch import Tensor
 
 import models
 from attacks.bim import BIM
-from attacks.contract import Criterion, Stop, setting, walk
+from attacks.contract import Criterion, Stop, walk
+from attacks.settings import setting
 from experiments.cache import Store
 from experiments.core import ExperimentCard, Stage
 from experiments.datasets.photos import Open, open_named

@@ -286,12 +286,12 @@ def test_budgets_of_several_norms_are_comparable(norm, value, length):
 
 @pytest.mark.usefixtures("engine")
 def test_one_attack_is_tried_under_each_norm_that_it_knows():
-    recipes = comparisons.norms(BASE, "pgd", 0.02, 7, "value")
+    recipes = comparisons.across_norms(BASE, "pgd", 0.02, 7, "value")
     assert [(recipe.build().bound() or ("", 0.0))[0] for recipe in recipes] == ["linf", "l2", "l1"]
     corner = [(recipe.build().bound() or ("", 0.0))[1] for recipe in recipes]
     assert corner == pytest.approx([0.02, 0.02 * 768**0.5, 0.02 * 768])
     assert all(recipe.target == 2 and recipe.params["steps"] == 7 for recipe in recipes)
-    free = comparisons.norms(BASE, "fmn", 0.02, 7, "value")
+    free = comparisons.across_norms(BASE, "fmn", 0.02, 7, "value")
     assert [recipe.params for recipe in free] == [{"norm": n} for n in ("linf", "l2", "l1", "l0")]
     assert {"pgd", "fmn"} <= set(comparisons.manynormed()) and "random_noise" not in comparisons.manynormed()
 
