@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
 from urllib.parse import urlencode
 
 import streamlit as st
@@ -29,8 +30,35 @@ CAST = ("picture", "net")
 __all__ = ["address", "aside", "example", "openable", "page", "part", "playground_url", "pressed", "source"]
 
 
+@dataclass(frozen=True)
+class Prose:
+    """The texts of a lesson by key, in the reader's language and register."""
+
+    texts: Mapping[str, str]
+
+    @classmethod
+    def of(cls, name: str) -> Prose:
+        """Return the texts of the lesson ``name``; raises `errors.UnknownName` for another."""
+        plain = texts(name, preferences.language())
+        if not preferences.mathematical():
+            return cls(plain)
+        other = {key: "maths" if key == "story" else f"{key}_maths" for key in plain}
+        return cls({key: plain.get(other[key], text) for key, text in plain.items()})
+
+    def __call__(self, key: str) -> str:
+        """Return the text ``key``; raises KeyError where the lesson has none."""
+        return self.texts[key]
+
+    def __contains__(self, key: str) -> bool:
+        return key in self.texts
+
+    def get(self, key: str) -> str:
+        """Return the text ``key``, "" where the lesson has none."""
+        return self.texts.get(key, "")
+
+
 @contextmanager
-def page(name: str) -> Iterator[dict[str, str]]:
+def page(name: str) -> Iterator[Prose]:
     """Lay out the lesson ``name``: heading, lead and story from its texts, then what is drawn within the
     block, then the way to its neighbours. The block is given the texts in the reader's language.
 
@@ -38,17 +66,17 @@ def page(name: str) -> Iterator[dict[str, str]]:
     ``key_maths`` where there is one. Other readers find the formulas in a fold. A lesson whose texts have
     ``parts``, a list of titles, is a chapter on one screen: `part` opens one tab after the other.
     """
-    said = _spoken(texts(name, preferences.language()))
+    prose = Prose.of(name)
     with st.container(key="lesson"):
         slides.begin(name)
-        laid = tabs.lay(name, re.findall(r"^- (.+)$", said.get("parts", ""), re.MULTILINE))
+        laid = tabs.lay(name, re.findall(r"^- (.+)$", prose.get("parts"), re.MULTILINE))
         with laid.told if laid else nullcontext():
-            _opening(said)
-        yield said
+            _opening(prose)
+        yield prose
         with aside():
-            if "maths" in said and not preferences.mathematical():
+            if "maths" in prose and not preferences.mathematical():
                 with st.expander(say("For the mathematician")):
-                    st.markdown(said["maths"])
+                    st.markdown(prose("maths"))
         _ways(name, laid)
 
 
@@ -61,23 +89,16 @@ def aside() -> Iterator[None]:
         yield
 
 
-def _opening(said: Mapping[str, str]) -> None:
+def _opening(prose: Prose) -> None:
     """Show what the lesson is called, and its story; on a projector each is a slide."""
     with st.container(key="lesson_head"):
         preferences.register_picker(say("Told as"), say("In plain words"), say("In formulas"))
     alone = nullcontext if tabs.here() else slides.part
     with alone():
-        st.header(said["title"], anchor=False)
-        st.markdown(f"**{said['lead']}**")
+        st.header(prose("title"), anchor=False)
+        st.markdown(f"**{prose('lead')}**")
     with alone():
-        st.markdown(said["story"])
-
-
-def _spoken(said: Mapping[str, str]) -> dict[str, str]:
-    """Return the texts in the register that the reader chose."""
-    if not preferences.mathematical():
-        return dict(said)
-    return {key: said.get("maths" if key == "story" else f"{key}_maths", text) for key, text in said.items()}
+        st.markdown(prose("story"))
 
 
 def _ways(name: str, laid: Screen | None) -> None:

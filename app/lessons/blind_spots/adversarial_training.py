@@ -17,19 +17,19 @@ SMALL = {"n": 1000, "seeds": 2, "epochs": 4, "attacked": 20}
 
 def render() -> None:
     """Draw the lesson."""
-    with layout.page("adversarial_training") as texts:
+    with layout.page("adversarial_training") as prose:
         with layout.part():
             words = say("Train them here, on 1,000 digits")
             result = experiment_panel.result(AdversarialTraining, words, **SMALL)
             methods, published = result.figures.methods, result.figures.published
-            st.markdown(texts["seeds"])
+            st.markdown(prose("seeds"))
             head = [say("Trained with"), say("Test error"), say("Less than with weight decay (points)")]
             rows = [_errors(method, published.get(name)) for name, method in methods.items()]
             comparison_table.beside(head, rows)
         with layout.part():
             _passes(methods)
         with layout.part():
-            st.markdown(texts["distortion"])
+            st.markdown(prose("distortion"))
             head = [say("Trained with"), say("Smallest change that fools"), say("Times that of weight decay")]
             comparison_table.beside(head, [_changes(method) for method in methods.values()])
         with layout.part():

@@ -19,11 +19,11 @@ from models import card
 
 def render() -> None:
     """Draw the lesson."""
-    with layout.page("any_digit") as texts:
+    with layout.page("any_digit") as prose:
         with layout.part():
-            _own(texts["draw"])
+            _own(prose("draw"))
         with layout.part():
-            st.markdown(texts["grid"])
+            st.markdown(prose("grid"))
             seed = st.session_state.get("any_digit.seed", 0)
             result = experiment_panel.result(Grid, say("Other digits"), seed=seed + 1)
             st.session_state["any_digit.seed"] = result.seed

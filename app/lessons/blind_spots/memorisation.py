@@ -29,22 +29,22 @@ SMALL = {"n": 300, "epochs": 60, "tests": 1000, "attacked": 20, "theorem": 100}
 
 def render() -> None:
     """Draw the lesson."""
-    with layout.page("memorisation") as texts:
+    with layout.page("memorisation") as prose:
         with layout.part():
             result = experiment_panel.result(Memorisation, say("Train them here, on 300 digits"), **SMALL)
             figures, conditions = result.figures, result.figures.conditions
             tiles([[_tile(conditions[name]) for name in CURVES]])
-            _passes(conditions, texts["curves"])
+            _passes(conditions, prose("curves"))
         with layout.part():
             _table(conditions)
         with layout.part():
-            st.markdown(texts["distortion"])
+            st.markdown(prose("distortion"))
             _undone(figures.distortion, conditions)
-            st.markdown(texts["theorem"])
+            st.markdown(prose("theorem"))
             _theorem(figures.theorem)
         with layout.part():
             comparison_table.claims(result.claims)
-            st.markdown(texts["other"])
+            st.markdown(prose("other"))
             _published(figures.published)
             cited = "Zhang et al. 2016, Understanding deep learning requires rethinking generalization"
             layout.source(cited, URL)

@@ -14,7 +14,7 @@ from models import card
 
 def render() -> None:
     """Draw the lesson."""
-    with layout.page("rarity") as texts:
+    with layout.page("rarity") as prose:
         with layout.part():
             settings = {"n": 10, "draws": 500, "lines": 2, "seed": _next()}
             result = experiment_panel.result(Rarity, say("Throw the dice again"), **settings)
@@ -22,13 +22,13 @@ def render() -> None:
             networks = result.figures.networks
             _dice(networks)
         with layout.part():
-            st.markdown(texts["curves"])
+            st.markdown(prose("curves"))
             _walk(result.figures.curve, networks)
         with layout.part():
-            st.markdown(texts["farther"])
+            st.markdown(prose("farther"))
             _farther(networks)
         with layout.part():
-            st.markdown(texts["nearest"])
+            st.markdown(prose("nearest"))
             _nearest(networks)
             comparison_table.claims(result.claims)
             layout.source(say("Szegedy et al. 2013, section 4"), "https://arxiv.org/abs/1312.6199")

@@ -17,16 +17,16 @@ URL = "https://arxiv.org/abs/1312.6199"
 
 def render() -> None:
     """Draw the lesson."""
-    with layout.page("smallest") as texts:
+    with layout.page("smallest") as prose:
         with layout.part():
             result = experiment_panel.result(Table1, say("Measure it here, on 50 digits"), n=50)
-            _table(result, _chosen(result.figures, result.n), texts["press"])
+            _table(result, _chosen(result.figures, result.n), prose("press"))
         with layout.part():
-            st.markdown(texts["reading"])
+            st.markdown(prose("reading"))
             _readings(result.figures)
             comparison_table.claims(result.claims)
         with layout.part():
-            st.markdown(texts["nets"])
+            st.markdown(prose("nets"))
             comparison_table.claims(experiment_panel.shipped(DigitNets).claims)
             layout.source(say("Szegedy et al. 2013, table 1"), URL)
 

@@ -16,19 +16,19 @@ URL = "https://arxiv.org/abs/1312.6199"
 
 def render() -> None:
     """Draw the lesson."""
-    with layout.page("stability") as texts:
+    with layout.page("stability") as prose:
         with layout.part():
             words = say("Compute it here, for LeNet on 20 digits")
             result = experiment_panel.result(Stability, words, networks="lenet", n=20)
             figures = result.figures
             network = figures.networks[_chosen(figures.networks)]
-            st.markdown(texts["chain"])
+            st.markdown(prose("chain"))
             _curve(network)
         with layout.part():
             _table(network.layers)
             comparison_table.claims(result.claims)
         with layout.part():
-            st.markdown(texts["paper"])
+            st.markdown(prose("paper"))
             _paper(figures.paper)
             layout.source(say("Szegedy et al. 2013, section 4.3, table 5"), URL)
 

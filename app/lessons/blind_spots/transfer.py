@@ -25,22 +25,22 @@ Line = list[str | Cell]
 
 def render() -> None:
     """Draw the lesson."""
-    with layout.page("transfer") as texts:
+    with layout.page("transfer") as prose:
         with layout.part():
             result = experiment_panel.result(Table2, say("Measure it here, on 50 digits"), n=50)
             figures = result.figures
             _table(result)
-            layout.openable(result.data, texts["press"])
+            layout.openable(result.data, prose("press"))
         with layout.part():
-            st.markdown(texts["noise"])
+            st.markdown(prose("noise"))
             _noisy(figures)
         with layout.part():
-            st.markdown(texts["excess"])
+            st.markdown(prose("excess"))
             head = [say("Network"), say("Clean"), say("Over it"), say("Over noise")]
             comparison_table.beside(head, [_over(name, figures) for name in figures.nets])
             comparison_table.claims(result.claims)
         with layout.part():
-            st.markdown(texts["halves"])
+            st.markdown(prose("halves"))
             _halves()
             layout.source(say("Szegedy et al. 2013, tables 2 to 4"), URL)
 

@@ -20,7 +20,7 @@ SMALL = {"n": 1000, "units": 100, "directions": 200, "shuffles": 200}
 
 def render() -> None:
     """Draw the lesson."""
-    with layout.page("units") as texts:
+    with layout.page("units") as prose:
         with layout.part():
             nets, first = DIGIT_NETWORKS, DIGIT_NETWORKS.index("lenet")
             model = st.selectbox(say("Network"), nets, first, lambda m: card(m).title, key="units.model")
@@ -28,10 +28,10 @@ def render() -> None:
             figures = result.figures
             _galleries(figures, source_of(result.data))
         with layout.part():
-            st.markdown(texts["purity"])
+            st.markdown(prose("purity"))
             _purity(figures)
         with layout.part():
-            st.markdown(texts["rotation"])
+            st.markdown(prose("rotation"))
             if figures.rotation:
                 _rotation(figures.rotation)
             comparison_table.claims(result.claims)

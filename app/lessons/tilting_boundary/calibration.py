@@ -27,20 +27,20 @@ SMALL = {"n": 1000, "attacked": 100, "random_n": 100, "random_epochs": 20, "l1_n
 
 def render() -> None:
     """Draw the lesson."""
-    with layout.page("calibration") as texts:
+    with layout.page("calibration") as prose:
         with layout.part():
             result = experiment_panel.result(Calibration, say("Compute it on 1,000 digits"), **SMALL)
             figures, networks = result.figures, result.figures.networks
-            _reliability(networks[_chosen(_with_diagrams(networks))].temperatures, texts["reliability"])
+            _reliability(networks[_chosen(_with_diagrams(networks))].temperatures, prose("reliability"))
             _errors(networks)
         with layout.part():
-            st.markdown(texts["step"])
+            st.markdown(prose("step"))
             _step(networks, figures.epsilons)
         with layout.part():
-            st.markdown(texts["labels"])
+            st.markdown(prose("labels"))
             _random_labels(figures.random_labels)
         with layout.part():
-            st.markdown(texts["l1"])
+            st.markdown(prose("l1"))
             head = [say("Penalty"), say("Training error"), say("Test error")]
             comparison_table.beside(head, [_penalty(trained) for trained in figures.l1])
             comparison_table.claims(result.claims)

@@ -19,16 +19,16 @@ SMALL = {"n": 500, "epochs": 3, "repeats": 2}
 
 def render() -> None:
     """Draw the lesson."""
-    with layout.page("depth") as texts:
+    with layout.page("depth") as prose:
         with layout.part():
             result = experiment_panel.result(Depth, say("Train them here, on 500 digits of each"), **SMALL)
             decays, depths = result.figures.decays, result.figures.depths
-            st.markdown(texts["distance"])
+            st.markdown(prose("distance"))
             _distances(decays, depths)
         with layout.part():
             _tables(decays, depths)
         with layout.part():
-            st.markdown(texts["best"])
+            st.markdown(prose("best"))
             gains = [[depth, *_gains(row, decays)] for depth, row in depths.items()]
             head = [say("Layers"), say("At decay"), say("Times farther"), say("As the linear view has it")]
             comparison_table.beside(head, gains)

@@ -20,24 +20,24 @@ URL = "https://arxiv.org/abs/1806.11186"
 
 def render() -> None:
     """Draw the lesson."""
-    with layout.page("lenet_decay") as texts:
+    with layout.page("lenet_decay") as prose:
         with layout.part():
             words = say("Change other digits here")
             result = experiment_panel.result(LeNetDecay, words, draws=1, seed=_next())
             st.session_state["lenet_decay.seed"] = result.seed
             networks = result.figures.networks
-            _errors(networks, texts["errors"])
+            _errors(networks, prose("errors"))
         with layout.part():
-            st.markdown(texts["filters"])
+            st.markdown(prose("filters"))
             _filters(networks)
         with layout.part():
-            st.markdown(texts["changes"])
+            st.markdown(prose("changes"))
             for name, model in networks.items():
                 st.markdown(f"**{_name(name)}**")
                 _changes(name, model.changes.shown, source_of(result.data))
         with layout.part():
             names = {name: _name(name) for name in networks}
-            ascent_panels.race(result, names, texts["press"], texts["curve"], "lenet_decay")
+            ascent_panels.race(result, names, prose("press"), prose("curve"), "lenet_decay")
             comparison_table.claims(result.claims, folded=True)
             layout.source(say("Tanay & Griffin 2018, the section on LeNet"), URL)
 

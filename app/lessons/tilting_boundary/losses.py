@@ -16,19 +16,19 @@ URL = "https://arxiv.org/abs/1806.11186"
 
 def render() -> None:
     """Draw the lesson."""
-    with layout.page("losses") as texts:
+    with layout.page("losses") as prose:
         with layout.part():
             result = experiment_panel.result(Losses, say("Compute it here, on 500 digits of each"), n=500)
             figures = result.figures
             norms = [10**log for log in figures.log_norm]
-            st.markdown(texts["risk"])
+            st.markdown(prose("risk"))
             _risk(norms, figures)
         with layout.part():
-            st.markdown(texts["large"])
+            st.markdown(prose("large"))
             above = [i for i, norm in enumerate(norms) if norm > 1]
             _limit("large", norms, above, figures.large, figures.d_err, say("error distance"))
         with layout.part():
-            st.markdown(texts["small"])
+            st.markdown(prose("small"))
             below = [i for i, norm in enumerate(norms) if norm <= 1]
             _limit("small", norms, below, figures.small, figures.d_adv, say("adversarial distance"))
         with layout.part():

@@ -27,18 +27,18 @@ SHIPPED = (7, 9)
 
 def render() -> None:
     """Draw the lesson."""
-    with layout.page("tilt") as texts:
+    with layout.page("tilt") as prose:
         with layout.part():
             result = _result()
             figures = result.figures
-            picked = tilt(base=base(), figures=figures, published=_article(figures), words=texts, key="tilt")
+            picked = tilt(base=base(), figures=figures, published=_article(figures), words=prose.texts, key="tilt")
             _open(picked, figures, source_of(result.data))
         with layout.aside():
-            st.markdown(texts["press"])
+            st.markdown(prose("press"))
         with layout.part():
             comparison_table.claims(result.claims)
         with layout.part():
-            st.markdown(texts["pairs"])
+            st.markdown(prose("pairs"))
             pairs = experiment_panel.shipped(SVMPairs)
             _pairs(pairs.figures)
             comparison_table.claims(pairs.claims)

@@ -17,13 +17,13 @@ URL = "https://arxiv.org/abs/1806.11186"
 
 def render() -> None:
     """Draw the lesson."""
-    with layout.page("toy") as texts:
+    with layout.page("toy") as prose:
         with layout.part():
             result = experiment_panel.result(Toy, say("Train them here"))
             figures = result.figures
-            toy(base=base(), geometry=figures.geometry, words=texts, key="toy")
+            toy(base=base(), geometry=figures.geometry, words=prose.texts, key="toy")
         with layout.part():
-            st.markdown(texts["noisy"])
+            st.markdown(prose("noisy"))
             head = [say("Trained"), say("With weight decay"), say("With next to none")]
             comparison_table.beside(head, [_row(name, path) for name, path in figures.trained.items()])
             _turns(figures)

@@ -22,14 +22,14 @@ PHOTOS = {"ashcan": ("cocktail shaker", "cup")}
 
 def render() -> None:
     """Draw the chapter."""
-    with layout.page("anything") as said:
+    with layout.page("anything") as prose:
         with layout.aside():
             playing = image_picker.pick(service.engine())
         with layout.part():
-            playing, target, ready = _choose(playing, said["own"])
-            _go(playing, target, said["go"], ready)
+            playing, target, ready = _choose(playing, prose("own"))
+            _go(playing, target, prose("go"), ready)
         with layout.aside():
-            st.markdown(said["after"])
+            st.markdown(prose("after"))
 
 
 def _choose(playing: Cast, own: str) -> tuple[Cast, str, str]:

@@ -17,14 +17,14 @@ from models.core import Card
 
 def render() -> None:
     """Draw the chapter."""
-    with layout.page("at_work") as said:
+    with layout.page("at_work") as prose:
         with layout.aside():
             playing = image_picker.pick(service.engine())
         with layout.part():
             _look(playing)
         with layout.part():
-            st.markdown(said["mistake"])
-            _mistake(playing, said["press"], said["missing"])
+            st.markdown(prose("mistake"))
+            _mistake(playing, prose("press"), prose("missing"))
 
 
 def _look(playing: Cast) -> None:

@@ -28,19 +28,19 @@ LABS = ("adversarial_training", "calibration", "tilt", "lenet_decay")
 
 def render() -> None:
     """Draw the chapter."""
-    with layout.page("defences") as said:
+    with layout.page("defences") as prose:
         with layout.aside():
             playing = image_picker.pick(service.engine())
         with layout.part():
-            st.markdown(said["twin"])
+            st.markdown(prose("twin"))
             _facts()
         with layout.part():
-            _side_by_side(_shared(playing.image, said["differ"]), said["go"])
+            _side_by_side(_shared(playing.image, prose("differ")), prose("go"))
         with layout.part():
-            st.markdown(said["temperature"])
+            st.markdown(prose("temperature"))
             _temperature(playing.image)
         with layout.part():
-            st.markdown(said["labs"])
+            st.markdown(prose("labs"))
             _labs()
 
 

@@ -19,15 +19,15 @@ KARPATHY = "http://karpathy.github.io/2015/03/30/breaking-convnets/"
 
 def render() -> None:
     """Draw the chapter."""
-    with layout.page("five_pixels") as said:
+    with layout.page("five_pixels") as prose:
         with layout.part():
             st.button(say("Find five pixels that score exactly 794"), type="primary", on_click=_find)
             _pixels()
         with layout.part():
-            st.markdown(said["hundred"].format(**_counted()))
+            st.markdown(prose("hundred").format(**_counted()))
             shown.spread()
         with layout.part():
-            st.markdown(said["ten"])
+            st.markdown(prose("ten"))
             shown.ten()
             layout.source(say("Karpathy, Breaking Linear Classifiers on ImageNet"), KARPATHY)
 

@@ -13,6 +13,7 @@ from components.display import image_views
 from components.display.probability_bars import percent
 from components.i18n.text import named, say
 from components.lesson import layout
+from components.lesson.layout import Prose
 from components.lesson.session_cache import kept
 from components.widgets import image_picker
 from components.widgets.image_picker import Cast
@@ -23,7 +24,7 @@ from experiments.methods.first_order import Line, Slope
 
 def render() -> None:
     """Draw the chapter."""
-    with layout.page("gradient") as said:
+    with layout.page("gradient") as prose:
         with layout.aside():
             playing = image_picker.pick(service.engine())
         with layout.part():
@@ -36,15 +37,15 @@ def render() -> None:
             with right:
                 shown.lines(lines, playing.card.labels[index])
         with layout.part():
-            st.markdown(said["example"])
+            st.markdown(prose("example"))
             shown.example()
         with layout.part():
-            size = _step(playing, at, said)
+            size = _step(playing, at, prose)
         with layout.part():
-            st.markdown(said["puzzle"])
+            st.markdown(prose("puzzle"))
             shown.puzzle(at, _tries(playing, at, size), size)
         with layout.part():
-            st.markdown(said["logs"])
+            st.markdown(prose("logs"))
             shown.logs(at.probability)
         layout.source("Evans 2016, Goodfellow et al. 2014", article.URL)
 
@@ -66,10 +67,10 @@ def _seen(playing: Cast, at: Slope) -> None:
     image_views.seen(service.engine(), playing, words, image_picker.credit(playing.image))
 
 
-def _step(playing: Cast, at: Slope, said: dict[str, str]) -> float:
+def _step(playing: Cast, at: Slope, prose: Prose) -> float:
     """Let the reader take a step along the sign of the gradient, or against it; return its size in grey
     levels."""
-    st.markdown(said["step"])
+    st.markdown(prose("step"))
     size, sign = shown.step_controls()
     if st.button(say("Take the step"), type="primary", key="gradient.press"):
         st.session_state["gradient.taken"] = (*playing, at.index)

@@ -12,7 +12,7 @@ from components.widgets import image_picker
 
 def render() -> None:
     """Draw the chapter."""
-    with layout.page("just_noise") as said:
+    with layout.page("just_noise") as prose:
         with layout.aside():
             playing = image_picker.pick(service.engine())
         with layout.part():
@@ -26,10 +26,10 @@ def render() -> None:
         if not result:
             return
         with layout.part():
-            st.markdown(said["handling"])
+            st.markdown(prose("handling"))
             shown.corruptions(result.figures)
         with layout.part():
-            st.markdown(said["transfer"])
+            st.markdown(prose("transfer"))
             shown.transfer(result.figures)
         with layout.part():
             shown.claims(result)

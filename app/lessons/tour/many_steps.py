@@ -24,25 +24,25 @@ LEVELS = (0.9, 2.0, 4.0, 9.0)
 
 def render() -> None:
     """Draw the chapter."""
-    with layout.page("many_steps") as said:
+    with layout.page("many_steps") as prose:
         with layout.aside():
             playing = image_picker.pick(service.engine())
         with layout.part():
-            st.markdown(said["nine"])
-            black_panels.many(playing.model, said["press"])
+            st.markdown(prose("nine"))
+            black_panels.many(playing.model, prose("press"))
         with layout.part():
-            st.markdown(said["chance"])
+            st.markdown(prose("chance"))
             black_panels.chance()
         with layout.part():
             story = st.empty()
-            story.markdown(said["hundred"])
-            run = _hundred(playing, said["go"])
+            story.markdown(prose("hundred"))
+            run = _hundred(playing, prose("go"))
             if run is not None and preferences.presenting():
                 story.empty()  # the slide is full
             if run is not None and run.over and not run.id.startswith(PREFIX):
-                _path(run, said["path"])
+                _path(run, prose("path"))
         with layout.part():
-            st.markdown(said["between"])
+            st.markdown(prose("between"))
             _between(playing)
 
 

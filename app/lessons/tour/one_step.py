@@ -26,20 +26,20 @@ SIZE = 0.9 / 255
 
 def render() -> None:
     """Draw the chapter."""
-    with layout.page("one_step") as said:
+    with layout.page("one_step") as prose:
         with layout.aside():
             playing = image_picker.pick(service.engine())
         with layout.part():
-            st.markdown(said["black"])
-            result = black_panels.steps(playing.model, said["steps"])
-            _black(playing._replace(model=str(result.settings["model"])), result.figures, said["below"])
+            st.markdown(prose("black"))
+            result = black_panels.steps(playing.model, prose("steps"))
+            _black(playing._replace(model=str(result.settings["model"])), result.figures, prose("below"))
             comparison_table.claims(result.claims, folded=True)
         with layout.part():
-            st.markdown(said["away"])
-            _away(playing, said["leave"], "small")
+            st.markdown(prose("away"))
+            _away(playing, prose("leave"), "small")
         with layout.part():
-            st.markdown(said["eps"])
-            _away(playing, said["press"], "famous")
+            st.markdown(prose("eps"))
+            _away(playing, prose("press"), "famous")
         layout.source(say("How to trick a neural network into thinking a panda is a vulture"), article.URL)
 
 

@@ -27,21 +27,21 @@ from experiments.karpathy2015.templates import here
 
 def render() -> None:
     """Draw the chapter."""
-    with layout.page("resistance") as said:
+    with layout.page("resistance") as prose:
         with layout.aside():
             playing = image_picker.pick(service.engine())
         with layout.part():
             result = _cells(playing)
         with layout.part():
-            st.markdown(said["near"])
+            st.markdown(prose("near"))
             if result:
                 superclass_tables.medians(result.figures.networks[playing.model])
                 comparison_table.claims(result.claims)
         with layout.part():
-            st.markdown(said["confusion"])
+            st.markdown(prose("confusion"))
             _confusion(playing)
         with layout.part():
-            st.markdown(said["imbalance"])
+            st.markdown(prose("imbalance"))
             _imbalance()
         layout.source(say("How to trick a neural network into thinking a panda is a vulture"), article.URL)
 

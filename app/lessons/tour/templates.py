@@ -22,20 +22,20 @@ KARPATHY = "http://karpathy.github.io/2015/03/30/breaking-convnets/"
 
 def render() -> None:
     """Draw the chapter."""
-    with layout.page("templates") as said:
+    with layout.page("templates") as prose:
         with layout.part():
             result = _result()
             figures = result.figures
             row = _decay(figures)
             drawn.pictures(figures, row)
         with layout.part():
-            st.markdown(said["break"])
+            st.markdown(prose("break"))
             _break(figures, row)
         with layout.part():
-            st.markdown(said["compare"])
+            st.markdown(prose("compare"))
             drawn.compare(figures)
             published = figures.published
-            st.markdown(said["karpathy"].format(noisy=published.noisy, smooth=published.smooth))
+            st.markdown(prose("karpathy").format(noisy=published.noisy, smooth=published.smooth))
             comparison_table.claims(result.claims)
             layout.source(say("Karpathy, Breaking Linear Classifiers on ImageNet"), KARPATHY)
 
