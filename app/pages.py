@@ -47,7 +47,7 @@ labs = {
     say(lab): [lesson_page(lessons.registry()[name]) for name in names]
     for lab, names in lessons.menus().items()
 }
-st.session_state["ways"] = {
+st.session_state.ways = {
     page.url_path: Way(page, back, onward)
     for menu in labs.values()
     for back, page, onward in zip([None, *menu], menu, [*menu[1:], None], strict=False)
@@ -58,5 +58,5 @@ first = [
     st.Page(shown_later("app.catalogue.page"), title=say("Attacks and networks"), url_path="catalogue"),
 ]
 page = st.navigation({"": first, **labs}, position="top")
-st.session_state["page"] = page.url_path  # see `reader.keep`
+st.session_state.page = page.url_path  # see `reader.keep`
 page.run()

@@ -29,6 +29,11 @@ class Versioned(StaticFiles):
         return response
 
 
+def part(request: Request, name: str) -> str:
+    """Return a part of an address."""
+    return str(request.path_params[name])
+
+
 async def show(request: Request) -> Response:
     """GET a run: its facts and where it stands."""
     from components.live.protocol import run_message, status_message
@@ -49,7 +54,7 @@ async def step(request: Request) -> Response:
     """GET one step's top five and figures."""
     from components.live.protocol import step_message
 
-    run, index = await find(request), request.path_params["step"]
+    run, index = await find(request), int(part(request, "step"))
     return JSONResponse(step_message(run, index, language(request)))
 
 
@@ -57,16 +62,15 @@ async def picture(request: Request) -> Response:
     """GET a picture of one step: lossless as png, small as jpg."""
     from components.live import protocol
 
-    run, path, query = await find(request), request.path_params, request.query_params
+    run, query = await find(request), request.query_params
+    step, which, ext = (part(request, name) for name in ("step", "which", "ext"))
     gain, view = protocol.enlarged(query.get("gain", 1), query.get("view", "signed"))
-    if path["which"] not in protocol.WHICH or path["ext"] not in ("png", "jpg"):
+    if which not in protocol.WHICH or ext not in ("png", "jpg"):
         raise UnknownName(f"Expected one of {', '.join(protocol.WHICH)} as png or jpg.")
-    data = await anyio.to_thread.run_sync(
-        protocol.picture, run, path["step"], path["which"], path["ext"], gain, view
-    )
-    kind = "image/png" if path["ext"] == "png" else "image/jpeg"
+    data = await anyio.to_thread.run_sync(protocol.picture, run, int(step), which, ext, gain, view)
+    kind = "image/png" if ext == "png" else "image/jpeg"
     # The newest step's picture is exact and an older one's is not: only what has settled may be kept.
-    headers = FOREVER if run.over or path["which"] == "original" else {"Cache-Control": "no-store"}
+    headers = FOREVER if run.over or which == "original" else {"Cache-Control": "no-store"}
     return Response(data, media_type=kind, headers=headers)
 
 
@@ -87,7 +91,7 @@ async def sample(request: Request) -> Response:
     from engine.images.sources import open_sample
     from engine.render import encode, thumbnail
 
-    name = request.path_params["name"]
+    name = part(request, "name")
     data = await anyio.to_thread.run_sync(lambda: encode(thumbnail(open_sample(name), 112), "jpg"))
     return Response(data, media_type="image/jpeg", headers=FOREVER)
 
@@ -97,7 +101,7 @@ async def act(request: Request) -> Response:
     from components.live.protocol import status_message
 
     run = await find(request)
-    do(run, request.path_params["action"])
+    do(run, part(request, "action"))
     return JSONResponse(status_message(run, language(request)))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
+from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
@@ -11,6 +12,7 @@ import attacks
 from attacks.settings import Setting
 from components.display import attack_families
 from components.i18n.text import say
+from experiments.toolkit import codec
 from settings import ASSETS
 
 AGREEMENTS = ASSETS / "parity.json"
@@ -22,14 +24,27 @@ ACCESS = {
 }
 
 
+@dataclass(frozen=True)
+class Agreement:
+    """One comparison with another library: on ``what``, the largest ``difference``, and the ``verdict``."""
+
+    library: str
+    what: str
+    difference: float
+    verdict: str
+
+
+@dataclass(frozen=True)
+class Agreements:
+    """All comparisons, by attack, as ``python -m bench.parity`` wrote them."""
+
+    attacks: dict[str, list[Agreement]]
+
+
 @cache
-def agreements() -> dict[str, list[dict[str, Any]]]:
-    """Return, by attack, what it was compared with: library, what, difference, verdict; {} when that was
-    never measured."""
-    if not AGREEMENTS.is_file():
-        return {}
-    found: dict[str, list[dict[str, Any]]] = json.loads(AGREEMENTS.read_text(encoding="utf-8"))["attacks"]
-    return found
+def agreements() -> dict[str, list[Agreement]]:
+    """Return, by attack, what it was compared with."""
+    return codec.load(json.loads(AGREEMENTS.read_text(encoding="utf-8")), Agreements).attacks
 
 
 def code(name: str) -> str:
@@ -61,26 +76,26 @@ def proof_table(name: str) -> str:
     if not rows:
         return ""
     lines = _head(say("Compared with"), say("On"), say("Difference"), say("So it is"))
-    lines += [f"| {r['library']} | {r['what']} | {_short(r['difference'])} | {r['verdict']} |" for r in rows]
+    lines += [f"| {r.library} | {r.what} | {_short(r.difference)} | {r.verdict} |" for r in rows]
     return "\n".join(lines)
 
 
 def proof_lines(name: str) -> str:
     """Return one line for each library that the attack was compared with, as a Markdown list: in how many
     comparisons the two agree, and what was found in the last that did not; "" when with nothing."""
-    by_library: dict[str, list[dict[str, Any]]] = {}
+    by_library: dict[str, list[Agreement]] = {}
     for row in agreements().get(name, []):
-        by_library.setdefault(row["library"], []).append(row)
+        by_library.setdefault(row.library, []).append(row)
     colon = say(": ")
     return "\n".join(f"- **{library}**{colon}{_agreement(rows)}" for library, rows in by_library.items())
 
 
-def _agreement(rows: list[dict[str, Any]]) -> str:
-    equal = [row for row in rows if row["verdict"].startswith("equal")]
-    others = [f"{row['verdict']} ({row['what']})" for row in rows if row not in equal]
+def _agreement(rows: list[Agreement]) -> str:
+    equal = [row for row in rows if row.verdict.startswith("equal")]
+    others = [f"{row.verdict} ({row.what})" for row in rows if row not in equal]
     if not equal:
         return others[-1]
-    gap = max(row["difference"] for row in equal)
+    gap = max(row.difference for row in equal)
     one, several = "in the one comparison", "in {equal} of {of} comparisons"
     many = say(several if len(rows) > 1 else one, equal=len(equal), of=len(rows))
     exact, close = "equal {many}, to the last digit", "equal {many}, to {gap}"

@@ -39,7 +39,7 @@ def render() -> None:
             if st.button(say("Start"), type="primary", width="stretch", key="start_compare"):
                 _start(session, mode, recipes)
     shown, runs = _shown(session, mode)
-    for problem in session.told(mode=mode, runs=st.session_state["compared"][1]):
+    for problem in session.told(mode=mode, runs=st.session_state.compared[1]):
         st.error(problem)
     original, goal = _labels(session, runs)
     _origin(runs)
@@ -98,7 +98,7 @@ def _start(session: Session, mode: str, recipes: list[Recipe]) -> None:
         session.problems.append(told(error))
         _end(started)
         return
-    st.session_state["compared"] = (mode, started)
+    st.session_state.compared = (mode, started)
 
 
 def _end(runs: list[str]) -> None:
@@ -115,13 +115,13 @@ def _shown(session: Session, mode: str) -> tuple[str, list[dict[str, Any]]]:
     if "compared" not in st.session_state:
         asked = [key for key in st.query_params.get("runs", "").split(",") if key]
         opens = shipped_recipes.race_ids() if mode == "race" else []
-        st.session_state["compared"] = (mode, asked or opens)
-    shown, keys = st.session_state["compared"]
+        st.session_state.compared = (mode, asked or opens)
+    shown, keys = st.session_state.compared
     try:
         return shown, comparisons.facts({key: service.engine().run(key).recipe for key in keys}, shown)
     except UnknownName as error:
         session.refusals.add("runs", error)
-        st.session_state["compared"] = (mode, [])
+        st.session_state.compared = (mode, [])
         return mode, []
 
 
@@ -144,7 +144,7 @@ def _origin(runs: list[dict[str, Any]]) -> None:
 
 def _address() -> dict[str, str]:
 
-    mode, keys = st.session_state["compared"]
+    mode, keys = st.session_state.compared
     return {"mode": mode, "runs": ",".join(keys)} if keys and keys != shipped_recipes.race_ids() else {}
 
 

@@ -52,11 +52,11 @@ class Session:
         """Return this visitor's session: kept from the last rerun, or read from the address."""
         if "session" not in st.session_state:
             fresh = cls(engine, links.read(st.query_params.to_dict()))
-            st.session_state["session"] = fresh
-            st.session_state["target_chosen"] = fresh.wanted is not None
+            st.session_state.session = fresh
+            st.session_state.target_chosen = fresh.wanted is not None
             fresh._attach()
             return fresh
-        session: Session = st.session_state["session"]
+        session: Session = st.session_state.session
         session.engine = engine
         for key in session._forget:
             st.session_state.pop(key, None)
@@ -110,7 +110,7 @@ class Session:
 
     def _parts(self) -> dict[str, object]:
         """Return what each part of the address now stands for, and whatever else decides what it means."""
-        recipe, chosen = self.recipe, st.session_state["target_chosen"]
+        recipe, chosen = self.recipe, st.session_state.target_chosen
         settings: dict[str, object] = dict.fromkeys(self.refusals.parts(), (recipe.attack, None))
         settings |= {name: (recipe.attack, value) for name, value in recipe.params.items()}
         return settings | {
@@ -177,7 +177,7 @@ class Session:
 
     def target(self) -> int | None:
         """Return the class to offer as target: the one that was chosen, or a startling one."""
-        if self.recipe.target is not None and st.session_state["target_chosen"]:
+        if self.recipe.target is not None and st.session_state.target_chosen:
             return self.recipe.target
         return default_target(self.card, self.ranking, self.wanted, self.recipe.seed)
 
@@ -187,7 +187,7 @@ class Session:
             return
         if self.recipe.stop == usual_stop(self.recipe.attack):
             self.recipe = replace(self.recipe, stop=usual_stop(name))
-            st.session_state["stop"] = self.recipe.stop.rule
+            st.session_state.stop = self.recipe.stop.rule
         self.recipe = replace(self.recipe, attack=name, params={})
 
     def change(self, **parts: Any) -> None:
@@ -259,7 +259,7 @@ class Session:
             self.run = None
         else:
             self.recipe = found
-            st.session_state["target_chosen"] = True
+            st.session_state.target_chosen = True
             labels = models.card(found.model).labels
             self.wanted = links.ANYTHING if found.target is None else labels[found.target]
 

@@ -24,7 +24,7 @@ from experiments.datasets.digit_sets import MNIST, digit_name, has_digit, source
 from experiments.datasets.mnist import place
 from experiments.datasets.shipped_digits import one_of_class
 
-CAST = ("picture", "net")
+SUBJECT = ("image", "model")
 """The parts of a lesson's address that its neighbours take over."""
 
 __all__ = ["address", "aside", "example", "openable", "page", "part", "playground_url", "pressed", "source"]
@@ -136,7 +136,7 @@ def _follow(way: Way | None) -> None:
 
 def _query() -> dict[str, str]:
     """Return what goes along from lesson to lesson: who reads, and with which picture and network."""
-    kept = {name: st.query_params[name] for name in CAST if name in st.query_params}
+    kept = {name: st.query_params[name] for name in SUBJECT if name in st.query_params}
     return preferences.query() | kept
 
 

@@ -56,7 +56,7 @@ def model_picker(chosen: str) -> str:
     """Let the person choose a network; each says whether its weights are here. The lab's come last."""
     cards = {card.name: card for card in sorted(models.cards(), key=lambda card: card.lab)}
     preferences.keep("model", chosen)
-    help = say(cards[st.session_state["model"]].summary) if st.session_state["model"] in cards else None
+    help = say(cards[st.session_state.model].summary) if st.session_state.model in cards else None
     title = {name: model_title(card) for name, card in cards.items()}.__getitem__
     return str(st.selectbox(say("Network"), list(cards), format_func=title, key="model", help=help))
 
@@ -112,7 +112,7 @@ def attack_picker(chosen: str) -> str:
     """Let the person choose an attack."""
     cards = {name: kind.card for name, kind in attacks.registry().items()}
     preferences.keep("attack", chosen)
-    current = cards[st.session_state["attack"]] if st.session_state["attack"] in cards else cards[chosen]
+    current = cards[st.session_state.attack] if st.session_state.attack in cards else cards[chosen]
     picked = st.selectbox(
         say("Attack"),
         attack_families.ordered(cards),
@@ -279,4 +279,4 @@ def _copy(key: str, onto: str) -> None:
 
 
 def _chosen() -> None:
-    st.session_state["target_chosen"] = True
+    st.session_state.target_chosen = True

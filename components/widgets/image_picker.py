@@ -1,4 +1,4 @@
-"""Who plays in the tour: a picture and a network, the same in every chapter until the reader changes them."""
+"""The image and the network of the tour, the same in every chapter until the reader changes them."""
 
 from __future__ import annotations
 
@@ -19,8 +19,11 @@ from errors import FoolscopeError
 from experiments.datasets.photos import photographs
 from models.core import Card, distinct
 
+OLD_NAMES = {"model": "net", "image": "picture"}
+"""What the parts of a lesson's address were called before; old links are understood."""
 
-class Cast(NamedTuple):
+
+class Subject(NamedTuple):
     """A network's name and a picture's, as a recipe names them."""
 
     model: str
@@ -32,23 +35,25 @@ class Cast(NamedTuple):
         return models.card(self.model)
 
 
-def pick(engine: Engine, image: str = "") -> Cast:
-    """Show who plays and let the reader change it; ``image``: the chapter's own first picture.
+def pick(engine: Engine, image: str = "") -> Subject:
+    """Show network and image and let the reader change them; ``image``: the chapter's own first picture.
 
-    A link may name them (``?net=``, ``?picture=``); what it names in vain is said and replaced.
+    A link may name them (``?model=``, ``?image=``); what it names in vain is said and replaced.
     """
     _read(engine)
-    now = {"net": st.session_state["cast.net"], "picture": st.session_state["cast.picture"]}
-    for sentence in st.session_state["cast.refusals"].sentences(now):
+    state = st.session_state
+    now = {"model": state.subject_model, "image": state.subject_image}
+    for sentence in state.subject_refusals.sentences(now):
         st.error(sentence)
-    found = Cast(st.session_state["cast.net"], st.session_state["cast.picture"] or image or DEFAULT.image)
+    found = Subject(state.subject_model, state.subject_image or image or DEFAULT.image)
     title = say("{network} looks at {picture}", network=found.card.title, picture=picture_title(found.image))
     with st.popover(title, icon=":material/tune:"):
         _networks(found)
         _pictures(engine, found)
-    for key, value in (("net", st.session_state["cast.net"]), ("picture", st.session_state["cast.picture"])):
-        if value:
-            st.query_params[key] = value
+    for part, old in OLD_NAMES.items():
+        st.query_params.pop(old, None)
+        if value := state[f"subject_{part}"]:
+            st.query_params[part] = value
     return found
 
 
@@ -80,53 +85,53 @@ def credit(image: str) -> str:
 
 
 def _read(engine: Engine) -> None:
-    refusals = st.session_state.setdefault("cast.refusals", Refusals())
-    if "cast.net" in st.session_state:
+    refusals = st.session_state.setdefault("subject_refusals", Refusals())
+    if "subject_model" in st.session_state:
         return
     known: dict[str, tuple[str, Callable[[str], object]]] = {
-        "net": (DEFAULT.model, models.card),
-        "picture": ("", engine.picture),
+        "model": (DEFAULT.model, models.card),
+        "image": ("", engine.picture),
     }
     for part, (usual, look_up) in known.items():
-        name = st.query_params.get(part, usual)
+        name = st.query_params.get(part, st.query_params.get(OLD_NAMES[part], usual))
         try:
             if name:
                 look_up(name)
         except FoolscopeError as error:
             refusals.add(part, error)
             name = usual
-        st.session_state[f"cast.{part}"] = name
+        st.session_state[f"subject_{part}"] = name
 
 
-def _networks(found: Cast) -> None:
+def _networks(found: Subject) -> None:
     cards = {c.name: c for c in models.cards() if c.channels == 3 and not c.lab}
     names = list(cards)
     chosen = st.selectbox(
-        say("Network"), names, names.index(found.model), lambda n: model_title(cards[n]), key="cast.network"
+        say("Network"), names, names.index(found.model), lambda n: model_title(cards[n]), key="subject.model"
     )
     if chosen != found.model:
-        st.session_state["cast.net"] = chosen
+        st.session_state.subject_model = chosen
         st.rerun()
 
 
-def _pictures(engine: Engine, found: Cast) -> None:
+def _pictures(engine: Engine, found: Subject) -> None:
     names = pictures()
     names += [] if found.image in names else [found.image]
     titles = dict(
         zip(names, distinct(map(picture_title, names)), strict=True)
     )  # it tells them apart by title
-    key = f"cast.image.{found.image}"
+    key = f"subject.image.{found.image}"
     preferences.keep(key, found.image)
     chosen = st.selectbox(say("Picture"), names, format_func=titles.__getitem__, key=key)
-    file = st.file_uploader(say("Or your own photo"), key="cast.upload", max_upload_size=20)
-    if file is not None and st.session_state.get("cast.file") != file.file_id:
-        st.session_state["cast.file"] = file.file_id
+    file = st.file_uploader(say("Or your own photo"), key="subject.upload", max_upload_size=20)
+    if file is not None and st.session_state.get("subject_file") != file.file_id:
+        st.session_state.subject_file = file.file_id
         try:
             chosen = engine.uploads.add(file.getvalue(), file.name)
         except FoolscopeError as error:
             st.error(told(error))
     if chosen != found.image:
-        st.session_state["cast.picture"] = chosen
+        st.session_state.subject_image = chosen
         st.rerun()
     if found.image.startswith(UPLOAD):
         for template, facts in engine.notes(found.image):

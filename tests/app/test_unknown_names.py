@@ -28,8 +28,12 @@ def test_a_refusal_lasts_until_its_part_changes():
 
 
 def visit(page, **query):
-    """Return the page at an address; ``page``: the module that draws it."""
-    app = AppTest.from_string(f"from app.{page} import render\nrender()", default_timeout=120)
+    """Return the page at an address; ``page``: the package that draws it, or "lessons.NAME"."""
+    folder, _, lesson = page.partition(".")
+    source = f"from app.{folder}.page import render\nrender()"
+    if lesson:
+        source = f"from app import lessons\nlessons.registry()[{lesson!r}].render()"
+    app = AppTest.from_string(source, default_timeout=120)
     for name, value in query.items():
         app.query_params[name] = value
     return quiet(app.run())
@@ -47,21 +51,22 @@ def errors(app):
 @pytest.mark.parametrize(
     ("query", "net", "picture"),
     [
-        ({"net": "nobody", "picture": "cat"}, DEFAULT.model, "cat"),
+        ({"model": "nobody", "image": "cat"}, DEFAULT.model, "cat"),
+        ({"model": "photos", "image": "nobody"}, "photos", ""),
         ({"net": "photos", "picture": "nobody"}, "photos", ""),
     ],
-    ids=["net", "picture"],
+    ids=["model", "image", "old names"],
 )
 def test_a_lesson_says_what_it_does_not_know_and_keeps_the_rest(query, net, picture):
     app = visit("lessons.at_work", **query)
     assert len(errors(app)) == 1 and "nobody" in errors(app)[0]
-    assert (app.session_state["cast.net"], app.session_state["cast.picture"]) == (net, picture)
+    assert (app.session_state["subject_model"], app.session_state["subject_image"]) == (net, picture)
     app = quiet(app.run())
     assert len(errors(app)) == 1
     choice = (
-        app.selectbox(key="cast.network")
+        app.selectbox(key="subject.model")
         if picture
-        else next(box for box in app.selectbox if box.key.startswith("cast.image"))
+        else next(box for box in app.selectbox if box.key.startswith("subject.image"))
     )
     other = next(i for i, _ in enumerate(choice.options) if i != choice.index)
     app = quiet(choice.select_index(other).run())

@@ -208,7 +208,7 @@ def visit(lesson: str) -> AppTest:
         f"from app import lessons\nlessons.registry()[{lesson!r}].render()", default_timeout=120
     )
     app.session_state["lang"] = "zh"
-    app.query_params["net"], app.query_params["picture"] = PHOTOS, "cat"
+    app.query_params["model"], app.query_params["image"] = PHOTOS, "cat"
     return app.run()
 
 

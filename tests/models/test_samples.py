@@ -64,7 +64,7 @@ def test_a_sample_has_its_papers_and_is_called_in_chinese_too(name: str) -> None
 def chapter(image: str, network: str = NETWORK) -> AppTest:
     """Return chapter 1 as it opens."""
     app = AppTest.from_string(CHAPTER, default_timeout=120)
-    app.query_params["net"], app.query_params["picture"] = network, image
+    app.query_params["model"], app.query_params["image"] = network, image
     assert not app.run().exception
     return app
 

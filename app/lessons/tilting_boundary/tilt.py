@@ -31,7 +31,9 @@ def render() -> None:
         with layout.part():
             result = _result()
             figures = result.figures
-            picked = tilt(base=base(), figures=figures, published=_article(figures), words=prose.texts, key="tilt")
+            picked = tilt(
+                base=base(), figures=figures, published=_article(figures), words=prose.texts, key="tilt"
+            )
             _open(picked, figures, source_of(result.data))
         with layout.aside():
             st.markdown(prose("press"))

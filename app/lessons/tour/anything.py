@@ -11,7 +11,7 @@ from components.i18n.text import named, say
 from components.lesson import layout
 from components.lesson.live_run import stage
 from components.widgets import class_picker, image_picker
-from components.widgets.image_picker import Cast
+from components.widgets.image_picker import Subject
 from experiments.datasets.photos import photographs
 
 OWN = "own"
@@ -32,7 +32,7 @@ def render() -> None:
             st.markdown(prose("after"))
 
 
-def _choose(playing: Cast, own: str) -> tuple[Cast, str, str]:
+def _choose(playing: Subject, own: str) -> tuple[Subject, str, str]:
     """Let the reader choose a pair, or the tour's own picture and any class; return picture, target and the
     name of the run that ships and stands there meanwhile."""
     card, pairs = playing.card, _pairs()
@@ -66,7 +66,7 @@ def _pairs() -> dict[str, tuple[str, tuple[str, ...]]]:
     return {**PAIRS} | {shows: (f"photo:{name}", PHOTOS[shows]) for name, shows in photos if shows in PHOTOS}
 
 
-def _go(playing: Cast, target: str, words: str, ready: str) -> None:
+def _go(playing: Subject, target: str, words: str, ready: str) -> None:
     """Let the reader start the run and watch it; until then the one that ships as ``ready`` stands there."""
     engine = service.engine()
     first = engine.classify(playing.model, playing.image)[0].label

@@ -10,7 +10,7 @@ from components.display.probability_bars import odds, percent
 from components.i18n.text import named
 from components.lesson import layout
 from components.widgets import image_picker
-from components.widgets.image_picker import Cast
+from components.widgets.image_picker import Subject
 from engine.images.sources import samples
 from models.core import Card
 
@@ -27,7 +27,7 @@ def render() -> None:
             _mistake(playing, prose("press"), prose("missing"))
 
 
-def _look(playing: Cast) -> None:
+def _look(playing: Subject) -> None:
     """Show the picture and the five most probable names."""
     ranking = service.engine().classify(playing.model, playing.image)
     left, right = st.columns([2, 3], gap="large", vertical_alignment="center")
@@ -37,7 +37,7 @@ def _look(playing: Cast) -> None:
         odds([(answer.label, answer.probability) for answer in ranking[:5]], ranking[0].label)
 
 
-def _mistake(playing: Cast, words: str, sentence: str) -> None:
+def _mistake(playing: Subject, words: str, sentence: str) -> None:
     """Show the same network a picture, chosen under ``words``, of something that is not among its names."""
     names = unnamed(playing.card, playing.image)
     titles = {name: image_picker.picture_title(name) for name in names}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import dataclass
 
 import streamlit as st
 import torch
@@ -19,6 +19,7 @@ from components.lesson import layout, slides
 from components.lesson.live_run import begin, begun, follow, origin
 from components.widgets import image_picker
 from engine.links import DEFAULT
+from experiments.toolkit import codec
 from models.records import read_record
 
 NETS = ("photos", "photos_robust")
@@ -44,23 +45,27 @@ def render() -> None:
             _labs()
 
 
+@dataclass(frozen=True)
+class Robustness:
+    """How often the twins are right on ``judged`` photos, in per cent: clean, attacked by ``epsilon``."""
+
+    epsilon: float
+    judged: int
+    photos: dict[str, float]
+    robust: dict[str, float]
+
+
 def _facts() -> None:
     """Show how often each of the twins is right, clean and attacked, as their training measured it."""
-    record = read_record("photos_robust")
-    robust: dict[str, Any] = record["robust"]
-    heads = [say("Network"), *(say("Right, {kind}", kind=say(kind)) for kind in robust["photos"])]
-    rows: list[list[Any]] = [
-        [
-            models.card(name).title,
-            *(
-                Cell(value, unit=" %")
-                for value in robust["robust" if name != "photos" else "photos"].values()
-            ),
-        ]
+    measured = codec.load(read_record("photos_robust")["robust"], Robustness)
+    heads = [say("Network"), *(say("Right, {kind}", kind=say(kind)) for kind in measured.photos)]
+    shares = dict(zip(NETS, (measured.photos, measured.robust), strict=True))
+    rows: list[list[str | Cell]] = [
+        [models.card(name).title, *(Cell(value, unit=" %") for value in shares[name].values())]
         for name in NETS
     ]
     comparison_table.beside(heads, rows)
-    facts = {"n": robust["judged"], "epsilon": f"{robust['epsilon'] * 255:g}"}
+    facts = {"n": measured.judged, "epsilon": f"{measured.epsilon * 255:g}"}
     st.caption(say("Held-out photos: {n}; no pixel moved by more than {epsilon} of 255; seed 0.", **facts))
 
 

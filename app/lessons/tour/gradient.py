@@ -16,7 +16,7 @@ from components.lesson import layout
 from components.lesson.layout import Prose
 from components.lesson.session_cache import kept
 from components.widgets import image_picker
-from components.widgets.image_picker import Cast
+from components.widgets.image_picker import Subject
 from experiments.evans2016 import article
 from experiments.methods import first_order
 from experiments.methods.first_order import Line, Slope
@@ -50,7 +50,7 @@ def render() -> None:
         layout.source("Evans 2016, Goodfellow et al. 2014", article.URL)
 
 
-def _slope(playing: Cast, index: int) -> tuple[Slope, dict[str, Line]]:
+def _slope(playing: Subject, index: int) -> tuple[Slope, dict[str, Line]]:
     """Return the gradient of the class's probability and its lines; kept while the cast stays."""
 
     def follow() -> tuple[Slope, dict[str, Line]]:
@@ -62,12 +62,12 @@ def _slope(playing: Cast, index: int) -> tuple[Slope, dict[str, Line]]:
     return kept(("gradient", playing, index), follow)
 
 
-def _seen(playing: Cast, at: Slope) -> None:
+def _seen(playing: Subject, at: Slope) -> None:
     words = say("{label}: {share}", label=named(playing.card.labels[at.index]), share=percent(at.probability))
     image_views.seen(service.engine(), playing, words, image_picker.credit(playing.image))
 
 
-def _step(playing: Cast, at: Slope, prose: Prose) -> float:
+def _step(playing: Subject, at: Slope, prose: Prose) -> float:
     """Let the reader take a step along the sign of the gradient, or against it; return its size in grey
     levels."""
     st.markdown(prose("step"))
@@ -80,6 +80,6 @@ def _step(playing: Cast, at: Slope, prose: Prose) -> float:
     return size
 
 
-def _tries(playing: Cast, at: Slope, size: float) -> dict[float, Tensor]:
+def _tries(playing: Subject, at: Slope, size: float) -> dict[float, Tensor]:
     """Return what the network says after the step, after its opposite, and after one by chance."""
     return kept(("tries", playing, at.index, size), lambda: shown.tries(service.engine(), playing, at, size))

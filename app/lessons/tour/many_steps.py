@@ -13,7 +13,7 @@ from components.i18n.text import named, say
 from components.lesson import experiment_panel, layout, tabs
 from components.lesson.live_run import follow, ready, stretches
 from components.widgets import class_picker, image_picker
-from components.widgets.image_picker import Cast
+from components.widgets.image_picker import Subject
 from engine.run import Run
 from engine.saved import PREFIX
 from experiments.evans2016.between import Between, ClassPath
@@ -46,7 +46,7 @@ def render() -> None:
             _between(playing)
 
 
-def _hundred(playing: Cast, words: str) -> Run | None:
+def _hundred(playing: Subject, words: str) -> Run | None:
     """Let the reader start a hundred small steps and watch them."""
     engine, card = service.engine(), playing.card
     first = engine.classify(playing.model, playing.image)[0].label
@@ -72,7 +72,7 @@ def _path(run: Run, sentence: str) -> None:
     st.markdown(sentence.format(path=path))
 
 
-def _between(playing: Cast) -> None:
+def _between(playing: Subject) -> None:
     """Show which classes are named between which."""
     result = experiment_panel.result(
         Between, say("Go all these ways with {network}", network=playing.card.title), model=playing.model

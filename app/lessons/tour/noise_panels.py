@@ -13,7 +13,7 @@ from components.display import comparison_table
 from components.display.answer_cells import answer, table
 from components.display.probability_bars import percent
 from components.i18n.text import say, told
-from components.widgets.image_picker import Cast, picture_title
+from components.widgets.image_picker import Subject, picture_title
 from engine.engine import Engine
 from engine.images.sources import UPLOAD
 from errors import FoolscopeError
@@ -57,7 +57,7 @@ def strength() -> float:
     return int(levels) / 255
 
 
-def result(engine: Engine, playing: Cast, epsilon: float) -> Result[SurvivalFigures] | None:
+def result(engine: Engine, playing: Subject, epsilon: float) -> Result[SurvivalFigures] | None:
     """Show the button that attacks the picture, and where what is shown is from; return that, or None."""
     chosen, key = Chosen(playing.model, playing.image, epsilon), "survival.result"
     with st.container(horizontal=True, vertical_alignment="center"):

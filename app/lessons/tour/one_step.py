@@ -14,7 +14,7 @@ from components.i18n.text import named, say
 from components.lesson import experiment_panel, layout
 from components.lesson.session_cache import kept
 from components.widgets import image_picker
-from components.widgets.image_picker import Cast
+from components.widgets.image_picker import Subject
 from experiments.cache import Memory
 from experiments.evans2016 import article
 from experiments.evans2016.black import BlackFigures
@@ -43,7 +43,7 @@ def render() -> None:
         layout.source(say("How to trick a neural network into thinking a panda is a vulture"), article.URL)
 
 
-def _black(playing: Cast, figures: BlackFigures, below: str) -> None:
+def _black(playing: Subject, figures: BlackFigures, below: str) -> None:
     """Show black before and after, the article's numbers beside ours, and the change enlarged."""
     target, exact = figures.target, black_panels.exactly(playing.model, nine=False)
     cut = figures.walks["one step, cut"].curves
@@ -61,7 +61,7 @@ def _black(playing: Cast, figures: BlackFigures, below: str) -> None:
         black_panels.why(playing.model)
 
 
-def _step(playing: Cast, target: str) -> Steps:
+def _step(playing: Subject, target: str) -> Steps:
     """Return the step from the reader's picture towards ``target``, below black too."""
     engine = service.engine()
     ask, x = partial(engine.inquire, playing.model), image_views.see(engine, playing)[None]
@@ -69,7 +69,7 @@ def _step(playing: Cast, target: str) -> Steps:
     return kept(("step", playing, target), lambda: step(ask, x, index, [SIZE], cut=False))
 
 
-def _away(playing: Cast, words: str, size: str) -> None:
+def _away(playing: Subject, words: str, size: str) -> None:
     """Let the reader step away from what the network says, and show both answers; the shipped ones first."""
     engine = service.engine()
     words = words.format(label=named(engine.classify(playing.model, playing.image)[0].label))
@@ -83,7 +83,7 @@ def _away(playing: Cast, words: str, size: str) -> None:
         image=playing.image,
         open=engine.picture,
     )
-    shown = image_picker.Cast(str(result.settings["model"]), str(result.settings["image"]))
+    shown = image_picker.Subject(str(result.settings["model"]), str(result.settings["image"]))
     taken = result.figures.steps[size]
     columns = st.columns([3, 4, 4], gap="medium", vertical_alignment="center")
     with columns[0]:

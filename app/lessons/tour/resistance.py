@@ -14,7 +14,7 @@ from components.display import comparison_table
 from components.i18n.text import say
 from components.lesson import experiment_panel, layout
 from components.widgets import image_picker
-from components.widgets.image_picker import Cast
+from components.widgets.image_picker import Subject
 from engine.images.sources import UPLOAD
 from experiments.cache import Memory
 from experiments.core import Result, Stage
@@ -46,7 +46,7 @@ def render() -> None:
         layout.source(say("How to trick a neural network into thinking a panda is a vulture"), article.URL)
 
 
-def _cells(playing: Cast) -> Result[ResistanceFigures] | None:
+def _cells(playing: Subject) -> Result[ResistanceFigures] | None:
     """Show the heat map of the network on stage, from what ships or as it is computed; return the result,
     None where nothing was measured yet."""
     with st.container(horizontal=True, vertical_alignment="center"):
@@ -76,7 +76,7 @@ def _cells(playing: Cast) -> Result[ResistanceFigures] | None:
     return result
 
 
-def _computed(playing: Cast, place: DeltaGenerator, what: str) -> Result[ResistanceFigures] | None:
+def _computed(playing: Subject, place: DeltaGenerator, what: str) -> Result[ResistanceFigures] | None:
     """Measure with the network and picture on stage, and fill the table cell by cell."""
     experiment = Resistance(
         networks=playing.model, extra=playing.image, n=6, steps=20, open=service.engine().picture
@@ -89,7 +89,7 @@ def _computed(playing: Cast, place: DeltaGenerator, what: str) -> Result[Resista
     return experiment_panel.watched(experiment, draw, Memory() if own else None)
 
 
-def _confusion(playing: Cast) -> None:
+def _confusion(playing: Subject) -> None:
     """Show what share of photos stays in its superclass."""
     if here():
         words = say("Measure the families of {network}", network=playing.card.title)

@@ -98,7 +98,7 @@ def _to(least: float) -> None:
 
 def _picture(net: Linear) -> tuple[Tensor, int]:
     """Return the picture chosen, as the classifier sees it, and what it is taken for."""
-    own = st.session_state.get("cast.picture") or DEFAULT.image
+    own = st.session_state.get("subject_image") or DEFAULT.image
     names = list(dict.fromkeys([own, *image_picker.pictures()]))
     titles = {name: image_picker.picture_title(name) for name in names}
     taken = list(titles.values())

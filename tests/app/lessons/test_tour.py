@@ -131,10 +131,10 @@ def test_pictures_that_are_not_there_are_refused_in_a_sentence(monkeypatch: pyte
 
 def test_a_link_says_who_plays_and_what_it_says_wrongly_is_told() -> None:
     app = AppTest.from_string("from app.lessons.tour.at_work import render\nrender()", default_timeout=120)
-    app.query_params["net"], app.query_params["picture"] = "photos", "coffee"
+    app.query_params["model"], app.query_params["image"] = "photos", "coffee"
     assert not app.run().error and "Everyday photos" in str(app.main)
     wrong = AppTest.from_string("from app.lessons.tour.at_work import render\nrender()", default_timeout=120)
-    wrong.query_params["net"] = "photoss"
+    wrong.query_params["model"] = "photoss"
     (said,) = wrong.run().error
     assert "photos" in said.value
 
@@ -145,7 +145,7 @@ def test_a_chapter_is_drawn_with_the_offline_network_in_both_registers(name: str
         app = AppTest.from_string(
             f"from app import lessons\nlessons.registry()[{name!r}].render()", default_timeout=120
         )
-        app.query_params["net"] = "photos"
+        app.query_params["model"] = "photos"
         app.session_state["register"] = register
         app.session_state["lang"] = "zh"
         assert not app.run().exception and not app.error
@@ -153,7 +153,7 @@ def test_a_chapter_is_drawn_with_the_offline_network_in_both_registers(name: str
 
 def test_slides_follow_the_keys_and_the_reader_stays_the_same(playground: Playground) -> None:
     page = playground.page
-    page.goto(f"{playground.site.url}/{TOUR[0]}?present=1&lang=zh&net=photos")
+    page.goto(f"{playground.site.url}/{TOUR[0]}?present=1&lang=zh&model=photos")
     parts = page.locator("[class*=st-key-part_]")
     expect(parts.first.locator("h2")).to_be_visible()
     expect(page.locator(".st-key-deck")).to_be_visible()  # it is drawn last
@@ -179,7 +179,7 @@ def test_slides_follow_the_keys_and_the_reader_stays_the_same(playground: Playgr
 
 def test_a_chapter_streams_a_run_and_names_its_way(visitor: Callable[..., Playground]) -> None:
     here = visitor(viewport=PHONE)
-    here.page.goto(f"{here.site.url}/many_steps?net=photos&picture=coffee&part=3")
+    here.page.goto(f"{here.site.url}/many_steps?model=photos&image=coffee&part=3")
     start = here.page.get_by_role("button", name=re.compile("From cup to bird"))
     expect(start).to_be_visible()
     here.settle()
@@ -217,7 +217,7 @@ def test_the_twin_runs_beside_its_network_and_survives_a_reload(playground: Play
 def test_pictures_of_one_name_can_be_told_apart(shared: Callable[[str], Path]) -> None:
     shared("photos.tsv")
     app = AppTest.from_string("from app.lessons.tour.at_work import render\nrender()", default_timeout=120)
-    app.query_params["net"] = "photos"
+    app.query_params["model"] = "photos"
     (box,) = [each for each in app.run().selectbox if each.label == "Picture"]
     assert len(set(box.options)) == len(box.options) == len(image_picker.pictures())
 

@@ -42,7 +42,7 @@ def fits(page: Page, where: str) -> None:
 def test_a_chapter_is_one_screen(name: str, visitor: Callable[..., Playground]) -> None:
     here = visitor(viewport=DESK)
     page = here.page
-    page.goto(f"{here.site.url}/{name}?net=photos&picture=cat")
+    page.goto(f"{here.site.url}/{name}?model=photos&image=cat")
     expect(page.locator(".st-key-lesson_foot")).to_be_visible()
     here.settle()
     for at, title in enumerate(titles(name), 1):

@@ -99,7 +99,7 @@ def chapter(name, lang="en", register="plain", press="", state=None):
     app = AppTest.from_string(
         f"from app import lessons\nlessons.registry()[{name!r}].render()", default_timeout=120
     )
-    app.query_params["net"], app.query_params["picture"] = "photos", "cat"
+    app.query_params["model"], app.query_params["image"] = "photos", "cat"
     for key, value in {"lang": lang, "register": register, **(state or {})}.items():
         app.session_state[key] = value
     app.run()
@@ -229,7 +229,7 @@ def test_the_button_computes_for_the_readers_own_photo_and_writes_nothing(monkey
     token = service.engine().uploads.add((SAMPLES / "cat.jpg").read_bytes(), "mine.jpg")
     script = "from app.lessons.tour.just_noise import render\nrender()"
     app = AppTest.from_string(script, default_timeout=120)
-    app.query_params["net"], app.query_params["picture"] = "photos", token
+    app.query_params["model"], app.query_params["image"] = "photos", token
     app.run()
     assert "Press to do it with your choice." in spoken(app)
     next(button for button in app.button if button.key == "survival.press").click().run()

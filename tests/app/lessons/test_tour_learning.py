@@ -255,11 +255,11 @@ def test_a_visitors_photo_gets_a_row_and_nothing_of_it_is_kept(tmp_path, monkeyp
     token = service.engine().uploads.add((SAMPLES / "coffee.jpg").read_bytes(), "mine.jpg")
     script = "from app.lessons.tour.resistance import render\nrender()"
     app = AppTest.from_string(script, default_timeout=120)
-    app.query_params["net"], app.query_params["picture"] = "photos", token
+    app.query_params["model"], app.query_params["image"] = "photos", token
     press = next(button for button in app.run().button if button.label.startswith("Measure it here"))
     press.click().run()
     assert not app.exception and not app.error
-    (result,) = [app.session_state[key] for key in app.session_state if key.startswith("resistance.Cast")]
+    (result,) = [app.session_state[key] for key in app.session_state if key.startswith("resistance.Subject")]
     first, second = result.figures.networks["photos"].rows
     assert first.image == token and first.answer == "cup" and second.image == "cat"
     assert not [path for path in tmp_path.rglob("*") if path.is_file()]
