@@ -370,7 +370,7 @@ def test_only_the_region_changes_and_successes_in_a_row_end_a_run(engine) -> Non
     run = engine.submit(replace(RECIPE, region=part, stop=Stop("row", times=3), params=params))
     finish(engine, run)
     assert run.reason == "row" and "3 times in a row" in run.sentence()
-    met = [run.met(step) for step in range(len(run))]
+    met = [run.succeeded(step) for step in range(len(run))]
     assert met[-3:] == [True] * 3 and not any(all(met[i : i + 3]) for i in range(1, len(met) - 3))
     change, inside = torch.tensor(run.delta(len(run) - 1)), part.mask(run.start[None])[0]
     assert change.abs().max() > 0 and (change * (1 - inside)).abs().max() == 0
