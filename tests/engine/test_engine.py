@@ -64,6 +64,8 @@ def test_a_run_is_the_attack_walked_alone(engine):
     assert np.allclose(run.picture(12), steps[-1].x[0].numpy(), atol=1e-6)
     assert run.figures(12)["linf"] == pytest.approx(float((steps[-1].x - x).abs().max()), abs=1e-6)
     assert run.figures(12)["l2"] == pytest.approx(float((steps[-1].x - x).norm()), rel=1e-4)
+    assert run.figures(12)["l1"] == pytest.approx(float((steps[-1].x - x).abs().sum()), rel=1e-4)
+    assert run.figures(12)["l0"] == int((steps[-1].x != x).sum())
     assert run.gradient_evaluations == 12 and run.figures(12)["grad_norm"] is None
 
 

@@ -6,7 +6,6 @@ import threading
 import time
 from dataclasses import replace
 from functools import partial
-from types import SimpleNamespace
 
 import pytest
 import torch
@@ -18,7 +17,7 @@ from engine.engine import Engine
 from engine.interface import EngineInterface
 from engine.jobs import RunJob
 from engine.recipe import Recipe
-from engine.scheduler import PATIENCE
+from engine.scheduler import PATIENCE, Scheduler
 from errors import EngineClosed, EngineFailed, OutOfMemory, UnknownName
 from tests.engine.test_engine import eventually, finish
 from tests.support import small_model
@@ -44,7 +43,7 @@ def images(rows: int) -> torch.Tensor:
 
 def goes_on(made: Engine) -> bool:
     """Whether a run still comes to its end."""
-    return finish(made, made.submit(RECIPE))[-1] == 12
+    return list(made.stream(made.submit(RECIPE)))[-1] == 12
 
 
 def searching(monkeypatch: pytest.MonkeyPatch, search) -> None:
@@ -156,7 +155,7 @@ def test_a_loop_that_dies_fails_whoever_waits_says_so_and_starts_again(engine_of
         time.sleep(0.01)
         return []
 
-    monkeypatch.setattr(engine.loop.Scheduler, "tick", die)
+    monkeypatch.setattr(Scheduler, "tick", die)
     monkeypatch.setattr(engine.loop.Loop, "_rest", lambda _: time.sleep(0.3))
     caller = threading.Thread(target=wait)
     caller.start()
@@ -193,21 +192,22 @@ def test_a_loop_that_is_stuck_is_not_healthy(engine_of, gate, monkeypatch):
     eventually(lambda: engine_of.healthy)
 
 
-def test_nothing_waits_for_ever_once_the_engine_closes(gate):
+def test_nothing_waits_for_ever_once_the_engine_closes(gate, monkeypatch):
     with small_model.engine(gate) as made:
-        paused = made.submit(RECIPE, paused=True)
-        monkey = SimpleNamespace(run=None)
+        paused, submitted = made.submit(RECIPE, paused=True), []
+        add = made.store.add
 
-        def late(job, start=made._loop.start):
+        def close_meanwhile(run):
+            add(run)
+            submitted.append(run)
             made.close()
-            start(job)
 
-        made._loop.start, add = late, made.store.add
-        made.store.add = lambda run: (setattr(monkey, "run", run), add(run))
+        monkeypatch.setattr(made.store, "add", close_meanwhile)
         with pytest.raises(EngineClosed):
             made.submit(RECIPE)
-        assert paused.status == monkey.run.status == "failed" and "shutting down" in monkey.run.sentence()
-        made._loop.start = type(made._loop).start.__get__(made._loop)
+        for run in (paused, *submitted):
+            assert run.status == "failed" and "shutting down" in run.sentence()
+        assert len(submitted) == 1 and not made.healthy
 
 
 def test_models_of_ended_runs_may_go(gate):
@@ -307,14 +307,17 @@ def test_one_transfer_brings_tensors_of_any_shape():
 
 def test_every_answer_that_a_tick_needs_comes_in_one_transfer(engine_of, gate, monkeypatch):
     transfers: list[int] = []
-    real = engine.loop.to_cpu
-    monkeypatch.setattr(
-        engine.loop, "to_cpu", lambda tensors: transfers.append(len(tensors)) or real(tensors)
-    )
+
+    def counted(tensors):
+        transfers.append(len(tensors))
+        return to_cpu(tensors)
+
+    monkeypatch.setattr("engine.loop.to_cpu", counted)
     held: list[bool] = []
     monkeypatch.setattr(RunJob, "read", _watching(RunJob.read, engine_of, held))
     runs = [engine_of.submit(RECIPE, paused=True) for _ in range(8)]
-    gate.batches.clear(), transfers.clear()
+    gate.batches.clear()
+    transfers.clear()
     for run in runs:
         engine_of.resume(run)
     for run in runs:

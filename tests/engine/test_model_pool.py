@@ -99,7 +99,7 @@ def test_a_full_device_gives_up_what_nobody_uses_and_else_says_so(monkeypatch):
     pool = ModelPool(CPU, load)
     pool.get("a")
     monkeypatch.setattr(Heavy, "crowded", staticmethod(lambda: "a" in pool))
-    assert pool.get("heavy") and "a" not in pool
+    assert pool.get("heavy").card.name == "heavy" and "a" not in pool
     monkeypatch.setattr(Heavy, "crowded", staticmethod(lambda: True))
     with pytest.raises(OutOfMemory, match="no memory left on cpu for Heavy"):
         ModelPool(CPU, load).get("heavy")
