@@ -52,6 +52,15 @@ def to_cpu(tensors: Sequence[Tensor]) -> list[Tensor]:
     without a copy of those that are there already."""
     if not tensors or tensors[0].device.type == "cpu":
         return [tensor.detach().float() for tensor in tensors]
-    flat = torch.cat([tensor.detach().reshape(-1).float() for tensor in tensors]).cpu()
-    parts = flat.split([tensor.numel() for tensor in tensors])
+    return unpacked(packed(tensors).cpu(), tensors)
+
+
+def packed(tensors: Sequence[Tensor]) -> Tensor:
+    """Return all values of tensors as one float32 row."""
+    return torch.cat([tensor.detach().reshape(-1).float() for tensor in tensors])
+
+
+def unpacked(row: Tensor, tensors: Sequence[Tensor]) -> list[Tensor]:
+    """Return the parts of a row that was `packed`, in the shapes of ``tensors``."""
+    parts = row.split([tensor.numel() for tensor in tensors])
     return [part.view(tensor.shape) for part, tensor in zip(parts, tensors, strict=True)]

@@ -13,6 +13,7 @@ import torch
 import models
 import settings
 from engine.device import free_memory, out_of_memory
+from engine.placement import placed
 from errors import OutOfMemory
 from models.core import Classifier
 from models.download import Progress
@@ -103,18 +104,24 @@ class ModelPool:
     def _on_device(self, name: str, progress: Progress | None) -> Classifier:
         model = self._load(name, progress)
         try:
-            return model.to(self.device)
+            return self._moved(model)
         except Exception as error:
             if not out_of_memory(error):
                 raise
         with self._lock:
             self._remove_idle(0)
         try:
-            return model.to(self.device)
+            return self._moved(model.to("cpu"))
         except Exception as error:
+            if not out_of_memory(error):
+                raise
             raise OutOfMemory(
                 "There is no memory left on {device} for {model}.", device=self.device, model=model.card.title
             ) from error
+
+    def _moved(self, model: Classifier) -> Classifier:
+        """Return a model on the device; the memory layout that `models.load` chose is right for the CPU."""
+        return model.to(self.device) if self.device.type == "cpu" else placed(model, self.device)
 
     def _remove_idle(self, limit: int) -> None:
         """Remove models that nobody uses, the least recently used first, until ``limit`` bytes are left."""

@@ -12,7 +12,7 @@ import torch
 
 import engine.loop
 from attacks.contract import Criterion, Query
-from engine.device import out_of_memory, to_cpu
+from engine.device import out_of_memory, packed, to_cpu, unpacked
 from engine.engine import Engine
 from engine.interface import EngineInterface
 from engine.jobs import RunJob
@@ -301,8 +301,9 @@ def test_eight_wide_runs_go_one_after_the_other(engine_of, gate):
 
 def test_one_transfer_brings_tensors_of_any_shape():
     tensors = [torch.rand(3, 4, 4), torch.tensor(2.5), torch.arange(5, dtype=torch.float64), torch.rand(1, 7)]
-    for tensor, copy in zip(tensors, to_cpu(tensors), strict=True):
-        assert copy.dtype == torch.float32 and torch.equal(copy, tensor.float())
+    for copies in (to_cpu(tensors), unpacked(packed(tensors), tensors)):
+        for tensor, copy in zip(tensors, copies, strict=True):
+            assert copy.dtype == torch.float32 and torch.equal(copy, tensor.float())
 
 
 def test_every_answer_that_a_tick_needs_comes_in_one_transfer(engine_of, gate, monkeypatch):
