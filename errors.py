@@ -13,6 +13,9 @@
     ├── DownloadFailed          a file that could not be fetched
     │   └── WrongFile           what was sent is not the file with the expected sha256
     ├── ModelFailed             the network answered with something that is not a number
+    ├── OutOfMemory             the device has no memory for one picture
+    ├── EngineFailed            the engine broke and has started again
+    ├── LabCancelled            an experiment was cancelled between two of its stages
     └── EngineClosed            the engine was shut down while a run was waiting
 
 The message is the whole report: routes and the command line print it as it is, pages in the reader's language
@@ -113,6 +116,18 @@ class WrongFile(DownloadFailed):
 
 class ModelFailed(FoolscopeError):
     """The network's answer is not a number, or has an unexpected shape."""
+
+
+class OutOfMemory(FoolscopeError):
+    """The device's memory does not even hold what one picture takes."""
+
+
+class EngineFailed(FoolscopeError):
+    """The engine's thread broke; it has started again, but what was waiting is lost."""
+
+
+class LabCancelled(FoolscopeError):
+    """An experiment was cancelled before its last stage."""
 
 
 class EngineClosed(FoolscopeError):

@@ -6,6 +6,9 @@
 | ``FOOLSCOPE_WEIGHTS`` | folders of weights put there by hand, separated as in ``PATH`` |
 | ``FOOLSCOPE_DATA`` | folder of data sets |
 | ``FOOLSCOPE_DEVICE`` | device that networks run on, as torch names it |
+| ``FOOLSCOPE_MODEL_MEMORY`` | bytes of weights that stay in the device's memory (such as 4G, the default) |
+| ``FOOLSCOPE_CACHE_BYTES`` | bytes of experiments' answers that stay on the disk (2G) |
+| ``FOOLSCOPE_LABS`` | experiments that are computed at the same time (1) |
 | ``FOOLSCOPE_CHROMIUM`` | browser that tests and benchmarks drive |
 """
 
@@ -13,6 +16,8 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+
+from errors import BadSetting
 
 ROOT = Path(__file__).parent
 ASSETS = ROOT / "assets"
@@ -22,6 +27,7 @@ SAMPLES = ASSETS / "samples"
 TEXT = ASSETS / "text"
 LIVE = ROOT / "components" / "live" / "static"
 """The browser's files of the live view."""
+UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 
 
 def home() -> Path:
@@ -48,6 +54,35 @@ def weights() -> tuple[Path, ...]:
 def device() -> str:
     """Return the device that is asked for, as torch names it, "" where none is."""
     return os.environ.get("FOOLSCOPE_DEVICE", "")
+
+
+def model_memory() -> int:
+    """Return how many bytes of weights stay in the device's memory; raises `errors.BadSetting`."""
+    return _bytes("FOOLSCOPE_MODEL_MEMORY", 4 * 10**9)
+
+
+def cache_bytes() -> int:
+    """Return how many bytes of experiments' answers stay on the disk; raises `errors.BadSetting`."""
+    return _bytes("FOOLSCOPE_CACHE_BYTES", 2 * 10**9)
+
+
+def labs() -> int:
+    """Return how many experiments are computed at the same time, 1 or more; raises `errors.BadSetting`."""
+    named = os.environ.get("FOOLSCOPE_LABS", "").strip() or "1"
+    if not named.isdecimal() or not int(named):
+        raise BadSetting(f"Expected FOOLSCOPE_LABS to be a whole number from 1 on, got “{named}”.")
+    return int(named)
+
+
+def _bytes(variable: str, default: int) -> int:
+    """Return the number of bytes that a variable names, as in 500000000, 500M or 2G (of 1000 each)."""
+    named = os.environ.get(variable, "").strip().upper()
+    number, unit = (named[:-1], named[-1:]) if named[-1:] in UNITS else (named, "")
+    if not named:
+        return default
+    if not number.isdecimal():
+        raise BadSetting(f"Expected {variable} to be a number of bytes, such as 500M or 2G, got “{named}”.")
+    return int(number) * UNITS[unit]
 
 
 def chromium() -> str:

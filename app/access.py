@@ -40,8 +40,6 @@ def refusing(handler: Handler) -> Handler:
             return await handler(request)
         except UnknownName as error:
             return JSONResponse({"error": str(error)}, 404)
-        except IndexError as error:
-            return JSONResponse({"error": str(error)}, 404)
         except FoolscopeError as error:
             return JSONResponse({"error": str(error)}, 400)
 

@@ -33,10 +33,18 @@ async def live(socket: WebSocket) -> None:
     listener = asyncio.create_task(_listen(socket, run, wanted))
     try:
         await _talk(socket, run, start, wanted, listener)
-    except (WebSocketDisconnect, RuntimeError):
+    except WebSocketDisconnect:
         return  # the reader left in the middle of a frame
     finally:
         listener.cancel()
+
+
+async def _send(socket: WebSocket, frame: str | bytes) -> None:
+    """Send one frame; raises WebSocketDisconnect when the reader has left."""
+    try:
+        await (socket.send_text(frame) if isinstance(frame, str) else socket.send_bytes(frame))
+    except RuntimeError as error:  # what the server says of a frame after the connection's end
+        raise WebSocketDisconnect(1006) from error
 
 
 async def _talk(
@@ -44,22 +52,23 @@ async def _talk(
 ) -> None:
 
     spoken = language(socket)
-    await socket.send_text(json.dumps(run_message(run, spoken)))
+    await _send(socket, json.dumps(run_message(run, spoken)))
     feed, shown = Feed(run, start, spoken), (-1, 0.0, "")
     while not listener.done():
         for frame in feed.frames():
-            await (socket.send_text(frame) if isinstance(frame, str) else socket.send_bytes(frame))
+            await _send(socket, frame)
         if wanted and len(run):
             newest = (run.picture_step(len(run) - 1), wanted["gain"], wanted["view"])
             if newest != shown:
                 wanted.clear()
                 shown = newest
                 for data in await anyio.to_thread.run_sync(picture_frames, run, *newest):
-                    await socket.send_bytes(data)
+                    await _send(socket, data)
         if feed.ended:
             await socket.close(1000)
             return
         await asyncio.sleep(FRAME)
+    listener.result()  # raises what the listener broke of
 
 
 async def _listen(socket: WebSocket, run: Run, wanted: dict[str, Any]) -> None:
@@ -70,7 +79,7 @@ async def _listen(socket: WebSocket, run: Run, wanted: dict[str, Any]) -> None:
         try:
             _obey(run, message.get("text") or "", wanted)
         except FoolscopeError as error:
-            await socket.send_text(json.dumps({"type": "error", "sentence": str(error)}))
+            await _send(socket, json.dumps({"type": "error", "sentence": str(error)}))
 
 
 def _obey(run: Run, text: str, wanted: dict[str, Any]) -> None:

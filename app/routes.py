@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 import anyio
@@ -12,7 +13,7 @@ from starlette.staticfiles import StaticFiles
 
 from app.access import base, cursor, do, find, language, refusing
 from app.live import live
-from app.service import engine
+from app.service import engine, ready
 from errors import UnknownName
 from settings import LIVE
 
@@ -96,6 +97,14 @@ async def sample(request: Request) -> Response:
     return Response(data, media_type="image/jpeg", headers=FOREVER)
 
 
+async def health(request: Request) -> Response:
+    """GET whether runs go on: 200 when they do, 503 while the engine starts or after it broke."""
+    if not ready():
+        return JSONResponse({"healthy": False, "breaks": 0, "error": "The engine is starting."}, 503)
+    found = (await anyio.to_thread.run_sync(engine)).health()
+    return JSONResponse(asdict(found), 200 if found.healthy else 503)
+
+
 async def act(request: Request) -> Response:
     """POST pause, resume, step or cancel."""
     from components.live.protocol import status_message
@@ -111,6 +120,7 @@ def routes() -> list[BaseRoute]:
     return [
         Mount(f"{base()}/static/{{version}}", Versioned(directory=LIVE)),
         Route(f"{base()}/samples/{{name}}.jpg", refusing(sample)),
+        Route(f"{base()}/health", refusing(health)),
         Route(f"{base()}/seen.png", refusing(seen)),
         Route(at, refusing(show)),
         Route(f"{at}/rows", refusing(rows)),

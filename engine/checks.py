@@ -165,7 +165,7 @@ CHECKS: Sequence[Callable[[Run], Finding | None]] = (
 def _in_vain(run: Run) -> bool:
     """Say whether an attack that is no control has finished, after a step at least, without success."""
     last = len(run) - 1
-    if run.status != "finished" or last < 1 or run.met(last):
+    if run.status != "finished" or last < 1 or run.succeeded(last):
         return False
     return attacks.get(run.recipe.attack).card.access != "control"
 

@@ -13,7 +13,7 @@ import models
 from engine import checks
 from engine.engine import Engine
 from engine.render import encode, perturbation, suggest_gain, to_image
-from engine.run import SCALARS, Outcome, Run
+from engine.run import SCALARS, Prediction, Run
 from errors import FoolscopeError
 from models.core import Crop
 
@@ -58,7 +58,7 @@ def result(run: Run, image: str) -> dict[str, Any]:
         "original": _outcome(run.top(0, 1)[0]),
         "final": _outcome(run.top(last, 1)[0]),
         "target": None if run.recipe.target is None else run.labels[run.recipe.target],
-        "success": run.met(last),
+        "success": run.succeeded(last),
         "stopped_because": run.reason,
         "stopped_in_words": run.sentence(),
         "steps": last,
@@ -102,5 +102,5 @@ def _saved(engine: Engine, run: Run, picture: Any) -> dict[str, Any]:
     }
 
 
-def _outcome(outcome: Outcome) -> dict[str, Any]:
+def _outcome(outcome: Prediction) -> dict[str, Any]:
     return {"label": outcome.label, "probability": outcome.probability}

@@ -18,22 +18,24 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from attacks.contract import Criterion, Evaluation
+from attacks.contract import Criterion
 from engine.recipe import Recipe
 from engine.sentences import Said, said
+from errors import UnknownName
 
 Floats = npt.NDArray[np.float32]
 
-SCALARS = ("margin", "linf", "l2", "rms", "grad_norm", "queries", "gradients", "seconds")
-"""The figures of a step. The last three count from the start of the run: pictures asked about, gradients
-asked for, seconds (pauses not counted)."""
+SCALARS = ("margin", "linf", "l2", "l1", "l0", "rms", "grad_norm", "queries", "gradients", "seconds")
+"""The figures of a step. Lengths are of the perturbation, on the [0, 1] pixel scale; l0 counts values, of
+which a pixel in colour has three. The last three count from the start of the run: images and gradients that
+were asked for, seconds (pauses not counted)."""
 OVER = ("finished", "cancelled", "failed")
 PICTURES = 200
 """Pictures kept per run; beyond that every other one is dropped, again and again."""
 
 
 @dataclass(frozen=True)
-class Outcome:
+class Prediction:
     """A class and how sure the network is of it, in [0, 1]."""
 
     index: int
@@ -41,10 +43,31 @@ class Outcome:
     probability: float
 
 
+Outcome = Prediction
+
+
+@dataclass(frozen=True)
+class Observation:
+    """One step as it was seen, not yet part of a run; all on the CPU.
+
+    ``image`` ``(c, h, w)`` in [0, 1]; ``delta``: its perturbation ``(c, h, w)``; ``log_p``: natural-log
+    probabilities ``(classes,)``; ``lengths``: the figures of `SCALARS` from ``margin`` to ``grad_norm``;
+    ``queries``: images asked about; ``gradients``: gradients asked for.
+    """
+
+    image: Tensor
+    delta: npt.NDArray[np.float16]
+    log_p: Floats
+    lengths: tuple[float, ...]
+    queries: int
+    gradients: int
+
+
 @dataclass
 class Run:
-    """``start`` ``(c, h, w)`` in [0, 1]; ``original`` is the class of ``start``; ``total`` the
-    declared number of updates, so a run that is not stopped early has ``total + 1`` steps.
+    """``start`` ``(c, h, w)`` in [0, 1], on the CPU like the label of ``criterion``; ``original`` is its
+    class; ``total`` the declared number of updates, so a run that is not stopped early has
+    ``total + 1`` steps.
     ``answers_again``: natural-log probabilities ``(classes,)`` that the network gave ``start`` at another
     time, if it was asked then. ``dead_end``: why nothing could change any more, one of the attack's
     `attacks.contract.Attack.dead_ends`."""
@@ -79,25 +102,40 @@ class Run:
         self.read_at = self.clock()
         self._track([self.original] + ([self.recipe.target] if self.recipe.target is not None else []))
 
-    def append(self, x: Tensor, evaluation: Evaluation) -> None:
-        """Record the next step; only the engine's thread calls this.
+    def observe(
+        self, logits: Tensor, image: Tensor, grad_norm: float, queries: int, gradients: int
+    ) -> Observation:
+        """Return what a step shows; the run stays as it is.
 
-        The first row is the step's picture; any others were only asked about.
+        ``logits`` ``(classes,)`` and ``image`` ``(c, h, w)`` in [0, 1] are on the CPU; ``grad_norm``: the
+        gradient's length, NaN where none was asked for; ``queries``: images that were asked about, of which
+        the step's is the first; ``gradients``: gradients that were asked for.
         """
-        log_p = torch.log_softmax(evaluation.logits[0].float(), 0).cpu().numpy()
-        delta = x[0].detach().to(self.start.device) - self.start
+        delta = image - self.start
+        margin = float(self.criterion.margin(logits[None])[0])
+        return Observation(
+            image=image,
+            delta=delta.half().numpy(),
+            log_p=torch.log_softmax(logits, 0).numpy(),
+            lengths=(margin, *_lengths(delta.numpy().ravel()), grad_norm),
+            queries=queries,
+            gradients=gradients,
+        )
+
+    def append(self, seen: Observation) -> None:
+        """Record the next step; only the engine's thread calls this."""
         with self._changed:
             if self.over:
                 return
             self._grow()
-            self._latest = x[0].detach()
-            self._log_p[self._count] = log_p
-            self.queries += len(x)
-            self.gradient_evaluations += len(x) if evaluation.grad is not None else 0
-            spent = [self.queries, self.gradient_evaluations, self.seconds]
-            self._scalars[self._count] = [*_scalars(delta, evaluation, self.criterion), *spent]
-            self._keep_picture(delta)
-            self._track(np.argpartition(-log_p, min(5, len(log_p) - 1))[:5].tolist())
+            self._latest = seen.image
+            self._log_p[self._count] = seen.log_p
+            self.queries += seen.queries
+            self.gradient_evaluations += seen.gradients
+            spent = (self.queries, self.gradient_evaluations, self.seconds)
+            self._scalars[self._count] = (*seen.lengths, *spent)
+            self._keep_picture(seen.delta)
+            self._track(np.argpartition(-seen.log_p, min(5, len(seen.log_p) - 1))[:5].tolist())
             self._count += 1
             self._changed.notify_all()
 
@@ -112,11 +150,12 @@ class Run:
         with self._changed:
             self._log_p, self._scalars, self._pictures = log_p, scalars, dict(pictures)
             self._count, self.classes = len(log_p), list(classes)
-            last = torch.from_numpy(pictures[max(pictures)].astype(np.float32)).to(self.start.device)
+            last = torch.from_numpy(pictures[max(pictures)].astype(np.float32))
             self._latest = (self.start + last).clamp(0, 1)
-            self.queries, self.gradient_evaluations = (int(v) for v in scalars[-1, 5:7])
+            self.queries = int(scalars[-1, SCALARS.index("queries")])
+            self.gradient_evaluations = int(scalars[-1, SCALARS.index("gradients")])
 
-    def turn(self, status: str, reason: str | None = None, error: str | None = None) -> None:
+    def set_status(self, status: str, reason: str | None = None, error: str | None = None) -> None:
         """Change the status; a run that is over stays as it is."""
         with self._changed:
             if self.over or status == self.status:
@@ -156,22 +195,22 @@ class Run:
         rows = self._log_p[start : min(stop, self._count)]
         return rows if classes is None else rows[:, classes]
 
-    def top(self, step: int, k: int = 5) -> list[Outcome]:
+    def top(self, step: int, k: int = 5) -> list[Prediction]:
         """Return the ``k`` most probable classes at ``step``, the most probable first."""
         row = self._log_p[self._at(step)]
         best = np.argsort(-row, kind="stable")[:k]
-        return [Outcome(int(i), self.labels[i], float(np.exp(row[i]))) for i in best]
+        return [Prediction(int(i), self.labels[i], float(np.exp(row[i]))) for i in best]
 
-    def outcome(self, step: int, index: int) -> Outcome:
+    def outcome(self, step: int, index: int) -> Prediction:
         """Return how probable class ``index`` is at ``step``."""
-        return Outcome(index, self.labels[index], float(np.exp(self._log_p[self._at(step), index])))
+        return Prediction(index, self.labels[index], float(np.exp(self._log_p[self._at(step), index])))
 
     def figures(self, step: int) -> dict[str, float | None]:
         """Return the figures of one step by name; None where no gradient was asked for."""
         row = self._scalars[self._at(step)]
         return {n: float(v) if np.isfinite(v) else None for n, v in zip(SCALARS, row, strict=True)}
 
-    def met(self, step: int) -> bool:
+    def succeeded(self, step: int) -> bool:
         """Say whether the network is fooled as asked at ``step``."""
         return bool(self._scalars[self._at(step), 0] > 0)
 
@@ -190,8 +229,9 @@ class Run:
         """Return the picture ``(c, h, w)`` that stands for ``step``: the newest exactly, an earlier
         one to within float16 of its perturbation."""
         if step == self._count - 1:
-            return self._latest.float().cpu().numpy()
-        base: Floats = self.start.cpu().numpy()
+            latest: Floats = self._latest.numpy()
+            return latest
+        base: Floats = self.start.numpy()
         return np.clip(base + self.delta(step), 0, 1) if step else base
 
     @property
@@ -217,7 +257,7 @@ class Run:
 
     def _at(self, step: int) -> int:
         if not 0 <= step < self._count:
-            raise IndexError(f"Expected a step from 0 to {self._count - 1}, got {step}.")
+            raise UnknownName(f"Expected a step from 0 to {self._count - 1}, got {step}.")
         return step
 
     def _grow(self) -> None:
@@ -226,27 +266,23 @@ class Run:
             self._scalars = np.concatenate([self._scalars, np.empty((room, len(SCALARS)), np.float32)])
             self._log_p = np.concatenate([self._log_p, np.empty((room, len(self.labels)), np.float32)])
 
-    def _keep_picture(self, delta: Tensor) -> None:
+    def _keep_picture(self, delta: npt.NDArray[np.float16]) -> None:
         last = self._count - 1
         if last in self._pictures and last % self._every:
             del self._pictures[last]
         if len(self._pictures) >= PICTURES:
             self._every *= 2
             self._pictures = {k: v for k, v in self._pictures.items() if k % self._every == 0}
-        self._pictures[self._count] = delta.half().cpu().numpy()
+        self._pictures[self._count] = delta
 
     def _track(self, indices: list[int]) -> None:
         self.classes += [index for index in indices if index not in self.classes]
 
 
-def _scalars(delta: Tensor, evaluation: Evaluation, criterion: Criterion) -> list[float]:
+def _lengths(delta: Floats) -> tuple[float, ...]:
+    """Return linf, l2, l1, l0 and rms of a perturbation ``(values,)``."""
     # In NumPy, because every torch reduction of this size wakes all threads, for more than it costs.
-    flat, grad = delta.cpu().numpy().ravel(), evaluation.grad
-    squared = float(np.dot(flat, flat))
-    return [
-        float(criterion.margin(evaluation.logits)[0]),
-        float(max(flat.max(), -flat.min())),
-        math.sqrt(squared),
-        math.sqrt(squared / flat.size),
-        math.nan if grad is None else float(grad[0].norm()),
-    ]
+    sizes = np.abs(delta)
+    squared = float(np.dot(delta, delta))
+    l1, l0 = float(sizes.sum()), float(np.count_nonzero(delta))
+    return float(sizes.max()), math.sqrt(squared), l1, l0, math.sqrt(squared / delta.size)

@@ -17,12 +17,14 @@ import models
 from attacks.contract import Criterion
 from engine.images.sources import open_image
 from engine.recipe import Recipe
-from engine.run import Floats, Run
+from engine.run import SCALARS, Floats, Run
 from errors import UnknownName
 from settings import RUNS
 
 PREFIX = "shipped-"
 """How the id of a run begins that ships with the program; what follows is its file's name."""
+OLD_SCALARS = ("margin", "linf", "l2", "rms", "grad_norm", "queries", "gradients", "seconds")
+"""The figures in files that do not name theirs."""
 
 
 def run_id(name: str) -> str:
@@ -55,6 +57,7 @@ def write(run: Run, path: Path, pictures: int = 2) -> None:
         classes=np.array(classes, np.int32),
         log_p=run.log_p(0, count, classes).astype(np.float16),
         scalars=run.scalars(0, count),
+        figures=np.array(SCALARS),
         steps=np.array(steps, np.int32),
         deltas=np.stack([run.delta(step) for step in steps]).astype(np.float16),
     )
@@ -79,9 +82,19 @@ def read(name: str, folder: Path = RUNS) -> Run:
     run = Run(recipe, card.labels, start, facts["original"], facts["total"], criterion, id=run_id(name))
     zero = np.zeros_like(parts["deltas"][0])
     pictures = {0: zero, **dict(zip(parts["steps"].tolist(), parts["deltas"], strict=True))}
-    run.restore(_whole(parts, len(card.labels)), parts["scalars"], pictures, parts["classes"].tolist())
-    run.turn("finished", facts["reason"])
+    run.restore(_whole(parts, len(card.labels)), _scalars(parts), pictures, parts["classes"].tolist())
+    run.set_status("finished", facts["reason"])
     return run
+
+
+def _scalars(parts: dict[str, Any]) -> Floats:
+    """Return the figures named by `SCALARS` of every step, NaN where the file has none."""
+    names = [str(name) for name in parts.get("figures", OLD_SCALARS)]
+    table = np.full((len(parts["scalars"]), len(SCALARS)), np.nan, np.float32)
+    for column, name in enumerate(SCALARS):
+        if name in names:
+            table[:, column] = parts["scalars"][:, names.index(name)]
+    return table
 
 
 def _whole(parts: dict[str, Any], classes: int) -> Floats:

@@ -9,12 +9,44 @@ from __future__ import annotations
 
 from collections import OrderedDict, deque
 
+PATIENCE, MOST_PATIENCE = 64, 4096
+"""Batches that must go well before a budget that was halved is doubled: at first, and at most."""
+
+
+class RowBudget:
+    """How many ``rows`` of a model go into one batch: ``full`` at most, half of what failed after the device
+    ran out of memory, and slowly more again afterwards."""
+
+    def __init__(self, full: int) -> None:
+        self.full = self.rows = full
+        self._patience, self._went_well, self._grew = PATIENCE, 0, False
+
+    def halve(self, failed: int) -> int:
+        """Return the new budget after a batch of ``failed`` rows did not fit: at least 1."""
+        self.rows = max(1, min(self.rows, failed) // 2)
+        if self._grew:
+            self._patience = min(2 * self._patience, MOST_PATIENCE)
+        self._went_well, self._grew = 0, False
+        return self.rows
+
+    def succeed(self) -> None:
+        """Note a batch that went well; after enough of them a budget below ``full`` doubles."""
+        self._went_well += 1
+        if self._went_well < self._patience:
+            return
+        self._went_well = 0
+        if self.rows < self.full:
+            self.rows, self._grew = min(2 * self.rows, self.full), True
+        else:
+            self._patience, self._grew = PATIENCE, False
+
 
 class Scheduler:
-    """Runs that wait for an answer, grouped by model. ``budget`` is in rows of a batch."""
+    """Runs that wait for an answer, grouped by model. ``budget``: rows of a batch at most, per model."""
 
     def __init__(self, budget: int = 32) -> None:
-        self.budget = budget
+        self._full = budget
+        self._budgets: dict[str, RowBudget] = {}
         self._models: OrderedDict[str, deque[str]] = OrderedDict()
         self._rows: dict[str, int] = {}
 
@@ -25,10 +57,16 @@ class Scheduler:
         return run in self._rows
 
     def add(self, run: str, model: str, rows: int = 1) -> None:
-        """Let ``run`` take part from the next tick on; adding it twice changes nothing."""
+        """Let ``run``, whose next query has ``rows`` images, take part from the next tick on; adding it twice
+        changes nothing."""
         if run not in self._rows:
             self._rows[run] = rows
             self._models.setdefault(model, deque()).append(run)
+
+    def resize(self, run: str, rows: int) -> None:
+        """Note how many ``rows`` the next query of ``run`` has; an unknown run changes nothing."""
+        if run in self._rows:
+            self._rows[run] = rows
 
     def remove(self, run: str) -> None:
         """Take ``run`` out; removing an unknown one changes nothing."""
@@ -40,23 +78,21 @@ class Scheduler:
                 if not queue:
                     del self._models[model]
 
+    def budget(self, model: str) -> RowBudget:
+        """Return the budget of ``model``."""
+        return self._budgets.setdefault(model, RowBudget(self._full))
+
     def tick(self) -> list[str]:
         """Return the runs of the next batch (all on one model), or [] when nobody waits."""
         if not self._models:
             return []
         model, queue = next(iter(self._models.items()))
         self._models.move_to_end(model)
-        chosen: list[str] = []
-        rows = 0
+        limit, chosen, rows = self.budget(model).rows, list[str](), 0
         for _ in range(len(queue)):
-            if chosen and rows + self._rows[queue[0]] > self.budget:
+            if chosen and rows + self._rows[queue[0]] > limit:
                 break
             rows += self._rows[queue[0]]
             chosen.append(queue[0])
             queue.rotate(-1)
         return chosen
-
-    def halve(self) -> int:
-        """Halve the row budget (the device ran out of memory); return the new one, at least 1."""
-        self.budget = max(1, self.budget // 2)
-        return self.budget

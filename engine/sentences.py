@@ -47,7 +47,7 @@ def said(run: Run) -> Said:
     facts["percent"] = f"{100 * (1 - at if target is None else at):.4g}"
     facts |= {} if target is None else {"goal": run.labels[target]}
     facts |= {"error": run.error} if run.error else {}
-    return _template(run, run.reason or run.status, bool(steps and run.met(steps))), facts
+    return _template(run, run.reason or run.status, bool(steps and run.succeeded(steps))), facts
 
 
 def _template(run: Run, reason: str, met: bool) -> str:

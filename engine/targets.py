@@ -7,7 +7,7 @@ import random
 from collections.abc import Sequence
 from typing import Literal, get_args
 
-from engine.run import Outcome
+from engine.run import Prediction
 
 RankedTarget = Literal["second likely", "least likely", "random"]
 RANKED_TARGETS: tuple[RankedTarget, ...] = get_args(RankedTarget)
@@ -24,7 +24,7 @@ def ranked_target(text: str) -> RankedTarget | None:
     return next((target for target in RANKED_TARGETS if target == name), SHORT_NAMES.get(name))
 
 
-def class_by_rank(target: RankedTarget, ranking: Sequence[Outcome], chance: random.Random) -> int:
+def class_by_rank(target: RankedTarget, ranking: Sequence[Prediction], chance: random.Random) -> int:
     """Return the index of the class that ``target`` means.
 
     ``ranking``: at least two classes, the most probable first; that one is never returned. ``chance`` draws

@@ -6,6 +6,7 @@ A frozen batch norm is one scale and one shift per channel, so the convolution c
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections import Counter
 from collections.abc import Callable
@@ -15,6 +16,7 @@ import torch
 from torch import fx, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+log = logging.getLogger(__name__)
 _tracing = threading.Lock()
 
 
@@ -55,7 +57,8 @@ def fold(network: nn.Module) -> nn.Module:
     try:
         with _tracing:
             traced = fx.GraphModule(network, Tracer().trace(network))
-    except (fx.proxy.TraceError, TypeError):
+    except (fx.proxy.TraceError, TypeError) as error:
+        log.info("batch norm of %s was not folded: %s", type(network).__name__, error)
         return network
     modules = dict(traced.named_modules())
     calls = Counter(node.target for node in traced.graph.nodes if node.op == "call_module")

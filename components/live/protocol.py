@@ -139,7 +139,7 @@ def _said(sentence: Said, language: str) -> Said:
 
 
 def step_message(run: Run, step: int, language: str = "en") -> dict[str, Any]:
-    """Return one step's five most probable classes and figures; raises IndexError outside the run."""
+    """Return one step's five best classes and its figures; raises `errors.UnknownName` outside the run."""
     return {
         "index": step,
         "top": [translated(asdict(outcome), language) for outcome in run.top(step)],
@@ -164,7 +164,7 @@ def rows_message(run: Run, start: int, language: str = "en") -> dict[str, Any]:
 
 
 def picture(run: Run, step: int, which: str, ext: str, gain: float, view: str) -> bytes:
-    """Return one picture of one step, encoded; raises IndexError outside the run."""
+    """Return one picture of one step, encoded; raises `errors.UnknownName` outside the run."""
     if which == "original":
         return encode(to_image(run.start.cpu().numpy()), ext)
     if which == "adversarial":

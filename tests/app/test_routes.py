@@ -513,3 +513,37 @@ def test_a_run_that_fails_says_so_to_its_reader(client, engine, gate):
         reader.to_the_end()
     assert (reader.statuses[-1]["status"], reader.code) == ("failed", 1000)
     assert "the plug was pulled" in reader.statuses[-1]["sentence"]
+
+
+def test_a_fault_of_our_own_is_not_taken_for_a_reader_that_left(client, paused, monkeypatch):
+    def broken(*_):
+        raise RuntimeError("no such colour")
+
+    monkeypatch.setattr("app.live.picture_frames", broken)
+    with pytest.raises(RuntimeError, match="no such colour"), follow(client, paused) as socket:
+        socket.send_json({"do": "look", "gain": 20})
+        Reader(socket).read(lambda r: r.pictures)
+
+
+def test_a_server_that_takes_no_frames_any_more_means_that_the_reader_left(client, paused, monkeypatch):
+    async def closed(*_):
+        raise RuntimeError('Cannot call "send" once a close message has been sent.')
+
+    monkeypatch.setattr("starlette.websockets.WebSocket.send_text", closed)
+    with follow(client, paused):
+        pass
+    assert paused.status == "paused"
+
+
+# ---- health -------------------------------------------------------------------------------------
+
+
+def test_health_says_whether_runs_go_on(client, engine, monkeypatch):
+    answer = client.get("/foolscope/health")
+    assert answer.status_code == 503 and answer.json()["error"] == "The engine is starting."
+    monkeypatch.setattr("app.routes.ready", lambda: True)
+    answer = client.get("/foolscope/health")
+    assert answer.status_code == 200 and answer.json() == {"healthy": True, "breaks": 0, "error": ""}
+    engine.close()
+    answer = client.get("/foolscope/health")
+    assert answer.status_code == 503 and answer.json()["healthy"] is False

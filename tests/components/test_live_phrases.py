@@ -97,7 +97,7 @@ def finished(engine, recipe):
 def test_a_run_s_sentence_is_said_in_chinese(engine):
     """The parts on the wire make the English sentence, and in the browser the Chinese one."""
     runs = [finished(engine, RECIPE), finished(engine, replace(RECIPE, target=None, stop=Stop("success")))]
-    runs[1].turn("cancelled")
+    runs[1].set_status("cancelled")
     runs += [finished(engine, replace(RECIPE, params={"steps": 1, "epsilon": 0.1 / 255}))]
     messages = [json.loads(json.dumps(status_message(run))) for run in runs]
     for message in messages:

@@ -49,7 +49,7 @@ def names(run):
 
 def test_an_ordinary_success_has_nothing_to_tell(engine):
     run = followed(engine, replace(RECIPE, params={"steps": 60, "epsilon": 30 / 255}))
-    assert run.met(len(run) - 1) and names(run) == []
+    assert run.succeeded(len(run) - 1) and names(run) == []
 
 
 def test_a_budget_that_anybody_sees_is_told(engine):
@@ -74,7 +74,7 @@ def test_a_dead_end_is_told_with_its_cause_and_no_more_steps_are_advised(engine)
     assert found.name == "dead end" and found.seen == "At step 1 the attack had nothing left to change."
     assert "only raises values" in found.means and "negative change (theta)" in found.means
     darker = followed(engine, replace(run.recipe, params={"theta": -1.0, "gamma": 1.0}))
-    assert darker.met(len(darker) - 1) and names(darker) == []
+    assert darker.succeeded(len(darker) - 1) and names(darker) == []
 
 
 def test_a_dead_end_at_the_last_declared_step_is_one(engine):

@@ -65,6 +65,8 @@ def test_a_run_is_the_attack_walked_alone(engine):
     assert np.allclose(run.picture(12), steps[-1].x[0].numpy(), atol=1e-6)
     assert run.figures(12)["linf"] == pytest.approx(float((steps[-1].x - x).abs().max()), abs=1e-6)
     assert run.figures(12)["l2"] == pytest.approx(float((steps[-1].x - x).norm()), rel=1e-4)
+    assert run.figures(12)["l1"] == pytest.approx(float((steps[-1].x - x).abs().sum()), rel=1e-4)
+    assert run.figures(12)["l0"] == int((steps[-1].x != x).sum())
     assert run.gradient_evaluations == 12 and run.figures(12)["grad_norm"] is None
 
 
@@ -371,7 +373,7 @@ def test_only_the_region_changes_and_successes_in_a_row_end_a_run(engine) -> Non
     run = engine.submit(replace(RECIPE, region=part, stop=Stop("row", times=3), params=params))
     finish(engine, run)
     assert run.reason == "row" and "3 times in a row" in run.sentence()
-    met = [run.met(step) for step in range(len(run))]
+    met = [run.succeeded(step) for step in range(len(run))]
     assert met[-3:] == [True] * 3 and not any(all(met[i : i + 3]) for i in range(1, len(met) - 3))
     change, inside = torch.tensor(run.delta(len(run) - 1)), part.mask(run.start[None])[0]
     assert change.abs().max() > 0 and (change * (1 - inside)).abs().max() == 0

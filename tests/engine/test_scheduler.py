@@ -7,7 +7,7 @@ from collections import Counter
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.scheduler import Scheduler
+from engine.scheduler import PATIENCE, RowBudget, Scheduler
 
 
 def test_runs_on_one_model_go_together_and_models_take_turns():
@@ -34,8 +34,41 @@ def test_a_large_run_goes_alone_rather_than_never():
 
 
 def test_halving_never_reaches_zero():
+    budget = RowBudget(4)
+    assert [budget.halve(4) for _ in range(4)] == [2, 1, 1, 1]
+    assert RowBudget(32).halve(6) == 3  # what failed was smaller than the budget
+
+
+def succeed(budget, times):
+    for _ in range(times):
+        budget.succeed()
+    return budget.rows
+
+
+def test_a_halved_budget_grows_back_and_tries_less_often_where_that_failed():
+    budget = RowBudget(8)
+    budget.halve(8), budget.halve(4)
+    assert succeed(budget, PATIENCE - 1) == 2 and succeed(budget, 1) == 4 and succeed(budget, PATIENCE) == 8
+    budget.halve(8)
+    assert succeed(budget, PATIENCE) == 4 and succeed(budget, PATIENCE) == 8
+    assert succeed(budget, 10 * PATIENCE) == 8
+
+
+def test_models_have_budgets_of_their_own():
     scheduler = Scheduler(budget=4)
-    assert [scheduler.halve() for _ in range(4)] == [2, 1, 1, 1]
+    for run, model in [("a", "M"), ("b", "M"), ("c", "M"), ("d", "N"), ("e", "N"), ("f", "N")]:
+        scheduler.add(run, model)
+    assert scheduler.budget("M").halve(4) == 2
+    assert [scheduler.tick(), scheduler.tick()] == [["a", "b"], ["d", "e", "f"]]
+
+
+def test_a_query_counts_with_its_true_rows():
+    scheduler = Scheduler(budget=4)
+    for run in "abc":
+        scheduler.add(run, "M")
+    scheduler.resize("b", 96)
+    scheduler.resize("gone", 5)
+    assert [scheduler.tick() for _ in range(3)] == [["a"], ["b"], ["c", "a"]] and len(scheduler) == 3
 
 
 def test_removed_runs_do_not_come_back_and_removing_twice_is_harmless():

@@ -1,0 +1,90 @@
+"""What pages, routes and scripts ask of an engine.
+
+`engine.engine.Engine` runs in this process; one on another machine can offer the same. Images are named by
+strings, recipes and predictions are plain data, and a `Run` is a record that whoever follows the run fills.
+An objective is the one argument that is code: as it depends on the logits alone, a remote engine needs
+only its slope in them, so it answers in two rounds (`engine.batch`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Protocol
+
+from PIL import Image
+from torch import Tensor
+
+from attacks.contract import Evaluation, Objective
+from engine.loop import Health
+from engine.recipe import Recipe
+from engine.run import Prediction, Run
+from engine.sentences import Said
+from errors import FoolscopeError
+from models.core import Crop
+
+
+class EngineInterface(Protocol):
+    """Runs recipes and answers questions about images ``(n, c, h, w)`` in [0, 1].
+
+    Every method raises `errors.FoolscopeError`, of which `errors.EngineClosed` and `errors.EngineFailed` say
+    that the engine itself is gone.
+    """
+
+    def submit(self, recipe: Recipe, paused: bool = False) -> Run:
+        """Start a run and return it at once."""
+
+    def run(self, key: str) -> Run:
+        """Return the run with this id, one that ships included."""
+
+    def stream(self, run: Run, start: int = 0) -> Iterator[int]:
+        """Yield the index of each step from ``start`` on, as they come, until the run is over."""
+
+    def pause(self, run: Run) -> None:
+        """Stop answering: the run keeps its place and takes no device time."""
+
+    def resume(self, run: Run) -> None:
+        """Go on where the run was paused."""
+
+    def step(self, run: Run) -> None:
+        """Take exactly one more step, then pause."""
+
+    def cancel(self, run: Run, reason: str = "cancelled") -> None:
+        """End the run now; an answer that is under way is thrown away."""
+
+    def ask(self, model: str, x: Tensor) -> Tensor:
+        """Return the logits ``(n, classes)``, on the CPU."""
+
+    def inquire(self, model: str, x: Tensor, objective: Objective | None = None) -> Evaluation:
+        """Return the answer to one query, on the CPU: with an ``objective`` also its values and gradient."""
+
+    def classify(self, model: str, image: str, crop: Crop | None = None) -> list[Prediction]:
+        """Return every class of the model with its probability, the most probable first."""
+
+    def classify_many(
+        self,
+        model: str,
+        pictures: Iterable[Callable[[], Image.Image]],
+        crop: Crop | None = None,
+        k: int = 5,
+        rows: int = 0,
+        prepare: Callable[[Image.Image], bool] | None = None,
+    ) -> Iterator[list[Prediction] | FoolscopeError]:
+        """Yield, for each image in order, its ``k`` most probable classes, or why it could not be read."""
+
+    def picture(self, image: str) -> Image.Image:
+        """Return the image of that name (8-bit RGB)."""
+
+    def see(self, recipe: Recipe) -> Tensor:
+        """Return what the recipe's model sees of its image: ``(c, size, size)`` in [0, 1]."""
+
+    def notes(self, image: str) -> tuple[Said, ...]:
+        """Return what was noted when an upload was read."""
+
+    def loaded(self, name: str) -> bool:
+        """Say whether a model is in memory already."""
+
+    def health(self) -> Health:
+        """Return how the engine is."""
+
+    def close(self) -> None:
+        """End every run and take no more."""

@@ -1,0 +1,213 @@
+"""What the engine's loop carries out: one search on one model, for a run or for a caller who waits."""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from dataclasses import replace
+from enum import Enum
+
+import numpy as np
+import torch
+from torch import Tensor
+
+import models
+from attacks.contract import Attack, Criterion, Evaluation, Query, ReasonedSearch
+from attacks.toolkit.mask import masked
+from engine.device import out_of_memory
+from engine.recipe import Recipe
+from engine.run import Floats, Observation, Prediction, Run
+from errors import BadTarget, FoolscopeError
+from models.core import Classifier
+
+Build = Callable[[Classifier, Callable[[], None]], "RunJob"]
+"""Makes the job of a run from its model and what is to be called when that is no longer needed."""
+
+
+class StepsLeft(Enum):
+    """How far a job may go before it is asked to wait."""
+
+    NONE = "none"
+    ONE = "one"
+    ALL = "all"
+
+
+class Job(ABC):
+    """One search on one model.
+
+    ``query``: what the search asks next, None before its first question. ``held``: an answer that came while
+    the job was paused, to be delivered when it goes on. ``closed``: nothing more will be delivered.
+    ``release`` is called once, when the job no longer needs its model.
+    """
+
+    def __init__(
+        self, key: str, model: Classifier, search: ReasonedSearch, release: Callable[[], None]
+    ) -> None:
+        self.id, self.model, self.search, self.release = key, model, search, release
+        self.steps_left = StepsLeft.ALL
+        self.query: Query | None = None
+        self.held: Evaluation | None = None
+        self.closed = False
+
+    @abstractmethod
+    def wanted(self, query: Query, answer: Evaluation) -> Sequence[Tensor]:
+        """Return which tensors of an answer it needs on the CPU."""
+
+    @abstractmethod
+    def read(self, query: Query, answer: Evaluation, values: Sequence[Tensor]) -> None:
+        """Take ``values``: float32 copies of the tensors that were `wanted`, on the CPU."""
+
+    @abstractmethod
+    def record(self) -> str | None:
+        """Keep what was read last; return a reason to stop, or None. Quick: the engine's lock is held."""
+
+    @abstractmethod
+    def finish(self, reason: str) -> None:
+        """Note that the search is over."""
+
+    @abstractmethod
+    def fail(self, error: BaseException) -> None:
+        """Note that the search broke; never raises."""
+
+    @abstractmethod
+    def set_status(self, status: str) -> None:
+        """Note that the job is "running" or "paused"."""
+
+
+class QueryJob(Job):
+    """One query whose whole answer, on the CPU, is the result of ``answer``."""
+
+    def __init__(
+        self, key: str, model: Classifier, search: ReasonedSearch, release: Callable[[], None]
+    ) -> None:
+        super().__init__(key, model, search, release)
+        self.answer: Future[Evaluation] = Future()
+        self._read: Evaluation | None = None
+
+    def wanted(self, query: Query, answer: Evaluation) -> Sequence[Tensor]:
+        """Return all that there is of the answer."""
+        return [part for part in answer if part is not None]
+
+    def read(self, query: Query, answer: Evaluation, values: Sequence[Tensor]) -> None:
+        """Take the answer."""
+        parts = iter(values)
+        logits, loss, grad = (None if part is None else next(parts) for part in answer)
+        assert logits is not None
+        self._read = Evaluation(logits, loss, grad)
+
+    def record(self) -> str | None:
+        """Hand the answer to the caller."""
+        if self._read is not None and not self.answer.done():
+            self.answer.set_result(self._read)
+        return None
+
+    def finish(self, reason: str) -> None:
+        """Do nothing: the caller has the answer."""
+
+    def fail(self, error: BaseException) -> None:
+        """Raise the error where the caller waits."""
+        if not self.answer.done():
+            self.answer.set_exception(error if isinstance(error, Exception) else FoolscopeError(words(error)))
+
+    def set_status(self, status: str) -> None:
+        """Do nothing: one query is not paused."""
+
+
+class RunJob(Job):
+    """The search of a run, each answer of which is one step."""
+
+    def __init__(
+        self, run: Run, attack: Attack, model: Classifier, search: ReasonedSearch, release: Callable[[], None]
+    ) -> None:
+        super().__init__(run.id, model, search, release)
+        self._run, self._attack = run, attack
+        self._reached = run.recipe.stop.watch(run.criterion)
+        self._read: tuple[Tensor, Observation] | None = None
+
+    def wanted(self, query: Query, answer: Evaluation) -> Sequence[Tensor]:
+        """Return the step's logits, its image and the length of its gradient."""
+        length = [] if answer.grad is None else [answer.grad[0].norm()]
+        return [answer.logits[0], query.x[0], *length]
+
+    def read(self, query: Query, answer: Evaluation, values: Sequence[Tensor]) -> None:
+        """Compute the step's figures."""
+        logits, image, *length = values
+        asked = len(query.x)
+        gradients = asked if length else 0
+        grad_norm = float(length[0]) if length else math.nan
+        self._read = logits, self._run.observe(logits, image, grad_norm, asked, gradients)
+
+    def record(self) -> str | None:
+        """Append the step to the run; return the name of the run's stop rule when that is satisfied."""
+        if self._run.over or self._read is None:
+            return "cancelled"
+        logits, observation = self._read
+        self._run.append(observation)
+        return self._run.recipe.stop.rule if len(self._run) > 1 and self._reached(logits[None]) else None
+
+    def finish(self, reason: str) -> None:
+        """End the run, as its attack tells the end of a search."""
+        run, attack = self._run, self._attack
+        if reason in attack.dead_ends:
+            run.dead_end, reason = reason, "dead end"
+        early = reason == "steps" and len(run) <= run.total
+        run.set_status("finished", "ended" if early and attack.ends else reason)
+
+    def fail(self, error: BaseException) -> None:
+        """End the run with a sentence that says why."""
+        self._run.set_status("failed", "failed", words(error))
+
+    def set_status(self, status: str) -> None:
+        """Pass the status on to the run."""
+        self._run.set_status(status)
+
+
+def run_job(
+    recipe: Recipe,
+    ranking: Sequence[Prediction],
+    x: Tensor,
+    device: torch.device,
+    clock: Callable[[], float],
+) -> tuple[Run, Build]:
+    """Return a new run of ``recipe``, and what makes its job.
+
+    ``ranking``: every class of the recipe's model for ``x`` ``(c, h, w)`` in [0, 1], the most probable first.
+    Raises `errors.BadTarget` when the target is the first of them.
+    """
+    original, attack = ranking[0], recipe.build()
+    if recipe.target == original.index:
+        raise BadTarget(
+            "The network already says {label} ({share}); expected a target that is another class.",
+            label=original.label,
+            share=f"{original.probability:.0%}",
+        )
+    aim = original.index if recipe.target is None else recipe.target
+    criterion = Criterion(torch.tensor([aim]), recipe.target is not None)
+    labels = models.card(recipe.model).labels
+    run = Run(recipe, labels, x, original.index, attack.updates(), criterion, clock)
+    run.answers_again = _log_probabilities(ranking)
+    search = _search(recipe, attack, x[None].to(device), replace(criterion, label=criterion.label.to(device)))
+    return run, lambda model, release: RunJob(run, attack, model, search, release)
+
+
+def _search(recipe: Recipe, attack: Attack, x: Tensor, criterion: Criterion) -> ReasonedSearch:
+    search = attack.search(x, criterion, torch.Generator().manual_seed(recipe.seed))
+    return masked(search, x, recipe.region.mask(x)) if recipe.region else search
+
+
+def _log_probabilities(ranking: Sequence[Prediction]) -> Floats:
+    """Return natural-log probabilities ``(classes,)`` by class."""
+    row = np.empty(len(ranking), np.float32)
+    row[[prediction.index for prediction in ranking]] = [prediction.probability for prediction in ranking]
+    return np.log(np.maximum(row, 1e-38))
+
+
+def words(error: BaseException) -> str:
+    """Return in a sentence for a person why a run failed."""
+    if isinstance(error, FoolscopeError):
+        return str(error)
+    if out_of_memory(error):
+        return "The run failed: the device has no memory left for it."
+    return f"The run failed: {type(error).__name__}: {error}"

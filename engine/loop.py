@@ -1,0 +1,360 @@
+"""The one thread that owns the device: it answers the queries of all jobs in batches, model by model.
+
+Whatever a search, its clean-up or a model raises ends that job alone. Should the loop itself break, every job
+fails with `errors.EngineFailed`, `Loop.health` says so, and the loop starts again.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import torch
+from torch import Tensor
+
+from attacks.contract import Evaluation, Query
+from engine.batch import check, evaluate
+from engine.device import free_memory, out_of_memory, to_cpu
+from engine.jobs import Job, StepsLeft
+from engine.scheduler import Scheduler
+from errors import EngineClosed, EngineFailed, FoolscopeError, OutOfMemory
+
+log = logging.getLogger("foolscope")
+SECONDS_STUCK = 120.0
+"""A loop that has not come round for so long counts as broken."""
+LONGEST_REST = 5.0
+"""Seconds between a break of the loop and its next start, at most."""
+CLOSED = "The server is shutting down."
+BROKEN = "The engine broke and has started again; what was running is lost. Start it once more."
+
+
+@dataclass(frozen=True)
+class Health:
+    """How the engine is. ``healthy``: its loop comes round. ``breaks``: how often the loop broke since the
+    start; ``error``: what it broke of last, "" for nothing."""
+
+    healthy: bool
+    breaks: int
+    error: str
+
+
+class Loop:
+    """Carries out jobs on ``device``. ``housekeeping`` is called about once a second, by ``clock``."""
+
+    def __init__(
+        self,
+        device: torch.device,
+        housekeeping: Callable[[], None],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._device, self._housekeeping, self._clock = device, housekeeping, clock
+        self._jobs: dict[str, Job] = {}
+        self._new: list[Job] = []
+        self._retired: list[Job] = []
+        self._scheduler = Scheduler()
+        self._changed = threading.Condition()
+        self._closed = False
+        self._health, self._breaks_in_a_row = Health(True, 0, ""), 0
+        self._swept, self._seen = clock(), time.monotonic()
+        self._start_thread()
+
+    @property
+    def health(self) -> Health:
+        """Return how the loop is."""
+        stuck = time.monotonic() - self._seen > SECONDS_STUCK
+        healthy = self._health.healthy and self._thread.is_alive() and not stuck
+        return Health(healthy, self._health.breaks, self._health.error)
+
+    def start(self, job: Job) -> None:
+        """Take a job on; raises `errors.EngineClosed` (and releases its model) when no more are taken."""
+        with self._changed:
+            if self._closed:
+                job.release()
+                raise EngineClosed(CLOSED)
+            self.revive()
+            self._jobs[job.id] = job
+            self._new.append(job)
+            self._changed.notify_all()
+
+    def allow(self, key: str, steps: StepsLeft, status: str) -> None:
+        """Let a job go on so far, and set its status; changes nothing when there is no such job."""
+        with self._changed:
+            job = self._jobs.get(key)
+            if job is None:
+                return
+            job.steps_left = steps
+            if steps is StepsLeft.NONE:
+                self._scheduler.remove(key)
+            else:
+                self._schedule(job)
+            job.set_status(status)
+            self._changed.notify_all()
+
+    def retire(self, key: str) -> None:
+        """Take a job out; what is under way for it is thrown away."""
+        with self._changed:
+            self._scheduler.remove(key)
+            job = self._jobs.pop(key, None)
+            if job:
+                job.closed = True
+                self._retired.append(job)
+            self._changed.notify_all()
+
+    def close(self) -> None:
+        """Fail all jobs with `errors.EngineClosed` and end the thread."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+        self._thread.join()
+        self._fail_all(EngineClosed(CLOSED))
+        self._clean_up()
+
+    def revive(self) -> None:
+        """Start the thread again if it is gone; what waited then fails."""
+        with self._changed:
+            if self._thread.is_alive() or self._closed:
+                return
+            self._broke(EngineFailed(BROKEN))
+            self._start_thread()
+
+    def _start_thread(self) -> None:
+        self._thread = threading.Thread(target=self._serve, name="foolscope-engine", daemon=True)
+        self._thread.start()
+
+    def _serve(self) -> None:
+        while not self._closed and self._thread is threading.current_thread():
+            try:
+                self._turn()
+            except BaseException as error:
+                self._broke(error)
+                self._rest()
+            else:
+                self._went_round()
+
+    def _turn(self) -> None:
+        with self._changed:
+            self._changed.wait_for(self._work, timeout=1.0)
+            if self._closed:
+                return
+            new, self._new = self._new, []
+        for job in new:
+            self._begin(job)
+        with self._changed:
+            jobs = [self._jobs[key] for key in self._scheduler.tick()]
+        self._clean_up()
+        if jobs:
+            self._tick(jobs)
+        if self._clock() - self._swept > 1.0:
+            self._swept = self._clock()
+            self._guarded(self._housekeeping)
+
+    def _work(self) -> bool:
+        return bool(self._closed or self._retired or self._new or len(self._scheduler))
+
+    def _went_round(self) -> None:
+        self._seen = time.monotonic()
+        if not self._health.healthy:
+            self._health = Health(True, self._health.breaks, self._health.error)
+        self._breaks_in_a_row = 0
+
+    def _broke(self, error: BaseException) -> None:
+        """Fail every job and forget what the loop knew, which may be what it broke of."""
+        log.critical("the engine's loop broke and starts again", exc_info=error)
+        self._health = Health(False, self._health.breaks + 1, f"{type(error).__name__}: {error}")
+        self._breaks_in_a_row += 1
+        self._fail_all(EngineFailed(BROKEN))
+        with self._changed:
+            self._scheduler = Scheduler()
+
+    def _rest(self) -> None:
+        seconds = min(0.05 * 2**self._breaks_in_a_row, LONGEST_REST)
+        with self._changed:
+            self._changed.wait_for(lambda: self._closed, timeout=seconds)
+
+    def _fail_all(self, error: FoolscopeError) -> None:
+        with self._changed:
+            jobs, self._new = list(self._jobs.values()), []
+        for job in jobs:
+            self._end(job, None, error)
+
+    def _begin(self, job: Job) -> None:
+        """Ask a job's search for its first query, so that the scheduler knows how many rows that has."""
+        try:
+            query = _query(next(job.search))
+        except BaseException as error:
+            self._end(job, None, error)
+            return
+        job.query = query
+        with self._changed:
+            if not job.closed and job.steps_left is not StepsLeft.NONE:
+                self._schedule(job)
+
+    def _schedule(self, job: Job) -> None:
+        if job.query is not None:
+            self._scheduler.add(job.id, job.model.card.name, len(job.query.x))
+
+    def _tick(self, jobs: Sequence[Job]) -> None:
+        asking = [job for job in jobs if not self._deliver_held(job)]
+        if asking:
+            self._answer(asking)
+
+    def _deliver_held(self, job: Job) -> bool:
+        """Deliver the answer that came while the job was paused, if there is one."""
+        held, job.held = job.held, None
+        if held is not None:
+            self._deliver(job, held)
+        return held is not None
+
+    def _answer(self, jobs: Sequence[Job]) -> None:
+        """Answer the queries of jobs on one model in one batch."""
+        budget = self._scheduler.budget(jobs[0].model.card.name)
+        try:
+            answers = evaluate(jobs[0].model, [_asked(job) for job in jobs], budget.rows)
+            copies = _copies(jobs, answers)
+        except BaseException as error:
+            self._split(jobs, error)
+            return
+        budget.succeed()
+        for job, answer, values in zip(jobs, answers, copies, strict=True):
+            try:
+                _read(job, answer, values)
+            except BaseException as error:
+                self._end(job, None, error)
+            else:
+                self._deliver(job, answer)
+
+    def _split(self, jobs: Sequence[Job], error: BaseException) -> None:
+        """Go on after a batch that raised: in smaller ones where the device was full, else one by one, to
+        see whose query it was."""
+        full = out_of_memory(error)
+        rows = sum(len(_asked(job).x) for job in jobs)
+        if full and self._smaller(jobs[0].model.card.name, rows):
+            half = (len(jobs) + 1) // 2
+            parts = [jobs[:half], jobs[half:]]
+        elif len(jobs) == 1:
+            words = "There is no memory left on {device} for one image of {model}."
+            known = OutOfMemory(words, device=self._device, model=jobs[0].model.card.title)
+            self._end(jobs[0], None, known if full else error)
+            return
+        else:
+            parts = [[job] for job in jobs]
+        for part in parts:
+            if part:
+                self._answer(part)
+
+    def _smaller(self, model: str, rows: int) -> bool:
+        """Halve a model's budget after so many rows did not fit; say whether there was anything to halve."""
+        free_memory(self._device)
+        budget = self._scheduler.budget(model)
+        tried = min(budget.rows, rows)
+        if tried == 1:
+            return False
+        log.warning("out of memory with %d rows: going on with at most %d", tried, budget.halve(rows))
+        return True
+
+    def _deliver(self, job: Job, answer: Evaluation) -> None:
+        """Record what was read of an answer, and let the search go on from it."""
+        try:
+            with self._changed:  # between the look at the steps left and the record nobody may pause
+                if job.closed:
+                    return
+                if job.steps_left is StepsLeft.NONE:
+                    job.held = answer
+                    return
+                reason = job.record()
+        except BaseException as error:
+            self._end(job, None, error)
+            return
+        if reason is None:
+            self._go_on(job, answer)
+        else:
+            self._end(job, reason)
+        self._spend(job)
+
+    def _go_on(self, job: Job, answer: Evaluation) -> None:
+        try:
+            query = _query(job.search.send(answer))
+        except StopIteration as end:
+            self._end(job, end.value or "steps")
+        except BaseException as error:
+            self._end(job, None, error)
+        else:
+            job.query = query
+            with self._changed:
+                self._scheduler.resize(job.id, len(query.x))
+
+    def _spend(self, job: Job) -> None:
+        """Pause a job that was to take one step."""
+        with self._changed:
+            if job.steps_left is StepsLeft.ONE and job.id in self._jobs:
+                self.allow(job.id, StepsLeft.NONE, "paused")
+
+    def _end(self, job: Job, reason: str | None, error: BaseException | None = None) -> None:
+        """End a job that is over for a reason, or that failed with an error."""
+        if job.closed:
+            return
+        self.retire(job.id)
+        try:
+            if error is None:
+                job.finish(reason or "steps")
+        except BaseException as fault:
+            error = fault
+        if error is None:
+            return
+        if not isinstance(error, FoolscopeError):
+            log.error("job %s failed", job.id[:6], exc_info=error)
+        self._guarded(partial(job.fail, error))
+
+    def _clean_up(self) -> None:
+        with self._changed:
+            retired, self._retired = self._retired, []
+        for job in retired:
+            self._guarded(job.search.close)
+            self._guarded(job.release)
+
+    def _guarded(self, action: Callable[[], None]) -> None:
+        """Carry out what must not stop the loop, whatever it raises."""
+        try:
+            action()
+        except BaseException:
+            log.exception("the engine goes on after an error")
+
+
+def _query(asked: Query) -> Query:
+    """Return what a search asked when it is a query; raises `errors.FoolscopeError` otherwise."""
+    images = getattr(asked, "x", None)  # by its field: after a reload of the code the class is another one
+    if not isinstance(images, Tensor) or not images.dim() or not len(images):
+        raise FoolscopeError(f"Expected the attack to ask about images, got {type(asked).__name__}.")
+    return asked
+
+
+def _asked(job: Job) -> Query:
+    assert job.query is not None  # only jobs that have asked are scheduled
+    return job.query
+
+
+def _copies(jobs: Sequence[Job], answers: Sequence[Evaluation]) -> list[list[Tensor]]:
+    """Return for each job, on the CPU, the sum of its answer and the tensors that it wants; one transfer."""
+    wanted = [
+        [_sum(answer), *job.wanted(_asked(job), answer)] for job, answer in zip(jobs, answers, strict=True)
+    ]
+    copies = iter(to_cpu([tensor for tensors in wanted for tensor in tensors]))
+    return [[next(copies) for _ in tensors] for tensors in wanted]
+
+
+def _sum(answer: Evaluation) -> Tensor:
+    """Return a number that is finite only where all logits and gradients are."""
+    total = answer.logits.sum()
+    return total if answer.grad is None else total + answer.grad.sum()
+
+
+def _read(job: Job, answer: Evaluation, values: Sequence[Tensor]) -> None:
+    total, *rest = values
+    if not math.isfinite(float(total)):
+        check(answer)  # a sum of finite terms may overflow: only the look at each tells
+    job.read(_asked(job), answer, rest)

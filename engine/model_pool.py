@@ -1,0 +1,135 @@
+"""Networks in the device's memory: loaded once, and when there are too many the least recently used go."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections import Counter, OrderedDict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import torch
+
+import models
+import settings
+from engine.device import free_memory, out_of_memory
+from engine.placement import placed
+from errors import OutOfMemory
+from models.core import Classifier
+from models.download import Progress
+
+log = logging.getLogger("foolscope")
+Load = Callable[[str, Progress | None], Classifier]
+
+
+def load_model(name: str, progress: Progress | None) -> Classifier:
+    """Return the model called ``name`` on the CPU; raises `errors.UnknownName` or `errors.WeightsError`."""
+    return models.load(name, progress=progress)
+
+
+def size_of(model: Classifier) -> int:
+    """Return how many bytes a model's weights take."""
+    tensors = [*model.parameters(), *model.buffers()]
+    return sum(tensor.numel() * tensor.element_size() for tensor in tensors)
+
+
+class ModelPool:
+    """Models on ``device`` by name. ``limit_bytes``: of weights in all; by default
+    `settings.model_memory`. A model in use is never removed, so the limit may be exceeded while all are."""
+
+    def __init__(self, device: torch.device, load: Load = load_model, limit_bytes: int | None = None) -> None:
+        self.device = device
+        self._load = load
+        self._limit = settings.model_memory() if limit_bytes is None else limit_bytes
+        self._models: OrderedDict[str, Classifier] = OrderedDict()
+        self._sizes: dict[str, int] = {}
+        self._users: Counter[str] = Counter()
+        self._loading: dict[str, threading.Lock] = {}
+        self._lock = threading.Lock()
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._models
+
+    @property
+    def bytes(self) -> int:
+        """Return how many bytes the weights of all models in the pool take."""
+        with self._lock:
+            return sum(self._sizes.values())
+
+    def get(self, name: str, progress: Progress | None = None) -> Classifier:
+        """Return a model as the most recently used; raises as `acquire` does."""
+        with self.use(name, progress) as model:
+            return model
+
+    @contextmanager
+    def use(self, name: str, progress: Progress | None = None) -> Iterator[Classifier]:
+        """Provide a model that stays in the pool inside the ``with`` block; raises as `acquire` does."""
+        model = self.acquire(name, progress)
+        try:
+            yield model
+        finally:
+            self.release(name)
+
+    def acquire(self, name: str, progress: Progress | None = None) -> Classifier:
+        """Return a model that stays in the pool until `release`, loaded (and downloaded) at first use.
+
+        Raises `errors.UnknownName`, `errors.WeightsError` or `errors.OutOfMemory`.
+        """
+        with self._lock:
+            self._users[name] += 1
+            loading = self._loading.setdefault(name, threading.Lock())
+        try:
+            with loading:
+                if name not in self._models:
+                    self._add(name, self._on_device(name, progress))
+        except BaseException:
+            self.release(name)
+            raise
+        with self._lock:
+            self._models.move_to_end(name)
+            self._remove_idle(self._limit)
+            return self._models[name]
+
+    def release(self, name: str) -> None:
+        """End one use of a model that was acquired."""
+        with self._lock:
+            self._users[name] -= 1
+            self._users += Counter()  # drops names that nobody uses
+            self._remove_idle(self._limit)
+
+    def _add(self, name: str, model: Classifier) -> None:
+        with self._lock:
+            self._models[name], self._sizes[name] = model, size_of(model)
+
+    def _on_device(self, name: str, progress: Progress | None) -> Classifier:
+        model = self._load(name, progress)
+        try:
+            return self._moved(model)
+        except Exception as error:
+            if not out_of_memory(error):
+                raise
+        with self._lock:
+            self._remove_idle(0)
+        try:
+            return self._moved(model.to("cpu"))
+        except Exception as error:
+            if not out_of_memory(error):
+                raise
+            raise OutOfMemory(
+                "There is no memory left on {device} for {model}.", device=self.device, model=model.card.title
+            ) from error
+
+    def _moved(self, model: Classifier) -> Classifier:
+        """Return a model on the device; the memory layout that `models.load` chose is right for the CPU."""
+        return model.to(self.device) if self.device.type == "cpu" else placed(model, self.device)
+
+    def _remove_idle(self, limit: int) -> None:
+        """Remove models that nobody uses, the least recently used first, until ``limit`` bytes are left."""
+        removed = False
+        for name in list(self._models):
+            if sum(self._sizes.values()) > limit and not self._users[name]:
+                del self._models[name], self._sizes[name]
+                removed = True
+                log.info("%s was removed from memory", name)
+        if removed:
+            free_memory(self.device)
