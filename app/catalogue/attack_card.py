@@ -6,7 +6,6 @@ import inspect
 import json
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
 
 import attacks
 from attacks.settings import Setting
@@ -26,11 +25,12 @@ ACCESS = {
 
 @dataclass(frozen=True)
 class Agreement:
-    """One comparison with another library: on ``what``, the largest ``difference``, and the ``verdict``."""
+    """One comparison with another library: on ``what``, the largest ``difference`` or why there is none, and
+    the ``verdict``."""
 
     library: str
     what: str
-    difference: float
+    difference: float | str
     verdict: str
 
 
@@ -95,7 +95,7 @@ def _agreement(rows: list[Agreement]) -> str:
     others = [f"{row.verdict} ({row.what})" for row in rows if row not in equal]
     if not equal:
         return others[-1]
-    gap = max(row.difference for row in equal)
+    gap = max(row.difference for row in equal if isinstance(row.difference, int | float))
     one, several = "in the one comparison", "in {equal} of {of} comparisons"
     many = say(several if len(rows) > 1 else one, equal=len(equal), of=len(rows))
     exact, close = "equal {many}, to the last digit", "equal {many}, to {gap}"
@@ -115,5 +115,5 @@ def _range(each: Setting) -> str:
     return say("{low} to {high}", low=f"{each.low:,g}", high=f"{each.high:,g}")
 
 
-def _short(value: Any) -> str:
-    return f"{value:.2g}" if isinstance(value, int | float) else str(value)
+def _short(value: float | str) -> str:
+    return f"{value:.2g}" if isinstance(value, int | float) else value
