@@ -31,7 +31,7 @@ def test_agreements_are_those_that_were_measured():
     for name, rows in found.items():
         assert rows, f"{name} was compared with nothing"
         for row in rows:
-            assert row["library"].split()[0] in (
+            assert row.library.split()[0] in (
                 "foolbox",
                 "adv_lib",
                 "torchattacks",
@@ -39,10 +39,10 @@ def test_agreements_are_those_that_were_measured():
                 "scipy",
                 "Foolscope",
             ), row
-            if row["verdict"] == "equal":
-                assert row["difference"] <= 1e-6, (name, row)
-            assert row["what"] in attack_card.proof_table(name)
-            assert f"**{row['library']}**" in attack_card.proof_lines(name)
+            if row.verdict == "equal":
+                assert isinstance(row.difference, int | float) and row.difference <= 1e-6, (name, row)
+            assert row.what in attack_card.proof_table(name)
+            assert f"**{row.library}**" in attack_card.proof_lines(name)
 
 
 def test_rows_of_a_library_that_is_not_here_stay():
