@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 import experiments
 import models
@@ -13,9 +14,10 @@ from components.i18n.text import say, told
 from components.lesson import slides
 from components.lesson.stage_titles import called
 from components.widgets import mnist_fetch
+from engine.lab_queue import shared
 from errors import FoolscopeError
 from experiments.cache import Store, cache
-from experiments.core import A, Experiment, F, Result, Stage, stored, walk
+from experiments.core import A, Experiment, F, Progress, Result, Stage, stored, walk
 from experiments.datasets.digit_sets import source, source_of
 
 
@@ -58,19 +60,56 @@ def watched(
     """
     store = store or Store(cache())
     mine = store.under(f"{experiment.card.name}-{experiment.key()}")
-    bar, stages = st.progress(0.0, say("Starting…")), experiment.stages()
+    stages = experiment.stages()
+
+    def after(at: Progress) -> None:
+        if at.done:
+            draw([(stage, stored(mine, stage)) for stage in stages[: at.done]])
+
+    return carried_out(
+        experiment, store, lambda at: say("{done} of {total} cells", done=at.done, total=at.total), after
+    )
+
+
+def carried_out(
+    experiment: Experiment[A, F],
+    store: Store,
+    words: Callable[[Progress], str],
+    after: Callable[[Progress], None] = lambda at: None,
+) -> Result[F] | None:
+    """Carry out an experiment, once it is its turn, under a bar of progress with a button that cancels it;
+    return its result, or None after saying why there is none.
+
+    ``words``: what stands over the bar; ``after`` is called before each stage and after the last. A visitor
+    who cancels, presses something else or leaves ends it at the page's next call of Streamlit.
+    """
+    place = st.empty()
+    bar = _bar(place, experiment.card.name)
+
+    def waiting(ahead: int) -> None:
+        bar.progress(0.0, say("Waiting for {ahead} before this one…", ahead=ahead))
+
     try:
-        for at in walk(experiment, store):
-            if isinstance(at, Result):
-                bar.empty()
-                return at
-            if at.done:
-                draw([(stage, stored(mine, stage)) for stage in stages[: at.done]])
-            bar.progress(at.done / at.total, say("{done} of {total} cells", done=at.done, total=at.total))
+        with shared().turn(waiting):
+            for at in walk(experiment, store):
+                if isinstance(at, Result):
+                    place.empty()
+                    return at
+                after(at)
+                bar.progress(at.done / at.total, words(at))
     except FoolscopeError as error:
-        bar.empty()
+        place.empty()
         st.error(told(error))
     return None
+
+
+def _bar(place: DeltaGenerator, name: str) -> DeltaGenerator:
+    """Return a bar of progress in ``place``, with a button beside it: pressing it draws the page anew, which
+    ends the present drawing and what it computes."""
+    with place.container(horizontal=True, vertical_alignment="center", key=f"lab.{name}.progress"):
+        bar = st.progress(0.0, say("Starting…"))
+        st.button(say("Cancel"), key=f"lab.{name}.cancel", type="tertiary", icon=":material/close:")
+    return bar
 
 
 def shipped(kind: type[Experiment[A, F]], name: str = "") -> Result[F]:
@@ -116,15 +155,15 @@ def _computed(
     kind: type[Experiment[A, F]], settings: dict[str, Any], store: Store | None = None
 ) -> Result[F] | None:
     try:
-        bar = st.progress(0.0, say("Starting…"))
-        for at in walk(kind(**settings), store or Store(cache())):
-            if isinstance(at, Result):
-                return at
-            facts = {"done": at.done, "total": at.total, "piece": called(at.stage)}
-            bar.progress(at.done / at.total, say("{done} of {total}: {piece}", **facts))
+        experiment = kind(**settings)
     except FoolscopeError as error:
         st.error(told(error))
-    return None
+        return None
+
+    def words(at: Progress) -> str:
+        return say("{done} of {total}: {piece}", done=at.done, total=at.total, piece=called(at.stage))
+
+    return carried_out(experiment, store or Store(cache()), words)
 
 
 def _origin(shown: Result[F], live: bool) -> str:

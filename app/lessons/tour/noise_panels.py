@@ -13,12 +13,13 @@ from components.display import comparison_table
 from components.display.answer_cells import answer, table
 from components.display.probability_bars import percent
 from components.i18n.text import say, told
+from components.lesson import experiment_panel
 from components.widgets.image_picker import Subject, picture_title
 from engine.engine import Engine
 from engine.images.sources import UPLOAD
 from errors import FoolscopeError
 from experiments.cache import Memory, Store, cache
-from experiments.core import Result, walk
+from experiments.core import Progress, Result
 from experiments.evans2016.survival import (
     Answer,
     Ask,
@@ -73,21 +74,21 @@ def result(engine: Engine, playing: Subject, epsilon: float) -> Result[SurvivalF
 
 
 def _computed(engine: Engine, chosen: Chosen) -> Result[SurvivalFigures] | None:
-    own = chosen.picture.startswith(UPLOAD)
     try:
-        bar = st.progress(0.0, say("Starting…"))
         experiment = Survival(
             network=chosen.network, picture=chosen.picture, epsilon=chosen.epsilon, open=engine.picture
         )
-        stages = experiment.stages()
-        for at in walk(experiment, Memory() if own else Store(cache())):
-            if isinstance(at, Result):
-                return at
-            words = _words(stages[at.done]) if at.done < at.total else ""
-            bar.progress(at.done / at.total, f"{at.done} / {at.total} {words}")
     except FoolscopeError as error:
         st.error(told(error))
-    return None
+        return None
+    stages = experiment.stages()
+
+    def words(at: Progress) -> str:
+        stage = _words(stages[at.done]) if at.done < at.total else ""
+        return f"{at.done} / {at.total} {stage}"
+
+    own = chosen.picture.startswith(UPLOAD)
+    return experiment_panel.carried_out(experiment, Memory() if own else Store(cache()), words)
 
 
 def _words(stage: SurvivalStage) -> str:
