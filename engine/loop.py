@@ -7,7 +7,6 @@ fails with `errors.EngineFailed`, `Loop.health` says so, and the loop starts aga
 from __future__ import annotations
 
 import logging
-import math
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -18,11 +17,10 @@ import torch
 from torch import Tensor
 
 from attacks.contract import Evaluation, Query
-from engine.batch import check, evaluate
-from engine.device import free_memory, out_of_memory, to_cpu
+from engine.answering import answered
 from engine.jobs import Job, StepsLeft
 from engine.scheduler import Scheduler
-from errors import EngineClosed, EngineFailed, FoolscopeError, OutOfMemory
+from errors import EngineClosed, EngineFailed, FoolscopeError
 
 log = logging.getLogger("foolscope")
 SECONDS_STUCK = 120.0
@@ -200,8 +198,14 @@ class Loop:
 
     def _tick(self, jobs: Sequence[Job]) -> None:
         asking = [job for job in jobs if not self._deliver_held(job)]
-        if asking:
-            self._answer(asking)
+        if not asking:
+            return
+        budget = self._scheduler.budget(asking[0].model.card.name)
+        for job, answer in answered(asking, budget, self._device):
+            if isinstance(answer, Evaluation):
+                self._deliver(job, answer)
+            else:
+                self._end(job, None, answer)
 
     def _deliver_held(self, job: Job) -> bool:
         """Deliver the answer that came while the job was paused, if there is one."""
@@ -209,53 +213,6 @@ class Loop:
         if held is not None:
             self._deliver(job, held)
         return held is not None
-
-    def _answer(self, jobs: Sequence[Job]) -> None:
-        """Answer the queries of jobs on one model in one batch."""
-        budget = self._scheduler.budget(jobs[0].model.card.name)
-        try:
-            answers = evaluate(jobs[0].model, [_asked(job) for job in jobs], budget.rows)
-            copies = _copies(jobs, answers)
-        except BaseException as error:
-            self._split(jobs, error)
-            return
-        budget.succeed()
-        for job, answer, values in zip(jobs, answers, copies, strict=True):
-            try:
-                _read(job, answer, values)
-            except BaseException as error:
-                self._end(job, None, error)
-            else:
-                self._deliver(job, answer)
-
-    def _split(self, jobs: Sequence[Job], error: BaseException) -> None:
-        """Go on after a batch that raised: in smaller ones where the device was full, else one by one, to
-        see whose query it was."""
-        full = out_of_memory(error)
-        rows = sum(len(_asked(job).x) for job in jobs)
-        if full and self._smaller(jobs[0].model.card.name, rows):
-            half = (len(jobs) + 1) // 2
-            parts = [jobs[:half], jobs[half:]]
-        elif len(jobs) == 1:
-            words = "There is no memory left on {device} for one image of {model}."
-            known = OutOfMemory(words, device=self._device, model=jobs[0].model.card.title)
-            self._end(jobs[0], None, known if full else error)
-            return
-        else:
-            parts = [[job] for job in jobs]
-        for part in parts:
-            if part:
-                self._answer(part)
-
-    def _smaller(self, model: str, rows: int) -> bool:
-        """Halve a model's budget after so many rows did not fit; say whether there was anything to halve."""
-        free_memory(self._device)
-        budget = self._scheduler.budget(model)
-        tried = min(budget.rows, rows)
-        if tried == 1:
-            return False
-        log.warning("out of memory with %d rows: going on with at most %d", tried, budget.halve(rows))
-        return True
 
     def _deliver(self, job: Job, answer: Evaluation) -> None:
         """Record what was read of an answer, and let the search go on from it."""
@@ -331,30 +288,3 @@ def _query(asked: Query) -> Query:
     if not isinstance(images, Tensor) or not images.dim() or not len(images):
         raise FoolscopeError(f"Expected the attack to ask about images, got {type(asked).__name__}.")
     return asked
-
-
-def _asked(job: Job) -> Query:
-    assert job.query is not None  # only jobs that have asked are scheduled
-    return job.query
-
-
-def _copies(jobs: Sequence[Job], answers: Sequence[Evaluation]) -> list[list[Tensor]]:
-    """Return for each job, on the CPU, the sum of its answer and the tensors that it wants; one transfer."""
-    wanted = [
-        [_sum(answer), *job.wanted(_asked(job), answer)] for job, answer in zip(jobs, answers, strict=True)
-    ]
-    copies = iter(to_cpu([tensor for tensors in wanted for tensor in tensors]))
-    return [[next(copies) for _ in tensors] for tensors in wanted]
-
-
-def _sum(answer: Evaluation) -> Tensor:
-    """Return a number that is finite only where all logits and gradients are."""
-    total = answer.logits.sum()
-    return total if answer.grad is None else total + answer.grad.sum()
-
-
-def _read(job: Job, answer: Evaluation, values: Sequence[Tensor]) -> None:
-    total, *rest = values
-    if not math.isfinite(float(total)):
-        check(answer)  # a sum of finite terms may overflow: only the look at each tells
-    job.read(_asked(job), answer, rest)

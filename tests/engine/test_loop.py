@@ -313,7 +313,7 @@ def test_every_answer_that_a_tick_needs_comes_in_one_transfer(engine_of, gate, m
         transfers.append(len(tensors))
         return to_cpu(tensors)
 
-    monkeypatch.setattr("engine.loop.to_cpu", counted)
+    monkeypatch.setattr("engine.answering.to_cpu", counted)
     held: list[bool] = []
     monkeypatch.setattr(RunJob, "read", _watching(RunJob.read, engine_of, held))
     runs = [engine_of.submit(RECIPE, paused=True) for _ in range(8)]
