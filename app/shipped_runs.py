@@ -25,7 +25,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         for name in tqdm(chosen, unit="run"):
             run = engine.submit(ready[name])
-            *_, _ = engine.stream(run)
+            *_, _ = engine.follow(run)
             saved.write(run, settings.RUNS / f"{name}.npz", 1 if name.startswith("race") else 2)
             print(f"{name}: {run.top(len(run) - 1)[0].label}, {run.sentence()}")
     except (FoolscopeError, KeyError) as error:

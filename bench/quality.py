@@ -95,7 +95,7 @@ def material(name: str, count: int) -> tuple[nn.Module, Tensor]:
 
 def _see(card: models.core.Card, path: Path) -> Tensor:
     with Image.open(path) as picture:
-        return card.see(picture.convert("RGB"))
+        return card.preprocess(picture.convert("RGB"))
 
 
 def measure(network_name: str, count: int, only: list[str]) -> Iterator[Result]:

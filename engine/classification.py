@@ -99,6 +99,6 @@ def _preprocess(
     """Return what the network sees of an image, or why it cannot be read."""
     try:
         image = open_image()
-        return handwriting.see(card, image, crop, prepare is not None and prepare(image))
+        return handwriting.preprocess(card, image, crop, prepare is not None and prepare(image))
     except FoolscopeError as error:
         return error

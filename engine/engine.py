@@ -57,7 +57,7 @@ class Engine:
         self.uploads, self.store = Uploads(), Store()
         self.pool = ModelPool(self.device, load, model_memory)
         self._sources, self._clock = dict(sources or {}), clock
-        self._rankings = Rankings(self.ask, self._see)
+        self._rankings = Rankings(self.logits, self._preprocess)
         self._numbers = itertools.count()
         self._loop = Loop(self.device, self._sweep, clock)
 
@@ -85,14 +85,14 @@ class Engine:
         """Return the upload, the sample or the image of a source called ``image`` (8-bit RGB)."""
         return open_image(image, self.uploads, sources=self._sources)
 
-    def see(self, recipe: Recipe) -> Tensor:
+    def preprocess(self, recipe: Recipe) -> Tensor:
         """Return what the recipe's model sees of its image: ``(c, size, size)`` in [0, 1]."""
-        return self._see(models.card(recipe.model), recipe.image, recipe.crop)
+        return self._preprocess(models.card(recipe.model), recipe.image, recipe.crop)
 
-    def _see(self, card: Card, image: str, crop: Crop | None) -> Tensor:
+    def _preprocess(self, card: Card, image: str, crop: Crop | None) -> Tensor:
         prepared = crop is not None and image.startswith(PREPARED)
         picture = self.picture(image.removeprefix(PREPARED) if prepared else image)
-        return handwriting.see(card, picture, crop, prepared)
+        return handwriting.preprocess(card, picture, crop, prepared)
 
     def notes(self, image: str) -> tuple[Said, ...]:
         """Return what was noted when an upload was read, nothing for others; raises as `picture` does."""
@@ -118,13 +118,13 @@ class Engine:
         cache no longer holds what the layers of 32 images pass on; else 32).
         """
         rows = rows or (8 if self.device.type == "cpu" else 32)
-        return classify_many(self.ask, models.card(model), pictures, crop, k, rows, prepare)
+        return classify_many(self.logits, models.card(model), pictures, crop, k, rows, prepare)
 
-    def ask(self, model: str, x: Tensor) -> Tensor:
+    def logits(self, model: str, x: Tensor) -> Tensor:
         """Return the logits ``(n, classes)`` of images ``(n, c, h, w)`` in [0, 1], on the CPU."""
-        return self.inquire(model, x).logits
+        return self.evaluate(model, x).logits
 
-    def inquire(self, model: str, x: Tensor, objective: Objective | None = None) -> Evaluation:
+    def evaluate(self, model: str, x: Tensor, objective: Objective | None = None) -> Evaluation:
         """Return the answer to one query about images ``(n, c, h, w)`` in [0, 1], on the CPU: with an
         ``objective`` of the logits also its values and its gradient."""
         x, key = x.to(self.device), f"query-{next(self._numbers)}"
@@ -147,7 +147,7 @@ class Engine:
         """
         recipe.check()
         ranking = self.classify(recipe.model, recipe.image, recipe.crop)
-        run, build = run_job(recipe, ranking, self.see(recipe), self.device, self._clock)
+        run, build = run_job(recipe, ranking, self.preprocess(recipe), self.device, self._clock)
         job = build(self.pool.acquire(recipe.model), partial(self.pool.release, recipe.model))
         job.steps_left = StepsLeft.NONE if paused else StepsLeft.ALL
         run.set_status("paused" if paused else "running")
@@ -165,7 +165,7 @@ class Engine:
             self.store.add(saved.read(key.removeprefix(saved.PREFIX)))
         return self.store.get(key)
 
-    def stream(self, run: Run, start: int = 0) -> Iterator[int]:
+    def follow(self, run: Run, start: int = 0) -> Iterator[int]:
         """Yield the index of each recorded step from ``start`` on, as they come, until the run is over."""
         seen = start
         while True:

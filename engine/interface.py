@@ -36,7 +36,7 @@ class EngineInterface(Protocol):
     def run(self, key: str) -> Run:
         """Return the run with this id, one that ships included."""
 
-    def stream(self, run: Run, start: int = 0) -> Iterator[int]:
+    def follow(self, run: Run, start: int = 0) -> Iterator[int]:
         """Yield the index of each step from ``start`` on, as they come, until the run is over."""
 
     def pause(self, run: Run) -> None:
@@ -51,10 +51,10 @@ class EngineInterface(Protocol):
     def cancel(self, run: Run, reason: str = "cancelled") -> None:
         """End the run now; an answer that is under way is thrown away."""
 
-    def ask(self, model: str, x: Tensor) -> Tensor:
+    def logits(self, model: str, x: Tensor) -> Tensor:
         """Return the logits ``(n, classes)``, on the CPU."""
 
-    def inquire(self, model: str, x: Tensor, objective: Objective | None = None) -> Evaluation:
+    def evaluate(self, model: str, x: Tensor, objective: Objective | None = None) -> Evaluation:
         """Return the answer to one query, on the CPU: with an ``objective`` also its values and gradient."""
 
     def classify(self, model: str, image: str, crop: Crop | None = None) -> list[Prediction]:
@@ -74,7 +74,7 @@ class EngineInterface(Protocol):
     def picture(self, image: str) -> Image.Image:
         """Return the image of that name (8-bit RGB)."""
 
-    def see(self, recipe: Recipe) -> Tensor:
+    def preprocess(self, recipe: Recipe) -> Tensor:
         """Return what the recipe's model sees of its image: ``(c, size, size)`` in [0, 1]."""
 
     def notes(self, image: str) -> tuple[Said, ...]:

@@ -55,8 +55,8 @@ def result(run: Run, image: str) -> dict[str, Any]:
     last = len(run) - 1
     figures = run.figures(last)
     return {
-        "original": _outcome(run.top(0, 1)[0]),
-        "final": _outcome(run.top(last, 1)[0]),
+        "original": _prediction(run.top(0, 1)[0]),
+        "final": _prediction(run.top(last, 1)[0]),
         "target": None if run.recipe.target is None else run.labels[run.recipe.target],
         "success": run.succeeded(last),
         "stopped_because": run.reason,
@@ -91,8 +91,8 @@ def trajectory(run: Run) -> list[list[Any]]:
 
 def _saved(engine: Engine, run: Run, picture: Any) -> dict[str, Any]:
     """Classify the eight-bit picture that is written: rounding may undo a fine perturbation."""
-    x = models.card(run.recipe.model).see(picture, Crop(0.5, 0.5, 1.0))
-    logits = engine.ask(run.recipe.model, x[None])
+    x = models.card(run.recipe.model).preprocess(picture, Crop(0.5, 0.5, 1.0))
+    logits = engine.logits(run.recipe.model, x[None])
     best = int(logits[0].argmax())
     met = run.criterion.met(logits.to(run.criterion.label.device))
     return {
@@ -102,5 +102,5 @@ def _saved(engine: Engine, run: Run, picture: Any) -> dict[str, Any]:
     }
 
 
-def _outcome(outcome: Prediction) -> dict[str, Any]:
-    return {"label": outcome.label, "probability": outcome.probability}
+def _prediction(prediction: Prediction) -> dict[str, Any]:
+    return {"label": prediction.label, "probability": prediction.probability}

@@ -43,9 +43,6 @@ class Prediction:
     probability: float
 
 
-Outcome = Prediction
-
-
 @dataclass(frozen=True)
 class Observation:
     """One step as it was seen, not yet part of a run; all on the CPU.
@@ -201,7 +198,7 @@ class Run:
         best = np.argsort(-row, kind="stable")[:k]
         return [Prediction(int(i), self.labels[i], float(np.exp(row[i]))) for i in best]
 
-    def outcome(self, step: int, index: int) -> Prediction:
+    def prediction(self, step: int, index: int) -> Prediction:
         """Return how probable class ``index`` is at ``step``."""
         return Prediction(index, self.labels[index], float(np.exp(self._log_p[self._at(step), index])))
 

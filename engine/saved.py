@@ -76,7 +76,7 @@ def read(name: str, folder: Path = RUNS) -> Run:
     facts = json.loads(parts["facts"].tobytes())
     recipe = Recipe.from_json(facts["recipe"])
     card = models.card(recipe.model)
-    start = card.see(open_image(recipe.image), recipe.crop)
+    start = card.preprocess(open_image(recipe.image), recipe.crop)
     aim = facts["original"] if recipe.target is None else recipe.target
     criterion = Criterion(torch.tensor([aim]), recipe.target is not None)
     run = Run(recipe, card.labels, start, facts["original"], facts["total"], criterion, id=run_id(name))

@@ -162,7 +162,7 @@ class Card:
         left, top = (start * unit for start, unit in zip(starts, units, strict=True))
         return left, top, left + self.size * units[0], top + self.size * units[1]
 
-    def see(self, picture: Image.Image, crop: Crop | None = None) -> Tensor:
+    def preprocess(self, picture: Image.Image, crop: Crop | None = None) -> Tensor:
         """Return what the network sees of ``picture``: ``(channels, size, size)`` in [0, 1]. Without a
         ``crop`` that is what the model's own evaluation sees (`evaluation_box`).
 

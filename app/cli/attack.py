@@ -138,7 +138,7 @@ def _follow(engine: Engine, recipe: Recipe, quiet: bool) -> Run:
     """Return the finished run of ``recipe``, shown on the way as a bar; ``quiet``: on a terminal alone."""
     run = engine.submit(recipe)
     with tqdm(total=run.total, unit="step", disable=None if quiet else False) as bar:
-        for index in engine.stream(run):
+        for index in engine.follow(run):
             bar.update(index - bar.n)
             best = run.top(index, 1)[0]
             bar.set_postfix_str(f"{best.label} {best.probability:.0%}")

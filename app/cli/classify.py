@@ -20,7 +20,7 @@ from engine import links
 from engine.engine import Engine
 from engine.images.handwriting import dark_on_light
 from engine.images.sources import FORMATS, SUFFIXES, examine, open_sample, read_bytes, samples
-from engine.run import Outcome
+from engine.run import Prediction
 from errors import BadImage, FoolscopeError
 from models.core import Crop
 
@@ -131,13 +131,13 @@ def _refuse(reason: BadImage) -> NoReturn:
 
 def _printer(
     model: str, images: list[str], as_json: bool
-) -> Callable[[str, list[Outcome] | FoolscopeError], None]:
+) -> Callable[[str, list[Prediction] | FoolscopeError], None]:
     """Return what prints an answer: as a line of JSON, as the five classes of the only image, or as a row of
     a table. Each line is written out at once, so that a reader who left ends the work."""
     width = min(LABEL_WIDTH, max(map(len, models.card(model).labels)))
     one = len(images) == 1 and (images[0] in samples() or not os.path.isdir(images[0]))
 
-    def show(image: str, answer: list[Outcome] | FoolscopeError) -> None:
+    def show(image: str, answer: list[Prediction] | FoolscopeError) -> None:
         if isinstance(answer, FoolscopeError):
             print(f"{image}: {answer}", file=sys.stderr)
         if as_json:
@@ -150,7 +150,7 @@ def _printer(
     return show
 
 
-def _plain(image: str, answer: list[Outcome] | FoolscopeError) -> dict[str, object]:
+def _plain(image: str, answer: list[Prediction] | FoolscopeError) -> dict[str, object]:
     if isinstance(answer, FoolscopeError):
         return {"image": image, "error": str(answer)}
     return {"image": image, "top": [{"label": o.label, "probability": o.probability} for o in answer]}

@@ -20,7 +20,7 @@ from engine.images.handwriting import dark_on_light
 from engine.images.sources import PREPARED, UPLOAD, samples
 from engine.recipe import Recipe
 from engine.render import framed
-from engine.run import Outcome
+from engine.run import Prediction
 from errors import BadImage, FoolscopeError, MissingData, UnknownName, WeightsError
 from models.core import Card
 
@@ -42,7 +42,7 @@ class Session:
         self.refusals = Refusals()
         for part, error in link.refused.items():
             self.refusals.add(part, error)
-        self.ranking: list[Outcome] = []
+        self.ranking: list[Prediction] = []
         self._own: str | None = None
         self._seen_files: dict[str, str] = {}
         self._forget: tuple[str, ...] = ()

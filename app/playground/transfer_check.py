@@ -45,7 +45,7 @@ def testify(engine: Engine, run: Run, model: str) -> tuple[Opinion, Opinion]:
     """
     start, last = run.start.cpu(), torch.from_numpy(run.picture(len(run) - 1))
     card = models.card(model)
-    logits = engine.ask(model, fitted(torch.stack([start, last.to(start.dtype)]), card.size))
+    logits = engine.logits(model, fitted(torch.stack([start, last.to(start.dtype)]), card.size))
     top = logits.softmax(1).max(1)
     said = [Opinion(card.labels[int(i)], float(p)) for p, i in zip(top.values, top.indices, strict=True)]
     return said[0], said[1]

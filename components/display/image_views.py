@@ -25,7 +25,7 @@ def row(key: str) -> DeltaGenerator:
 
 def see(engine: Engine, playing: Subject) -> Tensor:
     """Return what the network sees of the picture: ``(c, size, size)`` in [0, 1]."""
-    return engine.see(Recipe(playing.model, playing.image, "bim"))
+    return engine.preprocess(Recipe(playing.model, playing.image, "bim"))
 
 
 def seen(engine: Engine, playing: Subject, caption: str = "", credit: str = "") -> None:

@@ -18,7 +18,7 @@ from components.i18n.text import named, say
 from components.widgets import class_picker
 from engine.fields import Region
 from engine.links import ANYTHING
-from engine.run import Outcome
+from engine.run import Prediction
 from engine.targets import RankedTarget, class_by_rank, ranked_target
 from models import weights
 from models.core import Card, Crop
@@ -61,7 +61,7 @@ def model_picker(chosen: str) -> str:
     return str(st.selectbox(say("Network"), list(cards), format_func=title, key="model", help=help))
 
 
-def target_picker(card: Card, ranking: Sequence[Outcome], wanted: int | None) -> int | None:
+def target_picker(card: Card, ranking: Sequence[Prediction], wanted: int | None) -> int | None:
     """Let the person choose the class to reach, or None for "anything else"."""
     key = _target_key(card)
     preferences.keep(key, UNTARGETED if wanted is None else wanted)
@@ -85,7 +85,7 @@ def target_picker(card: Card, ranking: Sequence[Outcome], wanted: int | None) ->
     return None if chosen == UNTARGETED else int(chosen)
 
 
-def target_picker_again(card: Card, ranking: Sequence[Outcome]) -> None:
+def target_picker_again(card: Card, ranking: Sequence[Prediction]) -> None:
     """Show the list of `target_picker` in a second place; what is chosen in either is chosen in both."""
     key, again = _target_key(card), f"again.{_target_key(card)}"
     st.session_state[again] = st.session_state[key]
@@ -100,7 +100,7 @@ def _target_key(card: Card) -> str:
     return f"target.{card.name}"
 
 
-def _targets(card: Card, ranking: Sequence[Outcome]) -> tuple[dict[int, str], int]:
+def _targets(card: Card, ranking: Sequence[Prediction]) -> tuple[dict[int, str], int]:
     """Return what stands in the list of targets by class, and how many favourites come first."""
     anything = say("anything but {label}", label=named(ranking[0].label))
     listed, favourites = class_picker.listed(card.labels, ranking[0].label)
@@ -209,7 +209,9 @@ def crop_picker(card: Card, crop: Crop | None) -> Crop | None:
     return None if near else chosen
 
 
-def default_target(card: Card, ranking: Sequence[Outcome], wanted: str | None, seed: int = 0) -> int | None:
+def default_target(
+    card: Card, ranking: Sequence[Prediction], wanted: str | None, seed: int = 0
+) -> int | None:
     """Return the class that ``wanted`` means, by its label or by its rank (``seed`` draws the random one), if
     there is one, else a startling one that is not the current."""
     if wanted == ANYTHING:

@@ -66,14 +66,14 @@ def prepare(picture: Image.Image) -> Image.Image:
     return Image.fromarray(result).convert("RGB")
 
 
-def see(card: Card, picture: Image.Image, crop: Crop | None, prepared: bool) -> Tensor:
-    """Return what a network sees of ``picture``, as `Card.see` does; ``prepared``: of the digit in the crop,
-    or without one anywhere in the picture, as MNIST would hold it."""
+def preprocess(card: Card, picture: Image.Image, crop: Crop | None, prepared: bool) -> Tensor:
+    """Return what a network sees of ``picture`` (see `Card.preprocess`); ``prepared``: of the digit in
+    the crop, or without one anywhere in the picture, as MNIST would hold it."""
     if not prepared:
-        return card.see(picture, crop)
+        return card.preprocess(picture, crop)
     box = crop.box(picture.size) if crop else (0, 0, *picture.size)
     left, top, right, bottom = map(round, box)
-    return card.see(prepare(picture.crop((left, top, right, bottom))))
+    return card.preprocess(prepare(picture.crop((left, top, right, bottom))))
 
 
 def _grey(picture: Image.Image) -> Floats:

@@ -62,7 +62,7 @@ def pictures(card: Card, folder: str = "", start: int = 0, end: int = 500) -> Pi
     number = {label: index for index, label in enumerate(labels)}
     order = np.random.default_rng(0).permutation(len(photos))[start:end]
     shape = (0, card.channels, card.size, card.size)
-    x = torch.stack([card.see(photos[i].open()) for i in order]) if len(order) else torch.zeros(shape)
+    x = torch.stack([card.preprocess(photos[i].open()) for i in order]) if len(order) else torch.zeros(shape)
     y = torch.tensor([number[photos[i].label or ""] for i in order], dtype=torch.long)
     return Pictures(x, y if len(labels) > 1 else None, where)
 

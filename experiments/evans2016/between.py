@@ -145,7 +145,7 @@ class Between(OfNetwork[ClassPaths, BetweenFigures]):
 
 def _seen(model: Classifier, image: str) -> Tensor:
     picture = open_image(image, sources={"photo": open_photograph})
-    return model.card.see(picture)[None]
+    return model.card.preprocess(picture)[None]
 
 
 @torch.no_grad()

@@ -164,7 +164,7 @@ class Resistance(OfNetworks[Measurement, ResistanceFigures]):
     def carry_out(self, stage: Pair, store: Store) -> Measurement:
         """Measure one cell."""
         model = _loaded(stage.network)
-        return measure(model, model.card.see(self.open(stage.image)), stage.target, self.steps)
+        return measure(model, model.card.preprocess(self.open(stage.image)), stage.target, self.steps)
 
     def summarise(self, answers: Sequence[Measurement]) -> ResistanceFigures:
         """Return, for each network, rows, columns, cells, and medians inside and outside the superclass."""

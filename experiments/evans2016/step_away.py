@@ -81,7 +81,7 @@ class StepAway(OfNetwork[Answers, StepAwayFigures]):
     def carry_out(self, stage: OneStepAway, store: Store) -> Answers:
         """Return what the network says before the step and after it: the five most probable classes."""
         model = models.load(self.model)
-        x = model.card.see(self.open(self.image))[None]
+        x = model.card.preprocess(self.open(self.image))[None]
         with torch.no_grad():
             own = int(model(x).argmax())
         p = step(asking(model), x, own, [-SIZES[stage.size] / 255], cut=True).p

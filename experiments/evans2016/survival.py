@@ -270,7 +270,7 @@ class Survival(Experiment[SurvivalAnswer, SurvivalFigures]):
 
     def _attack(self, store: Store) -> Attacked:
         model = _load(self.network)
-        x = model.card.see(self.open(self.picture))[None]
+        x = model.card.preprocess(self.open(self.picture))[None]
         with torch.no_grad():
             clean = model(x)[0].softmax(0)
         label = int(clean.argmax())

@@ -33,7 +33,7 @@ def judge(model: Classifier, photos: Iterator[Photo]) -> Judged:
     """Return how often ``model`` is right on ``photos``, whose folder is the index of their class."""
     first = five = n = 0
     while rows := list(islice(photos, ROWS)):
-        x = torch.stack([model.card.see(Image.open(io.BytesIO(photo.jpeg))) for photo in rows])
+        x = torch.stack([model.card.preprocess(Image.open(io.BytesIO(photo.jpeg))) for photo in rows])
         wanted = torch.tensor([int(photo.folder) for photo in rows])
         with torch.inference_mode():
             named = model(x).topk(5).indices == wanted[:, None]

@@ -173,7 +173,7 @@ def _score(given: Sequence[dict[str, Any]]) -> dict[str, int]:
 @torch.no_grad()
 def _answer(network: nn.Module, card: Card, path: Path, truth: str, ours: str | None) -> dict[str, Any]:
     with Image.open(path) as picture:
-        seen = card.see(picture.convert("RGB"))
+        seen = card.preprocess(picture.convert("RGB"))
     best = network.eval()(normalise(seen.unsqueeze(0)))[0].softmax(0).topk(5)
     pairs = zip(best.values.tolist(), best.indices.tolist(), strict=True)
     top5 = [[card.labels[index], round(chance, 3)] for chance, index in pairs]

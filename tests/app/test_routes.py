@@ -55,7 +55,7 @@ def client(engine):
 @pytest.fixture
 def done(engine):
     run = engine.submit(RECIPE)
-    assert len(list(engine.stream(run))) == 13
+    assert len(list(engine.follow(run))) == 13
     return run
 
 

@@ -90,7 +90,7 @@ def test_the_browser_puts_facts_in_their_places():
 
 def finished(engine, recipe):
     run = engine.submit(recipe)
-    list(engine.stream(run))
+    list(engine.follow(run))
     return run
 
 

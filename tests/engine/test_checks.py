@@ -32,7 +32,7 @@ def engine(gate):
 
 def followed(engine, recipe):
     run = engine.submit(recipe)
-    list(engine.stream(run))
+    list(engine.follow(run))
     assert run.status == "finished", run.sentence()
     return run
 

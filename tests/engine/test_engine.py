@@ -36,7 +36,7 @@ def engine(gate):
 
 
 def finish(engine, run):
-    return list(engine.stream(run))
+    return list(engine.follow(run))
 
 
 def eventually(condition, seconds=30):
@@ -53,7 +53,7 @@ def other_class(engine, recipe=RECIPE, rank=1):
 def test_a_run_is_the_attack_walked_alone(engine):
     run = engine.submit(RECIPE)
     assert finish(engine, run) == list(range(13)) and run.status == "finished" and run.reason == "steps"
-    x, model = engine.see(RECIPE)[None], engine.model("small")
+    x, model = engine.preprocess(RECIPE)[None], engine.model("small")
     criterion = Criterion(torch.tensor([run.original]), targeted=False)
     steps = list(
         walk(RECIPE.build().search(x, criterion, torch.Generator().manual_seed(0)), model, criterion)
@@ -73,7 +73,7 @@ def test_a_run_is_the_attack_walked_alone(engine):
 def test_the_last_picture_is_the_one_that_was_judged(engine):
     run = engine.submit(replace(RECIPE, target=other_class(engine)))
     finish(engine, run)
-    logits = engine.ask("small", torch.from_numpy(run.picture(12))[None])
+    logits = engine.logits("small", torch.from_numpy(run.picture(12))[None])
     assert np.allclose(torch.log_softmax(logits[0], 0).numpy(), run.log_p(12, 13)[0], atol=1e-4)
 
 
@@ -132,7 +132,7 @@ def test_pause_holds_still_step_takes_one_resume_goes_on(engine):
     engine.pause(run)
     assert run.status == "paused"
     held = len(run)  # an answer that was under way is held back, too
-    engine.ask("small", torch.zeros(1, 3, small_model.SIZE, small_model.SIZE))
+    engine.logits("small", torch.zeros(1, 3, small_model.SIZE, small_model.SIZE))
     assert len(run) == held
     for more in (1, 2, 3):
         engine.step(run)
@@ -179,7 +179,7 @@ def test_stop_rules_stop_where_they_say(engine):
     finish(engine, sure)
     last = len(sure) - 1
     assert sure.reason == "probability" and last > len(success) - 1
-    assert sure.outcome(last, target).probability >= 0.9 > sure.outcome(last - 1, target).probability
+    assert sure.prediction(last, target).probability >= 0.9 > sure.prediction(last - 1, target).probability
     assert "90 %" in sure.sentence()
 
 
@@ -194,7 +194,7 @@ def test_every_class_that_enters_the_top_five_is_tracked(engine):
 def test_one_bad_run_harms_no_other(engine, gate):
     bad = engine.submit(replace(RECIPE, image="black"), paused=True)
     good = [engine.submit(replace(RECIPE, image=name), paused=True) for name in ("cat", "coffee")]
-    dark = float(engine.see(bad.recipe).max())
+    dark = float(engine.preprocess(bad.recipe).max())
 
     def explode(x):
         if bool((x.amax(dim=(1, 2, 3)) <= dark + 0.05).any()):
@@ -273,7 +273,7 @@ def test_readers_and_writers_do_not_disturb_each_other(engine):
     runs = [engine.submit(replace(RECIPE, params={"steps": 300})) for _ in range(3)]
     seen: dict[int, list[int]] = {}
     threads = [
-        threading.Thread(target=lambda k=k, run=run: seen.update({k: list(engine.stream(run))}))
+        threading.Thread(target=lambda k=k, run=run: seen.update({k: list(engine.follow(run))}))
         for k, run in enumerate(runs * 3)
     ]
     for thread in threads:

@@ -43,7 +43,7 @@ def images(rows: int) -> torch.Tensor:
 
 def goes_on(made: Engine) -> bool:
     """Whether a run still comes to its end."""
-    return list(made.stream(made.submit(RECIPE)))[-1] == 12
+    return list(made.follow(made.submit(RECIPE)))[-1] == 12
 
 
 def searching(monkeypatch: pytest.MonkeyPatch, search) -> None:
@@ -145,7 +145,7 @@ def test_a_loop_that_dies_fails_whoever_waits_says_so_and_starts_again(engine_of
 
     def wait():
         try:
-            engine_of.ask("small", images(1))
+            engine_of.logits("small", images(1))
         except EngineFailed as failed:
             failures.append(failed)
 
@@ -176,7 +176,7 @@ def test_a_thread_that_is_gone_is_noticed_and_replaced(engine_of, gate, monkeypa
     gate.open.clear()  # the thread that is declared dead is held in the network
     loop._thread = threading.Thread()
     assert not engine_of.healthy
-    list(engine_of.stream(run))
+    list(engine_of.follow(run))
     assert run.status == "failed" and "Start it once" in run.sentence() and loop._thread.is_alive()
     gate.open.set()
     assert goes_on(engine_of) and engine_of.healthy
@@ -215,7 +215,7 @@ def test_models_of_ended_runs_may_go(gate):
         run = made.submit(ENDLESS)
         eventually(lambda: len(run) > 2)
         assert made.loaded("small")
-        made.ask("smaller", images(1))
+        made.logits("smaller", images(1))
         eventually(lambda: not made.loaded("smaller"))
         assert made.loaded("small")
         made.cancel(run)
@@ -249,9 +249,9 @@ def test_what_a_full_device_says_is_known():
 @pytest.mark.parametrize("error", ERRORS, ids=["cuda", "mps"])
 def test_one_wide_query_is_put_through_in_parts_at_the_first_press(engine_of, gate, error):
     x, criterion = images(96), Criterion(torch.zeros(96, dtype=torch.int64), False)
-    want = engine_of.inquire("small", x, criterion.loss)
+    want = engine_of.evaluate("small", x, criterion.loss)
     gate.hook = room_for(8, error, [])
-    got = engine_of.inquire("small", x, criterion.loss)
+    got = engine_of.evaluate("small", x, criterion.loss)
     for part, expected in zip(got, want, strict=True):
         torch.testing.assert_close(part, expected, rtol=1e-4, atol=1e-5)
 
@@ -272,15 +272,15 @@ def test_wide_and_narrow_runs_share_a_full_device(engine_of, gate, error):
 def test_the_budget_recovers_and_a_device_without_room_for_one_image_says_so(engine_of, gate):
     failures: list[int] = []
     gate.hook = room_for(4, ERRORS[1], failures)
-    engine_of.ask("small", images(32))
+    engine_of.logits("small", images(32))
     budget = engine_of._loop._scheduler.budget("small")
     assert budget.rows == 4 and failures == [32, 16, 8]
     gate.hook = room_for(0, ERRORS[1], failures)
     with pytest.raises(OutOfMemory, match="no memory left on cpu for one image of Small"):
-        engine_of.ask("small", images(2))
+        engine_of.logits("small", images(2))
     gate.hook = None
     for _ in range(6 * PATIENCE):
-        engine_of.ask("small", images(1))
+        engine_of.logits("small", images(1))
     assert budget.rows == 32
 
 

@@ -26,7 +26,7 @@ def finished():
             "small", "coffee", "bim", {"steps": 20, "epsilon": 16 / 255}, second, stop=Stop("success")
         )
         run = engine.submit(recipe)
-        list(engine.stream(run))
+        list(engine.follow(run))
         yield engine, run
 
 
@@ -42,7 +42,7 @@ def test_files_hold_what_the_run_saw(finished, tmp_path):
     rows = list(csv.DictReader((folder / "trajectory.csv").read_text().splitlines()))
     assert [int(row["step"]) for row in rows] == list(range(last + 1))
     for row in rows:
-        outcome = run.outcome(int(row["step"]), run.recipe.target)
+        outcome = run.prediction(int(row["step"]), run.recipe.target)
         assert float(row[f"p({outcome.label})"]) == pytest.approx(outcome.probability, rel=1e-4)
     assert rows[-1]["top_class"] == result["final"]["label"]
 
@@ -53,7 +53,7 @@ def test_the_saved_picture_is_judged_as_it_is_on_disk(finished, tmp_path):
     with Image.open(tmp_path / "adversarial.png") as picture:
         levels = np.asarray(picture, np.float32).transpose(2, 0, 1) / 255
         assert np.abs(levels - run.picture(len(run) - 1)).max() <= 0.5 / 255 + 1e-6
-    p = engine.ask("small", torch.from_numpy(levels)[None])[0].softmax(0)
+    p = engine.logits("small", torch.from_numpy(levels)[None])[0].softmax(0)
     assert result["saved"]["label"] == run.labels[int(p.argmax())]
     assert result["saved"]["probability"] == pytest.approx(float(p.max()), abs=1e-5)
     assert result["saved"]["success"] == (int(p.argmax()) == run.recipe.target)
@@ -61,7 +61,7 @@ def test_the_saved_picture_is_judged_as_it_is_on_disk(finished, tmp_path):
 
 def test_full_crop_of_a_picture_of_the_right_size_changes_nothing():
     levels = np.random.default_rng(0).integers(0, 256, (16, 16, 3), np.uint8)
-    seen = small_model.card().see(Image.fromarray(levels), Crop(0.5, 0.5, 1.0))
+    seen = small_model.card().preprocess(Image.fromarray(levels), Crop(0.5, 0.5, 1.0))
     assert np.array_equal((seen.numpy() * 255).round().astype(np.uint8), levels.transpose(2, 0, 1))
 
 

@@ -32,7 +32,7 @@ def test_the_panda_that_ships_becomes_a_vulture_and_a_run_computed_now_agrees() 
         assert run.top(0, 1)[0].label == "giant panda" and run.top(last, 1)[0].label == "vulture"
         x, labels = run.picture(last), models.card(run.recipe.model).labels
         assert np.abs(x - run.start.numpy()).max() <= float(run.recipe.params["epsilon"]) + 1e-3
-        p = engine.ask(run.recipe.model, run.start.new_tensor(x)[None]).softmax(1)[0]
+        p = engine.logits(run.recipe.model, run.start.new_tensor(x)[None]).softmax(1)[0]
         assert labels[int(p.argmax())] == "vulture"
         assert float(p.max()) == pytest.approx(run.top(last, 1)[0].probability, abs=0.05)
     finally:
@@ -44,7 +44,7 @@ def test_a_run_is_read_back_as_it_was_written(tmp_path: Path) -> None:
     try:
         recipe = shipped_recipes.pair("photos", "coffee", models.card("photos").label_index("elephant"))
         run = engine.submit(recipe)
-        *_, _ = engine.stream(run)
+        *_, _ = engine.follow(run)
         saved.write(run, tmp_path / "own.npz", pictures=2)
         again = saved.read("own", tmp_path)
         last = len(run) - 1

@@ -202,7 +202,7 @@ def test_each_step_has_the_length_of_one_grey_level():
 
 def _seven() -> tuple[torch.Tensor, int]:
     picture = Image.open(SAMPLES / "seven.png")
-    x = models.card("lenet_low").see(picture)[None]
+    x = models.card("lenet_low").preprocess(picture)[None]
     return x, int(models.load("lenet")(x).argmax())
 
 

@@ -141,7 +141,7 @@ def run() -> Any:
     recipe = Recipe(PHOTOS, "cat", "bim", {"steps": 2, "epsilon": 0.1 / 255}, target, stop=Stop("success"))
     try:
         started = engine.submit(recipe)
-        list(engine.stream(started))
+        list(engine.follow(started))
         yield started
     finally:
         engine.close()

@@ -227,7 +227,7 @@ def test_photos_are_recognised(name: str, least: float, shared: Callable[[str], 
     shared(f"weights/{name}.safetensors")
     model, photos = _load(name), _photos(shared("photos.tsv"))
     with torch.no_grad():
-        first = model(torch.stack([model.card.see(picture) for picture, _ in photos])).topk(5).indices
+        first = model(torch.stack([model.card.preprocess(picture) for picture, _ in photos])).topk(5).indices
     right = [model.card.label_index(label) in row for (_, label), row in zip(photos, first, strict=True)]
     assert len(right) > 20 and sum(right) / len(right) >= least
 
@@ -370,7 +370,7 @@ def _gradient_picture(width: int, height: int) -> Image.Image:
 
 def test_see_crops_the_centre_and_scales() -> None:
     """The default crop of 4 out of 8 is the middle half of the short side, red across, green down."""
-    seen = _tiny(resize=8).see(_gradient_picture(200, 80)) * 255
+    seen = _tiny(resize=8).preprocess(_gradient_picture(200, 80)) * 255
     assert seen.shape == (3, 4, 4) and seen.dtype == torch.float32
     assert seen[0, 0].tolist() == pytest.approx([85, 95, 105, 115], abs=2)
     assert seen[1, :, 0].tolist() == pytest.approx([25, 35, 45, 55], abs=2)
@@ -380,16 +380,16 @@ def test_see_crops_the_centre_and_scales() -> None:
 def test_see_takes_the_square_it_is_told_and_moves_it_inside() -> None:
     """A square in a corner is moved in; the whole short side is the largest there is."""
     picture = _gradient_picture(200, 80)
-    corner = _tiny().see(picture, Crop(1, 1, 0.5)) * 255
+    corner = _tiny().preprocess(picture, Crop(1, 1, 0.5)) * 255
     assert corner[0, 0].tolist() == pytest.approx([165, 175, 185, 195], abs=2)
     assert corner[1, :, 0].tolist() == pytest.approx([45, 55, 65, 75], abs=2)
-    assert torch.equal(_tiny().see(picture), _tiny().see(picture, Crop(0.5, 0.5, 1)))
+    assert torch.equal(_tiny().preprocess(picture), _tiny().preprocess(picture, Crop(0.5, 0.5, 1)))
 
 
 def test_see_keeps_values_in_the_unit_box_and_turns_grey() -> None:
     """One channel for a greyscale model; a bicubic filter does not overshoot 0 and 1."""
     edge = Image.fromarray(np.repeat(np.array([[0, 255] * 16], np.uint8), 32, 0)).convert("RGBA")
-    grey = _tiny(mean=(0.0,), std=(1.0,), interpolation="bicubic", size=50).see(edge)
+    grey = _tiny(mean=(0.0,), std=(1.0,), interpolation="bicubic", size=50).preprocess(edge)
     assert grey.shape == (1, 50, 50) and grey.min() >= 0 and grey.max() <= 1 and grey.std() > 0.1
 
 
@@ -397,7 +397,7 @@ def test_see_keeps_values_in_the_unit_box_and_turns_grey() -> None:
 def test_see_refuses_what_is_no_square(crop: tuple[float, float, float]) -> None:
     """Sizes and centres outside the picture are named in the refusal."""
     with pytest.raises(BadSetting, match="Expected a crop"):
-        _tiny().see(_gradient_picture(20, 20), Crop(*crop))
+        _tiny().preprocess(_gradient_picture(20, 20), Crop(*crop))
 
 
 # --- the first networks, whose weights come with a dependency ------------------------------------------
@@ -473,5 +473,5 @@ def test_a_network_sees_the_pixels_of_its_own_evaluation(name: str, shared: Call
         picture = Image.open(path).convert("RGB")
         scaled = functional.resize(picture, card.resize, filters[card.interpolation])
         expected = functional.pil_to_tensor(functional.center_crop(scaled, card.size))
-        moved = (card.see(picture) * 255).round().int() - expected.int()
+        moved = (card.preprocess(picture) * 255).round().int() - expected.int()
         assert moved.abs().max() <= 1 and (moved != 0).float().mean() < 0.01

@@ -68,7 +68,7 @@ def _turned(token: str, model: str) -> tuple[str, list[Cell]]:
     key, engine = f"any_digit.turned.{token}.{model}", service.engine()
     if key not in st.session_state:
         seen = engine.classify(model, token)[0]
-        cells = row(model, engine.see(Recipe(model, token, "lbfgs"))[None])
+        cells = row(model, engine.preprocess(Recipe(model, token, "lbfgs"))[None])
         st.session_state[key] = f"{seen.label} ({seen.probability:.0%})", cells
     turned: tuple[str, list[Cell]] = st.session_state[key]
     return turned

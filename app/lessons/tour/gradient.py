@@ -54,7 +54,7 @@ def _slope(playing: Subject, index: int) -> tuple[Slope, dict[str, Line]]:
     """Return the gradient of the class's probability and its lines; kept while the cast stays."""
 
     def follow() -> tuple[Slope, dict[str, Line]]:
-        ask, x = partial(service.engine().inquire, playing.model), image_views.see(service.engine(), playing)
+        ask, x = partial(service.engine().evaluate, playing.model), image_views.see(service.engine(), playing)
         with st.spinner(say("Following the straight line…")):
             at = first_order.slope(ask, x, index)
             return at, first_order.lines(ask, x, at)

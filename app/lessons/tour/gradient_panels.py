@@ -134,7 +134,7 @@ def tries(engine: Engine, playing: Subject, at: Slope, size: float) -> dict[floa
     """Return the probabilities ``(classes,)`` after a step of ``size``, of ``-size``, and (under 0) of
     ``size`` with every sign thrown by a coin."""
     x, sign = image_views.see(engine, playing), at.grad.sign()
-    ask = partial(engine.inquire, playing.model)
+    ask = partial(engine.evaluate, playing.model)
     both = first_order.moved(x, sign, [size, -size])
     chance = first_order.moved(x, first_order.coin(sign.shape), [size])
     p = ask(torch.cat([both, chance])).logits.double().softmax(1)

@@ -64,7 +64,7 @@ def _black(playing: Subject, figures: BlackFigures, below: str) -> None:
 def _step(playing: Subject, target: str) -> Steps:
     """Return the step from the reader's picture towards ``target``, below black too."""
     engine = service.engine()
-    ask, x = partial(engine.inquire, playing.model), image_views.see(engine, playing)[None]
+    ask, x = partial(engine.evaluate, playing.model), image_views.see(engine, playing)[None]
     index = playing.card.label_index(target)
     return kept(("step", playing, target), lambda: step(ask, x, index, [SIZE], cut=False))
 

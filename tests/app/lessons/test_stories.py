@@ -22,7 +22,7 @@ def engine():
 
 def follow(engine, recipe):
     run = engine.submit(recipe)
-    assert list(engine.stream(run)) and run.status == "finished", run.sentence()
+    assert list(engine.follow(run)) and run.status == "finished", run.sentence()
     return run
 
 

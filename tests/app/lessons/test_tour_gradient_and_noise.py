@@ -44,7 +44,7 @@ def ask(net):
 def cat(net):
     from engine.images.sources import open_sample
 
-    return net.card.see(open_sample("cat"))
+    return net.card.preprocess(open_sample("cat"))
 
 
 def test_the_slope_is_that_of_the_probability_per_grey_level(net, ask, cat):
@@ -217,7 +217,7 @@ def test_what_ships_is_what_is_computed_here(survived):
     assert ships
     standard, model = Survival(), models.load(models.FIRST)
     assert ships.settings == {s.name: getattr(standard, s.name) for s in standard.settings()}
-    p = model(model.card.see(open_sample("panda"))[None]).softmax(1)[0]
+    p = model(model.card.preprocess(open_sample("panda"))[None]).softmax(1)[0]
     assert ships.figures.clean.label == model.card.labels[int(p.argmax())]
     assert ships.figures.clean.probability == pytest.approx(float(p.max()), abs=1e-3)
     assert ships.claims.keys() >= survived.claims.keys()
@@ -271,7 +271,7 @@ def compared(engine, press=True, **query):
     views = [json.loads(each.proto.json)[0] for each in app.get("bidi_component")]
     told = next(each for each in views if "mode" in each)
     for each in told["runs"]:
-        list(engine.stream(engine.run(each["id"])))
+        list(engine.follow(engine.run(each["id"])))
     app.run()
     assert not app.exception and not app.error, (app.exception, app.error)
     return app, told, [each.proto.body for each in app.get("html") if "<table" in each.proto.body]
@@ -323,7 +323,7 @@ def test_the_transfer_table_says_what_each_network_says(engine):
     runs = [engine.run(each["id"]) for each in told["runs"]]
     assert [run.recipe.model for run in runs] == ["small", "smaller"]
     clean = engine.classify("small", "cat")[0]
-    after = engine.ask("small", torch.from_numpy(runs[1].picture(len(runs[1]) - 1))[None].float())
+    after = engine.logits("small", torch.from_numpy(runs[1].picture(len(runs[1]) - 1))[None].float())
     says = small_model.card().labels[int(after.argmax())]
     assert table.count(f"{clean.label} ") >= 2 and f"{says} " in table
     assert table.count("attacked</small>") == 2 and table.count("<tr>") == 1 + 1 + 2

@@ -237,7 +237,7 @@ def test_a_cell_is_measured_and_a_table_drawn_while_it_fills(small, tmp_path):
     experiment = Resistance(n=1, steps=10)
     assert experiment.images() == ["dog"]
     model = models.load("photos")
-    x = model.card.see(open_named("cat"))
+    x = model.card.preprocess(open_named("cat"))
     assert measure(model, x, int(model(x[None]).argmax()), 10).own
     dog = model.card.label_index("dog")
     measured = measure(model, x, dog, 20)

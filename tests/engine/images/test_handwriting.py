@@ -63,7 +63,7 @@ def says(network: Classifier, pictures: list[Image.Image]) -> np.ndarray:
     """Return which digit the network sees in each picture."""
     with torch.no_grad():
         return np.asarray(
-            network(torch.stack([network.card.see(picture) for picture in pictures])).argmax(1).numpy()
+            network(torch.stack([network.card.preprocess(picture) for picture in pictures])).argmax(1).numpy()
         )
 
 
@@ -160,7 +160,7 @@ def test_a_recipe_names_a_prepared_picture_and_its_link_gives_the_same(engine: E
     assert Recipe.from_json(json.loads(json.dumps(prepared.to_json()))) == prepared
     assert engine.classify("lenet", again.image)[0].label == "7"
     assert engine.classify("lenet", token)[0].label != "7"
-    seen = engine.see(prepared)
+    seen = engine.preprocess(prepared)
     assert seen.shape == (1, 28, 28) and seen.mean() < 0.3 and seen[0, 0].max() == 0
     assert engine.picture(prepared.image).size == (28, 28) and engine.picture(token).size == (900, 700)
     run = engine.submit(prepared)
@@ -174,13 +174,13 @@ def test_a_crop_is_applied_before_the_digit_is_prepared(engine: Engine) -> None:
     around = Crop(0.19, 0.25, 0.45)
     assert engine.classify("lenet", image, around)[0].label == "7"
     whole, part = (
-        engine.see(Recipe("lenet", image, "fgsm")),
-        engine.see(Recipe("lenet", image, "fgsm", crop=around)),
+        engine.preprocess(Recipe("lenet", image, "fgsm")),
+        engine.preprocess(Recipe("lenet", image, "fgsm", crop=around)),
     )
     assert not torch.equal(whole, part)
     box = [round(edge) for edge in around.box((900, 700))]
     alone = prepare(Image.fromarray(page).crop((box[0], box[1], box[2], box[3])))
-    assert torch.equal(part, models.card("lenet").see(alone))
+    assert torch.equal(part, models.card("lenet").preprocess(alone))
 
 
 @pytest.mark.parametrize("name", ["mnist:", "mnist:mnist:cat", "mnist:upload:AAAA", "mnist:nothing"])
