@@ -7,7 +7,7 @@
 | string subscripts | ``figures["rows"]``: constants as keys where a field of a dataclass should be |
 | late imports | import statements inside functions |
 | untyped signatures | functions of ``experiments`` with ``Any`` or ``JSON`` among parameters or result |
-| single-use modules | modules that one other module imports, outside that one's own folder |
+| single-use modules | modules of ``components`` that serve one module elsewhere, where they belong |
 | old words | names of variables that say nothing: each, found, said, told, kept, ... |
 """
 
@@ -94,7 +94,7 @@ def untyped(function: Function) -> bool:
 
 
 def single_use(trees: dict[Path, ast.Module], root: Path) -> list[str]:
-    """Return the modules that only one module imports, from another folder than its own."""
+    """Return the modules of ``components`` that only one module imports, from another folder."""
     modules = {".".join(path.relative_to(root).with_suffix("").parts): path for path in trees}
     users: dict[str, set[Path]] = {name: set() for name in modules}
     for path, tree in trees.items():
@@ -104,8 +104,13 @@ def single_use(trees: dict[Path, ast.Module], root: Path) -> list[str]:
     return [
         name
         for name, paths in users.items()
-        if len(paths) == 1 and next(iter(paths)).parent != modules[name].parent
+        if name.startswith("components.") and _serves_one(modules[name], paths)
     ]
+
+
+def _serves_one(module: Path, users: set[Path]) -> bool:
+    """Return whether a module has one user, in another folder than its own."""
+    return len(users) == 1 and next(iter(users)).parent != module.parent
 
 
 def imported(tree: ast.AST) -> set[str]:

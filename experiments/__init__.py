@@ -13,10 +13,9 @@ import json
 import pkgutil
 from pathlib import Path
 from types import ModuleType
-from typing import Any
 
 from errors import UnknownName
-from experiments.core import A, Experiment, F, Result, load
+from experiments.core import A, AnyExperiment, Experiment, F, Result, load
 from settings import RESULTS
 
 SHARED = ("datasets", "methods", "toolkit")
@@ -24,9 +23,9 @@ SHARED = ("datasets", "methods", "toolkit")
 
 
 @functools.cache
-def registry() -> dict[str, type[Experiment[Any, Any]]]:
+def registry() -> dict[str, type[AnyExperiment]]:
     """Return every experiment by its card's name."""
-    found: dict[str, type[Experiment[Any, Any]]] = {}
+    found: dict[str, type[AnyExperiment]] = {}
     for name in _modules().values():
         for kind in _published(importlib.import_module(name)):
             if kind.card.name in found:
@@ -46,14 +45,14 @@ def _modules() -> dict[str, str]:
     return found
 
 
-def _published(module: ModuleType) -> list[type[Experiment[Any, Any]]]:
+def _published(module: ModuleType) -> list[type[AnyExperiment]]:
     """Return the experiments that ``module`` itself defines and gives a card."""
     classes = [value for _, value in inspect.getmembers(module, inspect.isclass)]
     own = [kind for kind in classes if kind.__module__ == module.__name__ and issubclass(kind, Experiment)]
     return [kind for kind in own if "card" in vars(kind)]
 
 
-def get(name: str) -> type[Experiment[Any, Any]]:
+def get(name: str) -> type[AnyExperiment]:
     """Return the experiment called ``name``, or raise `errors.UnknownName`."""
     found = alone(name) or registry().get(name)
     if found is None:
@@ -62,7 +61,7 @@ def get(name: str) -> type[Experiment[Any, Any]]:
 
 
 @functools.cache
-def alone(name: str) -> type[Experiment[Any, Any]] | None:
+def alone(name: str) -> type[AnyExperiment] | None:
     """Return the experiment called ``name`` where a file is called so too, without importing any other."""
     if name not in _modules():
         return None

@@ -7,7 +7,6 @@ import json
 import sys
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from tqdm import tqdm
 
@@ -15,7 +14,7 @@ import console
 import experiments
 from errors import FoolscopeError
 from experiments.cache import Store, cache
-from experiments.core import Experiment, Result, dump, walk
+from experiments.core import AnyExperiment, Result, dump, walk
 from experiments.datasets.mnist import fetch
 
 
@@ -34,7 +33,7 @@ def listing() -> list[dict[str, object]]:
     ]
 
 
-def parse(arguments: list[str]) -> tuple[argparse.Namespace, Experiment[Any, Any] | None]:
+def parse(arguments: list[str]) -> tuple[argparse.Namespace, AnyExperiment | None]:
     """Return the options and the experiment that they describe; exits with a sentence when they do not."""
     parser = argparse.ArgumentParser(prog="python -m experiments", description=__doc__)
     parser.add_argument("--json", action="store_true", help="list the experiments as JSON")
@@ -88,7 +87,7 @@ def _download() -> Path:
         return fetch(show)
 
 
-def _carry_out(experiment: Experiment[Any, Any], store: Store) -> object:
+def _carry_out(experiment: AnyExperiment, store: Store) -> object:
     with tqdm(total=len(experiment.stages()), desc=experiment.card.title, unit="stage") as bar:
         for at in walk(experiment, store):
             if isinstance(at, Result):

@@ -153,6 +153,10 @@ class Experiment(ABC, Generic[A, F]):
         return hashlib.sha256(json.dumps(whole, sort_keys=True).encode()).hexdigest()[:16]
 
 
+AnyExperiment = Experiment[Any, Any]
+"""An experiment of whatever answers and figures."""
+
+
 def stored(store: Store, stage: Stage) -> Any:
     """Return the answer of a stage that was carried out before; raises FileNotFoundError."""
     return codec.load(store.get(stage.name), stage.answer)
@@ -193,12 +197,12 @@ def run(experiment: Experiment[A, F], store: Store) -> Result[F]:
     return result
 
 
-def load(kind: type[Experiment[A, F]], data: Any) -> Result[F]:
+def load(kind: type[Experiment[A, F]], data: object) -> Result[F]:
     """Return the result that ``data`` holds, as `dump` wrote it; raises ValueError where it does not fit."""
     plain: Result[Any] = codec.load(data, Result[Any])
     return replace(plain, figures=codec.load(plain.figures, kind.result))
 
 
-def dump(result: Result[F]) -> Any:
+def dump(result: Result[F]) -> object:
     """Return a result as JSON takes it."""
     return codec.dump(result)

@@ -22,7 +22,7 @@ def test_the_house_is_in_order() -> None:
     assert counts.string_subscripts < 100
     assert counts.late_imports < 30
     assert counts.untyped_signatures < 10
-    assert counts.single_use_modules <= 20
+    assert counts.single_use_modules <= 5
 
 
 def test_what_is_counted_is_seen() -> None:

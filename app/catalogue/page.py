@@ -43,14 +43,14 @@ def render() -> None:
 def _attacks() -> None:
 
     known = attacks.registry()
-    if "catalogue.attack" not in st.session_state:
+    if "card_attack" not in st.session_state:
         named = st.query_params.get("card", "pgd")
-        st.session_state["catalogue.attack"] = named if named in known else "pgd"
-        st.session_state["catalogue.refusals"] = refusals = Refusals()
+        st.session_state.card_attack = named if named in known else "pgd"
+        st.session_state.card_refusals = refusals = Refusals()
         if named not in known:
             refusals.add("card", UnknownName.of("attack", named, known))
-    chosen = st.session_state["catalogue.attack"]
-    for sentence in st.session_state["catalogue.refusals"].sentences({"card": chosen}):
+    chosen = st.session_state.card_attack
+    for sentence in st.session_state.card_refusals.sentences({"card": chosen}):
         st.error(sentence)
     side = st.columns([1, 3], gap="large")
     with side[0], st.container(key="attack_list", gap=None):
@@ -66,7 +66,7 @@ def _attacks() -> None:
 
 
 def _choose(name: str) -> None:
-    st.session_state["catalogue.attack"] = name
+    st.session_state.card_attack = name
 
 
 def _card(name: str) -> None:

@@ -32,12 +32,12 @@ STYLE = """<style>
 
 def begin(name: str) -> None:
     """Begin the parts of the lesson ``name`` anew."""
-    if st.session_state.get("deck.of") != name:
-        st.session_state["deck.of"], st.session_state["deck.at"] = name, 1
+    if st.session_state.get("deck_of") != name:
+        st.session_state.deck_of, st.session_state.deck_at = name, 1
     for counted in ("parts", "asides", "keyed", "mnist"):
-        st.session_state[f"deck.{counted}"] = 0
+        st.session_state[f"deck_{counted}"] = 0
     if preferences.presenting():
-        st.html(STYLE % st.session_state["deck.at"])
+        st.html(STYLE % st.session_state.deck_at)
 
 
 @contextmanager
@@ -50,13 +50,13 @@ def part() -> Iterator[None]:
 
 def count(what: str) -> int:
     """Count one more of the lesson's "parts" or "asides", and return how many there are by now."""
-    st.session_state[f"deck.{what}"] = st.session_state.get(f"deck.{what}", 0) + 1
-    return int(st.session_state[f"deck.{what}"])
+    st.session_state[f"deck_{what}"] = st.session_state.get(f"deck_{what}", 0) + 1
+    return int(st.session_state[f"deck_{what}"])
 
 
 def first(what: str) -> bool:
     """Return whether this is the first ``what`` of the part that is drawn now."""
-    key, part = f"deck.{what}", st.session_state.get("deck.parts", 0)
+    key, part = f"deck_{what}", st.session_state.get("deck_parts", 0)
     before = st.session_state.get(key)
     st.session_state[key] = part
     return bool(before != part or part == 0)
@@ -65,11 +65,11 @@ def first(what: str) -> bool:
 def enter() -> str | None:
     """Return the shortcut for a button drawn now: "Enter" for the first one of the part that is shown while
     presenting, None for every other."""
-    parts = st.session_state.get("deck.parts", 0)
-    shown = parts == st.session_state.get("deck.at") and st.session_state.get("deck.keyed") != parts
+    parts = st.session_state.get("deck_parts", 0)
+    shown = parts == st.session_state.get("deck_at") and st.session_state.get("deck_keyed") != parts
     if not (preferences.presenting() and shown):
         return None
-    st.session_state["deck.keyed"] = parts
+    st.session_state.deck_keyed = parts
     return "Enter"
 
 
@@ -79,7 +79,7 @@ def keys(back: bool, onward: bool) -> str | None:
     Return "back" or "onward" when a key leads out of the lesson (where there is a lesson), "leave" when the
     presentation shall end, else None.
     """
-    parts, at = st.session_state["deck.parts"], st.session_state["deck.at"]
+    parts, at = st.session_state.deck_parts, st.session_state.deck_at
     with st.container(key="deck", horizontal=True, vertical_alignment="center"):
         left = st.button("←", shortcut="Left", key="deck.left", disabled=at == 1 and not back)
         st.caption(f"{at} / {parts}")
@@ -87,7 +87,7 @@ def keys(back: bool, onward: bool) -> str | None:
         leave = st.button("×", shortcut="Esc", key="deck.leave")
     to = at + right - left
     if 1 <= to <= parts and to != at:
-        st.session_state["deck.at"] = to
+        st.session_state.deck_at = to
         st.rerun()
     if leave:
         return "leave"

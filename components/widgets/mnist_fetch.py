@@ -24,7 +24,7 @@ def offer(words: str = "") -> None:
     """
     if place() is not None or preferences.presenting() or not slides.first("mnist"):
         return
-    key = f"mnist.{st.session_state.get('deck.parts', 0)}"
+    key = f"mnist.{st.session_state.get('deck_parts', 0)}"
     room = st.empty()
     with room.container(horizontal=True, vertical_alignment="center", key=f"{key}.offer"):
         st.caption(

@@ -19,9 +19,9 @@ from experiments.toolkit.bases import OfNetwork
 from experiments.toolkit.codec import key
 from models.core import Card
 
-WALKS = {"one step": (1, 1), "nine steps": (9, 9), "sixty steps": (60, 9)}
+ONE, NINE, LONG = "one step", "nine steps", "sixty steps"
+WALKS = {ONE: (1, 1), NINE: (9, 9), LONG: (60, 9)}
 """How many steps, and by what the size is divided for each."""
-LONG = "sixty steps"
 
 
 def intended(card: Card, p: Tensor) -> int:
@@ -118,13 +118,11 @@ class Black(OfNetwork[Curves, BlackFigures]):
     def claims(self, figures: BlackFigures) -> dict[str, bool]:
         """Return whether a step helps, and nine help more."""
         last = {name: walk.curves[figures.target][-1] for name, walk in figures.walks.items()}
-        begun = figures.walks["one step"].curves[figures.target][0]
+        begun = figures.walks[ONE].curves[figures.target][0]
         claims = {
-            "One step makes the network surer of the target.": last["one step"] > begun,
-            "Nine small steps reach farther than one as long as all of them.": last["nine steps"]
-            > last["one step"],
-            "Cut to what a picture can hold, the same steps do less.": last["nine steps, cut"]
-            < last["nine steps"],
+            "One step makes the network surer of the target.": last[ONE] > begun,
+            "Nine small steps reach farther than one as long as all of them.": last[NINE] > last[ONE],
+            "Cut to what a picture can hold, the same steps do less.": last[f"{NINE}, cut"] < last[NINE],
         }
         if LONG not in last:
             return claims

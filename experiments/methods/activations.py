@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from contextlib import ExitStack
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -43,11 +43,11 @@ def observe(model: Classifier, x: Tensor, watch: Watch, only: str | None = None)
     calls: Counter[str] = Counter()
     given: dict[str, Tensor] = {}
 
-    def hold(name: str) -> Callable[[nn.Module, Any], None]:
+    def hold(name: str) -> Callable[[nn.Module, tuple[Tensor, ...]], None]:
         return lambda module, inputs: given.update({name: inputs[0].clone()})
 
-    def report(name: str) -> Callable[[nn.Module, Any, Any], None]:
-        def hook(module: nn.Module, inputs: Any, output: Any) -> None:
+    def report(name: str) -> Callable[[nn.Module, tuple[Tensor, ...], Tensor], None]:
+        def hook(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
             calls[name] += 1
             numbered = name if calls[name] == 1 else f"{name} ({calls[name]})"
             watch(Layer(numbered, module, given.pop(name), output))

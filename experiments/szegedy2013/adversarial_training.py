@@ -38,6 +38,15 @@ class Method(NamedTuple):
     shift: int = 0
 
 
+DECAY, DROPOUT, MOVED, INPUT, SECOND, HIDDEN, ALL = [
+    "decay",
+    "dropout",
+    "moved",
+    "input",
+    "second",
+    "hidden",
+    "all",
+]
 METHODS = {
     "decay": Method("Weight decay"),
     "dropout": Method("Weight decay and dropout", drop=DROP),
@@ -242,8 +251,8 @@ class AdversarialTraining(Experiment[TrainedNetwork, AdversarialTrainingFigures]
             methods={
                 name: _method_figures(method, networks[name], networks) for name, method in METHODS.items()
             },
-            input_less_second=difference(networks["input"], networks["second"]),
-            moved_less_input=difference(networks["moved"], networks["input"]),
+            input_less_second=difference(networks[INPUT], networks[SECOND]),
+            moved_less_input=difference(networks[MOVED], networks[INPUT]),
             published=PUBLISHED,
             published_distortion=DISTORTION,
         )
@@ -254,19 +263,19 @@ class AdversarialTraining(Experiment[TrainedNetwork, AdversarialTrainingFigures]
         error = {method: methods[method].error.value for method in METHODS}
         return {
             "With dropout a network errs less than with weight decay alone.": _above_zero(
-                methods["dropout"].less_than_decay
+                methods[DROPOUT].less_than_decay
             ),
             "With a pool of pictures a network errs less than with weight decay alone.": _above_zero(
-                methods["input"].less_than_decay
+                methods[INPUT].less_than_decay
             ),
             "With pools of both hidden layers it errs less than with weight decay alone.": _above_zero(
-                methods["hidden"].less_than_decay
+                methods[HIDDEN].less_than_decay
             ),
             "With pools of all layers it errs less than with weight decay alone.": _above_zero(
-                methods["all"].less_than_decay
+                methods[ALL].less_than_decay
             ),
             "With pools of all layers it errs less than with dropout.": _above_zero(
-                methods["all"].less_than_dropout
+                methods[ALL].less_than_dropout
             ),
             "Examples of the second hidden layer help more than pictures.": _above_zero(
                 figures.input_less_second
@@ -275,12 +284,12 @@ class AdversarialTraining(Experiment[TrainedNetwork, AdversarialTrainingFigures]
                 figures.moved_less_input
             ),
             "Pools bring the error below 1.2 %.": min(error[method] for method in POOLED) < 1.2,
-            "Without pools the error is above 1.2 %.": min(error["decay"], error["dropout"]) > 1.2,
+            "Without pools the error is above 1.2 %.": min(error[DECAY], error[DROPOUT]) > 1.2,
             "After a pool of pictures the nearest change is larger than after weight decay.": _above(
-                methods["input"].distortion_over_decay, 1
+                methods[INPUT].distortion_over_decay, 1
             ),
             "Pools of the hidden layers alone make the nearest change larger too.": _above(
-                methods["hidden"].distortion_over_decay, 1
+                methods[HIDDEN].distortion_over_decay, 1
             ),
         }
 
@@ -315,9 +324,9 @@ def _method_figures(
         curve=np.mean([network.curve for network in networks], axis=0).round(3).tolist(),
         radius=networks[0].radius,
         examples=networks[0].examples,
-        distortion_over_decay=_times(every["decay"], networks),
-        less_than_decay=difference(every["decay"], networks),
-        less_than_dropout=difference(every["dropout"], networks),
+        distortion_over_decay=_times(every[DECAY], networks),
+        less_than_decay=difference(every[DECAY], networks),
+        less_than_dropout=difference(every[DROPOUT], networks),
     )
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import fields, is_dataclass
-from typing import Any, TypeVar, get_origin
+from typing import TypeVar, get_origin
 
 import cattrs
 from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn, override
@@ -22,12 +22,12 @@ def key(name: str) -> dict[str, str]:
     return {_KEY: name}
 
 
-def dump(value: object) -> Any:
+def dump(value: object) -> object:
     """Return ``value`` as `json.dumps` takes it: dataclasses as objects, tuples as lists."""
     return _CONVERTER.unstructure(value)
 
 
-def load(data: Any, kind: type[T]) -> T:
+def load(data: object, kind: type[T]) -> T:
     """Return the ``kind`` that ``data`` holds; raises ValueError, which names the fields, where it does not.
 
     Fields that ``data`` lacks have their defaults; fields that ``kind`` does not know are left out.
@@ -38,7 +38,7 @@ def load(data: Any, kind: type[T]) -> T:
         raise ValueError("; ".join(cattrs.transform_error(error))) from error
 
 
-def _renamed(kind: Any) -> dict[str, Any]:
+def _renamed(kind: type) -> dict[str, object]:
     """Return the fields of a dataclass, generic or not, that have another key in JSON."""
     plain = get_origin(kind) or kind
     if not (isinstance(plain, type) and is_dataclass(plain)):
@@ -47,7 +47,7 @@ def _renamed(kind: Any) -> dict[str, Any]:
     return {field.name: override(rename=field.metadata[_KEY]) for field in named}
 
 
-def _omitted(kind: Any) -> set[str]:
+def _omitted(kind: type) -> set[str]:
     """Return the keys that are left out of JSON where the field is None or empty."""
     plain = get_origin(kind) or kind
     if not (isinstance(plain, type) and is_dataclass(plain)):
@@ -55,15 +55,24 @@ def _omitted(kind: Any) -> set[str]:
     return {field.metadata.get(_KEY, field.name) for field in fields(plain) if _OMIT in field.metadata}
 
 
-def _structure(kind: Any) -> Callable[[Any, Any], Any]:
-    return make_dict_structure_fn(kind, _CONVERTER, **_renamed(kind))
+def _structure(kind: type) -> Callable[[Mapping[str, object], type], object]:
+    hook: Callable[[Mapping[str, object], type], object] = make_dict_structure_fn(
+        kind,
+        _CONVERTER,
+        **_renamed(kind),  # type: ignore[arg-type]
+    )
+    return hook
 
 
-def _unstructure(kind: Any) -> Callable[[Any], Any]:
-    whole: Callable[[Any], dict[str, Any]] = make_dict_unstructure_fn(kind, _CONVERTER, **_renamed(kind))
+def _unstructure(kind: type) -> Callable[[object], dict[str, object]]:
+    whole: Callable[[object], dict[str, object]] = make_dict_unstructure_fn(
+        kind,
+        _CONVERTER,
+        **_renamed(kind),  # type: ignore[arg-type]
+    )
     omitted = _omitted(kind)
 
-    def unstructure(value: Any) -> dict[str, Any]:
+    def unstructure(value: object) -> dict[str, object]:
         return {key: v for key, v in whole(value).items() if key not in omitted or v not in (None, [])}
 
     return unstructure if omitted else whole

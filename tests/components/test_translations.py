@@ -216,7 +216,7 @@ def test_english_is_found_on_a_chinese_page():
 def test_a_lesson_is_a_few_slides_without_styles_of_its_own(name):
     app = visit(name, register="maths")
     assert not app.exception
-    assert 2 <= app.session_state["deck.parts"] <= 6
+    assert 2 <= app.session_state["deck_parts"] <= 6
     assert not any("<style" in each.proto.body for each in app.get("html"))
     assert "maths" in text.texts(name) and text.texts(name)["maths"] in shown(app)
 

@@ -24,9 +24,9 @@ def render() -> None:
             _own(prose("draw"))
         with layout.part():
             st.markdown(prose("grid"))
-            seed = st.session_state.get("any_digit.seed", 0)
+            seed = st.session_state.get("any_digit_seed", 0)
             result = experiment_panel.result(Grid, say("Other digits"), seed=seed + 1)
-            st.session_state["any_digit.seed"] = result.seed
+            st.session_state.any_digit_seed = result.seed
             tiles(_grid(result))
         with layout.part():
             comparison_table.claims(result.claims)
@@ -41,8 +41,8 @@ def _own(hint: str) -> None:
         nets, first = DIGIT_NETWORKS, DIGIT_NETWORKS.index("fc100")
         model = st.selectbox(say("Network"), nets, first, lambda m: card(m).title, key="any_digit.model")
     if drawn:
-        st.session_state["any_digit.drawn"] = service.engine().uploads.add(drawn, "drawing.png")
-    token = st.session_state.get("any_digit.drawn", "seven")
+        st.session_state.any_digit_drawn = service.engine().uploads.add(drawn, "drawing.png")
+    token = st.session_state.get("any_digit_drawn", "seven")
     with right:
         st.markdown(hint)
         read, rows = _tiles(token, model)

@@ -18,7 +18,7 @@ def render() -> None:
         with layout.part():
             settings = {"n": 10, "draws": 500, "lines": 2, "seed": _next()}
             result = experiment_panel.result(Rarity, say("Throw the dice again"), **settings)
-            st.session_state["rarity.seed"] = result.seed
+            st.session_state.rarity_seed = result.seed
             networks = result.figures.networks
             _dice(networks)
         with layout.part():
@@ -35,7 +35,7 @@ def render() -> None:
 
 
 def _next() -> int:
-    return int(st.session_state.get("rarity.seed", 0)) + 1
+    return int(st.session_state.get("rarity_seed", 0)) + 1
 
 
 def _dice(networks: dict[str, NetworkRarity]) -> None:

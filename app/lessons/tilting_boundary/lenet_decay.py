@@ -24,7 +24,7 @@ def render() -> None:
         with layout.part():
             words = say("Change other digits here")
             result = experiment_panel.result(LeNetDecay, words, draws=1, seed=_next())
-            st.session_state["lenet_decay.seed"] = result.seed
+            st.session_state.lenet_decay_seed = result.seed
             networks = result.figures.networks
             _errors(networks, prose("errors"))
         with layout.part():
@@ -47,7 +47,7 @@ def _name(network: str) -> str:
 
 
 def _next() -> int:
-    return int(st.session_state.get("lenet_decay.seed", 0)) + 1
+    return int(st.session_state.get("lenet_decay_seed", 0)) + 1
 
 
 def _errors(networks: Mapping[str, ModelFigures], words: str) -> None:

@@ -144,9 +144,9 @@ def chance() -> None:
     """Show what the article's steps end at when black is shaken by less than rounding does, and what comes
     out in the article's arithmetic."""
     if weights.locate(models.card(article.NETWORK)):
-        seed = int(st.session_state.get("rounding.seed", 0)) + 1
+        seed = int(st.session_state.get("rounding_seed", 0)) + 1
         result = experiment_panel.result(Rounding, say("Shake it eight times here"), n=8, seed=seed)
-        st.session_state["rounding.seed"] = result.seed
+        st.session_state.rounding_seed = result.seed
     else:
         result = experiment_panel.shipped(Rounding)
     figures, names = result.figures, {"one step": "One step of .9", "nine steps": "Nine steps of .1"}

@@ -46,9 +46,9 @@ def _counted() -> dict[str, object]:
 
 def _find() -> None:
     """Put five pixels that score 794 into the sliders; the next press finds others."""
-    seed = st.session_state.get("five.seed", -1) + 1
-    st.session_state["five.seed"], pixels = seed, linear.find(seed)
-    st.session_state["five.draws"] = pixels.draws
+    seed = st.session_state.get("five_seed", -1) + 1
+    st.session_state.five_seed, pixels = seed, linear.find(seed)
+    st.session_state.five_draws = pixels.draws
     for index, level in enumerate(pixels.pixels):
         st.session_state[f"five.{index}"] = level
 

@@ -73,8 +73,8 @@ def _step(playing: Subject, at: Slope, prose: Prose) -> float:
     st.markdown(prose("step"))
     size, sign = shown.step_controls()
     if st.button(say("Take the step"), type="primary", key="gradient.press"):
-        st.session_state["gradient.taken"] = (*playing, at.index)
-    if st.session_state.get("gradient.taken") == (*playing, at.index):
+        st.session_state.gradient_taken = (*playing, at.index)
+    if st.session_state.get("gradient_taken") == (*playing, at.index):
         x, tried = image_views.see(service.engine(), playing), _tries(playing, at, size)
         shown.taken(x, playing.card, at, tried, sign * size)
     return size

@@ -17,7 +17,7 @@ from components.widgets import image_picker
 from components.widgets.image_picker import Subject
 from experiments.cache import Memory
 from experiments.evans2016 import article
-from experiments.evans2016.black import BlackFigures
+from experiments.evans2016.black import ONE, BlackFigures
 from experiments.evans2016.step_away import SIZES, StepAway
 from experiments.methods.sign_steps import Steps, step
 
@@ -46,7 +46,7 @@ def render() -> None:
 def _black(playing: Subject, figures: BlackFigures, below: str) -> None:
     """Show black before and after, the article's numbers beside ours, and the change enlarged."""
     target, exact = figures.target, black_panels.exactly(playing.model, nine=False)
-    cut = figures.walks["one step, cut"].curves
+    cut = figures.walks[f"{ONE}, cut"].curves
     left, right = st.columns([2, 5], gap="large")
     with left:
         delta = _step(playing._replace(image="plain:0"), target).x.diff(dim=0)[0]

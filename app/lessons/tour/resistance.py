@@ -102,8 +102,8 @@ def _confusion(playing: Subject) -> None:
 
 def _imbalance() -> None:
     """Show what an over-represented superclass of digits changes."""
-    seed = int(st.session_state.get("imbalance.seed", 0)) + 1
+    seed = int(st.session_state.get("imbalance_seed", 0)) + 1
     result = experiment_panel.result(Imbalance, say("Train six networks here"), n=60, many=500, seed=seed)
-    st.session_state["imbalance.seed"] = result.seed
+    st.session_state.imbalance_seed = result.seed
     superclass_tables.unbalanced(result.figures)
     comparison_table.claims(result.claims)

@@ -47,9 +47,9 @@ def _result() -> Result[TemplatesFigures]:
             say("The photos to train on are not on this server: these classifiers ship with the program.")
         )
         return experiment_panel.shipped(Templates)
-    seed = int(st.session_state.get("templates.seed", 0)) + 1
+    seed = int(st.session_state.get("templates_seed", 0)) + 1
     result = experiment_panel.result(Templates, say("Train them here"), seed=seed)
-    st.session_state["templates.seed"] = result.seed
+    st.session_state.templates_seed = result.seed
     return result
 
 
@@ -82,7 +82,7 @@ def _break(figures: TemplatesFigures, row: DecayFigures) -> None:
             args=(least,),
             disabled=least is None,
         )
-        alpha = st.slider(say("How much of it is added"), 0.0, 1.0, 0.0, 0.001, "%.3f", key="templates.alpha")
+        alpha = st.slider(say("How much of it is added"), 0.0, 1.0, 0.0, 0.001, "%.3f", key="templates_alpha")
     with right:
         drawn.added(net, x, target, alpha, figures.classes)
         if least is None:
@@ -93,7 +93,7 @@ def _break(figures: TemplatesFigures, row: DecayFigures) -> None:
 
 def _to(least: float) -> None:
     """Move the slider to what is just enough."""
-    st.session_state["templates.alpha"] = min(least, 1.0)
+    st.session_state.templates_alpha = min(least, 1.0)
 
 
 def _picture(net: Linear) -> tuple[Tensor, int]:

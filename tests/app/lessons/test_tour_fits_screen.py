@@ -29,7 +29,7 @@ def test_a_lesson_has_as_many_parts_as_titles_in_every_language(name: str) -> No
         f"from app import lessons\nlessons.registry()[{name!r}].render()", default_timeout=120
     )
     assert not app.run().exception
-    assert app.session_state["deck.parts"] == len(titles(name)) == len(titles(name, "zh"))
+    assert app.session_state["deck_parts"] == len(titles(name)) == len(titles(name, "zh"))
 
 
 def fits(page: Page, where: str) -> None:

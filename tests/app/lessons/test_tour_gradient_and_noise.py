@@ -137,7 +137,7 @@ def test_the_readers_class_is_differentiated():
 def test_the_gradient_is_told_in_chinese(register):
     # Not pressed: AppTest asks for the options' names outside the session, where the language is English.
     taken = ("photos", "cat", models.card("photos").label_index("cat"))
-    app = chapter("gradient", "zh", register, state={"gradient.taken": taken})
+    app = chapter("gradient", "zh", register, state={"gradient_taken": taken})
     said = spoken(app)
     assert "梯度" in said and "抛硬币定符号" in said
     assert app.header[0].value == "梯度是一幅图"

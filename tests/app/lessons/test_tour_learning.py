@@ -189,7 +189,7 @@ def test_just_enough_of_a_template_fools_the_classifier():
     app = page("templates")
     assert not app.exception
     next(each for each in app.button if "enough" in each.label).click().run()
-    alpha = next(each for each in app.slider if each.key == "templates.alpha").value
+    alpha = next(each for each in app.slider if each.key == "templates_alpha").value
     target = next(each for each in app.selectbox if each.key == "templates.target")
     assert alpha > 0
     after = written(app).split('class="marked"')[1]
