@@ -38,15 +38,8 @@ class Method(NamedTuple):
     shift: int = 0
 
 
-DECAY, DROPOUT, MOVED, INPUT, SECOND, HIDDEN, ALL = [
-    "decay",
-    "dropout",
-    "moved",
-    "input",
-    "second",
-    "hidden",
-    "all",
-]
+DECAY, DROPOUT, MOVED = "decay", "dropout", "moved"
+INPUT, SECOND, HIDDEN, ALL = "input", "second", "hidden", "all"
 METHODS = {
     "decay": Method("Weight decay"),
     "dropout": Method("Weight decay and dropout", drop=DROP),
