@@ -35,7 +35,7 @@ class Cell(NamedTuple):
 
     @property
     def agrees(self) -> bool | None:
-        """Return whether the paper's number is in the interval or within 20 % of this run's, or, to so many
+        """Return whether the paper's number is in the interval or within 20 % of the paper's, or, to so many
         ``places``, equal to it; None without one."""
         if self.published is None:
             return None

@@ -78,7 +78,7 @@ def target_picker(card: Card, ranking: Sequence[Prediction], wanted: int | None)
         "random": say("random"),
     }
     with st.container(horizontal=True, key="quick", gap="small"):
-        for target, label in quick.items():
+        for target, label in quick.items() if len(ranking) > 1 else ():
             picked = (key, class_by_rank(target, ranking, random.Random()))
             name = f"quick.{target.split()[0]}"
             st.button(label, key=name, on_click=_pick, args=picked, type="tertiary")

@@ -10,6 +10,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 
+READABLE = ("<i1", "<i2", "<i4")
+"""The types that a page reads (``packed.js``)."""
+
+
 @dataclass(frozen=True)
 class Packed:
     """An array of ``shape``: ``data`` is base64 of zlib of little-endian whole numbers of NumPy's ``type``,
@@ -23,10 +27,15 @@ class Packed:
 
 
 def pack(values: ArrayLike, step: float = 1.0) -> Packed:
-    """Return ``values`` of any shape, each rounded to a multiple of ``step`` (above 0)."""
+    """Return ``values`` of any shape, each rounded to a multiple of ``step`` (above 0).
+
+    Raises ValueError where rows differ by more steps than a page can read: 2,147,483,647.
+    """
     whole = np.rint(np.asarray(values, dtype=np.float64) / step).astype(np.int64)
     rows = np.diff(whole, axis=0, prepend=np.zeros_like(whole[:1]))
-    kind = next(k for k in ("<i1", "<i2", "<i4", "<i8") if _fits(rows, k))
+    kind = next((kind for kind in READABLE if _fits(rows, kind)), None)
+    if kind is None:
+        raise ValueError(f"Expected rows that differ by at most 2,147,483,647 steps of {step:g}, got more.")
     text = base64.b64encode(zlib.compress(rows.astype(kind).tobytes(), 9)).decode()
     return Packed(list(whole.shape), step, kind, text)
 

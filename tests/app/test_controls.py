@@ -440,3 +440,20 @@ def test_a_file_that_is_no_picture_is_refused_once_and_changes_nothing(open_page
     assert len(errors(app)) == 1 and re.match("Expected a .* picture, got .*dear diary", errors(app)[0])
     assert address(app)["image"] == "cat"
     assert not errors(press(app, "start"))
+
+
+def one_class_page():
+    from components.widgets import controls
+    from engine.run import Prediction
+    from models.core import Card, WeightsFile
+
+    card = Card("one", "One", "Knows one thing.", 8, ("thing",), WeightsFile("one.safetensors", "0" * 64))
+    ranking = [Prediction(0, "thing", 1.0)]
+    assert controls.default_target(card, ranking, None) is None
+    assert controls.target_picker(card, ranking, None) is None
+
+
+def test_a_network_of_one_class_has_nothing_but_anything_else_as_target():
+    app = quiet(AppTest.from_function(one_class_page, default_timeout=120).run())
+    assert [box.options for box in app.selectbox] == [["anything but thing"]]
+    assert not app.button

@@ -109,6 +109,9 @@ def test_arrays_come_back_from_json_to_half_a_step():
     packed = codec.load(json.loads(json.dumps(codec.dump(pack(values, 0.01)))), Packed)
     assert unpack(packed).shape == (7, 5, 3) and np.abs(unpack(packed) - values).max() <= 0.005 + 1e-9
     assert len(pack(np.zeros((81, 784))).data) < 200
+    assert pack(np.array([[0.0], [2.0**31 - 1]])).type == "<i4"
+    with pytest.raises(ValueError, match="at most 2,147,483,647 steps"):
+        pack(np.array([[0.0], [2.0**32]]))  # a page reads no wider type
 
 
 def test_measures_by_hand():
