@@ -9,7 +9,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-
 READABLE = ("<i1", "<i2", "<i4")
 """The types that a page reads (``packed.js``)."""
 
