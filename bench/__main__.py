@@ -1,4 +1,4 @@
-"""``python -m bench``: measure, print a table, keep it in this folder. ``--only engine,stop`` for some."""
+"""``python -m app bench [NAME ...]``: measure, print a table, keep it in this folder."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 import console
 import models
-from bench import crowd, first_network, labs, steps, watched
+from bench import crowd, first_network, labs, step_costs, steps, watched
 from bench.figures import Figure, keep, machine, table
 from engine.engine import Engine
 
@@ -15,6 +15,7 @@ from engine.engine import Engine
 def parser() -> argparse.ArgumentParser:
     """Return the command line's grammar."""
     made = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    made.add_argument("names", nargs="*", help="what to measure, by the names of --only; default: all")
     made.add_argument("--model", default=models.FIRST, help="network for steps that take a while")
     made.add_argument("--fast", default="lenet", help="network whose steps are faster than the screen")
     made.add_argument("--steps", type=int, default=200, help="steps of a measured run")
@@ -22,7 +23,8 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument(
         "--only",
         default="",
-        help="first, engine, sharing, classify, stop, watched, updates, traffic, watchers, start, labs",
+        help="the same, with commas between: first, steps, engine, sharing, classify, stop, watched, updates, "
+        "traffic, watchers, start, labs",
     )
     made.add_argument("--dry", action="store_true", help="print only, keep nothing")
     return made
@@ -33,8 +35,9 @@ def main(arguments: list[str] | None = None) -> None:
     options = parser().parse_args(arguments)
     about = machine()
     found: list[Figure] = []
+    wanted = {*options.names, *filter(None, options.only.split(","))}
     for name, measure in measurements(options).items():
-        if not options.only or name in options.only.split(","):
+        if name in wanted or not wanted:
             figures = measure()
             found += figures
             print(table(figures), flush=True)
@@ -68,6 +71,7 @@ def measurements(options: argparse.Namespace) -> dict[str, Callable[[], Sequence
     return {
         "start": lambda: [watched.starting(min(repeats, 5))],
         "first": lambda: first_network.step_cost(10 * repeats),
+        "steps": lambda: alone(lambda e: step_costs.step_costs(e, min(many, 20), repeats)),
         "engine": lambda: alone(lambda e: [steps.overhead(e, model, many, repeats)]),
         "watched": lambda: alone(watching),
         "updates": lambda: seen(lambda w: [watched.moving(w, fast, min(repeats, 3))]),
