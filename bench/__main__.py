@@ -23,8 +23,8 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument(
         "--only",
         default="",
-        help="the same, with commas between: first, steps, engine, sharing, classify, stop, watched, updates, "
-        "traffic, watchers, start, labs",
+        help="the same, with commas between: first, steps, engine, sharing, classify, stop, watched, "
+        "updates, traffic, watchers, start, labs",
     )
     made.add_argument("--dry", action="store_true", help="print only, keep nothing")
     return made
