@@ -83,7 +83,6 @@ async def _listen(socket: WebSocket, run: Run, wanted: dict[str, Any]) -> None:
 
 
 def _obey(run: Run, text: str, wanted: dict[str, Any]) -> None:
-
     try:
         asked = json.loads(text)
     except (ValueError, RecursionError):

@@ -19,6 +19,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import console
 from settings import ROOT
 
 PACKAGES = ("app", "components", "engine", "experiments", "attacks", "models")
@@ -143,4 +144,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    raise SystemExit(console.run(main))

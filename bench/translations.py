@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator
 
 import attacks
+import console
 import experiments
 import models
 from app.compare import comparisons
@@ -92,4 +93,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    raise SystemExit(console.run(main))

@@ -55,6 +55,9 @@ register(
         size=8,
         labels=("red", "green", "blue"),
         weights=WeightsFile("linear8.safetensors", "DIGEST"),
+        training_set="None: its weights are drawn.",
+        licence="CC0",
+        parameters=579,
     ),
     build,
 )
@@ -168,7 +171,7 @@ print(json.dumps({
     "experiment": "counting" in experiments.registry() and "`counting`" in tables["experiments"],
     "menu": "counting_lesson" in lessons.menus()["Blind spots"],
     "lesson": [item.value for item in page.run().header],
-    "card": any("Straight step" in str(item.value) for item in [*card.run().markdown, *card.subheader]),
+    "card": any("Straight step" in str(item.value) for item in card.run().header),
     "boxes": {box.label: box.value for box in shown.selectbox},
     "problems": [item.value for item in shown.error],
 }))
@@ -184,7 +187,8 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
         if (ROOT / name).is_file():
             (copy / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(ROOT / name, copy / name)
-    weights = save({"1.weight": torch.zeros(3, 192), "1.bias": torch.tensor([0.2, 0.1, 0.0])})
+    drawn = torch.Generator().manual_seed(0)
+    weights = save({"1.weight": torch.randn(3, 192, generator=drawn), "1.bias": torch.zeros(3)})
     (copy / "weights").mkdir()
     (copy / "weights" / "linear8.safetensors").write_bytes(weights)
     new = {
@@ -223,7 +227,7 @@ def test_pages_and_tables_find_a_new_file_of_each_kind(tree: Path, tmp_path: Pat
 def test_the_command_line_finds_them(tree: Path, tmp_path: Path) -> None:
     counted = python(tree, "-m", "app", "experiments", "counting", home=tmp_path)
     assert json.loads(counted.stdout)["claims"] == {"It counts to three.": True}
-    command = ["attack", "coffee", "--model", "linear8", "--attack", "straight", "--target", "blue", "--json"]
+    command = ["attack", "coffee", "--model", "linear8", "--attack", "straight", "--json"]
     attacked = python(tree, "-m", "app", *command, "--out", str(tmp_path / "out"), home=tmp_path)
     assert json.loads(attacked.stdout)["recipe"]["attack"] == "straight", attacked.stderr
 

@@ -41,7 +41,6 @@ def render() -> None:
 
 
 def _attacks() -> None:
-
     known = attacks.registry()
     if "card_attack" not in st.session_state:
         named = st.query_params.get("card", "pgd")
@@ -70,7 +69,6 @@ def _choose(name: str) -> None:
 
 
 def _card(name: str) -> None:
-
     card = attacks.get(name).card
     st.header(attack_families.called(name), anchor=False)
     st.caption(attack_card.headline(name))

@@ -102,7 +102,6 @@ def _start(session: Session, mode: str, recipes: list[Recipe]) -> None:
 
 
 def _end(runs: list[str]) -> None:
-
     for key in runs:
         try:
             service.engine().cancel(service.engine().run(key))
@@ -143,7 +142,6 @@ def _origin(runs: list[dict[str, Any]]) -> None:
 
 
 def _address() -> dict[str, str]:
-
     mode, keys = st.session_state.compared
     return {"mode": mode, "runs": ",".join(keys)} if keys and keys != shipped_recipes.race_ids() else {}
 

@@ -126,7 +126,7 @@ def sizes(run: Run) -> dict[str, float]:
     """Return how large the run's last change is: linf, l2, l1 on the scale of [0, 1], and l0, the share of
     values that it changes by half a grey level or more."""
     change = torch.from_numpy(run.delta(len(run) - 1)).double().flatten()
-    measured = {name: float(norm.size(change[None])) for name, norm in NORMS.items()}
+    measured = {name: float(norm.size(change.view(1, 1, 1, -1))) for name, norm in NORMS.items()}
     return measured | {"l0": float((change.abs() >= 0.5 / 255).double().mean())}
 
 

@@ -43,7 +43,6 @@ def phone_bar(session: Session) -> bool:
 
 
 def _gallery(session: Session, key: str, strip: bool = False) -> None:
-
     items = [
         Item(name=s.name, label=say(s.label), url=f"{base()}/samples/{s.name}.jpg", group=s.group)
         for s in samples().values()
@@ -55,7 +54,6 @@ def _gallery(session: Session, key: str, strip: bool = False) -> None:
 
 
 def _image(session: Session) -> None:
-
     with st.container(key="shelf"):  # whose height is reserved, so that nothing below jumps
         _gallery(session, "gallery")
     file = st.file_uploader(

@@ -76,6 +76,7 @@ def test_a_phrase_keeps_its_placeholders(language):
 def test_no_phrase_is_left_over(language):
     code = (n for tree in translations.trees("app", "components", "experiments") for n in ast.walk(tree))
     used = {n.value for n in code if isinstance(n, ast.Constant) and isinstance(n.value, str)}
+    used |= {lesson.menu for lesson in lessons.registry().values()}
     used |= live_phrases.spoken() | live_phrases.compared() | refusals() | translations.recorded()
     used |= {
         words
@@ -243,6 +244,7 @@ def test_a_picture_of_a_unit_opens_in_the_playground():
 
 
 def test_a_drawing_is_attacked_once(monkeypatch):
+    from app.lessons.blind_spots import any_digit
     from experiments.szegedy2013 import grid
 
     calls: list[str] = []
@@ -252,7 +254,7 @@ def test_a_drawing_is_attacked_once(monkeypatch):
         calls.append(model)
         return row(model, x)
 
-    monkeypatch.setattr(grid, "row", counted)
+    monkeypatch.setattr(any_digit, "row", counted)
     app = visit("any_digit").run().run()
     assert calls == ["fc100"] and not app.exception
     app.selectbox(key="any_digit.model").select("lenet").run()

@@ -25,7 +25,8 @@ from torchvision.datasets import MNIST
 
 import settings
 from app import lessons, service
-from app.lessons.tilting_boundary import tilt_view
+from app.lessons.tilting_boundary import tilt
+from app.lessons.tilting_boundary.tilt_view import Picked
 from engine import links
 from errors import MissingData, UnknownName
 from experiments.__main__ import main
@@ -348,11 +349,11 @@ def test_a_training_image_of_mnist_is_no_other_where_it_is_not_here(
     bare: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What is pressed in the plane is offered with MNIST, and never opened as another digit."""
-    picked = {"what": "point", "index": 3}
-    monkeypatch.setattr(tilt_view, "tilt", lambda **_: picked)
+    picked = [Picked("point", 3)]
+    monkeypatch.setattr(tilt, "tilt", lambda **_: picked[0])
     app = draw("tilt")
     words = "To open this training image in the playground, MNIST is needed."
     assert any(each.value == words for each in app.caption)
     assert not any("Open training image" in each.value for each in app.markdown)
-    picked |= {"what": "x", "index": 0}
+    picked[0] = Picked("x", 0)
     assert any("[Open x at" in each.value for each in app.run().markdown)
