@@ -539,6 +539,7 @@ def test_a_server_that_takes_no_frames_any_more_means_that_the_reader_left(clien
 
 
 def test_health_says_whether_runs_go_on(client, engine, monkeypatch):
+    monkeypatch.setattr("app.routes.ready", lambda: False)
     answer = client.get("/foolscope/health")
     assert answer.status_code == 503 and answer.json()["error"] == "The engine is starting."
     monkeypatch.setattr("app.routes.ready", lambda: True)

@@ -59,7 +59,8 @@ class Playground:
         return self
 
     def settle(self) -> None:
-        """Wait until the server has answered every click."""
+        """Wait until the server has answered every click, which takes a moment to reach it."""
+        self.page.wait_for_timeout(150)
         expect(self.page.locator("[data-testid=stApp][data-test-script-state=notRunning]")).to_be_attached()
 
     def part(self, name: str) -> Locator:
