@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
+import scipy  # not its ndimage, which takes a third of a second: scipy loads it when it is first used
 from PIL import Image
-from scipy import ndimage
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -81,7 +81,7 @@ def _grey(picture: Image.Image) -> Floats:
     scale = WORKING / max(picture.size)
     size = max(1, round(picture.width * scale)), max(1, round(picture.height * scale))
     small = picture.convert("L").resize(size, Image.Resampling.BICUBIC, reducing_gap=3.0)
-    return np.asarray(ndimage.gaussian_filter(np.asarray(small, np.float32), 1.0))
+    return np.asarray(scipy.ndimage.gaussian_filter(np.asarray(small, np.float32), 1.0))
 
 
 def _border(grey: Floats) -> Floats:
@@ -133,7 +133,7 @@ def _lacking(grey: Floats, part: int) -> Floats:
     """Return by how many levels ``grey`` is darker than its closing, which takes away what is dark and
     narrower than so small a ``part`` of the picture, and keeps the edges of shadows."""
     window = max(3, max(grey.shape) // part | 1)
-    return np.asarray(ndimage.grey_closing(grey, (window, window)) - grey, np.float32)
+    return np.asarray(scipy.ndimage.grey_closing(grey, (window, window)) - grey, np.float32)
 
 
 def _strongest(values: Floats) -> float:
@@ -150,7 +150,7 @@ def _threshold(ink: Floats) -> float:
 def _parts(mask: Mask) -> tuple[npt.NDArray[np.int32], int]:
     """Return the number of the part in which each pixel of the mask is, 0 outside, and how many parts there
     are; small gaps in a stroke do not part it."""
-    parts, count = ndimage.label(ndimage.binary_dilation(mask, iterations=3), np.ones((3, 3)))
+    parts, count = scipy.ndimage.label(scipy.ndimage.binary_dilation(mask, iterations=3), np.ones((3, 3)))
     return parts * mask, int(count)
 
 
@@ -171,15 +171,15 @@ def _thickened(mask: Mask) -> Mask:
     """Return the mask, cut to what is in it, with strokes at least as wide as those of MNIST."""
     rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
     cut = np.pad(mask[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1], 1)
-    depth = ndimage.distance_transform_edt(cut)
-    ridge = cut & (depth >= ndimage.maximum_filter(depth, 3))
+    depth = scipy.ndimage.distance_transform_edt(cut)
+    ridge = cut & (depth >= scipy.ndimage.maximum_filter(depth, 3))
     width, share = 2 * float(np.median(depth[ridge])) - 1, STROKE / BOX
     # The digit grows with its strokes: (width + 2 more) / (side + 2 more) is to be the share.
     more = (share * (max(cut.shape) - 2) - width) / (2 - 2 * share)
     if more <= 0:
         return cut[1:-1, 1:-1]
     wide = np.pad(cut[1:-1, 1:-1], round(more))
-    return np.asarray(ndimage.distance_transform_edt(~wide) <= more)
+    return np.asarray(scipy.ndimage.distance_transform_edt(~wide) <= more)
 
 
 def _boxed(mask: Mask) -> npt.NDArray[np.uint8]:
