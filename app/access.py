@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import anyio
@@ -12,8 +13,10 @@ from starlette.responses import JSONResponse, Response
 
 from app.service import engine
 from components.i18n.preferences import LANGUAGES
-from engine.run import Run
 from errors import BadSetting, FoolscopeError, UnknownName
+
+if TYPE_CHECKING:
+    from engine.run import Run
 
 Handler = Callable[[Request], Awaitable[Response]]
 

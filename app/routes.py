@@ -10,9 +10,9 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Mount, Route, WebSocketRoute
 from starlette.staticfiles import StaticFiles
+from starlette.websockets import WebSocket
 
 from app.access import base, cursor, do, find, language, refusing
-from app.live import live
 from app.service import engine, ready
 from errors import UnknownName
 from settings import LIVE
@@ -112,6 +112,13 @@ async def act(request: Request) -> Response:
     run = await find(request)
     do(run, part(request, "action"))
     return JSONResponse(status_message(run, language(request)))
+
+
+async def live(socket: WebSocket) -> None:
+    """Follow a run over a socket; imported by the first reader, for it brings torch."""
+    from app.live import live as follow
+
+    await follow(socket)
 
 
 def routes() -> list[BaseRoute]:

@@ -3,6 +3,7 @@
 import ast
 import re
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -74,3 +75,12 @@ def test_no_merge_was_left_half_done() -> None:
     marks = re.compile(r"^(<{7}|>{7}) ", re.MULTILINE)
     marked = [path for path in texts if path.is_file() and marks.search(path.read_text("utf-8"))]
     assert len(texts) > 100 and not marked
+
+
+def test_the_frame_of_a_page_does_not_wait_for_torch() -> None:
+    """The server answers and draws its frame while torch, which takes seconds, is imported beside it."""
+    modules = "app.routes, app.service, app.lessons, app.waiting, components.display.theme, "
+    modules += "components.i18n.streamlit_labels, components.i18n.text, components.lesson.navigation"
+    code = f"import sys, {modules}; print('torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
