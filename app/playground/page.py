@@ -17,6 +17,7 @@ from app.playground.sidebar import phone_bar, subject
 from components.i18n import preferences
 from components.i18n.text import named, say, told
 from components.live.player import player
+from components.take_home.panel import panel
 from components.widgets import controls
 from errors import FoolscopeError
 
@@ -37,6 +38,7 @@ def render() -> None:
         st.error(problem)
     shown = _view(session)
     if not session.present:
+        _take_home(session)
         _elsewhere(session)
         if not problems:
             _welcome(session)
@@ -92,6 +94,16 @@ def _view(session: Session) -> dict[str, Any]:
             beside=True,
         )
     return shown
+
+
+def _take_home(session: Session) -> None:
+    """Offer what the run shown leaves the page with."""
+    if not session.run:
+        return
+    try:
+        panel(service.engine(), base(), service.engine().run(session.run), "playground")
+    except FoolscopeError as error:
+        st.error(told(error))
 
 
 def _elsewhere(session: Session) -> None:

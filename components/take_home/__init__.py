@@ -1,0 +1,1 @@
+"""What a run leaves the page with: verified downloads, what survives, files to show to others."""

@@ -1,0 +1,49 @@
+"""The panel under a run: a part at a time, computed when it is chosen."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import streamlit as st
+
+from components.i18n.text import say, told
+from components.take_home import downloads, robustness, sharing
+from engine.interface import EngineInterface
+from engine.run import Run
+from errors import FoolscopeError
+
+Part = Callable[[EngineInterface, str, Run, str], None]
+"""Draws a part for an engine, the path of the run routes, a run that is over, and a key for its widgets."""
+PARTS: dict[str, Part] = {
+    "Download": downloads.render,
+    "What it survives": robustness.render,
+    "Show others": sharing.render,
+}
+"""What a visitor may choose, by its name."""
+
+
+def panel(engine: EngineInterface, base: str, run: Run, key: str) -> None:
+    """Show, under a run that is over, what can be taken from it; nothing while it goes on.
+
+    ``base``: the path of the run routes; ``key``: of the widgets, one for each place on a page.
+    """
+    if not run.over or len(run) < 2:
+        return
+    with st.container(key=f"take_home_{key}"):
+        _chosen(engine, base, run, key)
+
+
+@st.fragment
+def _chosen(engine: EngineInterface, base: str, run: Run, key: str) -> None:
+    part = st.segmented_control(
+        say("Take it home"),
+        list(PARTS),
+        format_func=say,
+        key=f"take_home.{key}",
+    )
+    if part is None:
+        return
+    try:
+        PARTS[part](engine, base, run, f"take_home.{key}.{run.id}")
+    except FoolscopeError as error:
+        st.error(told(error))
