@@ -156,7 +156,7 @@ def _fact(run: str, recipe: Recipe, mode: str, bound: Bound | None, common: Boun
     norm, limit = bound or common
     return {
         "id": run,
-        "title": _title(recipe, mode),
+        "title": title(recipe, mode),
         "norm": norm,
         "epsilon": bound and bound[1],
         "limit": limit,
@@ -164,7 +164,8 @@ def _fact(run: str, recipe: Recipe, mode: str, bound: Bound | None, common: Boun
     }
 
 
-def _title(recipe: Recipe, mode: str) -> str:
+def title(recipe: Recipe, mode: str) -> str:
+    """Return what a run of ``recipe`` is called among the runs of a comparison."""
     if mode == "networks":
         return models.card(recipe.model).title
     title = attack_families.called(recipe.attack)

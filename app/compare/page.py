@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import streamlit as st
@@ -17,7 +18,9 @@ from components.i18n import preferences
 from components.i18n.text import named, say, told
 from components.lesson.live_run import origin
 from components.live.compare import compare
+from components.take_home.panel import panel
 from engine.recipe import Recipe
+from engine.run import Run
 from errors import FoolscopeError, UnknownName
 
 MODES = {"race": "Race", "sweep": "Robustness curve", "networks": "Networks", "norms": "Norms"}
@@ -153,3 +156,24 @@ def _after(mode: str, keys: list[str]) -> None:
         transfer_table.warn(runs)
     elif runs:
         transfer_table.after(service.engine(), runs, mode)
+    if runs:
+        transfer_table.when_over(runs, partial(_take_home, runs, mode))
+
+
+def _take_home(runs: list[Run], mode: str) -> None:
+    """Offer what one of the runs, which are over, leaves the page with."""
+    titles = {run.id: _called(run, mode) for run in runs if len(run) > 1}
+    if not titles:
+        return
+    chosen = st.selectbox(
+        say("Take one of them home"), list(titles), format_func=titles.__getitem__, key="taken"
+    )
+    panel(service.engine(), base(), service.engine().run(chosen), "compare")
+
+
+def _called(run: Run, mode: str) -> str:
+    """Return what a run is called in the list of those that can be taken home: in a sweep with its budget."""
+    title, budget = comparisons.title(run.recipe, mode), run.recipe.params.get("epsilon")
+    if mode != "sweep" or budget is None:
+        return title
+    return f"{title}, ε = {255 * float(budget):.3g}/255"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import streamlit as st
 import torch
@@ -24,23 +24,33 @@ from models.core import Card
 Cells = list[list[tuple[Opinion, Opinion]]]
 
 
+def when_over(runs: Sequence[Run], show: Callable[[], None], meanwhile: str = "") -> None:
+    """Wait for the runs, the rest of the page staying as it is, with the caption ``meanwhile`` if there is
+    one; then call ``show``."""
+    if all(run.over for run in runs):
+        show()
+        return
+
+    def wait() -> None:
+        if all(run.over for run in runs):
+            st.rerun()
+        if meanwhile:
+            st.caption(meanwhile)
+
+    st.fragment(wait, run_every=1.0)()
+
+
 def after(engine: Engine, runs: Sequence[Run], mode: str) -> None:
-    """Wait for the runs, the rest of the page staying as it is; then show what the ``mode`` has below."""
-    waiting = not all(run.over for run in runs)
+    """Show, once the runs are over, what the ``mode`` has below."""
 
     def show() -> None:
-        if not all(run.over for run in runs):
-            st.caption(say("What follows from these runs stands here once all are over."))
-        elif waiting:
-            st.rerun()
-        else:
-            told = [run for run in runs if len(run)]
-            if mode == "networks" and told:
-                networks(engine, told)
-            elif told:
-                norms(told)
+        recorded = [run for run in runs if len(run)]
+        if recorded and mode == "networks":
+            networks(engine, recorded)
+        elif recorded:
+            norms(recorded)
 
-    st.fragment(show, run_every=1.0 if waiting else None)()
+    when_over(runs, show, say("What follows from these runs stands here once all are over."))
 
 
 def warn(runs: Sequence[Run]) -> None:

@@ -11,6 +11,7 @@ from components.i18n import preferences
 from components.i18n.text import named, say, told
 from components.lesson import slides, tabs
 from components.live.player import player
+from components.take_home.panel import panel
 from components.widgets.image_picker import picture_title
 from engine.engine import Engine
 from engine.recipe import Recipe
@@ -53,6 +54,8 @@ def follow(
         narrow = tabs.here() is not None or (slide and beside)
         kind = {"present": slide and not beside, "beside": beside, "compact": narrow}
         player(base=base, run=run.id, idle=None, key=f"{place}.player", **kind)
+        if not slide and not beside:
+            panel(engine, base, run, place)
     return run
 
 

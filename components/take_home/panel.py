@@ -29,7 +29,7 @@ def panel(engine: EngineInterface, base: str, run: Run, key: str) -> None:
     """
     if not run.over or len(run) < 2:
         return
-    with st.container(key=f"take_home_{key}"):
+    with st.container(key=f"take_home_{key.replace('.', '_')}"):
         _chosen(engine, base, run, key)
 
 
