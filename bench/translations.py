@@ -16,6 +16,7 @@ from components.i18n.preferences import LANGUAGES
 from components.i18n.text import phrases
 from components.lesson import stage_titles
 from engine.images.sources import samples
+from engine.recipe import FIELDS
 from settings import RESULTS, ROOT
 
 SENTENCE = re.compile(r"(?:\b[a-z]{2,}[ ,]+){2}[a-z]{2,}")
@@ -34,6 +35,12 @@ def literal() -> set[str]:
     calls = (n for tree in trees("app", "components") for n in ast.walk(tree) if isinstance(n, ast.Call))
     named = (n for n in calls if getattr(n.func, "id", getattr(n.func, "attr", "")) == "say" and n.args)
     return {str(n.args[0].value) for n in named if isinstance(n.args[0], ast.Constant)}
+
+
+def of_fields() -> set[str]:
+    """Return the words of the widgets that the fields of a recipe declare."""
+    widgets = [field.widget for field in FIELDS if field.widget]
+    return {words for w in widgets for words in (w.label, w.help, *w.choices.values()) if words}
 
 
 def claimed() -> set[str]:
@@ -78,7 +85,7 @@ def of_cards() -> set[str]:
 
 def missing(language: str) -> dict[str, list[str]]:
     """Return the phrases that ``language`` lacks, by what says them."""
-    said = {"pages": literal(), "claims": claimed(), "cards": of_cards()}
+    said = {"pages": literal() | of_fields(), "claims": claimed(), "cards": of_cards()}
     said |= {f"attack {name}": of_attack(name) for name in attacks.registry()}
     said |= {f"stages of {name}": of_stages(name) for name in experiments.registry()}
     lacking = {source: sorted(words - phrases(language).keys()) for source, words in said.items()}

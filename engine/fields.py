@@ -1,12 +1,13 @@
-"""The fields of a recipe that stand for themselves: each is declared here once, with its codecs.
+"""What the declaration of a recipe's field says: its codecs, its widget, its command-line option.
 
-`engine.recipe` writes and reads them as JSON, `engine.links` as parts of an address; a widget for each is in
-`components.widgets.controls`.
+A field is declared once, in `engine.recipe.Recipe`. JSON (`engine.recipe`), addresses (`engine.links`), the
+form (`components.widgets.recipe_fields`) and the command line (`app.cli.options`) are made from that.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import dataclasses
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -18,6 +19,8 @@ from errors import BadSetting
 from models.core import Crop
 
 SURE = Stop("probability", 0.95)
+MAX_SEED = 2**32 - 1
+BAD_SEED = "Expected seed to be a whole number from 0 to 4,294,967,295, got “{got}”."
 BAD_CROP = "Expected crop as x,y,size (each in 0 to 1), got “{got}”."
 
 
@@ -57,12 +60,16 @@ def usual_stop(attack: str) -> Stop:
     return Stop("steps") if attacks.get(attack).card.kind == "minimal" else SURE
 
 
+def check_seed(seed: Any) -> None:
+    """Raise `errors.BadSetting` unless ``seed`` is a whole number that a generator takes."""
+    if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed <= MAX_SEED:
+        raise BadSetting(BAD_SEED, got=str(seed)[:40])
+
+
 def seed_of(text: str) -> int:
     """Return the seed that ``text`` writes; raises `errors.BadSetting`."""
-    if not text.isdecimal() or int(text) >= 2**32:
-        raise BadSetting(
-            "Expected seed to be a whole number from 0 to 4,294,967,295, got “{got}”.", got=text[:40]
-        )
+    if not text.isdecimal() or int(text) > MAX_SEED:
+        raise BadSetting(BAD_SEED, got=text[:40])
     return int(text)
 
 
@@ -82,7 +89,8 @@ def stop_of(text: str) -> Stop:
         ) from None
 
 
-def _stop_text(stop: Stop) -> str:
+def stop_text(stop: Stop) -> str:
+    """Return the text that `stop_of` reads as ``stop``."""
     numbers = {"probability": f"{stop.at:g}", "row": f"{stop.times}x"}
     return numbers.get(stop.rule, stop.rule)
 
@@ -110,33 +118,82 @@ def crop_of(text: str) -> Crop:
     return crop
 
 
-def _numbers(values: tuple[float, ...]) -> str:
+def numbers_text(values: tuple[float, ...]) -> str:
+    """Return the text of a crop or a region."""
     return ",".join(f"{value:.4g}" for value in values)
 
 
 @dataclass(frozen=True)
+class Widget:
+    """How a page lets a person choose a field, as plain data.
+
+    ``kind``: a key of `components.widgets.recipe_fields.KINDS`; ``place``: "main" (seen at once), "more" (in
+    the box with that title) or "crop" (beside the image); ``low``, ``high``, ``step``: of a number;
+    ``choices``: the values of a choice, with the words for them.
+    """
+
+    kind: str
+    label: str
+    help: str = ""
+    place: str = "more"
+    low: float = 0
+    high: float = 1
+    step: float = 1
+    choices: Mapping[str, str] = dataclasses.field(default_factory=dict, hash=False)
+
+
+@dataclass(frozen=True)
+class Option:
+    """A field's option of the command line. ``flag``: it takes no value; given, it means True."""
+
+    help: str
+    metavar: str | None = None
+    flag: bool = False
+
+
+@dataclass(frozen=True)
 class Field:
-    """A field of a recipe. ``default``: its value by the attack's name; ``read`` and ``text``: from and to an
-    address; ``plain`` and ``load``: to and from JSON. None has no text and is null in JSON."""
+    """A field of a recipe.
+
+    ``read`` and ``text``: from and to an address and the command line; ``read`` raises `errors.BadSetting`.
+    ``plain`` and ``load``: to and from JSON. None has no text and is null in JSON. ``default``: the value by
+    the attack's name. ``check``: raises `errors.BadSetting` for a value that no recipe may have.
+    """
 
     name: str
-    default: Callable[[str], Any]
     read: Callable[[str], Any]
     text: Callable[[Any], str]
     plain: Callable[[Any], Any]
     load: Callable[[Any], Any]
+    default: Callable[[str], Any]
+    check: Callable[[Any], None]
+    widget: Widget | None
+    option: Option | None
 
 
-FIELDS = (
-    Field("seed", lambda attack: 0, seed_of, str, int, lambda plain: plain),
-    Field(
-        "stop",
-        usual_stop,
-        stop_of,
-        _stop_text,
-        lambda stop: {"rule": stop.rule, "at": stop.at, "times": stop.times},
-        lambda plain: Stop(**plain),
-    ),
-    Field("crop", lambda attack: None, crop_of, _numbers, list, lambda plain: Crop(*plain)),
-    Field("region", lambda attack: None, region_of, _numbers, list, lambda plain: Region(*plain)),
-)
+def recipe_field(
+    default: Any,
+    read: Callable[[str], Any],
+    text: Callable[[Any], str],
+    plain: Callable[[Any], Any] = lambda value: value,
+    load: Callable[[Any], Any] = lambda plain: plain,
+    *,
+    usual: Callable[[str], Any] | None = None,
+    check: Callable[[Any], None] = lambda value: None,
+    widget: Widget | None = None,
+    option: Option | None = None,
+) -> Any:
+    """Declare a field of `engine.recipe.Recipe`; see `Field`.
+
+    ``default``: the value where none is given; ``usual``: what a page and the command line begin with, by the
+    attack's name, where that is another.
+    """
+    by_attack = usual or (lambda attack: default)
+    facts = Field("", read, text, plain, load, by_attack, check, widget, option)
+    return dataclasses.field(default=default, metadata={Field: facts})
+
+
+def declared(recipe: type) -> tuple[Field, ...]:
+    """Return the fields that the dataclass ``recipe`` declares by `recipe_field`, by their names."""
+    fields = dataclasses.fields(recipe)
+    return tuple(dataclasses.replace(f.metadata[Field], name=f.name) for f in fields if Field in f.metadata)

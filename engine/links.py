@@ -10,8 +10,8 @@ from typing import Any
 
 import attacks
 import models
-from engine.fields import FIELDS, SURE, Field
-from engine.recipe import Recipe
+from engine.fields import SURE, Field
+from engine.recipe import FIELDS, Recipe
 from engine.targets import ranked_target
 from errors import FoolscopeError
 

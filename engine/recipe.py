@@ -5,13 +5,28 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 import attacks
 import models
 from attacks.contract import Attack, Stop
-from engine.fields import FIELDS, Region
+from engine.fields import (
+    MAX_SEED,
+    Option,
+    Region,
+    Widget,
+    check_seed,
+    crop_of,
+    declared,
+    numbers_text,
+    recipe_field,
+    region_of,
+    seed_of,
+    stop_of,
+    stop_text,
+    usual_stop,
+)
 from errors import BadSetting
 from models.core import Crop
 
@@ -22,22 +37,59 @@ Value = float | int | bool | str
 class Recipe:
     """What to run. ``image`` is a sample's name or an upload's id; ``target`` a class index,
     or None for "anything but what it is"; ``params`` the attack's fields that differ from
-    their defaults or all of them; ``crop`` None for the model's own central crop; ``region`` the only
-    part that may change, None for all of it."""
+    their defaults or all of them; ``region`` the only part that may change, None for all of it; ``crop`` None
+    for the model's own central crop.
+
+    To add a field is to declare it here by `engine.fields.recipe_field`: link, JSON, form and command line
+    follow. The fields before those decide what the others mean, and have widgets of their own.
+    """
 
     model: str
     image: str
     attack: str
     params: Mapping[str, Value] = field(default_factory=dict)
     target: int | None = None
-    seed: int = 0
-    stop: Stop = Stop()
-    crop: Crop | None = None
-    region: Region | None = None
+    stop: Stop = recipe_field(
+        Stop(),
+        stop_of,
+        stop_text,
+        lambda stop: {"rule": stop.rule, "at": stop.at, "times": stop.times},
+        lambda plain: Stop(**plain),
+        usual=usual_stop,
+        widget=Widget("stop", "Stop when"),
+        option=Option("steps, success, a probability such as 0.95, or 5x: so often in a row."),
+    )
+    region: Region | None = recipe_field(
+        None,
+        region_of,
+        numbers_text,
+        list,
+        lambda plain: Region(*plain),
+        check=lambda region: None if region is None else region.check(),
+        widget=Widget("region", "Change only a part", "Everything outside stays as it is."),
+        option=Option("Only this part may change, as fractions.", metavar="LEFT,TOP,RIGHT,BOTTOM"),
+    )
+    seed: int = recipe_field(
+        0,
+        seed_of,
+        str,
+        check=check_seed,
+        widget=Widget("whole number", "Seed", "The same seed gives the same run again.", high=MAX_SEED),
+        option=Option("Of everything random, a random target too; default: 0."),
+    )
+    crop: Crop | None = recipe_field(
+        None,
+        crop_of,
+        numbers_text,
+        list,
+        lambda plain: Crop(*plain),
+        widget=Widget("crop", "Zoom: part of the short side", place="crop"),
+        option=Option("Square that the model sees, as fractions.", metavar="X,Y,SIZE"),
+    )
 
     def __post_init__(self) -> None:
-        if isinstance(self.seed, bool) or not isinstance(self.seed, int) or not 0 <= self.seed < 2**32:
-            raise BadSetting(f"Expected seed to be a whole number from 0 to 4,294,967,295, got {self.seed}.")
+        for declaration in FIELDS:
+            declaration.check(getattr(self, declaration.name))
 
     def build(self) -> Attack:
         """Return the attack with this recipe's settings.
@@ -54,8 +106,6 @@ class Recipe:
     def check(self) -> None:
         """Raise when a name is unknown, a setting out of range or the target no class of the model."""
         self.build()
-        if self.region:
-            self.region.check()
         labels = models.card(self.model).labels
         if self.target is not None and not 0 <= self.target < len(labels):
             raise BadSetting(
@@ -64,23 +114,19 @@ class Recipe:
 
     def to_json(self) -> dict[str, Any]:
         """Return plain data from which `from_json` makes an equal recipe."""
-        first = {
-            "model": self.model,
-            "image": self.image,
-            "attack": self.attack,
-            "params": dict(self.params),
-            "target": self.target,
-        }
-        values = {field.name: getattr(self, field.name) for field in FIELDS}
-        return first | {f.name: None if values[f.name] is None else f.plain(values[f.name]) for f in FIELDS}
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        plain = {f.name: None if values[f.name] is None else f.plain(values[f.name]) for f in FIELDS}
+        return values | {"params": dict(self.params)} | plain
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Recipe:
-        """Return the recipe written by `to_json`; raises `errors.BadSetting` on a missing field."""
+        """Return the recipe written by `to_json`, also before a field of `FIELDS` was there.
+
+        Raises `errors.BadSetting` when another field is missing.
+        """
         try:
-            plain = {name: data[name] for name in ("model", "image", "attack", "params", "target", "seed")}
-            given = {field.name: field.load(data[field.name]) for field in FIELDS if data.get(field.name)}
-            return cls(**(plain | given))
+            given = {f.name: f.load(data[f.name]) for f in FIELDS if data.get(f.name) is not None}
+            return cls(**{name: data[name] for name in SUBJECT}, **given)
         except (KeyError, TypeError) as error:
             raise BadSetting(
                 f"Expected a recipe with model, image, attack and params, got {error}."
@@ -90,3 +136,9 @@ class Recipe:
         """Return a digest that two recipes share exactly when they are equal."""
         text = json.dumps(self.to_json(), sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+FIELDS = declared(Recipe)
+"""The fields that are declared by `engine.fields.recipe_field`."""
+SUBJECT = tuple(field.name for field in fields(Recipe) if field.name not in {field.name for field in FIELDS})
+"""The other fields: what is attacked, by what, towards what."""

@@ -1,4 +1,5 @@
-"""Adding an attack, a network, an experiment or a lesson is adding a file: shown in a copy of the tree."""
+"""Adding an attack, a network, an experiment or a lesson is adding a file, and a field of a recipe one
+declaration: shown in a copy of the tree."""
 
 from __future__ import annotations
 
@@ -147,11 +148,29 @@ One, two, three.
 # maths
 $1 + 1 + 1 = 3$
 """
+FIELDS = """    blur: int = recipe_field(
+        0,
+        int,
+        str,
+        widget=Widget("whole number", "Blur", "How far to blur.", high=9),
+        option=Option("How far to blur.", metavar="PIXELS"),
+    )
+    mirrored: bool = recipe_field(
+        False,
+        "1".__eq__,
+        lambda value: str(int(value)),
+        widget=Widget("toggle", "Mirrored", place="main"),
+        option=Option("Left is right.", flag=True),
+    )
+
+"""
 LOOK = """
 import json, sys
 import attacks, experiments, models
 from app import lessons
 from app.catalogue.tables import TABLES
+from engine import links
+from engine.recipe import Recipe
 from streamlit.testing.v1 import AppTest
 
 tables = {name: table() for name, table in TABLES.items()}
@@ -163,8 +182,10 @@ page = app("from app import lessons\\nlessons.registry()['counting_lesson'].rend
 card = app("from app.catalogue.page import render\\nrender()")
 card.query_params["card"] = "straight"
 playground = app("from app.playground.page import render\\nrender()")
-playground.query_params.update({"model": "linear8", "attack": "straight"})
+playground.query_params.update({"model": "linear8", "attack": "straight", "blur": "3", "mirrored": "1"})
 shown = playground.run()
+linked = links.read({"attack": "bim", "blur": "4", "mirrored": "1"}).recipe
+plain = linked.to_json()
 print(json.dumps({
     "attack": "straight" in attacks.registry() and "`straight`" in tables["attacks"],
     "model": "linear8" in models.registry() and "`linear8`" in tables["models"],
@@ -174,13 +195,20 @@ print(json.dumps({
     "card": any("Straight step" in str(item.value) for item in card.run().header),
     "boxes": {box.label: box.value for box in shown.selectbox},
     "problems": [item.value for item in shown.error],
+    "link": [linked.blur, linked.mirrored, links.write(linked)["blur"], links.write(linked)["mirrored"]],
+    "plain": [plain["blur"], plain["mirrored"], Recipe.from_json(plain) == linked],
+    "older": Recipe.from_json({k: v for k, v in plain.items() if k not in ("blur", "mirrored")}).blur,
+    "form": [shown.number_input(key="blur").value, shown.toggle(key="mirrored").value],
+    "labels": [shown.number_input(key="blur").label, shown.toggle(key="mirrored").label],
+    "chosen": shown.number_input(key="blur").set_value(7).run().query_params["blur"],
 }))
 """
 
 
 @pytest.fixture(scope="module")
 def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a copy of the tree with one new file of each kind, and the weights of the new network."""
+    """Return a copy of the tree with one new file of each kind, the weights of the new network, and two more
+    fields in a recipe."""
     copy = tmp_path_factory.mktemp("tree")
     names = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     for name in names.splitlines():
@@ -203,6 +231,10 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
         assert not (copy / name).exists()
         (copy / name).parent.mkdir(exist_ok=True)
         (copy / name).write_text(text, encoding="utf-8")
+    recipe = (copy / "engine/recipe.py").read_text(encoding="utf-8")
+    before = "    def __post_init__"
+    assert recipe.count(before) == 1
+    (copy / "engine/recipe.py").write_text(recipe.replace(before, FIELDS + before), encoding="utf-8")
     return copy
 
 
@@ -221,6 +253,10 @@ def test_pages_and_tables_find_a_new_file_of_each_kind(tree: Path, tmp_path: Pat
     assert seen.pop("lesson") == ["A lesson of one line"]
     boxes = seen.pop("boxes")
     assert boxes["Network"] == "linear8" and boxes["Attack"] == "straight"
+    assert seen.pop("link") == [4, True, "4", "1"] and seen.pop("plain") == [4, True, True]
+    assert seen.pop("older") == 0
+    assert seen.pop("form") == [3, True] and seen.pop("labels") == ["Blur", "Mirrored"]
+    assert seen.pop("chosen") in ("7", ["7"])
     assert seen.pop("problems") == [] and all(seen.values()), seen
 
 
@@ -228,8 +264,13 @@ def test_the_command_line_finds_them(tree: Path, tmp_path: Path) -> None:
     counted = python(tree, "-m", "app", "experiments", "counting", home=tmp_path)
     assert json.loads(counted.stdout)["claims"] == {"It counts to three.": True}
     command = ["attack", "coffee", "--model", "linear8", "--attack", "straight", "--json"]
-    attacked = python(tree, "-m", "app", *command, "--out", str(tmp_path / "out"), home=tmp_path)
-    assert json.loads(attacked.stdout)["recipe"]["attack"] == "straight", attacked.stderr
+    command += ["--blur", "4", "--mirrored", "--out", str(tmp_path / "out")]
+    attacked = python(tree, "-m", "app", *command, home=tmp_path)
+    assert attacked.returncode == 0, attacked.stderr
+    recipe = json.loads(attacked.stdout)["recipe"]
+    assert (recipe["attack"], recipe["blur"], recipe["mirrored"]) == ("straight", 4, True)
+    described = python(tree, "-m", "app", "attack", "--help", home=tmp_path).stdout
+    assert "--blur PIXELS" in described and "How far to blur." in described and "--mirrored" in described
 
 
 def test_the_contract_tests_find_them(tree: Path, tmp_path: Path) -> None:

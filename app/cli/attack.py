@@ -16,7 +16,7 @@ from tqdm import tqdm
 
 import models
 from app.cli.classify import PREPARED_NOTE
-from app.cli.options import AsIs, AsJson, CropText, ModelName
+from app.cli.options import AsIs, AsJson, ModelName, recipe_options, texts
 from engine import links, report
 from engine.engine import Engine
 from engine.images.handwriting import dark_on_light
@@ -30,6 +30,7 @@ OUT = Path("foolscope-out")
 """Where results go, each in a folder of its own, unless ``--out`` says otherwise."""
 
 
+@recipe_options()
 def command(
     image: Annotated[str, typer.Argument(help="A file, or the name of a sample (cat, black, ...).")],
     target: Annotated[
@@ -43,27 +44,18 @@ def command(
     settings: Annotated[
         list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="One of the attack's settings.")
     ] = None,
-    stop: Annotated[
-        str | None,
-        typer.Option(help="steps, success, a probability such as 0.95, or 5x: so often in a row."),
-    ] = None,
-    region: Annotated[
-        str | None,
-        typer.Option(metavar="LEFT,TOP,RIGHT,BOTTOM", help="Only this part may change, as fractions."),
-    ] = None,
-    seed: Annotated[str, typer.Option(help="Of everything random, a random target too.")] = "0",
     out: Annotated[
         Path | None,
         typer.Option(metavar="DIR", help="Folder for what is written; default: a new one in foolscope-out."),
     ] = None,
     model: ModelName = None,
-    crop: CropText = None,
     as_is: AsIs = False,
     as_json: AsJson = False,
+    **fields: str | bool | None,
 ) -> None:
     """Run an attack on an image; write images, curve and result, and say where they are."""
-    query = {"model": model, "crop": crop, "attack": attack, "stop": stop, "seed": seed, "region": region}
-    link = links.checked(query | {"target": target} | dict(map(_pair, settings or [])))
+    query = {"model": model, "attack": attack, "target": target} | texts(fields)
+    link = links.checked(query | dict(map(_pair, settings or [])))
     run(link, image, out, as_is=as_is, as_json=as_json)
 
 

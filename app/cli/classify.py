@@ -15,7 +15,7 @@ import typer
 from PIL import Image
 
 import models
-from app.cli.options import AsIs, AsJson, CropText, ModelName
+from app.cli.options import AsIs, AsJson, ModelName, recipe_options, texts
 from engine import links
 from engine.engine import Engine
 from engine.images.handwriting import dark_on_light
@@ -36,21 +36,22 @@ class Picture(NamedTuple):
     open: Callable[[], Image.Image]
 
 
+@recipe_options("crop")
 def command(
     images: Annotated[
         list[str],
         typer.Argument(help="Files, folders (every image in and below them), names of samples (cat, ...)."),
     ],
     model: ModelName = None,
-    crop: CropText = None,
     as_is: AsIs = False,
     as_json: AsJson = False,
+    **fields: str | bool | None,
 ) -> None:
     """Print what the model sees in each image as soon as its batch is classified.
 
     Ends with 0, or after a sentence on each image that could not be read: 1, or 2 when that was every one.
     """
-    link = links.checked({"model": model, "crop": crop})
+    link = links.checked({"model": model} | texts(fields))
     raise typer.Exit(print_answers(link.recipe.model, link.recipe.crop, images, as_is=as_is, as_json=as_json))
 
 

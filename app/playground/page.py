@@ -18,7 +18,7 @@ from components.i18n import preferences
 from components.i18n.text import named, say, told
 from components.live.player import player
 from components.take_home.panel import panel
-from components.widgets import controls
+from components.widgets import controls, recipe_fields
 from errors import FoolscopeError
 
 
@@ -53,12 +53,11 @@ def _compose(session: Session) -> bool:
     subject(session)
     session.attack(controls.attack_picker(session.recipe.attack))
     params = controls.settings(session.recipe.attack, session.params, main=True)
+    fields = recipe_fields.show(session.recipe, "main")
     with st.expander(say("More"), key="more"):
         params |= controls.settings(session.recipe.attack, session.params, main=False)
-        stop = controls.stop_picker(session.recipe.stop)
-        region = controls.region_picker(session.recipe.region)
-        seed = controls.seed_picker(session.recipe.seed)
-        session.change(params=params, stop=stop, region=region, seed=seed)
+        fields |= recipe_fields.show(session.recipe, "more")
+    session.change(params=params, **fields)
     with st.container(key="run"):
         return st.button(say("Run"), type="primary", width="stretch", key="start")
 

@@ -18,7 +18,7 @@ from engine.engine import Engine
 from engine.fields import usual_stop
 from engine.images.handwriting import dark_on_light
 from engine.images.sources import PREPARED, UPLOAD, samples
-from engine.recipe import Recipe
+from engine.recipe import FIELDS, Recipe
 from engine.render import framed
 from engine.run import Prediction
 from errors import BadImage, FoolscopeError, MissingData, UnknownName, WeightsError
@@ -113,18 +113,20 @@ class Session:
         recipe, chosen = self.recipe, st.session_state.target_chosen
         settings: dict[str, object] = dict.fromkeys(self.refusals.parts(), (recipe.attack, None))
         settings |= {name: (recipe.attack, value) for name, value in recipe.params.items()}
-        return settings | {
-            "model": recipe.model,
-            "image": recipe.image,
-            "attack": recipe.attack,
-            "target": (recipe.model, recipe.target, chosen),
-            "seed": recipe.seed,
-            "stop": recipe.stop,
-            "crop": (recipe.model, recipe.image, recipe.crop),
-            "region": recipe.region,
-            "run": self.run,
-            "witness": transfer_check.shown(recipe.model, self.witness),
-        }
+        fields = {field.name: getattr(recipe, field.name) for field in FIELDS}
+        return (
+            settings
+            | fields
+            | {
+                "model": recipe.model,
+                "image": recipe.image,
+                "attack": recipe.attack,
+                "target": (recipe.model, recipe.target, chosen),
+                "crop": (recipe.model, recipe.image, recipe.crop),
+                "run": self.run,
+                "witness": transfer_check.shown(recipe.model, self.witness),
+            }
+        )
 
     def image(self, name: str) -> None:
         """Take another picture; the run shown before belongs to the old one."""

@@ -7,7 +7,7 @@ import streamlit as st
 from app.access import base
 from app.playground.session import Session
 from components.i18n.text import say
-from components.widgets import controls
+from components.widgets import controls, recipe_fields
 from components.widgets.gallery import Item, gallery
 from engine.images.sources import samples
 
@@ -62,7 +62,7 @@ def _image(session: Session) -> None:
     session.upload(file, "file")
     _noted(session, "file")
     with st.expander(say("Crop and camera"), key="crop_and_camera"):
-        session.change(crop=controls.crop_picker(session.card, session.recipe.crop))
+        session.change(**recipe_fields.show(session.recipe, "crop"))
         st.image(session.framed(), caption=say("The network sees what is in the frame."))
         if st.toggle(say("Use the camera"), key="use_camera"):
             shot = st.camera_input(say("Take a picture"), key="camera", label_visibility="collapsed")

@@ -10,18 +10,16 @@ import streamlit as st
 
 import attacks
 import models
-from attacks.contract import Stop
 from attacks.settings import Setting
 from components.display import attack_families
 from components.i18n import preferences
 from components.i18n.text import named, say
 from components.widgets import class_picker
-from engine.fields import Region
 from engine.links import ANYTHING
 from engine.run import Prediction
 from engine.targets import RankedTarget, class_by_rank, ranked_target
 from models import weights
-from models.core import Card, Crop
+from models.core import Card
 
 LEVELS = (
     0,
@@ -138,75 +136,6 @@ def settings(attack: str, params: dict[str, Any], main: bool) -> dict[str, Any]:
             value = params.get(each.name) if norm == before or not each.by else None
             values[each.name] = _widget(each, f"{attack}.{f'{norm}.' if each.by else ''}{each.name}", value)
     return values
-
-
-def stop_picker(stop: Stop) -> Stop:
-    """Let the person choose when to stop early."""
-    rules = {
-        "probability": say("sure enough"),
-        "success": say("just fooled"),
-        "row": say("fooled for good"),
-        "steps": say("all steps done"),
-    }
-    preferences.keep("stop", stop.rule)
-    rule = st.selectbox(say("Stop when"), list(rules), format_func=rules.__getitem__, key="stop")
-    if rule == "row":
-        return Stop("row", stop.at, _in_a_row(stop.times))
-    if rule != "probability":
-        return Stop(str(rule), stop.at)
-    preferences.keep("stop_at", stop.at)
-    help = say("The run ends as soon as the network is this sure of the target.")
-    options = sorted({0.5, 0.75, 0.9, 0.95, 0.99, 0.999, stop.at})
-    at = st.select_slider(
-        say("Sure enough"), options, format_func=lambda p: f"{100 * p:g} %", key="stop_at", help=help
-    )
-    return Stop("probability", float(at))
-
-
-def _in_a_row(times: int) -> int:
-    preferences.keep("stop_times", times)
-    help = say("The run ends once the network has been fooled this many steps in a row.")
-    return int(st.number_input(say("Steps in a row"), 1, 10_000, step=1, key="stop_times", help=help))
-
-
-def region_picker(region: Region | None) -> Region | None:
-    """Let the person say which part of what the network sees may change."""
-    preferences.keep("part", region is not None)
-    if not st.toggle(say("Change only a part"), key="part", help=say("Everything outside stays as it is.")):
-        return None
-    before = region or Region(0.25, 0.25, 0.75, 0.75)
-    across = _span(say("From left to right"), "region_x", (before.left, before.right))
-    down = _span(say("From top to bottom"), "region_y", (before.top, before.bottom))
-    return Region(across[0], down[0], across[1], down[1])
-
-
-def _span(label: str, key: str, value: tuple[float, float]) -> tuple[float, float]:
-    """Return two edges at least a twentieth apart."""
-    preferences.keep(key, value)
-    chosen: Any = st.slider(label, 0.0, 1.0, step=0.05, key=key, format="percent")
-    low, high = chosen
-    return (low, high) if high > low else (min(low, 0.95), min(low, 0.95) + 0.05)
-
-
-def seed_picker(seed: int) -> int:
-    """Let the person choose the seed of everything random."""
-    preferences.keep("seed", seed)
-    help = say("The same seed gives the same run again.")
-    return int(st.number_input(say("Seed"), 0, 2**32 - 1, step=1, key="seed", help=help))
-
-
-def crop_picker(card: Card, crop: Crop | None) -> Crop | None:
-    """Let the person choose the square that the network sees; None is the model's own."""
-    own = card.default_crop()
-    now = crop or own
-    for key, value in zip(("crop.x", "crop.y", "crop.size"), now, strict=True):
-        preferences.keep(key, round(float(value), 3))
-    size = st.slider(say("Zoom: part of the short side"), 0.1, 1.0, step=0.005, key="crop.size")
-    x = st.slider(say("Left to right"), 0.0, 1.0, step=0.01, key="crop.x")
-    y = st.slider(say("Top to bottom"), 0.0, 1.0, step=0.01, key="crop.y")
-    chosen = Crop(x, y, size)
-    near = all(abs(a - b) < 0.0051 for a, b in zip(chosen, own, strict=True))
-    return None if near else chosen
 
 
 def default_target(

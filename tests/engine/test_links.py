@@ -47,7 +47,7 @@ def recipes(draw):
     )
     target = draw(st.none() | st.integers(0, len(card.labels) - 1))
     return Recipe(
-        card.name, "coffee", kind.card.name, params, target, draw(st.integers(0, 99)), stop, crop, region
+        card.name, "coffee", kind.card.name, params, target, stop, region, draw(st.integers(0, 99)), crop
     )
 
 
