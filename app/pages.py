@@ -11,6 +11,7 @@ from streamlit.navigation.page import StreamlitPage
 from app import lessons
 from app.lessons import Lesson
 from app.waiting import wait_for_engine
+from components import address
 from components.display.theme import palette
 from components.i18n import preferences
 from components.i18n.streamlit_labels import streamlit_words
@@ -38,11 +39,11 @@ def lesson_page(lesson: Lesson) -> StreamlitPage:
 st.set_page_config(page_title="Foolscope", page_icon=ASSETS / "icon.svg", layout="wide")
 st.html(ASSETS / "style.css")
 st.html(palette())
+address.keep_history()
 st.logo(ASSETS / "logo.svg", size="large")
 preferences.read()
 st.html(streamlit_words())
 preferences.language_picker()
-preferences.write()
 labs = {
     say(lab): [lesson_page(lessons.registry()[name]) for name in names]
     for lab, names in lessons.menus().items()
@@ -58,5 +59,6 @@ first = [
     st.Page(shown_later("app.catalogue.page"), title=say("Attacks and networks"), url_path="catalogue"),
 ]
 page = st.navigation({"": first, **labs}, position="top")
+preferences.write()  # once the address has the page's path
 st.session_state.page = page.url_path  # see `reader.keep`
 page.run()

@@ -10,6 +10,7 @@ import streamlit as st
 import attacks
 from app.catalogue import attack_card
 from app.catalogue.tables import TABLES
+from components import address
 from components.display import attack_families
 from components.i18n import preferences
 from components.i18n.text import say
@@ -26,6 +27,8 @@ PARTS = {
 
 def render() -> None:
     """Draw the page."""
+    if address.returned():
+        address.forget({"catalogue.part", "card_attack"}.__contains__)
     named = st.query_params.get("part", "attacks")
     preferences.keep("catalogue.part", named if named in PARTS else "attacks")
     part = st.segmented_control(
@@ -36,7 +39,7 @@ def render() -> None:
         _attacks()
         return
 
-    st.query_params.from_dict(preferences.query() | {"part": str(part)})
+    address.write({"part": str(part)})
     st.markdown(TABLES[str(part)]())
 
 
@@ -59,7 +62,7 @@ def _attacks() -> None:
                 title, its = attack_families.called(name), name == chosen
                 kind: Literal["secondary", "tertiary"] = "secondary" if its else "tertiary"
                 st.button(title, type=kind, key=f"card.{name}", on_click=_choose, args=(name,))
-    st.query_params.from_dict(preferences.query() | {"card": chosen})
+    address.write({"card": chosen})
     with side[1]:
         _card(chosen)
 

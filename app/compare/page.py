@@ -14,7 +14,7 @@ from app.compare import controls as controls
 from app.playground.session import Session
 from app.playground.sidebar import subject
 from app.shipped_recipes import RACERS
-from components.i18n import preferences
+from components import address
 from components.i18n.text import named, say, told
 from components.lesson.live_run import origin
 from components.live.compare import compare
@@ -35,6 +35,8 @@ HINTS = {
 def render() -> None:
     """Draw the page and carry out what was pressed."""
     session = Session.current(service.engine())
+    if address.returned():
+        address.forget({"compared", "compare.mode"}.__contains__)
     with st.sidebar:
         subject(session)
         mode, recipes = _compose(session)
@@ -50,7 +52,7 @@ def render() -> None:
         base=base(), mode=shown, runs=runs, original=original, goal=goal, hint=say(HINTS[mode]), key="compare"
     )
     _after(shown, [each["id"] for each in runs])
-    st.query_params.from_dict(preferences.query() | session.query() | _address())
+    address.write(session.query() | _address())
 
 
 def _compose(session: Session) -> tuple[str, list[Recipe]]:

@@ -14,6 +14,7 @@ from app.access import base
 from app.playground import transfer_check
 from app.playground.session import Session
 from app.playground.sidebar import phone_bar, subject
+from components import address
 from components.i18n import preferences
 from components.i18n.text import named, say, told
 from components.live.player import player
@@ -42,7 +43,7 @@ def render() -> None:
         _elsewhere(session)
         if not problems:
             _welcome(session)
-    st.query_params.from_dict(preferences.query() | session.query())
+    address.write(session.query())
     if shown["start"]:
         session.start()
         st.rerun()

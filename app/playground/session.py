@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 import streamlit as st
 from PIL import Image
 
+import attacks
 import models
 from app.playground import transfer_check
+from components import address
 from components.i18n.text import say, told
 from components.widgets.controls import default_target
 from components.widgets.unknown_names import Refusals
@@ -29,6 +32,21 @@ ALONE = "1"
 PHOTOS = (UPLOAD, "photo:")
 """How the names of pictures begin that may show writing on paper."""
 CROP_KEYS = ("crop.x", "crop.y", "crop.size")
+WIDGETS = {
+    "model",
+    "attack",
+    "stop",
+    "stop_at",
+    "stop_times",
+    "part",
+    "region_x",
+    "region_y",
+    "seed",
+    *CROP_KEYS,
+}
+"""The keys of the widgets that say what the address says; those of targets and settings begin with theirs."""
+BESIDE = ("lang", "register", "mode", "runs")
+"""Parts of the address of a page with a recipe that are not of the recipe."""
 
 
 class Session:
@@ -51,17 +69,33 @@ class Session:
     def current(cls, engine: Engine) -> Session:
         """Return this visitor's session: kept from the last rerun, or read from the address."""
         if "session" not in st.session_state:
-            fresh = cls(engine, links.read(st.query_params.to_dict()))
-            st.session_state.session = fresh
-            st.session_state.target_chosen = fresh.wanted is not None
-            fresh._attach()
-            return fresh
+            return cls._read(engine)
         session: Session = st.session_state.session
+        if address.returned() and not session._at(st.query_params.to_dict()):
+            address.forget(_of_the_recipe)
+            fresh = cls._read(engine)
+            fresh._own, fresh._seen_files = session._own, session._seen_files
+            return fresh
         session.engine = engine
         for key in session._forget:
             st.session_state.pop(key, None)
         session._forget = ()
         return session
+
+    @classmethod
+    def _read(cls, engine: Engine) -> Session:
+        """Return a session that the address describes, from now on this visitor's."""
+        fresh = cls(engine, links.read(st.query_params.to_dict()))
+        st.session_state.session = fresh
+        st.session_state.target_chosen = fresh.wanted is not None
+        fresh._attach()
+        return fresh
+
+    def _at(self, query: Mapping[str, str]) -> bool:
+        """Return whether an address leads here; what it says beside recipe and run (who reads, which attacks
+        are compared) does not count."""
+        mine = self.query()
+        return {name: text for name, text in query.items() if name not in BESIDE} == mine
 
     @property
     def card(self) -> Card:
@@ -284,3 +318,9 @@ class Session:
 
             self.engine.model(name, show)
             bar.empty()
+
+
+def _of_the_recipe(key: str) -> bool:
+    """Return whether a widget with this key says a part of the recipe."""
+    head = key.partition(".")[0]
+    return key in WIDGETS or head == "target" or head in attacks.registry()

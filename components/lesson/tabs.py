@@ -9,6 +9,7 @@ from typing import NamedTuple
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
+from components import address
 from components.i18n import preferences
 from components.i18n.text import say
 
@@ -32,7 +33,7 @@ def lay(name: str, titles: Sequence[str]) -> Screen | None:
     found = None
     if titles and not preferences.presenting():
         key = f"part.{name}.{preferences.language()}"
-        if key not in st.session_state:
+        if key not in st.session_state or address.returned():
             st.session_state[key] = titles[_asked(len(titles)) - 1]
         told, shown = st.columns([5, 14], gap="large")
         with shown, st.container(key="screen"):

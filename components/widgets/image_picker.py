@@ -8,6 +8,7 @@ from typing import NamedTuple
 import streamlit as st
 
 import models
+from components import address
 from components.i18n import preferences
 from components.i18n.text import named, say, told
 from components.widgets.controls import model_title
@@ -50,10 +51,8 @@ def pick(engine: Engine, image: str = "") -> Subject:
     with st.popover(title, icon=":material/tune:"):
         _networks(found)
         _pictures(engine, found)
-    for part, old in OLD_NAMES.items():
-        st.query_params.pop(old, None)
-        if value := state[f"subject_{part}"]:
-            st.query_params[part] = value
+    old = {name: text for name, text in st.query_params.items() if name not in OLD_NAMES.values()}
+    address.write(old | {part: state[f"subject_{part}"] for part in OLD_NAMES if state[f"subject_{part}"]})
     return found
 
 
@@ -86,8 +85,9 @@ def credit(image: str) -> str:
 
 def _read(engine: Engine) -> None:
     refusals = st.session_state.setdefault("subject_refusals", Refusals())
-    if "subject_model" in st.session_state:
+    if "subject_model" in st.session_state and not address.returned():
         return
+    address.forget("subject.model".__eq__)
     known: dict[str, tuple[str, Callable[[str], object]]] = {
         "model": (DEFAULT.model, models.card),
         "image": ("", engine.picture),
@@ -106,9 +106,9 @@ def _read(engine: Engine) -> None:
 def _networks(found: Subject) -> None:
     cards = {c.name: c for c in models.cards() if c.channels == 3 and not c.lab}
     names = list(cards)
-    chosen = st.selectbox(
-        say("Network"), names, names.index(found.model), lambda n: model_title(cards[n]), key="subject.model"
-    )
+    preferences.keep("subject.model", found.model)
+    title = {name: model_title(card) for name, card in cards.items()}.__getitem__
+    chosen = st.selectbox(say("Network"), names, format_func=title, key="subject.model")
     if chosen != found.model:
         st.session_state.subject_model = chosen
         st.rerun()
