@@ -9,6 +9,7 @@
 | ``FOOLSCOPE_MODEL_MEMORY`` | bytes of weights that stay in the device's memory (such as 4G, the default) |
 | ``FOOLSCOPE_CACHE_BYTES`` | bytes of experiments' answers that stay on the disk (2G) |
 | ``FOOLSCOPE_LABS`` | experiments that are computed at the same time (1) |
+| ``FOOLSCOPE_FRAME_ANCESTORS`` | sites that may show the page in a frame, by default all |
 | ``FOOLSCOPE_CHROMIUM`` | browser that tests and benchmarks drive |
 """
 
@@ -72,6 +73,18 @@ def labs() -> int:
     if not named.isdecimal() or not int(named):
         raise BadSetting(f"Expected FOOLSCOPE_LABS to be a whole number from 1 on, got “{named}”.")
     return int(named)
+
+
+def frame_ancestors() -> str:
+    """Return which sites may show the page in a frame, as the directive ``frame-ancestors`` of a Content
+    Security Policy lists them, "" for all; raises `errors.BadSetting`."""
+    named = " ".join(os.environ.get("FOOLSCOPE_FRAME_ANCESTORS", "").split())
+    if any(mark in named for mark in ";,") or not named.isascii():
+        raise BadSetting(
+            "Expected FOOLSCOPE_FRAME_ANCESTORS to be sites separated by spaces, such as "
+            f"'self' https://courses.example.org, got “{named}”."
+        )
+    return named
 
 
 def _bytes(variable: str, default: int) -> int:

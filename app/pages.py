@@ -11,7 +11,6 @@ from streamlit.navigation.page import StreamlitPage
 from app import lessons
 from app.lessons import Lesson
 from app.waiting import wait_for_engine
-from components import address
 from components.display.theme import palette
 from components.i18n import preferences
 from components.i18n.streamlit_labels import streamlit_words
@@ -39,7 +38,6 @@ def lesson_page(lesson: Lesson) -> StreamlitPage:
 st.set_page_config(page_title="Foolscope", page_icon=ASSETS / "icon.svg", layout="wide")
 st.html(ASSETS / "style.css")
 st.html(palette())
-address.keep_history()
 st.logo(ASSETS / "logo.svg", size="large")
 preferences.read()
 st.html(streamlit_words())

@@ -8,7 +8,6 @@ import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from components.i18n import preferences
-from settings import ASSETS
 
 
 def returned() -> bool:
@@ -26,9 +25,3 @@ def forget(belongs: Callable[[str], bool]) -> None:
     """Let the widgets whose keys ``belongs`` accepts take their values anew, before they are drawn."""
     for key in [key for key in map(str, st.session_state) if belongs(key)]:
         del st.session_state[key]
-
-
-def keep_history() -> None:
-    """Let the browser's history have an entry for every place, and none for every change of a setting."""
-    script = (ASSETS / "history.js").read_text(encoding="utf-8")
-    st.html(f"<script>{script}</script>", unsafe_allow_javascript=True)

@@ -1,0 +1,77 @@
+"""The one HTML file in which every page is drawn, as it leaves the server: what Streamlit's own lacks."""
+
+from __future__ import annotations
+
+from functools import cache
+
+from starlette.datastructures import MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+import settings
+from settings import ASSETS
+
+HEAD = b"<head>"
+
+
+class Front:
+    """Passes on what ``app`` answers, with our script at the head of its HTML, where it runs before anything
+    else does, and with the sites that may show it in a frame (`settings.frame_ancestors`)."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if scope["type"] != "http" or scope["method"] != "GET":
+            return await self.app(scope, receive, send)
+        await self.app(_uncompressed(scope), receive, Rewritten(send))
+
+
+class Rewritten:
+    """Sends an answer on; HTML, once it is whole, with our script in it."""
+
+    def __init__(self, send: Send) -> None:
+        self._send = send
+        self._start: Message | None = None
+        self._body = b""
+
+    async def __call__(self, message: Message) -> None:
+        """Send one message on, or hold it until the body is whole."""
+        if message["type"] == "http.response.start" and _is_page(message):
+            self._start = message
+        elif self._start is None:
+            await self._send(message)
+        else:
+            self._body += message.get("body", b"")
+            if not message.get("more_body"):
+                await self._finish(self._start)
+
+    async def _finish(self, start: Message) -> None:
+        body = self._body.replace(HEAD, HEAD + script(), 1)
+        headers = MutableHeaders(scope=start)
+        headers["content-length"] = str(len(body))
+        for name in ("etag", "last-modified", "accept-ranges"):  # those of the file as it was
+            del headers[name]
+        if allowed := settings.frame_ancestors():
+            headers["content-security-policy"] = f"frame-ancestors {allowed}"
+        await self._send(start)
+        await self._send({"type": "http.response.body", "body": body})
+
+
+@cache
+def script() -> bytes:
+    """Return our script as an HTML element."""
+    return b"<script>" + (ASSETS / "front.js").read_bytes() + b"</script>"
+
+
+def _is_page(start: Message) -> bool:
+    kind = MutableHeaders(scope=start).get("content-type", "")
+    return bool(start["status"] == 200 and kind.startswith("text/html"))
+
+
+def _uncompressed(scope: Scope) -> Scope:
+    """Return the request of a file as one for the whole of it: uncompressed, and whatever is known of it."""
+    if "text/html" not in MutableHeaders(scope=scope).get("accept", "text/html"):
+        return scope
+    unwanted = (b"accept-encoding", b"if-none-match", b"if-modified-since", b"range")
+    return {**scope, "headers": [pair for pair in scope["headers"] if pair[0] not in unwanted]}
