@@ -11,6 +11,7 @@ from streamlit.navigation.page import StreamlitPage
 from app import lessons
 from app.lessons import Lesson
 from app.waiting import wait_for_engine
+from components import embedding
 from components.display.theme import palette
 from components.i18n import preferences
 from components.i18n.streamlit_labels import streamlit_words
@@ -56,7 +57,9 @@ first = [
     st.Page(shown_later("app.compare.page"), title=say("Compare"), url_path="compare"),
     st.Page(shown_later("app.catalogue.page"), title=say("Attacks and networks"), url_path="catalogue"),
 ]
-page = st.navigation({"": first, **labs}, position="top")
+# In another site's frame there is one page: the others are a tab away.
+alone = embedding.embedded()
+page = st.navigation({"": first, **labs}, position="hidden" if alone else "top")
 preferences.write()  # once the address has the page's path
 st.session_state.page = page.url_path  # see `reader.keep`
 page.run()

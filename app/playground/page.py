@@ -14,7 +14,7 @@ from app.access import base
 from app.playground import transfer_check
 from app.playground.session import Session
 from app.playground.sidebar import phone_bar, subject
-from components import address
+from components import address, embedding
 from components.i18n import preferences
 from components.i18n.text import named, say, told
 from components.live.player import player
@@ -64,7 +64,10 @@ def _compose(session: Session) -> bool:
 
 
 def _welcome(session: Session) -> None:
-    """Show a newcomer, who has not run anything yet, where the tour begins."""
+    """Show a newcomer, who has not run anything yet, where the tour begins; in a frame, how to leave it."""
+    if embedding.embedded():
+        embedding.in_a_tab(session.query(), say("Open in a tab"))
+        return
     way = st.session_state.get("ways", {}).get(lessons.menus()["Tour"][0])
     if way is not None and session.run is None:
         with st.container(key="welcome"):

@@ -6,6 +6,7 @@ import streamlit as st
 
 from app.access import base
 from app.playground.session import Session
+from components import embedding
 from components.i18n.text import say
 from components.widgets import controls, recipe_fields
 from components.widgets.gallery import Item, gallery
@@ -64,9 +65,18 @@ def _image(session: Session) -> None:
     with st.expander(say("Crop and camera"), key="crop_and_camera"):
         session.change(**recipe_fields.show(session.recipe, "crop"))
         st.image(session.framed(), caption=say("The network sees what is in the frame."))
-        if st.toggle(say("Use the camera"), key="use_camera"):
-            shot = st.camera_input(say("Take a picture"), key="camera", label_visibility="collapsed")
-            session.upload(shot, "shot")
+        if embedding.camera_given():
+            _camera(session)
+
+
+def _camera(session: Session) -> None:
+    if not st.toggle(say("Use the camera"), key="use_camera"):
+        return
+    shot = st.camera_input(say("Take a picture"), key="camera", label_visibility="collapsed")
+    session.upload(shot, "shot")
+    if embedding.embedded():
+        words = "No camera here? The page around this one has to allow it; in a tab of its own it works."
+        embedding.in_a_tab(session.query(), say(words))
 
 
 def _noted(session: Session, place: str) -> None:
