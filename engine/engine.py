@@ -34,8 +34,10 @@ from errors import EngineClosed, FoolscopeError
 from models.core import Card, Classifier, Crop
 from models.download import Progress
 
-ABANDONED_AFTER = 60.0
-"""Seconds after which a run that nobody reads is cancelled."""
+UNWATCHED_AFTER = 60.0
+"""Seconds after which a run that nobody reads pauses; it goes on when somebody reads it again."""
+ABANDONED_AFTER = 30 * 60.0
+"""Seconds after which a paused run that nobody reads is cancelled: it holds its model in memory."""
 PATIENCE = 5.0
 """Seconds between two looks of a waiting caller at whether the loop is alive."""
 
@@ -201,5 +203,15 @@ class Engine:
 
     def _sweep(self) -> None:
         for run in self.store.all():
-            if not run.over and self._clock() - run.read_at > ABANDONED_AFTER:
-                self.cancel(run, "abandoned")
+            if not run.over:
+                self._watch(run, self._clock() - run.read_at)
+
+    def _watch(self, run: Run, unread: float) -> None:
+        """Pause, resume or cancel a run that nobody has read for ``unread`` seconds."""
+        if unread > ABANDONED_AFTER:
+            self.cancel(run, "abandoned")
+        elif unread > UNWATCHED_AFTER and run.status == "running":
+            run.set_status("paused", "unwatched")  # with the reason, before the loop notes the pause
+            self.pause(run)
+        elif unread <= UNWATCHED_AFTER and run.reason == "unwatched":
+            self.resume(run)

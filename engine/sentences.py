@@ -24,7 +24,8 @@ ALWAYS = {
     "running": "Running.",
     "paused": "Paused at step {steps}.",
     "cancelled": "Stopped by hand at step {steps}.",
-    "abandoned": "Stopped at step {steps}: nobody was watching for a minute.",
+    "unwatched": "Paused at step {steps} while nobody was watching; it goes on now.",
+    "abandoned": "Stopped at step {steps}: nobody was watching for half an hour.",
 }
 TARGETED = {
     "success": "Stopped at step {steps}: the network says {goal}.",

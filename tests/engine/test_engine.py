@@ -237,15 +237,39 @@ def test_out_of_memory_halves_the_batch_and_goes_on(engine, gate):
         assert run.status == "finished" and len(run) == 13
 
 
-def test_a_run_that_nobody_reads_for_a_minute_is_cancelled_and_a_read_one_is_not(gate):
+def test_a_run_that_nobody_reads_for_a_minute_waits_and_goes_on_when_somebody_does(gate):
+    """What is computed after the pause is what would have been computed without it."""
+    now, long = [0.0], replace(RECIPE, params={"steps": 600})
+    with small_model.engine(gate, clock=lambda: now[0]) as engine:
+        read, unread = (engine.submit(long, paused=True) for _ in range(2))
+        now[0] = 59.0
+        read.touch()
+        engine.resume(unread)
+        eventually(lambda: len(unread) > 5)
+        now[0] = 61.0
+        eventually(lambda: unread.status == "paused")
+        before = len(unread)
+        assert (unread.reason, before < 601, read.status, read.reason) == ("unwatched", True, "paused", None)
+        assert f"Paused at step {before - 1} while nobody was watching" in unread.sentence()
+        now[0] = 1000.0
+        unread.touch()
+        now[0] = 1002.0
+        eventually(lambda: unread.over)
+        assert (unread.status, unread.reason, len(unread)) == ("finished", "steps", 601)
+        alone = engine.submit(long)
+        finish(engine, alone)
+        assert np.allclose(unread.picture(600), alone.picture(600), atol=1e-5)
+
+
+def test_a_paused_run_that_nobody_reads_for_half_an_hour_is_cancelled_and_a_read_one_is_not(gate):
     now = [0.0]
     with small_model.engine(gate, clock=lambda: now[0]) as engine:
         read, unread = (engine.submit(RECIPE, paused=True) for _ in range(2))
-        now[0] = 59.0
+        now[0] = 1799.0
         read.touch()
         time.sleep(1.2)
         assert not unread.over
-        now[0] = 61.0
+        now[0] = 1801.0
         eventually(lambda: unread.over)
         assert unread.reason == "abandoned" and "nobody" in unread.sentence() and not read.over
 

@@ -393,6 +393,7 @@ class Player {
     const behind = this.cursor != null;
     if (status.status === "waiting") return say("Waiting for its turn …");
     if (status.status === "running") return behind ? say("Running; you are looking at step {step}", { step }) : say("Running");
+    if (status.reason === "unwatched") return told(status);
     if (status.status === "paused") return behind ? say("Paused; you are looking at step {step}", { step }) : say("Paused");
     return told(status);
   }
