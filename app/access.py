@@ -33,12 +33,21 @@ def same_origin(connection: HTTPConnection) -> bool:
     return origin is None or urlsplit(origin).netloc == connection.headers.get("host")
 
 
+def foreign(connection: HTTPConnection) -> str:
+    """Return in a sentence why a request is not `same_origin`."""
+    origin, host = connection.headers.get("origin"), connection.headers.get("host")
+    return (
+        f"Expected a request from this page's own origin, {host}, got one from {origin}. "
+        "A proxy in between has to pass on the header Host."
+    )
+
+
 def refusing(handler: Handler) -> Handler:
     """Turn refusals into one JSON sentence with a fitting status code."""
 
     async def guarded(request: Request) -> Response:
         if request.method != "GET" and not same_origin(request):
-            return JSONResponse({"error": "Expected a request from this page's own origin."}, 403)
+            return JSONResponse({"error": foreign(request)}, 403)
         try:
             return await handler(request)
         except UnknownName as error:

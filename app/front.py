@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 from functools import cache
+from html import escape
 
 from starlette.datastructures import MutableHeaders
+from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 import settings
+from components.i18n.preferences import LANGUAGES
+from components.i18n.text import phrases
 from settings import ASSETS
 
 HEAD = b"<head>"
+PROXY = (
+    "This page was asked for at {page}, but its server reads {host}: the proxy in between has to pass on the "
+    "header Host, or nothing here works (nginx: proxy_set_header Host $http_host)."
+)
 
 
 class Front:
@@ -24,14 +32,15 @@ class Front:
         """Answer one request."""
         if scope["type"] != "http" or scope["method"] != "GET":
             return await self.app(scope, receive, send)
-        await self.app(_uncompressed(scope), receive, Rewritten(send))
+        host = Request(scope).headers.get("host", "")
+        await self.app(_uncompressed(scope), receive, Rewritten(send, host))
 
 
 class Rewritten:
-    """Sends an answer on; HTML, once it is whole, with our script in it."""
+    """Sends an answer on; HTML, once it is whole, with our script in it. ``host``: what was asked for."""
 
-    def __init__(self, send: Send) -> None:
-        self._send = send
+    def __init__(self, send: Send, host: str) -> None:
+        self._send, self._host = send, host
         self._start: Message | None = None
         self._body = b""
 
@@ -47,7 +56,7 @@ class Rewritten:
                 await self._finish(self._start)
 
     async def _finish(self, start: Message) -> None:
-        body = self._body.replace(HEAD, HEAD + script(), 1)
+        body = self._body.replace(HEAD, HEAD + script(self._host), 1)
         headers = MutableHeaders(scope=start)
         headers["content-length"] = str(len(body))
         for name in ("etag", "last-modified", "accept-ranges"):  # those of the file as it was
@@ -58,10 +67,21 @@ class Rewritten:
         await self._send({"type": "http.response.body", "body": body})
 
 
+def script(host: str) -> bytes:
+    """Return our script as an HTML element that knows for which ``host`` the page was asked."""
+    return f'<script data-host="{escape(host)}" {_words()}>{_code()}</script>'.encode()
+
+
 @cache
-def script() -> bytes:
-    """Return our script as an HTML element."""
-    return b"<script>" + (ASSETS / "front.js").read_bytes() + b"</script>"
+def _code() -> str:
+    return (ASSETS / "front.js").read_text(encoding="utf-8")
+
+
+@cache
+def _words() -> str:
+    """Return `PROXY` in every language, as attributes of an HTML element."""
+    known = {language: phrases(language).get(PROXY, PROXY) for language in LANGUAGES}
+    return " ".join(f'data-{language}="{escape(words)}"' for language, words in known.items())
 
 
 def _is_page(start: Message) -> bool:

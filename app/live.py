@@ -9,7 +9,7 @@ from typing import Any
 import anyio
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from app.access import cursor, do, find, language, same_origin
+from app.access import cursor, do, find, foreign, language, same_origin
 from components.live.protocol import Feed, enlarged, picture_frames, run_message
 from engine.run import Run
 from errors import BadSetting, FoolscopeError, UnknownName
@@ -22,7 +22,7 @@ async def live(socket: WebSocket) -> None:
     await socket.accept()
     try:
         if not same_origin(socket):
-            raise UnknownName("Expected a connection from this page's own origin.")
+            raise UnknownName(foreign(socket))
         run = await find(socket)
         start = cursor(socket)
     except FoolscopeError as error:

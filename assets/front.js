@@ -27,4 +27,18 @@
     const another = history.state?.written && moved(to) && !framed;
     (another ? push : replace)({ ...state, written: true }, title, url);
   };
+
+  // Without the header Host the server takes this page for another site's and refuses its sockets.
+  const facts = document.currentScript.dataset;
+  const warn = () => {
+    const note = document.createElement("p");
+    const words = facts[here.searchParams.get("lang")] ?? facts.en;
+    note.setAttribute("role", "alert");
+    note.dataset.test = "proxy";
+    note.textContent = words.replace("{page}", location.host).replace("{host}", facts.host);
+    note.style.cssText = "position: fixed; inset: auto 0 0; z-index: 1000000; margin: 0; padding: 12px 16px;" +
+      "background: #b33c0b; color: #fff; font: 16px/1.4 system-ui, sans-serif;";
+    document.body.append(note);
+  };
+  if (facts.host !== location.host) document.addEventListener("DOMContentLoaded", warn);
 }

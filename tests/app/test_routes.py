@@ -273,6 +273,7 @@ def test_only_the_four_actions_exist_and_only_by_post(client, paused):
 def test_another_site_cannot_act(client, paused, origin):
     answer = client.post(f"{RUNS}/{paused.id}/cancel", headers={"Origin": origin})
     assert answer.status_code == 403 and paused.status == "paused"
+    assert all(word in answer.json()["error"] for word in ("testserver", origin, "header Host"))
     assert "access-control-allow-origin" not in client.get(f"{RUNS}/{paused.id}", headers=ELSEWHERE).headers
     own = client.post(f"{RUNS}/{paused.id}/cancel", headers={"Origin": "http://testserver"})
     assert own.status_code == 200 and paused.status == "cancelled"
