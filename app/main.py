@@ -12,8 +12,15 @@ sys.path[0] = str(Path(__file__).parents[1])
 os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 
 import streamlit as st  # noqa: E402
+from starlette.middleware import Middleware  # noqa: E402
 
+from app.owner_cookie import OwnerCookie  # noqa: E402
 from app.routes import routes  # noqa: E402
 from app.service import lifespan  # noqa: E402
 
-app = st.App(Path(__file__).parent / "pages.py", routes=routes(), lifespan=lifespan)
+app = st.App(
+    Path(__file__).parent / "pages.py",
+    routes=routes(),
+    middleware=[Middleware(OwnerCookie)],
+    lifespan=lifespan,
+)

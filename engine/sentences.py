@@ -25,6 +25,7 @@ ALWAYS = {
     "paused": "Paused at step {steps}.",
     "cancelled": "Stopped by hand at step {steps}.",
     "abandoned": "Stopped at step {steps}: nobody was watching for a minute.",
+    "interrupted": "The server stopped while the run was at step {steps}.",
 }
 TARGETED = {
     "success": "Stopped at step {steps}: the network says {goal}.",
