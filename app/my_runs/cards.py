@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable, Sequence
-from datetime import datetime, timezone
+from datetime import UTC, datetime, tzinfo
 from urllib.parse import urlencode
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -14,7 +14,7 @@ from markupsafe import Markup
 
 import models
 from components.display.attack_families import called
-from components.display.html_table import NOTHING, joined
+from components.display.html_table import joined
 from components.i18n import preferences
 from components.i18n.text import named, say, translated
 from components.lesson.layout import address
@@ -81,7 +81,7 @@ def _picture(data: bytes | None) -> Markup:
 
 
 def _title(record: RunRecord) -> str:
-    return Markup("{}").format(record.name) if record.name else _change(record)
+    return record.name or _change(record)
 
 
 def _change(record: RunRecord) -> Markup:
@@ -89,7 +89,7 @@ def _change(record: RunRecord) -> Markup:
     first = named(record.first_label)
     if record.last_label is None or record.probability is None:
         return Markup("{}").format(first)
-    last = f"{named(record.last_label)} {record.probability:.0%}"
+    last = f"{named(record.last_label)} {100 * record.probability:.0f} %"
     marked = (
         Markup('<em class="fooled">{}</em>').format(last) if record.success else Markup("{}").format(last)
     )
@@ -111,7 +111,7 @@ def _facts(record: RunRecord) -> str:
             target = named(models.card(recipe.model).labels[recipe.target])
     except FoolscopeError:  # this version no longer has them
         network, attack = recipe.model, recipe.attack
-    steps = say("{count} steps", count=record.steps)
+    steps = say("1 step") if record.steps == 1 else say("{count} steps", count=record.steps)
     facts = [
         picture_title(recipe.image),
         network,
@@ -126,8 +126,8 @@ def _facts(record: RunRecord) -> str:
 def _date(record: RunRecord) -> str:
     """Return when a run was started, by the reader's clock and in the reader's manner."""
     try:
-        zone: ZoneInfo | timezone = ZoneInfo(st.context.timezone or "UTC")
+        zone: tzinfo = ZoneInfo(st.context.timezone or "UTC")
     except (ZoneInfoNotFoundError, ValueError):
-        zone = timezone.utc
+        zone = UTC
     when, locale = datetime.fromtimestamp(record.started, zone), preferences.language()
     return f"{format_date(when, 'medium', locale=locale)} {format_time(when, 'short', locale=locale)}"

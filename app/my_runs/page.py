@@ -18,21 +18,22 @@ from errors import FoolscopeError
 SHOWN = 12
 """Runs that are listed at first, and that each press on the button adds."""
 NO_COOKIE = (
-    "Your browser sends no cookie, so runs are not kept for it: a run that you start opens by its link for as "
-    "long as the server remembers it."
+    "Your browser sends no cookie, so runs are not kept for it: a run that you start opens by its link for "
+    "as long as the server remembers it."
 )
 EMPTY = (
     "Nothing here yet. Every run that you start in the playground, in Compare or in a lesson will be here, "
     "with its pictures: to open again, to name, to compare with another, to delete."
 )
 WITH_PICTURES = (
-    "Kept on this server, in its database {file}, until {days} days after they ended, or until all visitors' "
-    "runs take more than {size}: the runs that this browser started, their steps, their pictures and the "
-    "photos they began with."
+    "Kept on this server, in its database {file}, until {days} days after they ended, or until the runs of "
+    "all visitors take more than {size}: the runs that this browser started, their steps, their pictures and "
+    "the photos they began with."
 )
 WITHOUT_PICTURES = (
-    "Kept on this server, in its database {file}, until {days} days after they ended, or until all visitors' "
-    "runs take more than {size}: the runs that this browser started and their steps, without pictures."
+    "Kept on this server, in its database {file}, until {days} days after they ended, or until the runs of "
+    "all visitors take more than {size}: the runs that this browser started and their steps, without "
+    "pictures."
 )
 PRIVATE = (
     "The list is shown to this browser alone, which is known by a cookie; whoever has a run's link can open "
