@@ -199,12 +199,16 @@ class Engine:
         """Return a run that memory has no more; raises `errors.UnknownName` when it cannot be read."""
         if key.startswith(saved.PREFIX):
             return saved.read(key.removeprefix(saved.PREFIX))
+        waiting = self.history.going_on(key)
+        if waiting:
+            return waiting
         try:
-            waiting = self.history.going_on(key)
-            stored = None if waiting else self.history.stored(key)
-        except HistoryFailed as error:
+            stored = self.history.stored(key)
+            return load(stored, self.preprocess) if stored else None
+        except UnknownName:
+            raise
+        except FoolscopeError as error:  # the database's, or the run's image is no longer there
             raise UnknownName(error.sentence, **error.facts) from error
-        return load(stored, self.preprocess) if stored else waiting
 
     def own_runs(self, owner: str, number: int) -> list[RunRecord]:
         """Return an owner's newest runs, ``number`` at most; raises `errors.HistoryFailed`."""

@@ -25,8 +25,9 @@ log = logging.getLogger("foolscope")
 FILE = "runs.sqlite"
 PATIENCE = 5.0
 """Seconds for which a statement waits for another process's lock."""
+PRAGMA_OF_A_NEW_FILE = "auto_vacuum = INCREMENTAL"
+"""Comes before the others, which write the first page."""
 PRAGMAS = (
-    "auto_vacuum = INCREMENTAL",  # before the journal, which writes the first page
     "journal_mode = WAL",
     "synchronous = NORMAL",
     "secure_delete = ON",
@@ -60,6 +61,7 @@ SIGNS = {
     "Read-only": READ_ONLY,
     "unable to open": READ_ONLY,
     "Permission denied": READ_ONLY,
+    "not permitted": READ_ONLY,
     "malformed": SET_ASIDE,
     "not a database": SET_ASIDE,
 }
@@ -118,7 +120,7 @@ class Database:
         try:
             yield self._open()
         except (SQLAlchemyError, OSError) as error:
-            words = str(getattr(error, "orig", None) or error)
+            words = _words(error)
             meaning = next((meaning for sign, meaning in SIGNS.items() if sign in words), BROKEN)
             if meaning == SET_ASIDE:
                 raise self._set_aside(generation, words) from error
@@ -193,8 +195,16 @@ class Database:
 
 
 def _set_options(connection: Any, _: ConnectionPoolEntry) -> None:
-    for pragma in PRAGMAS:
+    new = connection.execute("PRAGMA page_count").fetchone() == (0,)
+    for pragma in (PRAGMA_OF_A_NEW_FILE, *PRAGMAS) if new else PRAGMAS:
         connection.execute(f"PRAGMA {pragma}").fetchall()
+
+
+def _words(error: SQLAlchemyError | OSError) -> str:
+    """Return what went wrong in the system's or the database's own words, without paths and statements."""
+    if isinstance(error, OSError):
+        return error.strerror or type(error).__name__
+    return str(getattr(error, "orig", None) or error)
 
 
 def _free(path: Path) -> Path:

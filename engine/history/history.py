@@ -49,7 +49,9 @@ class History:
         database: Database | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        """Open nothing and start nothing until a run is recorded or asked for."""
+        """Open nothing and start nothing until a run is recorded or asked for; raises `errors.BadSetting`."""
+        self._keeps_pictures = settings.keep_pictures()
+        self._days, self._limit = settings.history_days(), settings.history_bytes()
         self._uploads, self.database, self._clock = uploads, database or Database(), clock
         self._recordings: dict[str, Recording] = {}
         self._orders: list[Callable[[], None]] = []
@@ -61,7 +63,7 @@ class History:
 
     def record(self, run: Run, owner: str) -> None:
         """Keep ``run`` from now on, for ``owner``."""
-        recording = Recording(run, owner, self._clock(), settings.keep_pictures())
+        recording = Recording(run, owner, self._clock(), self._keeps_pictures)
         with self._changed:
             self._recordings[run.id] = recording
             self._wake()
@@ -79,7 +81,7 @@ class History:
     def runs(self, owner: str, number: int) -> list[RunRecord]:
         """Return an owner's newest runs, ``number`` at most; raises `errors.HistoryFailed`."""
         with self.database.reading() as connection:
-            return queries.listed(connection, owner, number, self._recordings.keys(), self._clock())
+            return queries.listed(connection, owner, number, self._live(), self._clock())
 
     def going_on(self, key: str) -> Run | None:
         """Return a run that is still being written."""
@@ -128,6 +130,11 @@ class History:
         if self._thread is not None:
             self._thread.join()
         self.database.close()
+
+    def _live(self) -> frozenset[str]:
+        return frozenset(
+            list(self._recordings)
+        )  # the copy is one operation, so that no thread can disturb it
 
     def _ask(self, order: Callable[[], Answer]) -> Answer:
         """Let the writer carry out an order, and return its answer."""
@@ -210,7 +217,7 @@ class History:
 
     def _write_one(self, connection: sa.Connection, recording: Recording, changes: Changes) -> None:
         token = recording.upload
-        if token and not recording.inserted and settings.keep_pictures():
+        if token and not recording.inserted and self._keeps_pictures:
             upload = self._uploads(token)
             if upload is not None:
                 queries.write_upload(connection, token, upload)
@@ -228,14 +235,13 @@ class History:
     def _sweep(self) -> None:
         """Delete what is too old, then the oldest while there is too much."""
         self._swept = self._clock()
-        before = self._swept - settings.history_days() * SECONDS_A_DAY
-        limit, removed = settings.history_bytes(), False
+        before = self._swept - self._days * SECONDS_A_DAY
+        removed, live = False, self._live()
         with self.database.writing() as connection:
-            live = self._recordings.keys()
             while old := queries.oldest(connection, live, 100, before):
                 queries.remove(connection, old)
                 removed = True
-            while queries.size(connection) > limit and (old := queries.oldest(connection, live, 1)):
+            while queries.size(connection) > self._limit and (old := queries.oldest(connection, live, 1)):
                 queries.remove(connection, old)
                 removed = True
         if removed:

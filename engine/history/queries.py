@@ -17,6 +17,8 @@ from engine.recipe import Recipe
 from engine.run import OVER
 from engine.sentences import Said
 
+AT_ONCE = 500
+"""Ids in one statement: databases limit how many values it may have."""
 STALE = 5.0
 """Seconds without a sign of life after which a run that is not over counts as interrupted."""
 
@@ -137,7 +139,8 @@ def owned(connection: Connection, owner: str, keys: Sequence[str] | None) -> lis
 def remove(connection: Connection, keys: Sequence[str]) -> None:
     """Delete runs with their steps and pictures, and the uploads that no other run needs."""
     for table, column in ((chunks, chunks.c.run), (pictures, pictures.c.run), (runs, runs.c.id)):
-        connection.execute(delete(table).where(column.in_(keys)))
+        for start in range(0, len(keys), AT_ONCE):
+            connection.execute(delete(table).where(column.in_(keys[start : start + AT_ONCE])))
     needed = select(runs.c.upload).where(runs.c.upload.is_not(None))
     connection.execute(delete(uploads).where(uploads.c.token.not_in(needed)))
     connection.execute(delete(originals).where(originals.c.hash.not_in(select(uploads.c.hash))))
