@@ -15,6 +15,8 @@
     ├── ModelFailed             the network answered with something that is not a number
     ├── OutOfMemory             the device has no memory for one picture
     ├── EngineFailed            the engine broke and has started again
+    ├── HistoryFailed           the database of runs cannot be read or written
+    │   └── HistoryDamaged      it was damaged: it was set aside, and a new one started
     ├── LabCancelled            an experiment was cancelled between two of its stages
     └── EngineClosed            the engine was shut down while a run was waiting
 
@@ -124,6 +126,14 @@ class OutOfMemory(FoolscopeError):
 
 class EngineFailed(FoolscopeError):
     """The engine's thread broke; it has started again, but what was waiting is lost."""
+
+
+class HistoryFailed(FoolscopeError):
+    """The database of runs cannot be read or written; runs go on without it."""
+
+
+class HistoryDamaged(HistoryFailed):
+    """The database of runs was damaged; it was set aside, and a new one started."""
 
 
 class LabCancelled(FoolscopeError):

@@ -8,6 +8,10 @@
 | ``FOOLSCOPE_DEVICE`` | device that networks run on, as torch names it |
 | ``FOOLSCOPE_MODEL_MEMORY`` | bytes of weights that stay in the device's memory (such as 4G, the default) |
 | ``FOOLSCOPE_CACHE_BYTES`` | bytes of experiments' answers that stay on the disk (2G) |
+| ``FOOLSCOPE_DATABASE`` | database of runs, as SQLAlchemy names it (``runs.sqlite`` in the home) |
+| ``FOOLSCOPE_KEEP_PICTURES`` | 0: runs are kept without their pictures (1) |
+| ``FOOLSCOPE_HISTORY_DAYS`` | days for which runs are kept (90) |
+| ``FOOLSCOPE_HISTORY_BYTES`` | bytes of runs that are kept, the oldest go first (2G) |
 | ``FOOLSCOPE_LABS`` | experiments that are computed at the same time (1) |
 | ``FOOLSCOPE_FRAME_ANCESTORS`` | sites that may show the page in a frame, by default all |
 | ``FOOLSCOPE_CHROMIUM`` | browser that tests and benchmarks drive |
@@ -69,9 +73,37 @@ def cache_bytes() -> int:
 
 def labs() -> int:
     """Return how many experiments are computed at the same time, 1 or more; raises `errors.BadSetting`."""
-    named = os.environ.get("FOOLSCOPE_LABS", "").strip() or "1"
+    return _count("FOOLSCOPE_LABS", 1)
+
+
+def database() -> str:
+    """Return the address of the database of runs, as SQLAlchemy takes it, "" where none is named."""
+    return os.environ.get("FOOLSCOPE_DATABASE", "").strip()
+
+
+def keep_pictures() -> bool:
+    """Say whether runs are kept with their pictures; raises `errors.BadSetting`."""
+    named = os.environ.get("FOOLSCOPE_KEEP_PICTURES", "").strip() or "1"
+    if named not in ("0", "1"):
+        raise BadSetting(f"Expected FOOLSCOPE_KEEP_PICTURES to be 0 or 1, got “{named}”.")
+    return named == "1"
+
+
+def history_days() -> int:
+    """Return for how many days runs are kept, 1 or more; raises `errors.BadSetting`."""
+    return _count("FOOLSCOPE_HISTORY_DAYS", 90)
+
+
+def history_bytes() -> int:
+    """Return how many bytes of runs are kept; raises `errors.BadSetting`."""
+    return _bytes("FOOLSCOPE_HISTORY_BYTES", 2 * 10**9)
+
+
+def _count(variable: str, default: int) -> int:
+    """Return the whole number from 1 on that a variable names."""
+    named = os.environ.get(variable, "").strip() or str(default)
     if not named.isdecimal() or not int(named):
-        raise BadSetting(f"Expected FOOLSCOPE_LABS to be a whole number from 1 on, got “{named}”.")
+        raise BadSetting(f"Expected {variable} to be a whole number from 1 on, got “{named}”.")
     return int(named)
 
 

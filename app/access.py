@@ -61,7 +61,9 @@ def refusing(handler: Handler) -> Handler:
 async def find(connection: HTTPConnection) -> Run:
     """Return the run that the address names, or raise `errors.UnknownName`."""
     owner = await anyio.to_thread.run_sync(engine)
-    return owner.run(connection.path_params["id"])
+    return await anyio.to_thread.run_sync(
+        owner.run, connection.path_params["id"]
+    )  # it may read from the disk
 
 
 def cursor(connection: HTTPConnection) -> int:

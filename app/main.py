@@ -15,8 +15,13 @@ import streamlit as st  # noqa: E402
 from starlette.middleware import Middleware  # noqa: E402
 
 from app.front import Front  # noqa: E402
+from app.owner_cookie import OwnerCookie  # noqa: E402
 from app.routes import routes  # noqa: E402
 from app.service import lifespan  # noqa: E402
 
-pages = Path(__file__).parent / "pages.py"
-app = st.App(pages, routes=routes(), lifespan=lifespan, middleware=[Middleware(Front)])
+app = st.App(
+    Path(__file__).parent / "pages.py",
+    routes=routes(),
+    lifespan=lifespan,
+    middleware=[Middleware(OwnerCookie), Middleware(Front)],
+)

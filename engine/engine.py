@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 
 import torch
@@ -21,6 +21,9 @@ from attacks.toolkit.probes import look
 from engine import saved
 from engine.classification import Rankings, classify_many
 from engine.device import pick_device
+from engine.history.history import History
+from engine.history.loading import load
+from engine.history.records import RunRecord, Upload
 from engine.images import handwriting
 from engine.images.sources import PREPARED, UPLOAD, Source, Uploads, open_image
 from engine.jobs import QueryJob, StepsLeft, run_job
@@ -30,7 +33,7 @@ from engine.recipe import Recipe
 from engine.run import Prediction, Run
 from engine.sentences import Said
 from engine.store import Store
-from errors import EngineClosed, FoolscopeError
+from errors import EngineClosed, FoolscopeError, HistoryFailed, UnknownName
 from models.core import Card, Classifier, Crop
 from models.download import Progress
 
@@ -57,6 +60,7 @@ class Engine:
         ``model_memory``: bytes of weights that stay in memory, by default `settings.model_memory`."""
         self.device = device or pick_device()
         self.uploads, self.store = Uploads(), Store()
+        self.history = History(self._upload)
         self.pool = ModelPool(self.device, load, model_memory)
         self._sources, self._clock = dict(sources or {}), clock
         self._rankings = Rankings(self.logits, self._preprocess)
@@ -85,6 +89,7 @@ class Engine:
 
     def picture(self, image: str) -> Image.Image:
         """Return the upload, the sample or the image of a source called ``image`` (8-bit RGB)."""
+        self._bring_back(image)
         return open_image(image, self.uploads, sources=self._sources)
 
     def preprocess(self, recipe: Recipe) -> Tensor:
@@ -98,8 +103,27 @@ class Engine:
 
     def notes(self, image: str) -> tuple[Said, ...]:
         """Return what was noted when an upload was read, nothing for others; raises as `picture` does."""
+        self._bring_back(image)
         plain = image.removeprefix(PREPARED)
         return self.uploads.notes(plain) if plain.startswith(UPLOAD) else ()
+
+    def _bring_back(self, image: str) -> None:
+        """Take an upload from the database if a stored run needs it and memory no longer has it."""
+        token = image.removeprefix(PREPARED)
+        if not token.startswith(UPLOAD) or self.uploads.holds(token):
+            return
+        try:
+            upload = self.history.upload(token)
+        except HistoryFailed as error:
+            raise UnknownName(error.sentence, **error.facts) from error
+        if upload:
+            self.uploads.put(token, upload.png, upload.notes)
+
+    def _upload(self, token: str) -> Upload | None:
+        """Return an upload for the database, None where it is gone."""
+        if not self.uploads.holds(token):
+            return None
+        return Upload(self.uploads.packed(token), self.uploads.notes(token))
 
     def classify(self, model: str, image: str, crop: Crop | None = None) -> list[Prediction]:
         """Return every class of the model with its probability, the most probable first."""
@@ -141,8 +165,9 @@ class Engine:
                     raise  # it came from the network, not from waiting
                 self._loop.revive()
 
-    def submit(self, recipe: Recipe, paused: bool = False) -> Run:
-        """Start a run and return it at once.
+    def submit(self, recipe: Recipe, paused: bool = False, owner: str = "") -> Run:
+        """Start a run and return it at once. ``owner``: a string that nobody can guess, for whom the run is
+        kept in the database; "" for nobody.
 
         Raises `errors.FoolscopeError` (a subclass that says which) when the recipe cannot be run:
         an unknown name, a setting out of range, missing weights, a target that is the current class.
@@ -159,13 +184,48 @@ class Engine:
         except EngineClosed as error:
             job.fail(error)
             raise
+        if owner:
+            self.history.record(run, owner)
         return run
 
     def run(self, key: str) -> Run:
-        """Return the run with this id, one that ships included, or raise `errors.UnknownName`."""
-        if key.startswith(saved.PREFIX) and not self.store.holds(key):
-            self.store.add(saved.read(key.removeprefix(saved.PREFIX)))
+        """Return the run with this id, one that ships or is in the database included, or raise
+        `errors.UnknownName`."""
+        if not self.store.holds(key):
+            run = self._read(key)
+            if run is not None:
+                self.store.add(run)
         return self.store.get(key)
+
+    def _read(self, key: str) -> Run | None:
+        """Return a run that memory has no more; raises `errors.UnknownName` when it cannot be read."""
+        if key.startswith(saved.PREFIX):
+            return saved.read(key.removeprefix(saved.PREFIX))
+        waiting = self.history.going_on(key)
+        if waiting:
+            return waiting
+        try:
+            stored = self.history.stored(key)
+            return load(stored, self.preprocess) if stored else None
+        except UnknownName:
+            raise
+        except FoolscopeError as error:  # the database's, or the run's image is no longer there
+            raise UnknownName(error.sentence, **error.facts) from error
+
+    def own_runs(self, owner: str, number: int) -> list[RunRecord]:
+        """Return an owner's newest runs, ``number`` at most; raises `errors.HistoryFailed`."""
+        return self.history.runs(owner, number)
+
+    def rename_run(self, owner: str, key: str, name: str) -> None:
+        """Call an owner's run ``name``; raises `errors.UnknownName`, `errors.HistoryFailed`."""
+        self.history.rename(owner, key, name)
+
+    def delete_runs(self, owner: str, keys: Sequence[str] | None = None) -> None:
+        """Delete an owner's runs, by default all; those that go on end. Raises `errors.HistoryFailed`."""
+        for key in self.history.delete(owner, keys):
+            if self.store.holds(key):
+                self.cancel(self.store.get(key))
+                self.store.drop(key)
 
     def follow(self, run: Run, start: int = 0) -> Iterator[int]:
         """Yield the index of each recorded step from ``start`` on, as they come, until the run is over."""
@@ -198,8 +258,9 @@ class Engine:
         self._loop.retire(run.id)
 
     def close(self) -> None:
-        """Cancel everything and end the engine's thread."""
+        """Cancel everything, write what is kept of it, and end the engine's threads."""
         self._loop.close()
+        self.history.close()
 
     def _sweep(self) -> None:
         for run in self.store.all():

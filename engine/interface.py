@@ -8,13 +8,14 @@ only its slope in them, so it answers in two rounds (`engine.batch`).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Protocol
 
 from PIL import Image
 from torch import Tensor
 
 from attacks.contract import Evaluation, Objective
+from engine.history.records import RunRecord
 from engine.loop import Health
 from engine.recipe import Recipe
 from engine.run import Prediction, Run
@@ -30,11 +31,20 @@ class EngineInterface(Protocol):
     that the engine itself is gone.
     """
 
-    def submit(self, recipe: Recipe, paused: bool = False) -> Run:
-        """Start a run and return it at once."""
+    def submit(self, recipe: Recipe, paused: bool = False, owner: str = "") -> Run:
+        """Start a run and return it at once; it is kept for ``owner``, "" for nobody."""
 
     def run(self, key: str) -> Run:
         """Return the run with this id, one that ships included."""
+
+    def own_runs(self, owner: str, number: int) -> list[RunRecord]:
+        """Return an owner's newest runs that are kept, ``number`` at most."""
+
+    def rename_run(self, owner: str, key: str, name: str) -> None:
+        """Call an owner's run ``name``."""
+
+    def delete_runs(self, owner: str, keys: Sequence[str] | None = None) -> None:
+        """Delete an owner's runs, by default all."""
 
     def follow(self, run: Run, start: int = 0) -> Iterator[int]:
         """Yield the index of each step from ``start`` on, as they come, until the run is over."""

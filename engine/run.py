@@ -137,18 +137,26 @@ class Run:
             self._changed.notify_all()
 
     def restore(
-        self, log_p: Floats, scalars: Floats, pictures: dict[int, npt.NDArray[np.float16]], classes: list[int]
+        self,
+        log_p: Floats,
+        scalars: Floats,
+        pictures: dict[int, npt.NDArray[np.float16]],
+        classes: list[int],
+        latest: Tensor | None = None,
     ) -> None:
         """Take over the steps of a run that was written to a file.
 
         ``log_p`` ``(steps, classes)``, ``scalars`` ``(steps, figures)``, ``pictures``: perturbations
-        ``(c, h, w)`` by step, ``classes``: those that were tracked.
+        ``(c, h, w)`` by step, ``classes``: those that were tracked. ``latest``: the picture ``(c, h, w)`` in
+        [0, 1] of the last step, where it was kept exactly.
         """
         with self._changed:
             self._log_p, self._scalars, self._pictures = log_p, scalars, dict(pictures)
             self._count, self.classes = len(log_p), list(classes)
             last = torch.from_numpy(pictures[max(pictures)].astype(np.float32))
-            self._latest = (self.start + last).clamp(0, 1)
+            self._latest = (self.start + last).clamp(0, 1) if latest is None else latest
+            seconds = float(scalars[-1, SCALARS.index("seconds")])
+            self._active = seconds if math.isfinite(seconds) else 0.0
             self.queries = int(scalars[-1, SCALARS.index("queries")])
             self.gradient_evaluations = int(scalars[-1, SCALARS.index("gradients")])
 
@@ -221,6 +229,12 @@ class Run:
         """Return the perturbation ``(c, h, w)`` of the stored picture that stands for ``step``."""
         with self._changed:
             return self._pictures[max(k for k in self._pictures if k <= self._at(step))].astype(np.float32)
+
+    def stored(self) -> tuple[int, dict[int, npt.NDArray[np.float16]]]:
+        """Return how many steps are recorded, and the perturbations ``(c, h, w)`` that are stored then, by
+        step; that of the last step is among them."""
+        with self._changed:
+            return self._count, dict(self._pictures)
 
     def picture(self, step: int) -> Floats:
         """Return the picture ``(c, h, w)`` that stands for ``step``: the newest exactly, an earlier

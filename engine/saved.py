@@ -7,10 +7,12 @@ probabilities of the classes that mattered, and the perturbations of a few steps
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 
 import models
@@ -82,7 +84,12 @@ def read(name: str, folder: Path = RUNS) -> Run:
     run = Run(recipe, card.labels, start, facts["original"], facts["total"], criterion, id=run_id(name))
     zero = np.zeros_like(parts["deltas"][0])
     pictures = {0: zero, **dict(zip(parts["steps"].tolist(), parts["deltas"], strict=True))}
-    run.restore(_whole(parts, len(card.labels)), _scalars(parts), pictures, parts["classes"].tolist())
+    run.restore(
+        whole(parts["log_p"], parts["classes"], len(card.labels)),
+        _scalars(parts),
+        pictures,
+        parts["classes"].tolist(),
+    )
     run.set_status("finished", facts["reason"])
     return run
 
@@ -97,10 +104,11 @@ def _scalars(parts: dict[str, Any]) -> Floats:
     return table
 
 
-def _whole(parts: dict[str, Any], classes: int) -> Floats:
-    """Return log-probabilities ``(steps, classes)`` from those of the classes that the file names."""
-    log_p: Floats = parts["log_p"].astype(np.float32)
-    left = np.clip(1 - np.exp(log_p).sum(1, keepdims=True), 1e-12, None)
-    whole: Floats = np.log(left / max(classes - log_p.shape[1], 1)).repeat(classes, 1).astype(np.float32)
-    whole[:, parts["classes"]] = log_p
-    return whole
+def whole(log_p: npt.NDArray[Any], classes: Sequence[int], count: int) -> Floats:
+    """Return log-probabilities ``(steps, count)`` from those of some ``classes`` ``(steps, len(classes))``:
+    the others share evenly what is left."""
+    known: Floats = log_p.astype(np.float32)
+    left = np.clip(1 - np.exp(known).sum(1, keepdims=True), 1e-12, None)
+    rows: Floats = np.log(left / max(count - known.shape[1], 1)).repeat(count, 1).astype(np.float32)
+    rows[:, classes] = known
+    return rows

@@ -26,6 +26,7 @@ ALWAYS = {
     "cancelled": "Stopped by hand at step {steps}.",
     "unwatched": "Paused at step {steps} while nobody was watching; it goes on now.",
     "abandoned": "Stopped at step {steps}: nobody was watching for half an hour.",
+    "interrupted": "The server stopped while the run was at step {steps}.",
 }
 TARGETED = {
     "success": "Stopped at step {steps}: the network says {goal}.",

@@ -33,6 +33,11 @@ class Store:
         with self._lock:
             return key in self._runs
 
+    def drop(self, key: str) -> None:
+        """Forget the run with this id."""
+        with self._lock:
+            self._runs.pop(key, None)
+
     def get(self, key: str) -> Run:
         """Return the run with this id, or raise `errors.UnknownName`."""
         with self._lock:

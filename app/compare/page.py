@@ -18,6 +18,7 @@ from components import address
 from components.i18n.text import named, say, told
 from components.lesson.live_run import origin
 from components.live.compare import compare
+from components.owner import owner
 from components.take_home.panel import panel
 from engine.recipe import Recipe
 from engine.run import Run
@@ -98,7 +99,7 @@ def _start(session: Session, mode: str, recipes: list[Recipe]) -> None:
     started: list[str] = []
     try:
         for recipe in recipes:
-            started.append(engine.submit(recipe).id)
+            started.append(engine.submit(recipe, owner=owner()).id)
     except FoolscopeError as error:
         session.problems.append(told(error))
         _end(started)

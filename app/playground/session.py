@@ -14,6 +14,7 @@ import models
 from app.playground import transfer_check
 from components import address
 from components.i18n.text import say, told
+from components.owner import owner
 from components.widgets.controls import default_target
 from components.widgets.unknown_names import Refusals
 from engine import links
@@ -238,10 +239,11 @@ class Session:
         for run in filter(None, (self._own, self.twin_run())):
             self._end(run)
         try:
-            self.run = self._own = self.engine.submit(self.recipe).id
+            self.run = self._own = self.engine.submit(self.recipe, owner=owner()).id
             if self.twin is not None and self.card.twin:
                 self.twin = ALONE
-                self.twin = self.engine.submit(replace(self.recipe, model=self.card.twin)).id
+                twin = replace(self.recipe, model=self.card.twin)
+                self.twin = self.engine.submit(twin, owner=owner()).id
         except FoolscopeError as error:
             self.problems.append(told(error))
 

@@ -11,6 +11,7 @@ from components.i18n import preferences
 from components.i18n.text import named, say, told
 from components.lesson import slides, tabs
 from components.live.player import player
+from components.owner import owner
 from components.take_home.panel import panel
 from components.widgets.image_picker import picture_title
 from engine.engine import Engine
@@ -91,7 +92,7 @@ def begin(engine: Engine, recipe: Recipe, key: str) -> None:
     except UnknownName:
         pass  # it was forgotten: there is nothing to cancel
     try:
-        st.session_state[kept] = (recipe.key(), engine.submit(recipe).id)
+        st.session_state[kept] = (recipe.key(), engine.submit(recipe, owner=owner()).id)
     except FoolscopeError as error:
         st.error(told(error))
 

@@ -495,6 +495,24 @@ class Uploads:
         """Return what was noted when the picture was read; raises as `get` does."""
         return self._used(token).notes
 
+    def holds(self, token: str) -> bool:
+        """Say whether the picture is here."""
+        with self._lock:
+            self._forget()
+            return token in self._kept
+
+    def packed(self, token: str) -> bytes:
+        """Return the picture as PNG bytes; raises as `get` does."""
+        return self._used(token).png
+
+    def put(self, token: str, png: bytes, notes: tuple[Said, ...]) -> None:
+        """Take back a picture that was here once: ``png`` as `packed` gave it."""
+        with self._lock:
+            if token not in self._kept:
+                self._kept[token] = _Kept(png, self._clock(), notes)
+                self._bytes += len(png)
+                self._forget()
+
     def _used(self, token: str) -> _Kept:
         with self._lock:
             self._forget()

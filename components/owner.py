@@ -1,0 +1,18 @@
+"""Whose a run is: a browser's, known by a cookie that nobody can guess (`app.owner_cookie` sets it)."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+
+import streamlit as st
+
+COOKIE = "foolscope_owner"
+VALID = re.compile(r"[\w-]{43}")
+"""What `secrets.token_urlsafe` makes of 32 bytes."""
+
+
+def owner() -> str:
+    """Return whose the runs are that this page starts: a digest of the browser's cookie, "" without one."""
+    cookie = st.context.cookies.to_dict().get(COOKIE, "")
+    return hashlib.sha256(cookie.encode()).hexdigest() if VALID.fullmatch(cookie) else ""

@@ -1,0 +1,1 @@
+"""Runs in a database: whose they are, how far they came, and their pictures; kept across restarts."""

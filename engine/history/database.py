@@ -1,0 +1,215 @@
+"""The database of runs: opened when it is first needed, checked, and set aside when it is damaged.
+
+What concerns SQLite alone is here: its options, the check of its file, and the room that deleted rows leave.
+"""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
+from sqlalchemy.pool import ConnectionPoolEntry
+
+import settings
+from engine.history.tables import VERSION, metadata, schema
+from errors import HistoryDamaged, HistoryFailed
+
+log = logging.getLogger("foolscope")
+FILE = "runs.sqlite"
+PATIENCE = 5.0
+"""Seconds for which a statement waits for another process's lock."""
+PRAGMA_OF_A_NEW_FILE = "auto_vacuum = INCREMENTAL"
+"""Comes before the others, which write the first page."""
+PRAGMAS = (
+    "journal_mode = WAL",
+    "synchronous = NORMAL",
+    "secure_delete = ON",
+    "foreign_keys = ON",
+)
+FULL = "Expected room on the disk for {file}, but it is full: runs go on, and are kept once there is room."
+LOCKED = (
+    "Expected to use {file}, but another program holds it locked: runs go on, and are kept once it is free."
+)
+READ_ONLY = (
+    "Expected a folder for {file} that can be written to, got a read-only one: runs go on, but are not kept."
+)
+NEWER = (
+    "Expected {file} of version {known} or older, got one that a newer Foolscope wrote (version {version}): "
+    "it stays as it is, and runs are not kept."
+)
+SET_ASIDE = (
+    "Expected {file} to be a whole database, got a damaged one: it was set aside as {aside}, and a new one "
+    "was started."
+)
+BROKEN = "Expected {file} to work, got: {reason}; runs go on, and are kept once it does."
+BAD_ADDRESS = (
+    "Expected FOOLSCOPE_DATABASE to be an address that SQLAlchemy can open, got one that it refuses: "
+    "{reason}."
+)
+SIGNS = {
+    "is full": FULL,
+    "No space left": FULL,
+    "locked": LOCKED,
+    "readonly": READ_ONLY,
+    "Read-only": READ_ONLY,
+    "unable to open": READ_ONLY,
+    "Permission denied": READ_ONLY,
+    "not permitted": READ_ONLY,
+    "malformed": SET_ASIDE,
+    "not a database": SET_ASIDE,
+}
+"""What the system's or the database's own words contain, and what they mean."""
+
+
+class Database:
+    """One database, shared by threads. ``generation`` counts how often a new one was started, ``notices`` say
+    why."""
+
+    def __init__(self, address: str = "") -> None:
+        """Open nothing yet. ``address``: as SQLAlchemy takes it, by default `settings.database`, else a
+        SQLite file in `settings.home`."""
+        self._address = address
+        self._engine: sa.Engine | None = None
+        self.notices: list[HistoryFailed] = []
+        self._lock = threading.RLock()
+        self.generation = 0
+        self.file = FILE
+
+    @contextmanager
+    def writing(self) -> Iterator[sa.Connection]:
+        """Give a connection whose changes are all kept at the end, or none; raises `errors.HistoryFailed`."""
+        with self._opened() as engine, engine.begin() as connection:
+            yield connection
+
+    @contextmanager
+    def reading(self) -> Iterator[sa.Connection]:
+        """Give a connection to read from; raises `errors.HistoryFailed`."""
+        with self._opened() as engine, engine.connect() as connection:
+            yield connection
+
+    def shrink(self) -> None:
+        """Give back to the disk what deleted rows took, where the database does not do so by itself."""
+        with self._opened() as engine:
+            if engine.dialect.name != "sqlite":
+                return
+            with engine.connect() as connection:
+                file = connection.connection.driver_connection
+                assert isinstance(file, sqlite3.Connection)
+                try:  # as a script: the driver takes but one of a statement's steps, and each frees a page
+                    file.executescript("PRAGMA incremental_vacuum; PRAGMA wal_checkpoint(TRUNCATE)")
+                except sqlite3.Error as error:
+                    raise SQLAlchemyError(str(error)) from error
+
+    def close(self) -> None:
+        """Close all connections; the next use opens the database again."""
+        with self._lock:
+            if self._engine is not None:
+                self._engine.dispose()
+            self._engine = None
+
+    @contextmanager
+    def _opened(self) -> Iterator[sa.Engine]:
+        generation = self.generation
+        try:
+            yield self._open()
+        except (SQLAlchemyError, OSError) as error:
+            words = _words(error)
+            meaning = next((meaning for sign, meaning in SIGNS.items() if sign in words), BROKEN)
+            if meaning == SET_ASIDE:
+                raise self._set_aside(generation, words) from error
+            raise HistoryFailed(meaning, file=self.file, reason=words.rstrip(".")) from error
+
+    def _open(self) -> sa.Engine:
+        with self._lock:
+            if self._engine is None:
+                engine = self._create()
+                try:
+                    self._check(engine)
+                except BaseException:
+                    engine.dispose()
+                    raise
+                self._engine = engine
+            return self._engine
+
+    def _create(self) -> sa.Engine:
+        try:
+            url = self._url()
+            self.file = Path(url.database or FILE).name
+            if url.get_backend_name() != "sqlite":
+                return sa.create_engine(url, pool_pre_ping=True)
+            Path(url.database or FILE).parent.mkdir(parents=True, exist_ok=True)
+            engine = sa.create_engine(url, connect_args={"timeout": PATIENCE})
+        except (ArgumentError, NoSuchModuleError, ImportError) as error:
+            raise HistoryFailed(BAD_ADDRESS, reason=type(error).__name__) from error
+        sa.event.listen(engine, "connect", _set_options)
+        return engine
+
+    def _check(self, engine: sa.Engine) -> None:
+        """Make sure that the database is whole and of a version that is known; a new one gets its tables."""
+        with engine.begin() as connection:
+            if engine.dialect.name == "sqlite":
+                answer = connection.exec_driver_sql("PRAGMA quick_check(1)").scalar_one()
+                if answer != "ok":
+                    raise SQLAlchemyError(f"malformed: {answer}")
+            known = sa.inspect(connection).has_table(schema.name)
+            version = connection.scalar(sa.select(sa.func.max(schema.c.version))) if known else None
+            if version is not None and version > VERSION:
+                raise HistoryFailed(NEWER, file=self.file, version=version, known=VERSION)
+            metadata.create_all(connection)
+            if version is None:
+                connection.execute(sa.insert(schema).values(version=VERSION))
+
+    def _set_aside(self, generation: int, words: str) -> HistoryFailed:
+        """Move a damaged file away, unless another thread has done so already."""
+        with self._lock:
+            if self.generation != generation:
+                return HistoryFailed(BROKEN, file=self.file, reason=words)
+            self.close()
+            url = self._url()
+            if (
+                url.get_backend_name() != "sqlite" or not url.database
+            ):  # a server's files are not ours to move
+                return HistoryFailed(BROKEN, file=self.file, reason=words)
+            path = Path(url.database)
+            aside = _free(path)
+            for ending in ("", "-wal", "-shm"):
+                part = path.with_name(path.name + ending)
+                if part.exists():
+                    part.rename(aside.with_name(aside.name + ending))
+            self.generation += 1
+        log.error("%s was damaged (%s) and was set aside as %s", path, words, aside)
+        damaged = HistoryDamaged(SET_ASIDE, file=self.file, aside=aside.name)
+        self.notices.append(damaged)
+        return damaged
+
+    def _url(self) -> sa.URL:
+        named = self._address or settings.database()
+        return sa.make_url(named) if named else sa.URL.create("sqlite", database=str(settings.home() / FILE))
+
+
+def _set_options(connection: Any, _: ConnectionPoolEntry) -> None:
+    new = connection.execute("PRAGMA page_count").fetchone() == (0,)
+    for pragma in (PRAGMA_OF_A_NEW_FILE, *PRAGMAS) if new else PRAGMAS:
+        connection.execute(f"PRAGMA {pragma}").fetchall()
+
+
+def _words(error: SQLAlchemyError | OSError) -> str:
+    """Return what went wrong in the system's or the database's own words, without paths and statements."""
+    if isinstance(error, OSError):
+        return error.strerror or type(error).__name__
+    return str(getattr(error, "orig", None) or error)
+
+
+def _free(path: Path) -> Path:
+    """Return the first name ``PATH.damaged-N`` that is not taken."""
+    number = 1
+    while (aside := path.with_name(f"{path.name}.damaged-{number}")).exists():
+        number += 1
+    return aside

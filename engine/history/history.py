@@ -1,0 +1,273 @@
+"""The runs that are kept: written by one thread beside the engine, listed to their owners alone.
+
+An owner is a string that nobody can guess. When the database fails, runs go on, `History.problems` says in a
+sentence what is wrong, and what could not be written waits for as long as there is room in memory.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from typing import TypeVar
+
+import sqlalchemy as sa
+
+import settings
+from engine.history import queries
+from engine.history.database import Database
+from engine.history.recording import Changes, Recording
+from engine.history.records import RunRecord, Upload
+from engine.run import Run
+from errors import FoolscopeError, HistoryDamaged, HistoryFailed, UnknownName
+
+log = logging.getLogger("foolscope")
+Answer = TypeVar("Answer")
+PERIOD = 0.5
+"""Seconds between two writes of what is new."""
+REST = 2.0
+"""Seconds until the next try after one that failed."""
+PATIENCE = 30.0
+"""Seconds for which a caller waits until the writer has done what was asked for."""
+WAITING_BYTES = 512 * 2**20
+"""Bytes of finished runs that wait for a database that fails; beyond that the oldest are lost."""
+LONGEST_NAME = 100
+SECONDS_A_DAY = 86_400.0
+BUSY = "Expected the database of runs to answer within {seconds} seconds, but it is busy; try again later."
+LOST = "Expected to keep {count} finished runs until they can be written, but memory for that is used up."
+NOT_YOURS = "Expected one of your own runs; it may have been deleted already."
+
+
+class History:
+    """The runs in a database. ``uploads`` returns an upload by its name, None where there is none."""
+
+    def __init__(
+        self,
+        uploads: Callable[[str], Upload | None],
+        database: Database | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        """Open nothing and start nothing until a run is recorded or asked for; raises `errors.BadSetting`."""
+        self._keeps_pictures = settings.keep_pictures()
+        self._days, self._limit = settings.history_days(), settings.history_bytes()
+        self._uploads, self.database, self._clock = uploads, database or Database(), clock
+        self._recordings: dict[str, Recording] = {}
+        self._orders: list[Callable[[], None]] = []
+        self._changed = threading.Condition()
+        self._thread: threading.Thread | None = None
+        self._closed, self._generation, self._swept = False, 0, 0.0
+        self._failure: HistoryFailed | None = None
+        self._notices: list[FoolscopeError] = []
+
+    def record(self, run: Run, owner: str) -> None:
+        """Keep ``run`` from now on, for ``owner``."""
+        recording = Recording(run, owner, self._clock(), self._keeps_pictures)
+        with self._changed:
+            self._recordings[run.id] = recording
+            self._wake()
+
+    def problems(self) -> list[FoolscopeError]:
+        """Return what is wrong with the database, and what happened to it since the start."""
+        failure = [self._failure] if self._failure else []
+        return [*self.database.notices, *self._notices, *failure]
+
+    def count(self, owner: str) -> int:
+        """Return how many runs an owner has; raises `errors.HistoryFailed`."""
+        with self.database.reading() as connection:
+            return queries.count(connection, owner)
+
+    def runs(self, owner: str, number: int) -> list[RunRecord]:
+        """Return an owner's newest runs, ``number`` at most; raises `errors.HistoryFailed`."""
+        with self.database.reading() as connection:
+            return queries.listed(connection, owner, number, self._live(), self._clock())
+
+    def going_on(self, key: str) -> Run | None:
+        """Return a run that is still being written."""
+        recording = self._recordings.get(key)
+        return recording.run if recording else None
+
+    def stored(self, key: str) -> queries.StoredRun | None:
+        """Return a run from the database, None where it is not there; raises `errors.HistoryFailed`."""
+        with self.database.reading() as connection:
+            return queries.read(connection, key)
+
+    def upload(self, token: str) -> Upload | None:
+        """Return an upload that a stored run needs, None where there is none of that name.
+
+        Raises `errors.HistoryFailed`.
+        """
+        with self.database.reading() as connection:
+            return queries.read_upload(connection, token)
+
+    def rename(self, owner: str, key: str, name: str) -> None:
+        """Call a run ``name``, "" for no name of its own.
+
+        Raises `errors.UnknownName` when it is not the owner's, `errors.HistoryFailed`.
+        """
+        plain = "".join(sign for sign in name if sign.isprintable()).strip()[:LONGEST_NAME]
+
+        def order() -> bool:
+            with self.database.writing() as connection:
+                return queries.rename(connection, owner, key, plain)
+
+        if not self._ask(order):
+            raise UnknownName(NOT_YOURS)
+
+    def delete(self, owner: str, keys: Sequence[str] | None) -> list[str]:
+        """Delete an owner's runs, None for all of them; return those that are gone, from the disk too.
+
+        Raises `errors.HistoryFailed`.
+        """
+        return self._ask(lambda: self._delete(owner, keys))
+
+    def close(self) -> None:
+        """Write what there is to write, and end the thread."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+        if self._thread is not None:
+            self._thread.join()
+        self.database.close()
+
+    def _live(self) -> frozenset[str]:
+        return frozenset(
+            list(self._recordings)
+        )  # the copy is one operation, so that no thread can disturb it
+
+    def _ask(self, order: Callable[[], Answer]) -> Answer:
+        """Let the writer carry out an order, and return its answer."""
+        answer: Future[Answer] = Future()
+
+        def carry_out() -> None:
+            try:
+                answer.set_result(order())
+            except BaseException as error:
+                answer.set_exception(error)
+
+        with self._changed:
+            self._orders.append(carry_out)
+            self._wake()
+        try:
+            return answer.result(timeout=PATIENCE)
+        except TimeoutError as error:
+            raise HistoryFailed(BUSY, seconds=f"{PATIENCE:.0f}") from error
+
+    def _wake(self) -> None:
+        """Make sure that the thread runs; the caller holds the lock."""
+        if self._thread is None and not self._closed:
+            self._thread = threading.Thread(target=self._serve, name="foolscope-history", daemon=True)
+            self._thread.start()
+        self._changed.notify_all()
+
+    def _serve(self) -> None:
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: self._closed or self._orders or self._recordings)
+                closed, orders = self._closed, self._orders
+                self._orders = []
+            for order in orders:
+                order()
+            self._turn()
+            with self._changed:
+                if closed:
+                    return
+                rest = REST if self._failure else PERIOD
+                self._changed.wait_for(lambda: self._closed or self._orders, timeout=rest)
+
+    def _turn(self) -> None:
+        """Write what is new of all runs, and say so when that fails."""
+        try:
+            over = self._write()
+            if over or self._clock() - self._swept > 3600:
+                self._sweep()
+        except HistoryDamaged:
+            return  # the next turn writes everything into the new database
+        except HistoryFailed as error:
+            if str(error) != str(self._failure):
+                log.error("%s", error)
+            self._failure = error
+            self._make_room()
+        except Exception:
+            log.exception("the history of runs goes on after an error")
+        else:
+            if self._failure:
+                log.warning("runs are kept again")
+            self._failure = None
+
+    def _write(self) -> bool:
+        """Write what is new in one transaction; return whether a run is over and written."""
+        if self.database.generation != self._generation:
+            self._generation = self.database.generation
+            for recording in self._recordings.values():
+                recording.restart()
+        pending = [(recording, self._changes(recording)) for recording in list(self._recordings.values())]
+        known = [(recording, changes) for recording, changes in pending if changes is not None]
+        if not known:
+            return False
+        with self.database.writing() as connection:
+            for recording, changes in known:
+                self._write_one(connection, recording, changes)
+        for recording, changes in known:
+            recording.written_down(changes)
+            if changes.over:
+                self._recordings.pop(recording.run.id, None)
+        return any(changes.over for _, changes in known)
+
+    def _write_one(self, connection: sa.Connection, recording: Recording, changes: Changes) -> None:
+        token = recording.upload
+        if token and not recording.inserted and self._keeps_pictures:
+            upload = self._uploads(token)
+            if upload is not None:
+                queries.write_upload(connection, token, upload)
+        queries.write(connection, recording.run.id, changes, recording.inserted)
+
+    def _changes(self, recording: Recording) -> Changes | None:
+        """Return what is new of a run; one whose record cannot be made is no longer kept."""
+        try:
+            return recording.changes(self._clock())
+        except Exception:
+            log.exception("run %s is not kept", recording.run.id[:6])
+            self._recordings.pop(recording.run.id, None)
+            return None
+
+    def _sweep(self) -> None:
+        """Delete what is too old, then the oldest while there is too much."""
+        self._swept = self._clock()
+        before = self._swept - self._days * SECONDS_A_DAY
+        removed, live = False, self._live()
+        with self.database.writing() as connection:
+            while old := queries.oldest(connection, live, 100, before):
+                queries.remove(connection, old)
+                removed = True
+            while queries.size(connection) > self._limit and (old := queries.oldest(connection, live, 1)):
+                queries.remove(connection, old)
+                removed = True
+        if removed:
+            self.database.shrink()
+
+    def _delete(self, owner: str, keys: Sequence[str] | None) -> list[str]:
+        own = {key for key, each in list(self._recordings.items()) if each.owner == owner}
+        gone = own if keys is None else own & set(keys)
+        with self.database.writing() as connection:
+            gone |= set(queries.owned(connection, owner, keys))
+            queries.remove(connection, sorted(gone))
+        for key in gone:
+            self._recordings.pop(key, None)
+        self.database.shrink()
+        return sorted(gone)
+
+    def _make_room(self) -> None:
+        """Let the oldest finished runs go that wait in vain, beyond what memory shall hold of them."""
+        over = [recording for recording in list(self._recordings.values()) if recording.run.over]
+        held, lost = sum(recording.run.bytes for recording in over), 0
+        for recording in over:
+            if held > WAITING_BYTES:
+                held -= recording.run.bytes
+                self._recordings.pop(recording.run.id, None)
+                lost += 1
+        if lost:
+            notice = HistoryFailed(LOST, count=lost)
+            self._notices.append(notice)
+            log.error("%s", notice)

@@ -1,0 +1,162 @@
+"""What is asked of the database of runs, and how what is to be written gets there."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence, Set
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import Connection, Row, delete, func, insert, select, update
+
+from engine.history.recording import INTERRUPTED, Changes, interrupted
+from engine.history.records import RunRecord, Upload
+from engine.history.tables import chunks, originals, pictures, runs, uploads
+from engine.recipe import Recipe
+from engine.run import OVER
+from engine.sentences import Said
+
+AT_ONCE = 500
+"""Ids in one statement: databases limit how many values it may have."""
+STALE = 5.0
+"""Seconds without a sign of life after which a run that is not over counts as interrupted."""
+
+
+@dataclass(frozen=True)
+class StoredRun:
+    """A run as it is in the database: its row, its steps in order, and its pictures by step, still packed.
+    ``interrupted``: no server goes on with it."""
+
+    row: Row[Any]
+    rows: Sequence[bytes]
+    pictures: dict[int, bytes]
+    interrupted: bool
+
+
+def write(connection: Connection, key: str, changes: Changes, inserted: bool) -> None:
+    """Write what is new of the run ``key``; ``inserted``: whether it has a row already."""
+    if inserted:
+        connection.execute(update(runs).where(runs.c.id == key), [dict(changes.row)])
+    else:
+        connection.execute(insert(runs).values(**changes.row))
+    if changes.over:
+        connection.execute(delete(chunks).where(chunks.c.run == key))
+    if changes.dropped:
+        gone = pictures.c.step.in_(changes.dropped)
+        connection.execute(delete(pictures).where(pictures.c.run == key, gone))
+    if changes.rows is not None:
+        values = {"run": key, "first_step": changes.first_step, "rows": changes.rows}
+        connection.execute(insert(chunks).values(**values))
+    for step, blob in changes.pictures.items():
+        connection.execute(insert(pictures).values(run=key, step=step, array=blob))
+
+
+def write_upload(connection: Connection, token: str, upload: Upload) -> None:
+    """Write an upload, unless it is there; equal pixels are stored once."""
+    if connection.scalar(select(uploads.c.token).where(uploads.c.token == token)):
+        return
+    digest = hashlib.sha256(upload.png).hexdigest()
+    if not connection.scalar(select(originals.c.hash).where(originals.c.hash == digest)):
+        values = {"hash": digest, "png": upload.png, "bytes": len(upload.png)}
+        connection.execute(insert(originals).values(**values))
+    notes = [[template, dict(facts)] for template, facts in upload.notes]
+    connection.execute(insert(uploads).values(token=token, hash=digest, notes=notes))
+
+
+def read_upload(connection: Connection, token: str) -> Upload | None:
+    """Return an upload, None where there is none of that name."""
+    joined = uploads.join(originals, uploads.c.hash == originals.c.hash)
+    query = select(originals.c.png, uploads.c.notes).select_from(joined).where(uploads.c.token == token)
+    row = connection.execute(query).one_or_none()
+    return row and Upload(row.png, tuple((template, facts) for template, facts in row.notes))
+
+
+def count(connection: Connection, owner: str) -> int:
+    """Return how many runs an owner has."""
+    return int(connection.scalar(select(func.count()).where(runs.c.owner == owner)) or 0)
+
+
+def listed(connection: Connection, owner: str, number: int, live: Set[str], now: float) -> list[RunRecord]:
+    """Return an owner's newest runs, ``number`` at most, the newest first. ``live``: those that go on
+    here."""
+    query = select(runs).where(runs.c.owner == owner)
+    query = query.order_by(runs.c.started.desc(), runs.c.id).limit(number)
+    return [_record(row, row.id not in live and _stopped(row, now)) for row in connection.execute(query)]
+
+
+def _stopped(row: Row[Any], now: float) -> bool:
+    return row.status not in OVER and now - row.seen > STALE
+
+
+def _record(row: Row[Any], stopped: bool) -> RunRecord:
+    standing: Said = interrupted(row.steps) if stopped else (row.template, row.facts)
+    return RunRecord(
+        id=row.id,
+        name=row.name,
+        recipe=Recipe.from_json(row.recipe),
+        standing=standing,
+        started=row.started,
+        steps=max(row.steps - 1, 0),
+        first_label=row.first_label,
+        last_label=row.last_label,
+        probability=row.probability,
+        success=row.success,
+        before=row.before,
+        after=row.after,
+        over=stopped or row.status in OVER,
+        opens=row.before is not None,
+    )
+
+
+def read(connection: Connection, key: str) -> StoredRun | None:
+    """Return all that there is of a run that no longer goes on here, None where there is none of that id."""
+    row = connection.execute(select(runs).where(runs.c.id == key)).one_or_none()
+    if row is None:
+        return None
+    blobs = select(chunks.c.rows).where(chunks.c.run == key).order_by(chunks.c.first_step)
+    arrays = select(pictures.c.step, pictures.c.array).where(pictures.c.run == key)
+    return StoredRun(
+        row=row,
+        rows=list(connection.scalars(blobs)),
+        pictures={step: array for step, array in connection.execute(arrays)},
+        interrupted=row.status not in OVER or row.reason == INTERRUPTED,
+    )
+
+
+def rename(connection: Connection, owner: str, key: str, name: str) -> bool:
+    """Call a run ``name``; return whether its owner has such a run."""
+    mine = (runs.c.id == key) & (runs.c.owner == owner)
+    return bool(connection.execute(update(runs).where(mine).values(name=name)).rowcount)
+
+
+def owned(connection: Connection, owner: str, keys: Sequence[str] | None) -> list[str]:
+    """Return those of ``keys`` that are an owner's runs, None for all of the owner's."""
+    query = select(runs.c.id).where(runs.c.owner == owner)
+    return list(connection.scalars(query if keys is None else query.where(runs.c.id.in_(keys))))
+
+
+def remove(connection: Connection, keys: Sequence[str]) -> None:
+    """Delete runs with their steps and pictures, and the uploads that no other run needs."""
+    for table, column in ((chunks, chunks.c.run), (pictures, pictures.c.run), (runs, runs.c.id)):
+        for start in range(0, len(keys), AT_ONCE):
+            connection.execute(delete(table).where(column.in_(keys[start : start + AT_ONCE])))
+    needed = select(runs.c.upload).where(runs.c.upload.is_not(None))
+    connection.execute(delete(uploads).where(uploads.c.token.not_in(needed)))
+    connection.execute(delete(originals).where(originals.c.hash.not_in(select(uploads.c.hash))))
+
+
+def size(connection: Connection) -> int:
+    """Return how many bytes the runs and their uploads take."""
+    total = select(func.coalesce(func.sum(runs.c.bytes), 0))
+    shared = select(func.coalesce(func.sum(originals.c.bytes), 0))
+    return int(connection.scalar(total) or 0) + int(connection.scalar(shared) or 0)
+
+
+def oldest(connection: Connection, live: Set[str], number: int, before: float | None = None) -> list[str]:
+    """Return the runs that were written longest ago, ``number`` at most, none that goes on here; with
+    ``before``, in seconds since 1970, only those last written by then."""
+    over: sa.ColumnElement[bool] = runs.c.id.not_in(live)
+    if before is not None:
+        over = over & (runs.c.seen < before)
+    return list(connection.scalars(select(runs.c.id).where(over).order_by(runs.c.seen).limit(number)))
