@@ -63,6 +63,7 @@ def webp(run: Run, layout: Layout, voice: Voice) -> bytes:
     reel = Reel(Painter(run, layout, voice), shown_steps(run, layout.frames))
     file = io.BytesIO()
     options = {"duration": durations(reel.n_frames), "loop": 0, "quality": 75, "method": 1}
+    options |= {"kmin": 0, "kmax": 0}  # each frame is then encoded once, not twice
     reel.save(file, "WEBP", save_all=True, **options)
     return file.getvalue()
 
