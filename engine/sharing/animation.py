@@ -25,9 +25,7 @@ FIRST, LAST = 800, 2500
 """Milliseconds for which the first frame and the last one stand still."""
 RATE = 12
 """Frames a second in a video."""
-NO_VIDEO = (
-    "Expected PyAV (pip install -r requirements-more.txt) or the program ffmpeg to write an MP4; neither is here."
-)
+NO_VIDEO = "An MP4 needs PyAV (pip install -r requirements-more.txt) or the program ffmpeg; neither is here."
 
 
 class Reel(Image.Image):
@@ -74,9 +72,7 @@ def gif(run: Run, layout: Layout, voice: Voice) -> bytes:
     palette = painter.frame(steps[-1]).quantize(255, Image.Quantize.MEDIANCUT)
     small = (frame.quantize(palette=palette, dither=Image.Dither.NONE) for frame in map(painter.frame, steps))
     file = io.BytesIO()
-    next(small).save(
-        file, "GIF", save_all=True, append_images=small, duration=durations(len(steps)), loop=0
-    )
+    next(small).save(file, "GIF", save_all=True, append_images=small, duration=durations(len(steps)), loop=0)
     return file.getvalue()
 
 
@@ -109,7 +105,9 @@ def _through_av(frames: Iterator[Image.Image], layout: Layout) -> bytes:
     av = _av()
     file = io.BytesIO()
     with av.open(file, "w", format="mp4") as container:
-        stream = container.add_stream("libx264", rate=Fraction(RATE), options={"preset": "veryfast", "crf": "20"})
+        stream = container.add_stream(
+            "libx264", rate=Fraction(RATE), options={"preset": "veryfast", "crf": "20"}
+        )
         stream.width, stream.height, stream.pix_fmt = layout.width, layout.height, "yuv420p"
         for frame in frames:
             container.mux(stream.encode(av.VideoFrame.from_image(frame)))

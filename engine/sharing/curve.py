@@ -29,7 +29,7 @@ class Line:
 
 @dataclass(frozen=True)
 class Curve:
-    """``steps`` ``(points,)``, rising from 0 to the last; ``lines``: the ones to be drawn on top come last."""
+    """``steps`` ``(points,)``, rising from 0 to the last; ``lines``: those to be drawn on top come last."""
 
     steps: NDArray[np.int64]
     lines: tuple[Line, ...]
@@ -41,7 +41,7 @@ class Curve:
 
 
 def goal(run: Run) -> int | None:
-    """Return the class the run led to: its target, else the one at its end; None when that is the original."""
+    """Return the class the run led to: its target, else the one at its end; None if that is the original."""
     best = run.top(len(run) - 1, 1)[0].index if run.recipe.target is None else run.recipe.target
     return None if best == run.original else best
 
@@ -56,10 +56,14 @@ def curve(run: Run, points: int = POINTS) -> Curve:
     steps, end = thinned(len(run), points), goal(run)
     classes = list(run.classes)
     p = np.exp(run.log_p(0, len(run), classes)[steps])
-    peaks = {index: float(p[:, i].max()) for i, index in enumerate(classes) if index not in (run.original, end)}
+    peaks = {
+        index: float(p[:, i].max()) for i, index in enumerate(classes) if index not in (run.original, end)
+    }
     shown = sorted((k for k, peak in peaks.items() if peak >= NOTABLE), key=lambda k: -peaks[k])[:OTHERS]
-    roles: dict[int, Role] = {index: "other" for index in shown} | {run.original: "original"}
-    roles |= {} if end is None else {end: "goal"}
+    roles: dict[int, Role] = dict.fromkeys(shown, "other")
+    roles[run.original] = "original"
+    if end is not None:
+        roles[end] = "goal"
     lines = (Line(run.labels[k], role, p[:, classes.index(k)]) for k, role in roles.items() if k in classes)
     return Curve(steps, tuple(lines))
 

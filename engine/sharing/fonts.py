@@ -1,4 +1,4 @@
-"""Fonts for drawn text. Pillow brings one with Latin letters; one with Chinese is looked for on the system."""
+"""Fonts for drawn text: Pillow brings Latin letters; a font with Chinese is looked for on the system."""
 
 from __future__ import annotations
 

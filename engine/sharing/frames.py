@@ -40,7 +40,7 @@ class Box(NamedTuple):
 class Layout:
     """A size of frame, in pixels. ``heading``: size of the letters of the verdict, ``text`` of all others.
     ``pictures``: where each picture stands, by what it shows; ``chart``: the curve without its labels, for
-    which there are ``ticks`` on its left and ``labels`` on its right. ``frames``: how many there are at most, ``gif_frames``:
+    which there are ``labels`` pixels on its right. ``frames``: how many there are at most, ``gif_frames``:
     in a GIF, which is larger and takes longer.
     """
 
@@ -89,9 +89,12 @@ LAYOUTS = {"slide": SLIDE, "chat": CHAT}
 
 
 def shown_steps(run: Run, frames: int) -> list[int]:
-    """Return the steps that have a frame: about ``frames`` of them at most, whose pictures are stored."""
-    wanted = {run.picture_step(int(step)) for step in thinned(len(run), frames)}
-    return sorted(wanted | {len(run) - 1})
+    """Return the steps that have a frame, about ``frames`` at most: those whose pictures are stored, or,
+    where these are few, evenly spaced ones, at which the picture shortly before stands for theirs."""
+    even = [int(step) for step in thinned(len(run), frames)]
+    stored = {run.picture_step(step) for step in even}
+    wanted = stored if 2 * len(stored) > len(even) else set(even)
+    return sorted({*wanted, len(run) - 1})
 
 
 class Painter:
@@ -125,9 +128,7 @@ class Painter:
         else:
             small = to_image(self.run.picture(step if name == "adversarial" else 0))
         sharp = small.width * 4 <= side  # single pixels are to be seen, not smeared
-        return small.resize(
-            (side, side), Image.Resampling.NEAREST if sharp else Image.Resampling.BICUBIC
-        )
+        return small.resize((side, side), Image.Resampling.NEAREST if sharp else Image.Resampling.BICUBIC)
 
     def _verdict(self, pen: ImageDraw.ImageDraw, step: int) -> None:
         """Write what the network says, beside what it said first where that differs."""
@@ -237,7 +238,7 @@ def _drawn(shape: Curve, at: Box) -> Image.Image:
 
 
 def _arrow(pen: ImageDraw.ImageDraw, left: float, base: float, size: int) -> float:
-    """Draw an arrow to the right, for which not every font has a letter; return where the next text begins."""
+    """Draw an arrow to the right, which not every font has; return where the next text begins."""
     start, end, y = left + 0.4 * size, left + 1.2 * size, base - 0.33 * size
     width = max(2, size // 12)
     pen.line((start, y, end, y), fill=QUIET, width=width)

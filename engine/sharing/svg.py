@@ -8,7 +8,7 @@ from engine.sharing.curve import Curve, Line, spread
 from engine.sharing.voice import Voice
 
 WIDTH, HEIGHT = 760, 260
-LEFT, RIGHT, TOP, BOTTOM = 46, 170, 12, 30
+LEFT, RIGHT, TOP, BOTTOM = 64, 180, 12, 30
 """Room around the lines; on the right stand their names."""
 
 
@@ -49,9 +49,9 @@ def _axes(shape: Curve, voice: Voice) -> Markup:
     for share in (0.0, 0.25, 0.5, 0.75, 1.0):
         y = _y(share)
         parts.append(
-            Markup('<path class="grid" d="M{} {:.1f}H{}"/><text class="tick" x="{}" y="{:.1f}">{} %</text>').format(
-                LEFT, y, WIDTH - RIGHT, LEFT - 8, y + 4, round(100 * share)
-            )
+            Markup(
+                '<path class="grid" d="M{} {:.1f}H{}"/><text class="tick" x="{}" y="{:.1f}">{} %</text>'
+            ).format(LEFT, y, WIDTH - RIGHT, LEFT - 8, y + 4, round(100 * share))
         )
     for place, text in ((0, "0"), (0.5, voice.say("Step")), (1, f"{shape.last:,}")):
         x = LEFT + (WIDTH - LEFT - RIGHT) * place

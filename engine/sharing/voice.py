@@ -47,5 +47,7 @@ ENGLISH = Voice()
 
 def percent(probability: float) -> str:
     """Return a probability in [0, 1] as people read it: whole per cent, and a digit more near the ends."""
-    digits = 0 if 0.01 <= probability < 0.995 or probability < 0.0005 or probability >= 0.9995 else 1
-    return f"{100 * probability:.{digits}f} %"
+    if 0 < probability < 0.0005:
+        return "< 0.1 %"
+    digits = 0 if 0.01 <= probability < 0.995 or probability >= 0.9995 else 1
+    return f"{100 * probability:.{digits}f} %" if probability else "0 %"
