@@ -126,7 +126,7 @@ def test_a_script_is_short_and_needs_nothing_of_ours(long):
     run = Run(
         replace(long.recipe, model="resnet18"), long.labels, long.start, long.original, 10, long.criterion
     )
-    for step in range(3):
+    for _ in range(3):
         run.append(run.observe(torch.zeros(1000), long.start, 1.0, 1, 1))
     lines = [line for line in script.script(run).splitlines() if line.strip()]
     assert len(lines) <= 45
