@@ -14,6 +14,7 @@ from starlette.websockets import WebSocket
 
 from app.access import base, cursor, do, find, language, refusing
 from app.service import engine, ready
+from app.sharing_routes import route as files_route
 from errors import UnknownName
 from settings import LIVE
 
@@ -133,6 +134,7 @@ def routes() -> list[BaseRoute]:
         Route(f"{at}/rows", refusing(rows)),
         Route(f"{at}/steps/{{step:int}}", refusing(step)),
         Route(f"{at}/steps/{{step:int}}/{{which}}.{{ext}}", refusing(picture)),
+        files_route(),
         Route(f"{at}/{{action}}", refusing(act), methods=["POST"]),
         WebSocketRoute(f"{at}/live", live),
     ]

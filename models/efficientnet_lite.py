@@ -116,13 +116,20 @@ class EfficientNetLite(nn.Sequential):
         )
 
 
-def _blocks(scale: Scale, size: int) -> list[Block]:
-    """Return all blocks, for maps of ``size`` pixels; the first stage and the last are not made deeper."""
-    blocks = []
+def scaled_stages(scale: Scale) -> list[tuple[int, int, int, int, int, int]]:
+    """Return `STAGES` as a member of the family has them; the first and the last are not made deeper."""
+    last, grown = len(STAGES) - 1, []
     for index, (repeats, kernel, stride, expansion, into, out) in enumerate(STAGES):
-        edge = index in (0, len(STAGES) - 1)
-        deep = repeats if edge else math.ceil(scale.depth * repeats)
-        before, after = STEM if index == 0 else scale.channels(into), scale.channels(out)
+        deep = repeats if index in (0, last) else math.ceil(scale.depth * repeats)
+        before = STEM if index == 0 else scale.channels(into)
+        grown.append((deep, kernel, stride, expansion, before, scale.channels(out)))
+    return grown
+
+
+def _blocks(scale: Scale, size: int) -> list[Block]:
+    """Return all blocks, for maps of ``size`` pixels."""
+    blocks = []
+    for deep, kernel, stride, expansion, before, after in scaled_stages(scale):
         for first in [True] + [False] * (deep - 1):
             step = stride if first else 1
             blocks.append(Block(before if first else after, after, kernel, step, expansion, size))

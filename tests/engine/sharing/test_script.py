@@ -1,0 +1,167 @@
+"""Code that leaves the page, run in a process of its own without this program: it ends where the run did."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import re
+import subprocess
+import sys
+import zipfile
+from dataclasses import replace
+from pathlib import Path
+
+import nbformat
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import load_file
+
+from attacks.contract import Stop
+from engine.engine import Engine
+from engine.fields import Region
+from engine.recipe import Recipe
+from engine.run import Run
+from engine.sharing import data, script
+from errors import FoolscopeError
+
+LITE = Recipe("efficientnet_lite0", "panda", "bim", {"steps": 4, "step_size": 1 / 255}, 23)
+CASES = {
+    "linf, target, probability": replace(LITE, stop=Stop("probability", 0.3)),
+    "l2, momentum, a part, in a row": replace(
+        LITE,
+        attack="mi_fgsm",
+        params={"steps": 5, "norm": "l2", "step_size": 1.0, "epsilon": 2.5},
+        target=None,
+        stop=Stop("row", times=2),
+        region=Region(0.1, 0.2, 0.9, 0.8),
+    ),
+    "random start": replace(
+        LITE,
+        attack="pgd",
+        params={"steps": 2, "step_size": 1 / 255, "epsilon": 3 / 255, "random_start": True},
+        seed=5,
+        stop=Stop("steps"),
+    ),
+    "l2 random start": replace(
+        LITE,
+        attack="pgd",
+        params={"steps": 2, "step_size": 1.0, "epsilon": 4.0, "random_start": True, "norm": "l2"},
+        seed=6,
+        stop=Stop("success"),
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+def real():
+    made = Engine()
+    yield made
+    made.close()
+
+
+def carried_out(engine: Engine, recipe: Recipe) -> Run:
+    run = engine.submit(recipe)
+    assert list(engine.follow(run)) and run.status == "finished", run.sentence()
+    return run
+
+
+def clean(file: Path, **more: str) -> tuple[int, str, float]:
+    """Run a script where it cannot find this program; return its last step, class and probability."""
+    environment = {k: v for k, v in os.environ.items() if not k.startswith(("PYTHON", "FOOLSCOPE"))} | more
+    done = subprocess.run(
+        [sys.executable, "-I", str(file)], cwd=file.parent, env=environment, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    last = done.stdout.strip().splitlines()[-1]
+    step, label, p = re.fullmatch(r"step (\d+): (.+) ([\d.]+)", last).groups()
+    return int(step), label, float(p)
+
+
+def agrees(run: Run, ended: tuple[int, str, float]) -> None:
+    (best,) = run.top(len(run) - 1, 1)
+    assert ended[:2] == (len(run) - 1, best.label) and abs(ended[2] - best.probability) < 0.02
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_a_script_ends_where_the_run_did(real, tmp_path, case):
+    run = carried_out(real, CASES[case])
+    with zipfile.ZipFile(io.BytesIO(data.bundle(run, script.script(run)))) as archive:
+        archive.extractall(tmp_path)
+    folder = tmp_path / "foolscope-run"
+    assert sorted(path.name for path in folder.iterdir()) == ["original.png", "recipe.json", "repeat.py"]
+    agrees(run, clean(folder / "repeat.py"))
+    with Image.open(folder / "adversarial.png") as image:
+        written = np.asarray(image).transpose(2, 0, 1) / 255
+    assert np.abs(written - run.picture(len(run) - 1)).mean() < 1.5 / 255
+    assert np.abs(written - run.picture(0)).max() > 0.5 / 255
+
+
+def test_a_notebook_ends_where_the_run_did(real, tmp_path):
+    fgsm = replace(LITE, attack="fgsm", params={"epsilon": 2 / 255}, target=None, stop=Stop("steps"))
+    run = carried_out(real, fgsm)
+    notebook = nbformat.reads(script.notebook(run), as_version=4)
+    nbformat.validate(notebook)
+    assert notebook.cells[0].cell_type == "markdown" and len(notebook.cells) == 6
+    code = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "code")
+    (tmp_path / "cells.py").write_text(code, encoding="utf-8")
+    agrees(run, clean(tmp_path / "cells.py"))
+
+
+def test_a_script_takes_torchvisions_network(real, tmp_path, shared):
+    """Its weights lie where torchvision would have downloaded them to."""
+    weights = tmp_path / "hub" / "checkpoints"
+    weights.mkdir(parents=True)
+    torch.save(load_file(shared("weights/squeezenet1_1.safetensors")), weights / "squeezenet1_1-b8a52dc0.pth")
+    run = carried_out(real, replace(LITE, model="squeezenet1_1", stop=Stop("success")))
+    (tmp_path / "repeat.py").write_text(script.script(run), encoding="utf-8")
+    with zipfile.ZipFile(io.BytesIO(data.bundle(run, ""))) as archive:
+        (tmp_path / "original.png").write_bytes(archive.read("foolscope-run/original.png"))
+    agrees(run, clean(tmp_path / "repeat.py", TORCH_HOME=str(tmp_path)))
+
+
+def test_a_script_is_short_and_needs_nothing_of_ours(long):
+    run = Run(
+        replace(long.recipe, model="resnet18"), long.labels, long.start, long.original, 10, long.criterion
+    )
+    for _ in range(3):
+        run.append(run.observe(torch.zeros(1000), long.start, 1.0, 1, 1))
+    lines = [line for line in script.script(run).splitlines() if line.strip()]
+    assert len(lines) <= 45
+    for text in (script.script(run), script.script(long)):
+        assert not re.search(r"\b(import|from) (attacks|models|engine|errors|settings)\b", text)
+        compile(text, "repeat.py", "exec")
+
+
+def test_a_run_that_was_stopped_by_hand_is_repeated_as_far_as_it_went(real):
+    run = real.submit(replace(LITE, params={"steps": 50}), paused=True)
+    real.step(run)
+    assert run.wait(0, 60)
+    real.cancel(run)
+    assert f"LAST = {run.original}, {len(run) - 1}\n" in script.script(run)
+
+
+@pytest.mark.parametrize(
+    ("changed", "words"),
+    [
+        ({"model": "lenet", "target": 3, "image": "seven"}, "LeNet"),
+        ({"attack": "deepfool", "params": {}, "target": None}, "DeepFool is longer"),
+        ({"params": {"norm": "l1"}}, "under l1"),
+        ({"attack": "pgd", "params": {"restarts": 3}}, "made 3"),
+        ({"attack": "pgd", "params": {"random_start": True}, "region": Region(0, 0, 1, 0.5)}, "random start"),
+    ],
+)
+def test_what_there_is_no_code_for_is_said(long, changed, words):
+    run = Run(replace(LITE, **changed), long.labels, long.start, long.original, 10, long.criterion)
+    with pytest.raises(FoolscopeError, match=words):
+        script.script(run)
+    with pytest.raises(FoolscopeError, match=words):
+        script.notebook(run)
+
+
+def test_the_recipe_in_the_bundle_is_the_runs(short):
+    with zipfile.ZipFile(io.BytesIO(data.bundle(short, "x"))) as archive:
+        written = json.loads(archive.read("foolscope-run/recipe.json"))
+    assert Recipe.from_json(written) == short.recipe
