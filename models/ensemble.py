@@ -1,6 +1,6 @@
 """Several networks as one: what they say together is the mean of their log-probabilities.
 
-Dong et al. 2018 (https://arxiv.org/abs/1710.06081, "Attacking ensemble of models") average logits, which fools
+Dong et al. 2018 (https://arxiv.org/abs/1710.06081, on attacking ensembles) average logits, which fools
 networks that were not attacked more often than the averaged probabilities of Liu et al. 2017
 (https://arxiv.org/abs/1611.02770) do. Log-probabilities are logits up to a constant of each image, so that
 their mean has the same softmax as that of the logits.
