@@ -38,9 +38,9 @@ Value = float | int | bool | str
 class Recipe:
     """What to run. ``image`` is a sample's name or an upload's id; ``target`` a class index,
     or None for "anything but what it is"; ``params`` the attack's fields that differ from
-    their defaults or all of them; ``region`` the only part that may change, None for all of it; ``survives`` the
-    corruptions after which it must fool too (`engine.robustness.surviving`); ``crop`` None for the model's own
-    central crop.
+    their defaults or all of them; ``region`` the only part that may change, None for all of it;
+    ``survives`` the corruptions after which it must fool too (`engine.robustness.surviving`);
+    ``crop`` None for the model's own central crop.
 
     To add a field is to declare it here by `engine.fields.recipe_field`: link, JSON, form and command line
     follow. The fields before those decide what the others mean, and have widgets of their own.
@@ -81,7 +81,7 @@ class Recipe:
         widget=Widget(
             "several",
             "Must survive",
-            "The picture shall fool as it is and after each of these; every step then costs as many looks more.",
+            "The picture is to fool as it is and after each of these, which every step then looks at too.",
             choices={name: each.title for name, each in CORRUPTIONS.items()},
         ),
         option=Option("What it must survive, such as jpeg75,blur.", metavar="NAMES"),

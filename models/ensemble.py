@@ -25,11 +25,16 @@ MOST = 4
 def names_of(name: str, known: Sequence[str]) -> list[str]:
     """Return the names of networks that ``name`` joins, itself alone where it joins none.
 
-    In an address a bare "+" means a space: between ``known`` names it joins as well.
+    In an address a bare "+" means a space: between ``known`` names it joins as well. Raises
+    `errors.BadSetting` for more than four.
     """
-    if JOINT not in name and all(part in known for part in name.split()):
-        return name.split() or [name]
-    return [part.strip() for part in name.split(JOINT)]
+    spaced = name.split()
+    if JOINT not in name and not (len(spaced) > 1 and all(part in known for part in spaced)):
+        return [name]
+    parts = spaced if JOINT not in name else [part.strip() for part in name.split(JOINT)]
+    if len(parts) > MOST:
+        raise BadSetting("Expected at most {most} networks as one, got {got}.", most=MOST, got=len(parts))
+    return parts
 
 
 def suited(first: Card, other: Card) -> bool:
@@ -40,11 +45,9 @@ def suited(first: Card, other: Card) -> bool:
 def joined(cards: Sequence[Card]) -> Card:
     """Return the card of networks taken as one; what they see is cut out and scaled as for the first.
 
-    Raises `errors.BadSetting` for more than four, for one twice, and for other classes or channels.
+    Raises `errors.BadSetting` for one twice, and for other classes or channels.
     """
     first, names = cards[0], [card.name for card in cards]
-    if len(cards) > MOST:
-        raise BadSetting("Expected at most {most} networks as one, got {got}.", most=MOST, got=len(cards))
     if len(set(names)) < len(names):
         raise BadSetting("Expected different networks as one, got “{got}”.", got=JOINT.join(names))
     for other in cards[1:]:

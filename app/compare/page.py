@@ -20,8 +20,8 @@ from components.lesson.live_run import origin
 from components.live.compare import compare
 from components.take_home.panel import panel
 from engine.recipe import Recipe
-from engine.run import Run
 from engine.robustness.transfer import here
+from engine.run import Run
 from errors import FoolscopeError, UnknownName
 
 MODES = {"race": "Race", "sweep": "Robustness curve", "networks": "Networks", "norms": "Norms"}
