@@ -18,8 +18,12 @@ from errors import BadSetting
 
 NOISE_SEED = 0
 """Of the signs of the noise."""
-ATTACK, STEPS, SMALLEST = "pgd", 40, 4 / 255
-"""The attack that makes an image survive, for how many steps, and the least of its usual budgets (linf)."""
+ATTACK, STEPS = "pgd", 40
+"""The attack that makes an image survive, and for how many steps."""
+BUDGETS = tuple(level / 255 for level in (2, 4, 6, 8, 12, 16, 24, 32, 64, 128))
+"""The budgets (linf) that are offered for it."""
+USUAL_BUDGETS = {3: 8 / 255, 1: 64 / 255}
+"""The budget that is offered first for images with so many channels."""
 
 
 @dataclass(frozen=True)

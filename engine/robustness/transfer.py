@@ -10,6 +10,7 @@ import models
 from engine.interface import EngineInterface
 from engine.robustness.answers import Opinion, opinions
 from engine.run import Run
+from errors import FoolscopeError
 from models import weights
 from models.core import Card, fitted
 
@@ -57,7 +58,14 @@ def here(card: Card) -> list[str]:
     return [c.name for c in sorted(first + near, key=lambda c: (c.name != card.name, c.lab))]
 
 
-def transfers(engine: EngineInterface, run: Run, model: str) -> Transfer:
-    """Return what ``model`` makes of a run's images; raises as `testify` does."""
+def transfers(engine: EngineInterface, run: Run) -> list[Transfer | FoolscopeError]:
+    """Return what each network that is `here` makes of a run's images, or why it cannot be asked."""
+    return [_transfer(engine, run, name) for name in here(models.card(run.recipe.model))]
+
+
+def _transfer(engine: EngineInterface, run: Run, model: str) -> Transfer | FoolscopeError:
     attacked = model == run.recipe.model or model in models.card(run.recipe.model).parts
-    return Transfer(model, *testify(engine, run, model), attacked)
+    try:
+        return Transfer(model, *testify(engine, run, model), attacked)
+    except FoolscopeError as error:
+        return error
