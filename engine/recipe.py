@@ -71,21 +71,6 @@ class Recipe:
         widget=Widget("region", "Change only a part", "Everything outside stays as it is."),
         option=Option("Only this part may change, as fractions.", metavar="LEFT,TOP,RIGHT,BOTTOM"),
     )
-    survives: tuple[str, ...] = recipe_field(
-        (),
-        names_of,
-        ",".join,
-        list,
-        ordered,
-        check=check_corruptions,
-        widget=Widget(
-            "several",
-            "Must survive",
-            "The picture is to fool as it is and after each of these, which every step then looks at too.",
-            choices={name: each.title for name, each in CORRUPTIONS.items()},
-        ),
-        option=Option("What it must survive, such as jpeg75,blur.", metavar="NAMES"),
-    )
     seed: int = recipe_field(
         0,
         seed_of,
@@ -102,6 +87,21 @@ class Recipe:
         lambda plain: Crop(*plain),
         widget=Widget("crop", "Zoom: part of the short side", place="crop"),
         option=Option("Square that the model sees, as fractions.", metavar="X,Y,SIZE"),
+    )
+    survives: tuple[str, ...] = recipe_field(
+        (),
+        names_of,
+        ",".join,
+        list,
+        ordered,
+        check=check_corruptions,
+        widget=Widget(
+            "several",
+            "Must survive",
+            "The picture is to fool as it is and after each of these, which every step then looks at too.",
+            choices={name: each.title for name, each in CORRUPTIONS.items()},
+        ),
+        option=Option("What it must survive, such as jpeg75,blur.", metavar="NAMES"),
     )
 
     def __post_init__(self) -> None:
