@@ -129,7 +129,7 @@ class Widget:
 
     ``kind``: a key of `components.widgets.recipe_fields.KINDS`; ``place``: "main" (seen at once), "more" (in
     the box with that title) or "crop" (beside the image); ``low``, ``high``, ``step``: of a number;
-    ``choices``: the values of a choice, with the words for them.
+    ``choices``: the values of a choice of one or of several, with the words for them.
     """
 
     kind: str

@@ -18,6 +18,7 @@ from attacks.contract import Attack, Criterion, Evaluation, Query, ReasonedSearc
 from attacks.toolkit.mask import masked
 from engine.device import out_of_memory
 from engine.recipe import Recipe
+from engine.robustness.surviving import surviving, views
 from engine.run import Floats, Observation, Prediction, Run
 from errors import BadTarget, FoolscopeError
 from models.core import Classifier
@@ -123,13 +124,15 @@ class RunJob(Job):
     ) -> None:
         super().__init__(run.id, model, search, release)
         self._run, self._attack = run, attack
-        self._reached = run.recipe.stop.watch(run.criterion)
+        times = 1 + len(run.recipe.survives)
+        self._reached = run.recipe.stop.watch(run.criterion.repeat(times))
         self._read: tuple[Tensor, Observation] | None = None
 
     def wanted(self, query: Query, answer: Evaluation) -> Sequence[Tensor]:
-        """Return the step's logits, its image and the length of its gradient."""
+        """Return the logits of the step's image and of what it is to survive, the image itself and the length
+        of its gradient."""
         length = [] if answer.grad is None else [answer.grad[0].norm()]
-        return [answer.logits[0], query.x[0], *length]
+        return [views(answer.logits, self._run.recipe.survives), query.x[0], *length]
 
     def read(self, query: Query, answer: Evaluation, values: Sequence[Tensor]) -> None:
         """Compute the step's figures."""
@@ -137,7 +140,7 @@ class RunJob(Job):
         asked = len(query.x)
         gradients = asked if length else 0
         grad_norm = float(length[0]) if length else math.nan
-        self._read = logits, self._run.observe(logits, image, grad_norm, asked, gradients)
+        self._read = logits, self._run.observe(logits[0], image, grad_norm, asked, gradients)
 
     def record(self) -> str | None:
         """Append the step to the run; return the name of the run's stop rule when that is satisfied."""
@@ -145,7 +148,7 @@ class RunJob(Job):
             return "cancelled"
         logits, observation = self._read
         self._run.append(observation)
-        return self._run.recipe.stop.rule if len(self._run) > 1 and self._reached(logits[None]) else None
+        return self._run.recipe.stop.rule if len(self._run) > 1 and self._reached(logits) else None
 
     def finish(self, reason: str) -> None:
         """End the run, as its attack tells the end of a search."""
@@ -194,7 +197,8 @@ def run_job(
 
 def _search(recipe: Recipe, attack: Attack, x: Tensor, criterion: Criterion) -> ReasonedSearch:
     search = attack.search(x, criterion, torch.Generator().manual_seed(recipe.seed))
-    return masked(search, x, recipe.region.mask(x)) if recipe.region else search
+    search = masked(search, x, recipe.region.mask(x)) if recipe.region else search
+    return surviving(search, criterion, recipe.survives) if recipe.survives else search
 
 
 def _log_probabilities(ranking: Sequence[Prediction]) -> Floats:

@@ -27,6 +27,7 @@ from engine.fields import (
     stop_text,
     usual_stop,
 )
+from engine.robustness.corruptions import CORRUPTIONS, check_corruptions, names_of, ordered
 from errors import BadSetting
 from models.core import Crop
 
@@ -37,8 +38,9 @@ Value = float | int | bool | str
 class Recipe:
     """What to run. ``image`` is a sample's name or an upload's id; ``target`` a class index,
     or None for "anything but what it is"; ``params`` the attack's fields that differ from
-    their defaults or all of them; ``region`` the only part that may change, None for all of it; ``crop`` None
-    for the model's own central crop.
+    their defaults or all of them; ``region`` the only part that may change, None for all of it;
+    ``survives`` the corruptions after which it must fool too (`engine.robustness.surviving`);
+    ``crop`` None for the model's own central crop.
 
     To add a field is to declare it here by `engine.fields.recipe_field`: link, JSON, form and command line
     follow. The fields before those decide what the others mean, and have widgets of their own.
@@ -85,6 +87,21 @@ class Recipe:
         lambda plain: Crop(*plain),
         widget=Widget("crop", "Zoom: part of the short side", place="crop"),
         option=Option("Square that the model sees, as fractions.", metavar="X,Y,SIZE"),
+    )
+    survives: tuple[str, ...] = recipe_field(
+        (),
+        names_of,
+        ",".join,
+        list,
+        ordered,
+        check=check_corruptions,
+        widget=Widget(
+            "several",
+            "Must survive",
+            "The picture is to fool as it is and after each of these, which every step then looks at too.",
+            choices={name: each.title for name, each in CORRUPTIONS.items()},
+        ),
+        option=Option("What it must survive, such as jpeg75,blur.", metavar="NAMES"),
     )
 
     def __post_init__(self) -> None:

@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from errors import UnknownName, WeightsError
-from models import weights
+from models import ensemble, weights
 from models.core import _REGISTRY, Card, Classifier, Entry
 from models.download import Progress
 from models.fusion import fold, suits_channels_last
@@ -42,8 +42,13 @@ def cards() -> list[Card]:
 
 
 def card(name: str) -> Card:
-    """Return the card of the model called ``name``, or raise `errors.UnknownName`."""
-    return _entry(name).card
+    """Return the card of the model called ``name``, or of several as one ("a+b", `models.ensemble`).
+
+    Raises `errors.UnknownName`, and `errors.BadSetting` for models that cannot be taken as one.
+    """
+    names = ensemble.names_of(name, list(registry()))
+    cards = [_entry(each).card for each in names]
+    return cards[0] if len(cards) == 1 else ensemble.joined(cards)
 
 
 def load(name: str, *, progress: Progress | None = None) -> Classifier:
@@ -52,6 +57,9 @@ def load(name: str, *, progress: Progress | None = None) -> Classifier:
     ``progress`` is called with bytes done and bytes in all while weights are downloaded.
     Raises `errors.UnknownName` and `errors.WeightsError` (missing, wrong hash, or of another network).
     """
+    joint = card(name)
+    if joint.parts:
+        return ensemble.Ensemble(joint, [load(part, progress=progress) for part in joint.parts])
     entry = _entry(name)
     return assemble(entry, weights.fetch(entry.card, progress))
 

@@ -82,7 +82,8 @@ class Card:
     ``recipe``: address of the training recipe. ``offline``: the weights come with the product.
     ``lab``: meant for the experiments; listed after the others. ``twin``: a network of the same build and
     classes that learnt otherwise, to be shown beside this one. ``order``: place among the models that need
-    no download, the least first.
+    no download, the least first. ``parts``: the names of the networks that it takes as one
+    (`models.ensemble`), none for a single network.
     """
 
     name: str
@@ -105,6 +106,7 @@ class Card:
     lab: bool = False
     twin: str = ""
     order: int = 100
+    parts: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Refuse a card whose facts contradict each other."""

@@ -14,7 +14,6 @@ from attacks.toolkit import norms
 from components.display import attack_families
 from engine.recipe import Recipe, Value
 from errors import BadSetting
-from models import weights
 from models.core import Card
 
 NORMS = tuple(name for name, norm in norms.NORMS.items() if norm.facts.budgets)
@@ -75,13 +74,6 @@ def sweep(base: Recipe, attack: str, norm: str, steps: int) -> list[Recipe]:
     names = [attack, CONTROL] if CONTROL in budgeted(norm) and attack != CONTROL else [attack]
     budgets = norms.NORMS[norm].facts.budgets
     return [_recipe(base, name, under(name, norm, e, steps)) for name in names for e in budgets]
-
-
-def here(card: Card) -> list[str]:
-    """Return the networks that take the same kind of picture as ``card``'s and whose weights are here, itself
-    first, those of the lab last."""
-    near = [c for c in models.cards() if c.channels == card.channels and weights.locate(c)]
-    return [c.name for c in sorted(near, key=lambda c: (c.name != card.name, c.lab))]
 
 
 def networks(base: Recipe, names: Sequence[str], recipe: Recipe, says: Callable[[str], int]) -> list[Recipe]:

@@ -21,6 +21,7 @@ from components.live.compare import compare
 from components.owner import owner
 from components.take_home.panel import panel
 from engine.recipe import Recipe
+from engine.robustness.transfer import here
 from engine.run import Run
 from errors import FoolscopeError, UnknownName
 
@@ -84,7 +85,7 @@ def _compose(session: Session) -> tuple[str, list[Recipe]]:
 def _many(session: Session, norm: str) -> list[Recipe]:
     """Return the recipes of one attack on every network that the person chose."""
     base, engine = session.recipe, service.engine()
-    names = controls.networks_picker(comparisons.here(session.card))
+    names = controls.networks_picker(here(session.card))
     attack = controls.swept_picker(norm)
     one = comparisons.alone(base, attack, norm, controls.budget_picker(norm), controls.steps_picker())
     return comparisons.networks(

@@ -9,7 +9,6 @@ import torch
 from markupsafe import Markup
 
 import models
-from app.playground.transfer_check import Opinion, testify
 from attacks.toolkit.norms import NORMS
 from components.display import attack_families
 from components.display.answer_cells import answer, table
@@ -18,6 +17,8 @@ from components.i18n.text import named, say, translated
 from components.lesson.session_cache import kept
 from engine import checks
 from engine.engine import Engine
+from engine.robustness.answers import Opinion
+from engine.robustness.transfer import testify
 from engine.run import Run
 from models.core import Card
 

@@ -15,6 +15,7 @@ from app.playground import transfer_check
 from components import address
 from components.i18n.text import say, told
 from components.owner import owner
+from components.widgets import ensemble_picker
 from components.widgets.controls import default_target
 from components.widgets.unknown_names import Refusals
 from engine import links
@@ -208,7 +209,7 @@ class Session:
         except WeightsError as error:
             self.refusals.add("model", error, "The page goes on with the network that needs no download.")
             self.recipe = replace(recipe, model=links.DEFAULT.model, crop=None, target=None)
-            self._forget = ("model", *CROP_KEYS)
+            self._forget = ("model", ensemble_picker.key_of(recipe.model), *CROP_KEYS)
             self.run = None
             st.rerun()
 

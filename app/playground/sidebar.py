@@ -9,6 +9,7 @@ from app.playground.session import Session
 from components import embedding
 from components.i18n.text import say
 from components.widgets import controls, recipe_fields
+from components.widgets.ensemble_picker import with_others
 from components.widgets.gallery import Item, gallery
 from engine.images.sources import samples
 
@@ -17,7 +18,8 @@ def subject(session: Session) -> None:
     """Let the person choose a picture, a network and a target."""
     session.find_picture()
     _image(session)
-    session.model(controls.model_picker(session.recipe.model))
+    first = controls.model_picker(session.card.parts[0] if session.card.parts else session.recipe.model)
+    session.model(with_others(first, session.recipe.model))
     session.look()
     session.change(target=controls.target_picker(session.card, session.ranking, session.target()))
 

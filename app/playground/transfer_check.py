@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import streamlit as st
-import torch
 
 import models
 from components.i18n import preferences
 from components.i18n.text import named, say
 from engine.engine import Engine
+from engine.robustness.transfer import others, testify
 from engine.run import Run
-from models.core import fitted
 
 SAME = (
     "**{network}** says “{before}” ({sure}) of the original and the same ({then}) after step {step}: "
@@ -22,33 +19,6 @@ CHANGED = (
     "**{network}** says “{before}” ({sure}) of the original and **“{after}”** ({then}) after step {step}: "
     "it changes its mind too."
 )
-
-
-class Opinion(NamedTuple):
-    """The class that a network puts first, and its probability in [0, 1]."""
-
-    label: str
-    probability: float
-
-
-def others(model: str) -> list[str]:
-    """Return the networks that take the same kind of picture as ``model``, itself left out."""
-    mine = models.card(model)
-    return [each.name for each in models.cards() if each.channels == mine.channels and each.name != model]
-
-
-def testify(engine: Engine, run: Run, model: str) -> tuple[Opinion, Opinion]:
-    """Return what ``model`` says of the original and of the run's last picture so far.
-
-    The pictures keep every digit; for a network of another input size they are resized.
-    Raises `errors.WeightsError` when its weights cannot be had.
-    """
-    start, last = run.start.cpu(), torch.from_numpy(run.picture(len(run) - 1))
-    card = models.card(model)
-    logits = engine.logits(model, fitted(torch.stack([start, last.to(start.dtype)]), card.size))
-    top = logits.softmax(1).max(1)
-    said = [Opinion(card.labels[int(i)], float(p)) for p, i in zip(top.values, top.indices, strict=True)]
-    return said[0], said[1]
 
 
 def shown(model: str, otherwise: str | None) -> str | None:

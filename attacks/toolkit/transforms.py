@@ -57,11 +57,16 @@ def blur(x: Tensor, rng: torch.Generator, strength: float) -> Tensor:
 
 
 def jpeg(x: Tensor, rng: torch.Generator, strength: float) -> Tensor:
-    """Compress as JPEG does, to a quality between 95 and 95 - 85 strength, without thinning out colours.
+    """Compress as JPEG does, to a quality between 95 and 95 - 85 strength, without thinning out colours."""
+    return compressed(x, 95 - 85 * strength * _uniform(x, rng))
+
+
+def compressed(x: Tensor, quality: Tensor) -> Tensor:
+    """Return ``x`` ``(n, c, h, w)`` as JPEG of ``quality`` ``(n,)``, above 0 and up to 100, leaves it, but
+    for colours, which are not thinned out.
 
     Rounding is replaced by ``round(t) + (t - round(t))^3``, which has a slope (Shin and Song 2017).
     """
-    quality = 95 - 85 * strength * _uniform(x, rng)
     scale = torch.where(quality < 50, 50 / quality, 2 - quality / 50).view(-1, 1, 1, 1, 1, 1)
     colours = x.new_tensor(YCBCR if x.shape[1] == 3 else torch.eye(x.shape[1]).tolist())
     middle = x.new_tensor([128, 0, 0] if x.shape[1] == 3 else [128] * x.shape[1]).view(-1, 1, 1)

@@ -56,6 +56,20 @@ def _choice(field: Field, widget: Widget, recipe: Recipe) -> str:
     )
 
 
+def _several(field: Field, widget: Widget, recipe: Recipe) -> tuple[str, ...]:
+    preferences.keep(field.name, list(getattr(recipe, field.name)))
+    words = {value: say(label) for value, label in widget.choices.items()}
+    chosen = st.multiselect(
+        say(widget.label),
+        list(words),
+        format_func=words.__getitem__,
+        key=field.name,
+        help=_help(widget),
+        placeholder=say("choose"),
+    )
+    return tuple(name for name in words if name in chosen)
+
+
 def _stop(field: Field, widget: Widget, recipe: Recipe) -> Stop:
     """Let the person choose when to stop early."""
     rules = {
@@ -131,6 +145,7 @@ KINDS: dict[str, Callable[[Field, Widget, Recipe], Any]] = {
     "number": _number,
     "toggle": _toggle,
     "choice": _choice,
+    "several": _several,
     "stop": _stop,
     "region": _region,
     "crop": _crop,

@@ -46,6 +46,7 @@ def recipes(draw):
         )
     )
     target = draw(st.none() | st.integers(0, len(card.labels) - 1))
+    survives = draw(st.sampled_from([(), ("jpeg75",), ("webp", "rotate")]))
     return Recipe(
         card.name, "coffee", kind.card.name, params, target, stop, region, draw(st.integers(0, 99)), crop
     )

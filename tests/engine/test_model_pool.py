@@ -9,6 +9,7 @@ import torch
 
 from engine.model_pool import ModelPool, size_of
 from errors import OutOfMemory
+from models import ensemble
 from models.core import Classifier
 from tests.support import small_model
 
@@ -110,3 +111,35 @@ def test_the_limit_is_a_setting(monkeypatch):
     pool = ModelPool(CPU, Loader())
     pool.get("a")
     assert SIZE > 1000 and "a" not in pool
+
+
+def test_the_parts_of_several_as_one_are_loaded_once_and_shared(monkeypatch):
+    cards = {name: small_model.card(name) for name in ("a", "b")}
+    monkeypatch.setattr(
+        "models.card", lambda name: ensemble.joined([cards[part] for part in name.split("+")])
+    )
+    loader = Loader()
+    pool = ModelPool(CPU, loader, limit_bytes=SIZE)
+    with pool.use("a") as alone, pool.use("a+b") as both:
+        assert both.card.parts == ("a", "b") and both.parts[0] is alone
+        assert loader.loaded == ["a", "b"] and "a+b" in pool and pool.bytes == 2 * SIZE
+    assert pool.bytes == SIZE and "a+b" not in pool
+    pool.get("a+b")
+    assert loader.loaded.count("a") + loader.loaded.count("b") == 3
+
+
+def test_a_part_that_cannot_be_loaded_lets_the_others_go(monkeypatch):
+    cards = {name: small_model.card(name) for name in ("a", "b")}
+    monkeypatch.setattr(
+        "models.card", lambda name: ensemble.joined([cards[part] for part in name.split("+")])
+    )
+
+    def load(name, progress=None):
+        if name == "b":
+            raise ValueError(name)
+        return Loader()(name)
+
+    pool = ModelPool(CPU, load, limit_bytes=0)
+    with pytest.raises(ValueError, match="b"):
+        pool.get("a+b")
+    assert "a" not in pool and not pool.bytes

@@ -20,6 +20,7 @@ from attacks.contract import Query, Stop, answer
 from components.i18n import preferences
 from engine.images.sources import open_sample
 from engine.recipe import Recipe
+from engine.robustness import transfer
 from errors import BadSetting, UnknownName
 from experiments.cache import Memory
 from experiments.core import run
@@ -256,7 +257,7 @@ def compare_page():
 @pytest.fixture
 def engine(monkeypatch):
     with small_model.behind_pages(monkeypatch) as made:
-        monkeypatch.setattr("app.compare.comparisons.here", lambda card: ["small", "smaller"])
+        monkeypatch.setattr("app.compare.page.here", lambda card: ["small", "smaller"])
         yield made
 
 
@@ -310,9 +311,9 @@ def test_a_target_goes_to_other_networks_by_its_label():
 
 
 def test_only_networks_that_are_here_and_take_the_picture_are_offered():
-    names = comparisons.here(models.card("photos"))
+    names = transfer.here(models.card("photos"))
     assert names[0] == "photos" and {models.card(name).channels for name in names} == {3}
-    assert "lenet" in comparisons.here(models.card("fc100")) and "photos" not in comparisons.here(
+    assert "lenet" in transfer.here(models.card("fc100")) and "photos" not in transfer.here(
         models.card("fc100")
     )
 

@@ -1,0 +1,92 @@
+"""What a network says of a run's image after each corruption, the clean image and noise of that size too."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+import attacks
+import models
+from attacks.contract import Stop
+from engine.interface import EngineInterface
+from engine.recipe import Recipe, Value
+from engine.robustness.corruptions import CORRUPTIONS, Corruption, ordered
+from engine.run import Run
+from errors import BadSetting
+
+NOISE_SEED = 0
+"""Of the signs of the noise."""
+ATTACK, STEPS = "pgd", 40
+"""The attack that makes an image survive, and for how many steps."""
+BUDGETS = tuple(level / 255 for level in (2, 4, 6, 8, 12, 16, 24, 32, 64, 128))
+"""The budgets (linf) that are offered for it."""
+USUAL_BUDGETS = {3: 8 / 255, 1: 64 / 255}
+"""The budget that is offered first for images with so many channels."""
+
+
+@dataclass(frozen=True)
+class Opinion:
+    """The class that a network puts first, and its probability in [0, 1]."""
+
+    label: str
+    probability: float
+
+
+@dataclass(frozen=True)
+class Row:
+    """What a network says after ``corruption``, None for none: of the run's image (``attacked``), of its
+    ``clean`` image and of noise of the same size added to that (``noise``)."""
+
+    corruption: Corruption | None
+    attacked: Opinion
+    clean: Opinion
+    noise: Opinion
+
+
+def corruptions_for(channels: int) -> list[Corruption]:
+    """Return the corruptions of images with so many channels: those without colours cannot lose them."""
+    return [each for each in CORRUPTIONS.values() if channels == 3 or each.name != "grey"]
+
+
+def noise(clean: Tensor, attacked: Tensor, seed: int = NOISE_SEED) -> Tensor:
+    """Return ``clean`` ``(c, h, w)`` in [0, 1] with every value moved by as much as in ``attacked``, up or
+    down at random: noise of the same linf, l2 and l1. A value that would leave [0, 1] moves the other way."""
+    change = attacked - clean
+    rng = torch.Generator().manual_seed(seed)
+    drawn = clean + change * (torch.randint(2, change.shape, generator=rng) * 2 - 1)
+    return torch.where((drawn < 0) | (drawn > 1), attacked, drawn)
+
+
+def corrupted_answers(engine: EngineInterface, run: Run) -> list[Row]:
+    """Return a row without a corruption and one for each: all images are asked about at once.
+
+    Raises `errors.FoolscopeError` as `engine.interface.EngineInterface.logits` does.
+    """
+    clean, attacked = run.start.cpu(), torch.from_numpy(run.picture(len(run) - 1))
+    three = torch.stack([attacked, clean, noise(clean, attacked)])
+    kinds = corruptions_for(len(clean))
+    asked = torch.cat([three, *(each.of(three) for each in kinds)])
+    found = opinions(engine, run.recipe.model, asked)
+    return [Row(kind, *found[3 * index : 3 * index + 3]) for index, kind in enumerate([None, *kinds])]
+
+
+def opinions(engine: EngineInterface, model: str, x: Tensor) -> list[Opinion]:
+    """Return what ``model`` says of images ``x`` ``(n, c, size, size)`` in [0, 1]."""
+    labels, top = models.card(model).labels, engine.logits(model, x).softmax(1).max(1)
+    return [Opinion(labels[int(index)], float(p)) for p, index in zip(top.values, top.indices, strict=True)]
+
+
+def survivor(recipe: Recipe, names: tuple[str, ...], epsilon: float) -> Recipe:
+    """Return the recipe of an image of the same goal that survives the corruptions ``names``: PGD under linf
+    within ``epsilon``, over the image and what each corruption makes of it (`engine.robustness.surviving`).
+
+    Raises `errors.BadSetting` when ``names`` is empty or ``epsilon`` out of range, `errors.UnknownName` for a
+    corruption that is not there.
+    """
+    if not names:
+        raise BadSetting("Expected at least one corruption to survive, got none.")
+    params: dict[str, Value] = {"norm": "linf", "epsilon": epsilon, "step_size": epsilon / 8, "steps": STEPS}
+    attacks.get(ATTACK)(**params)
+    return replace(recipe, attack=ATTACK, params=params, stop=Stop("steps"), survives=ordered(names))

@@ -1,0 +1,71 @@
+"""Which other networks, that were not attacked, an adversarial image fools."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+
+import models
+from engine.interface import EngineInterface
+from engine.robustness.answers import Opinion, opinions
+from engine.run import Run
+from errors import FoolscopeError
+from models import weights
+from models.core import Card, fitted
+
+
+@dataclass(frozen=True)
+class Transfer:
+    """What ``model`` says of a run's original image (``before``) and of its last one (``after``);
+    ``attacked``: whether it is the network that the run attacked, or one of several attacked as one."""
+
+    model: str
+    before: Opinion
+    after: Opinion
+    attacked: bool
+
+    @property
+    def fooled(self) -> bool:
+        """Return whether it changes its mind."""
+        return self.before.label != self.after.label
+
+
+def testify(engine: EngineInterface, run: Run, model: str) -> tuple[Opinion, Opinion]:
+    """Return what ``model`` says of the original and of the run's last image so far.
+
+    The images keep every digit; for a network of another input size they are resized.
+    Raises `errors.WeightsError` when its weights cannot be had.
+    """
+    start, last = run.start.cpu(), torch.from_numpy(run.picture(len(run) - 1))
+    pair = fitted(torch.stack([start, last.to(start.dtype)]), models.card(model).size)
+    before, after = opinions(engine, model, pair)
+    return before, after
+
+
+def others(model: str) -> list[str]:
+    """Return the networks that take the same kind of image as ``model``, itself (and its parts) left out."""
+    mine = models.card(model)
+    known = [each.name for each in models.cards() if each.channels == mine.channels]
+    return [name for name in known if name != model and name not in mine.parts]
+
+
+def here(card: Card) -> list[str]:
+    """Return the networks that take the same kind of image as ``card``'s and whose weights are here, itself
+    first, those of the lab last."""
+    near = [c for c in models.cards() if c.channels == card.channels and weights.locate(c)]
+    first = [card] if card.parts else []
+    return [c.name for c in sorted(first + near, key=lambda c: (c.name != card.name, c.lab))]
+
+
+def transfers(engine: EngineInterface, run: Run) -> list[Transfer | FoolscopeError]:
+    """Return what each network that is `here` makes of a run's images, or why it cannot be asked."""
+    return [_transfer(engine, run, name) for name in here(models.card(run.recipe.model))]
+
+
+def _transfer(engine: EngineInterface, run: Run, model: str) -> Transfer | FoolscopeError:
+    attacked = model == run.recipe.model or model in models.card(run.recipe.model).parts
+    try:
+        return Transfer(model, *testify(engine, run, model), attacked)
+    except FoolscopeError as error:
+        return error
