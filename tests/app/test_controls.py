@@ -457,3 +457,30 @@ def test_a_network_of_one_class_has_nothing_but_anything_else_as_target():
     app = quiet(AppTest.from_function(one_class_page, default_timeout=120).run())
     assert [box.options for box in app.selectbox] == [["anything but thing", "thing"]]
     assert not app.button
+
+
+def test_several_networks_are_attacked_as_one(open_page, engine, monkeypatch):
+    monkeypatch.setattr("models.weights.locate", lambda card: card.name in ("small", "smaller"))
+    app = open_page(target="class 5", attack="bim", steps="3")
+    (together,) = [each for each in app.multiselect if each.key == "together.small"]
+    assert together.options == ["Smaller"]
+    together.select("smaller")
+    quiet(app.run())
+    assert address(app)["model"] == "small+smaller" and address(app)["target"] == "class 5"
+    press(app, "start")
+    run = engine.run(address(app)["run"])
+    assert run.recipe.model == "small+smaller"
+    list(engine.follow(run))
+    assert run.status == "finished"
+    again = open_page(run=run.id)
+    assert [each.value for each in again.multiselect if each.key == "together.small"] == [["smaller"]]
+    quiet(again.multiselect(key="together.small").unselect("smaller").run())
+    assert address(again)["model"] == "small"
+
+
+def test_what_it_must_survive_is_chosen_with_the_other_settings(open_page):
+    app = open_page(survives="blur")
+    assert app.multiselect(key="survives").value == ["blur"]
+    app.multiselect(key="survives").select("jpeg75")
+    quiet(app.run())
+    assert address(app)["survives"] == "jpeg75,blur"

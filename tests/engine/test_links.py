@@ -47,8 +47,9 @@ def recipes(draw):
     )
     target = draw(st.none() | st.integers(0, len(card.labels) - 1))
     survives = draw(st.sampled_from([(), ("jpeg75",), ("webp", "rotate")]))
+    seed = draw(st.integers(0, 99))
     return Recipe(
-        card.name, "coffee", kind.card.name, params, target, stop, region, draw(st.integers(0, 99)), crop
+        card.name, "coffee", kind.card.name, params, target, stop, region, seed, crop, survives=survives
     )
 
 
