@@ -41,17 +41,17 @@ class RandomNoise(Attack):
         None,
         "Largest change",
         "How far the picture moves in all: every single value (linf), or all of them together (l2).",
-        by=norms.budgets("linf", "l2"),
+        by=norms.budgets(norms.LINF, norms.L2),
         main=True,
     )
     steps: int = setting(
         40, "Draws", "How often noise is drawn.", low=0, high=10_000, soft_high=300, main=True
     )
     norm: str = setting(
-        "linf",
+        norms.LINF.name,
         "Distance",
         "What counts as far: the largest change (linf) or its length (l2).",
-        choices=("linf", "l2"),
+        choices=norms.names(norms.LINF, norms.L2),
     )
 
     def search(self, x: Tensor, criterion: Criterion, rng: torch.Generator) -> Search:
@@ -73,7 +73,7 @@ class RandomNoise(Attack):
 
     def move(self, x: Tensor, way: Tensor, size: float) -> Tensor:
         """Return ``x`` moved along ``way`` by ``size`` inside the box, or as far as the box lets it."""
-        adv = (x + size * way).clamp(0, 1) if self.norm == "linf" else reach(x, way, size)
+        adv = (x + size * way).clamp(0, 1) if self.norm == norms.LINF.name else reach(x, way, size)
         return norms.get(self.norm).project(x, adv, size)
 
     def updates(self) -> int:

@@ -17,6 +17,7 @@ from attacks.lbfgs import LBFGS
 from attacks.pgd import PGD
 from attacks.random_noise import reach
 from attacks.settings import setting
+from attacks.toolkit.norms import L2
 from errors import BadSetting
 from experiments.cache import Store
 from experiments.core import ExperimentCard, Published, Stage
@@ -318,7 +319,7 @@ class Stability(OfNetworks[StabilityAnswer, StabilityFigures]):
         """Return the attack that changes the pictures of a network."""
         if model.card.channels == 1:
             return LBFGS()
-        return PGD(norm="l2", epsilon=self.epsilon, step_size=self.epsilon / 8, steps=20)
+        return PGD(norm=L2.name, epsilon=self.epsilon, step_size=self.epsilon / 8, steps=20)
 
     def summarise(self, answers: Sequence[StabilityAnswer]) -> StabilityFigures:
         """Return, for each network, its layers with norms, products and ratios; and the paper's table 5."""
