@@ -19,6 +19,7 @@ from typing import Any, ClassVar, Generic, NamedTuple, TypeVar
 import torch
 
 from attacks.settings import Setting, setting
+from engine import networks
 from experiments.cache import Store
 from experiments.datasets.digit_sets import SMALL
 from experiments.datasets.mnist import place
@@ -172,7 +173,8 @@ def walk(experiment: Experiment[A, F], store: Store) -> Iterator[Progress | Resu
         yield Progress(index, len(stages), stage.name)
         if not mine.has(stage.name):
             begun = time.perf_counter()
-            answer = codec.dump(experiment.carry_out(stage, mine))
+            with networks.stage():
+                answer = codec.dump(experiment.carry_out(stage, mine))
             mine.put(stage.name, {"answer": answer, "seconds": time.perf_counter() - begun})
         seconds += float(mine.read(stage.name)["seconds"])
     yield Progress(len(stages), len(stages), "")

@@ -20,6 +20,7 @@ import models
 from attacks.contract import Criterion, Query, answer, walk
 from attacks.lbfgs import LBFGS, towards
 from attacks.toolkit.lbfgs_direction import Descent
+from engine.networks import shared
 from experiments.cache import Store
 from experiments.datasets.digit_sets import Digits
 from experiments.toolkit import codec
@@ -163,7 +164,7 @@ def distorted_part(
     digest = hashlib.sha256(repr(facts).encode()).hexdigest()[:16]
     shared = Store(store.folder.parent).under("distorted")
     if not shared.has_tensors(digest):
-        made = distort(models.load(name), pictures.rows(*bounds), variant)
+        made = distort(shared(name), pictures.rows(*bounds), variant)
         shared.put_tensors(digest, {"x": made.x, "met": made.met})
     return Distorted(**shared.tensors(digest))
 
@@ -214,7 +215,7 @@ def amplified(x: Tensor, after: Tensor, size: float) -> Tensor:
 @torch.no_grad()
 def predictions(name: str, x: Tensor) -> Tensor:
     """Return ``(n,)`` classes that the network ``name`` gives to images ``x`` ``(n, 1, 28, 28)``."""
-    net = models.load(name)
+    net = shared(name)
     return torch.cat([net(part).argmax(1) for part in x.split(1000)])
 
 

@@ -18,6 +18,7 @@ from attacks.pgd import PGD
 from attacks.random_noise import reach
 from attacks.settings import setting
 from attacks.toolkit.norms import L2
+from engine.networks import copied, shared
 from errors import BadSetting
 from experiments.cache import Store
 from experiments.core import ExperimentCard, Published, Stage
@@ -291,11 +292,11 @@ class Stability(OfNetworks[StabilityAnswer, StabilityFigures]):
 
     def carry_out(self, stage: StabilityStage, store: Store) -> StabilityAnswer:
         """Compute some of the norms, attack the pictures, or follow both kinds of change through."""
-        model = models.load(stage.network)
+        if isinstance(stage, AttackStage):
+            return self._attack(stage, shared(stage.network), store)
+        model = copied(stage.network)  # whose layers are watched
         if isinstance(stage, NormStage):
             return LayerNorms(norms(model, stage.share))
-        if isinstance(stage, AttackStage):
-            return self._attack(stage, model, store)
         tensors = store.tensors(AttackStage(stage.network).name)
         return ratios(model, tensors["x"], tensors["adv"], tensors["random"])
 
