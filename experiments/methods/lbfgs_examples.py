@@ -162,11 +162,11 @@ def distorted_part(
     experiment has stored beside ``store``, else made now and stored."""
     facts = (VERSION, models.card(name).weights.sha256, variant, bounds, pictures.origin)
     digest = hashlib.sha256(repr(facts).encode()).hexdigest()[:16]
-    shared = Store(store.folder.parent).under("distorted")
-    if not shared.has_tensors(digest):
+    common = Store(store.folder.parent).under("distorted")
+    if not common.has_tensors(digest):
         made = distort(shared(name), pictures.rows(*bounds), variant)
-        shared.put_tensors(digest, {"x": made.x, "met": made.met})
-    return Distorted(**shared.tensors(digest))
+        common.put_tensors(digest, {"x": made.x, "met": made.met})
+    return Distorted(**common.tensors(digest))
 
 
 def distorted(store: Store, name: str, pictures: Sample, variant: str) -> Distorted:
