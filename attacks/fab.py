@@ -96,10 +96,10 @@ class FAB(Attack):
         for _ in range(self.steps):
             answer = yield Query(copies(adv, times), lead)
             adv = end = self.onward(x, adv, lead(answer.logits), answer.gradient)
-            found = criterion.margin((yield Query(end, None)).logits)
-            margin = torch.where((found > 0) & (size(end - x) < best.size), found, margin)
-            best.see(end, size(end - x), found > 0)
-            adv = choose(found > 0, x + self.beta * (end - x), end)
+            new_margin = criterion.margin((yield Query(end, None)).logits)
+            margin = torch.where((new_margin > 0) & (size(end - x) < best.size), new_margin, margin)
+            best.see(end, size(end - x), new_margin > 0)
+            adv = choose(new_margin > 0, x + self.beta * (end - x), end)
         yield from self.final(x, end, best, margin, criterion, clean)
 
     def final(
@@ -111,11 +111,11 @@ class FAB(Attack):
         for _ in range(FINAL):
             share = SHORT * (margin / (margin - below)).nan_to_num(0, 0, 0).clamp(0, 1)
             middle = choose(best.found(), best.adv + wide(share, x) * (inside - best.adv), end)
-            found = criterion.margin((yield Query(middle, None)).logits)
-            fooled = best.found() & (found > 0)
+            new_margin = criterion.margin((yield Query(middle, None)).logits)
+            fooled = best.found() & (new_margin > 0)
             best.see(middle, size(middle - x), fooled)
-            margin = torch.where(fooled, found, margin)
-            inside, below = choose(fooled, inside, middle), torch.where(fooled, below, found)
+            margin = torch.where(fooled, new_margin, margin)
+            inside, below = choose(fooled, inside, middle), torch.where(fooled, below, new_margin)
         yield Query(best.otherwise(end), None)
 
     def onward(self, x: Tensor, adv: Tensor, lead: Tensor, grad: Tensor) -> Tensor:
@@ -127,8 +127,8 @@ class FAB(Attack):
         lead, grad = lead[row], grad[row]
         near = shortest(self.norm, adv, grad, -lead)
         home = shortest(self.norm, x, grad, -lead - (grad * (x - adv)).flatten(1).sum(1))
-        ways = [norms.SIZES[self.norm](way) for way in (near, home)]
-        alpha = wide((ways[0] / (ways[0] + ways[1])).nan_to_num(0).clamp(max=self.alpha_max), x)
+        lengths = [norms.SIZES[self.norm](change) for change in (near, home)]
+        alpha = wide((lengths[0] / (lengths[0] + lengths[1])).nan_to_num(0).clamp(max=self.alpha_max), x)
         beyond = 1 + self.overshoot
         return ((1 - alpha) * (adv + beyond * near) + alpha * (x + beyond * home)).clamp(0, 1)
 

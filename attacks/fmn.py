@@ -139,15 +139,15 @@ def nearest(norm: str, x: Tensor, adv: Tensor, epsilon: Tensor) -> Tensor:
     """Return the picture in [0, 1] that is nearest to ``adv`` within ``epsilon`` ``(n,)`` of ``x``."""
     delta, flat = (adv - x).flatten(1), x.flatten(1)
     room = norms.exact(torch.where(delta > 0, 1 - flat, flat))
-    kept = PROJECT[norm](norms.exact(delta.abs()), room, norms.exact(epsilon)[:, None])
-    return (flat + delta.sign() * kept.to(x.dtype)).view_as(x).clamp(0, 1)
+    sizes = PROJECT[norm](norms.exact(delta.abs()), room, norms.exact(epsilon)[:, None])
+    return (flat + delta.sign() * sizes.to(x.dtype)).view_as(x).clamp(0, 1)
 
 
 def _to_l0_ball(far: Tensor, room: Tensor, epsilon: Tensor) -> Tensor:
-    kept = torch.minimum(far, room)
-    order = (kept * (2 * far - kept)).argsort(1, descending=True)
+    ends = torch.minimum(far, room)
+    order = (ends * (2 * far - ends)).argsort(1, descending=True)
     first = torch.arange(far.shape[1], device=far.device) < epsilon
-    return kept * torch.zeros_like(first).scatter(1, order, first)
+    return ends * torch.zeros_like(first).scatter(1, order, first)
 
 
 def _to_l1_ball(far: Tensor, room: Tensor, epsilon: Tensor) -> Tensor:

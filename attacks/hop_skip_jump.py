@@ -126,13 +126,13 @@ class HopSkipJump(Attack):
         return True
 
 
-def jump(adv: Tensor, way: Tensor, step: float) -> Asking:
-    """Return ``adv`` moved along ``way`` by ``step``, halved until the picture fools (section 3.4).
+def jump(adv: Tensor, direction: Tensor, step: float) -> Asking:
+    """Return ``adv`` moved along ``direction`` by ``step``, halved until the picture fools (section 3.4).
 
     Eight lengths are tried at once; after 24 halvings it stays where it is.
     """
     for first in (0, 8, 16):
-        tried = torch.cat([(adv + step / 2**k * way).clamp(0, 1) for k in range(first, first + 8)])
+        tried = torch.cat([(adv + step / 2**k * direction).clamp(0, 1) for k in range(first, first + 8)])
         met = (yield torch.cat([adv, tried]))[1:]
         if met.any():
             best = int(met.nonzero()[0])

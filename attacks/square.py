@@ -131,9 +131,9 @@ def tiles(x: Tensor, epsilon: float, rng: torch.Generator) -> Tensor:
     down, across = height // side, width // side
     grid = torch.kron(signs((n, c, down, across), x, rng), bump(side, False, x))
     top, left = (height - down * side) // 2, (width - across * side) // 2
-    way = torch.zeros_like(x)
-    way[:, :, top : top + down * side, left : left + across * side] = grid
-    return reach(x, way, epsilon)
+    direction = torch.zeros_like(x)
+    direction[:, :, top : top + down * side, left : left + across * side] = grid
+    return reach(x, direction, epsilon)
 
 
 def bumps(x: Tensor, best: Tensor, side: int, epsilon: float, rng: torch.Generator) -> Tensor:
@@ -142,7 +142,7 @@ def bumps(x: Tensor, best: Tensor, side: int, epsilon: float, rng: torch.Generat
     (first, row, column), (second, _, _) = (window(x, side, rng) for _ in range(2))
     unused = (epsilon**2 - norms.l2(change) ** 2).clamp(min=0)
     upright = (torch.rand(len(x), generator=rng) < 0.5).to(x.device)
-    tall, flat = (bump(side, each, x)[row, column][:, None] for each in (True, False))
+    tall, flat = (bump(side, turned, x)[row, column][:, None] for turned in (True, False))
     shape = choose(upright, tall, flat)
     new = signs((*x.shape[:2], 1, 1), x, rng) * unit(shape * first) + unit(change * first)
     available = (length(change * (first | second)) ** 2 + wide(unused, x) / x.shape[1]).sqrt()

@@ -27,7 +27,7 @@ PACKAGES = ("app", "components", "engine", "experiments", "attacks", "models")
 TYPED = ("app", "components", "experiments")
 """Where results are read by attribute."""
 OLD_WORDS = frozenset(
-    ("each", "found", "said", "told", "kept", "cast", "deck", "kin", "odds", "ways", "pieces")
+    ("each", "found", "said", "told", "kept", "made", "way", "ways", "cast", "deck", "kin", "odds", "pieces")
 )
 NORM_NAMES = frozenset(("linf", "l2", "l1", "l0"))
 FIGURES = "engine"

@@ -46,7 +46,7 @@ class Finding:
 
 def findings(run: Run) -> list[Finding]:
     """Return what is worth knowing about ``run`` as far as it has come, the gravest first."""
-    return [found for check in CHECKS if (found := check(run)) is not None] if len(run) else []
+    return [finding for check in CHECKS if (finding := check(run)) is not None] if len(run) else []
 
 
 def zero_gradient(run: Run) -> Finding | None:
@@ -85,16 +85,16 @@ def absurd_budget(run: Run) -> Finding | None:
     norm, epsilon = run.recipe.build().bound() or (LINF.name, 0.0)
     if norm not in NORMS or epsilon <= NORMS[norm].facts.visible:
         return None
-    said: Said = ("The picture may move by {size} ({norm}).", {"size": f"{epsilon:.3g}", "norm": norm})
+    sentence: Said = ("The picture may move by {size} ({norm}).", {"size": f"{epsilon:.3g}", "norm": norm})
     if norm == LINF.name:
-        said = ("The picture may move by {levels}/255 per value.", {"levels": f"{255 * epsilon:.3g}"})
+        sentence = ("The picture may move by {levels}/255 per value.", {"levels": f"{255 * epsilon:.3g}"})
     enough = norm == LINF.name and epsilon >= ABSURD_LINF
     means = (
         "Within that distance every picture can become plain grey, so any network can be fooled."
         if enough
         else "A person sees such a change, so a network that is fooled by it is not to blame alone."
     )
-    return Finding("large budget", said, means, EVALUATING)
+    return Finding("large budget", sentence, means, EVALUATING)
 
 
 def randomised(run: Run) -> Finding | None:

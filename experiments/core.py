@@ -114,8 +114,8 @@ class Experiment(ABC, Generic[A, F]):
 
     def __post_init__(self) -> None:
         """Check every setting."""
-        for each in self.settings():
-            object.__setattr__(self, each.name, each.check(getattr(self, each.name)))
+        for item in self.settings():
+            object.__setattr__(self, item.name, item.check(getattr(self, item.name)))
 
     @classmethod
     def settings(cls) -> list[Setting]:
@@ -149,8 +149,8 @@ class Experiment(ABC, Generic[A, F]):
 
     def key(self) -> str:
         """Return a digest that two experiments share when they would give the same answers."""
-        said = {f.name: getattr(self, f.name) for f in fields(self) if f.compare and f.name != "data"}
-        whole = [self.card.name, self.version, said, self.depends()]
+        values = {f.name: getattr(self, f.name) for f in fields(self) if f.compare and f.name != "data"}
+        whole = [self.card.name, self.version, values, self.depends()]
         return hashlib.sha256(json.dumps(whole, sort_keys=True).encode()).hexdigest()[:16]
 
 

@@ -197,9 +197,9 @@ def _diamond_sample(x: Tensor, epsilon: float, rng: torch.Generator) -> Tensor:
 def _towards(x: Tensor, delta: Tensor) -> Tensor:
     """Return ``x + delta`` in the type of ``x``, each value rounded towards ``x``: 150,000 values
     rounded to the nearest may together overrun an l1 budget."""
-    way = exact(delta)
-    end = (exact(x) + way).to(x.dtype)
-    beyond = (exact(end) - exact(x)).abs() > way.abs()
+    change = exact(delta)
+    end = (exact(x) + change).to(x.dtype)
+    beyond = (exact(end) - exact(x)).abs() > change.abs()
     return torch.where(beyond, torch.nextafter(end, x), end)
 
 

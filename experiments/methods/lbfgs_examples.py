@@ -164,8 +164,8 @@ def distorted_part(
     digest = hashlib.sha256(repr(facts).encode()).hexdigest()[:16]
     common = Store(store.folder.parent).under("distorted")
     if not common.has_tensors(digest):
-        made = distort(shared(name), pictures.rows(*bounds), variant)
-        common.put_tensors(digest, {"x": made.x, "met": made.met})
+        part = distort(shared(name), pictures.rows(*bounds), variant)
+        common.put_tensors(digest, {"x": part.x, "met": part.met})
     return Distorted(**common.tensors(digest))
 
 
