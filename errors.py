@@ -117,7 +117,7 @@ class WrongFile(DownloadFailed):
 
 
 class ModelFailed(FoolscopeError):
-    """The network's answer is not a number, or has an unexpected shape."""
+    """The network's answer is not a number or has an unexpected shape, or the network was changed."""
 
 
 class OutOfMemory(FoolscopeError):

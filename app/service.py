@@ -25,11 +25,13 @@ _up = threading.Event()
 @st.cache_resource(show_spinner=False)
 def engine() -> Engine:
     """Return the engine; the first call imports torch, which takes seconds."""
+    from engine import networks
     from engine.engine import Engine
 
-    made = Engine(sources={"digit": _digit, "photo": _photo, "plain": _plain})
+    started = Engine(sources={"digit": _digit, "photo": _photo, "plain": _plain})
+    networks.use_pool(started.pool)
     _up.set()
-    return made
+    return started
 
 
 def _digit(name: str) -> Image:

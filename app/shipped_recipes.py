@@ -11,6 +11,7 @@ from dataclasses import replace
 import models
 from app.compare import comparisons
 from attacks.contract import Stop
+from attacks.toolkit.norms import LINF
 from engine.links import DEFAULT
 from engine.recipe import Recipe
 from engine.saved import run_id
@@ -49,7 +50,7 @@ def twins(image: str) -> list[Recipe]:
 def race() -> list[Recipe]:
     """Return the comparison that opens: `RACERS` at 4/255, on the picture, network and goal that open."""
     target = models.card(DEFAULT.model).label_index("vulture")
-    return comparisons.race(replace(DEFAULT, target=target), RACERS, "linf", 4 / 255, 40)
+    return comparisons.race(replace(DEFAULT, target=target), RACERS, LINF.name, 4 / 255, 40)
 
 
 def recipes() -> dict[str, Recipe]:

@@ -19,15 +19,15 @@ from errors import UnknownName
 @cache
 def registry() -> dict[str, type[Attack]]:
     """Return every attack by its card's name, in order of publication."""
-    found: dict[str, type[Attack]] = {}
+    kinds: dict[str, type[Attack]] = {}
     for info in pkgutil.iter_modules(__path__):
         if info.name == "__main__":
             continue
         for kind in _published(importlib.import_module(f"{__name__}.{info.name}")):
-            if kind.card.name in found:
+            if kind.card.name in kinds:
                 raise ImportError(f"two attacks are called {kind.card.name!r}")
-            found[kind.card.name] = kind
-    return dict(sorted(found.items(), key=lambda item: (item[1].card.year, item[0])))
+            kinds[kind.card.name] = kind
+    return dict(sorted(kinds.items(), key=lambda item: (item[1].card.year, item[0])))
 
 
 def _published(module: ModuleType) -> list[type[Attack]]:

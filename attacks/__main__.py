@@ -31,9 +31,9 @@ def describe(kind: type[Attack]) -> dict[str, Any]:
 
     A setting whose range depends on the norm has its ``by``: that range for each norm.
     """
-    settings = [dataclasses.asdict(each) for each in kind.settings()]
-    for each in settings:
-        each["by"] = {norm: numbers._asdict() for norm, numbers in each["by"].items()}
+    settings = [dataclasses.asdict(item) for item in kind.settings()]
+    for item in settings:
+        item["by"] = {norm: numbers._asdict() for norm, numbers in item["by"].items()}
     return {**dataclasses.asdict(kind.card), "settings": settings}
 
 
@@ -43,19 +43,19 @@ def table(kind: type[Attack]) -> str:
     head = (
         f"{card.name}: {card.title} ({card.year}, {card.access}, {card.kind})\n  {card.summary}\n  {card.url}"
     )
-    norms = next((each.choices for each in kind.settings() if each.name == "norm"), ())
-    return "\n".join([head, *(f"    {each.name:<14}{_values(each, norms)}" for each in kind.settings())])
+    norms = next((item.choices for item in kind.settings() if item.name == "norm"), ())
+    return "\n".join([head, *(f"    {item.name:<14}{_values(item, norms)}" for item in kind.settings())])
 
 
-def _values(each: Setting, norms: tuple[str, ...]) -> str:
-    if each.by:
+def _values(item: Setting, norms: tuple[str, ...]) -> str:
+    if item.by:
         return "; ".join(
-            f"{norm}: {_values(dataclasses.replace(each.under(norm), by={}), ())}" for norm in norms
+            f"{norm}: {_values(dataclasses.replace(item.under(norm), by={}), ())}" for norm in norms
         )
-    default = each.format(each.default)
-    if each.choices:
-        return f"{default} ({', '.join(each.choices)})"
-    return default if each.type == "bool" else f"{default} ({each.low:,g} to {each.high:,g})"
+    default = item.format(item.default)
+    if item.choices:
+        return f"{default} ({', '.join(item.choices)})"
+    return default if item.type == "bool" else f"{default} ({item.low:,g} to {item.high:,g})"
 
 
 if __name__ == "__main__":

@@ -53,7 +53,7 @@ class APGD(Attack):
         100, "Steps", "How often the gradient is followed.", low=0, high=10_000, soft_high=300, main=True
     )
     norm: str = setting(
-        "linf",
+        norms.LINF.name,
         "Distance",
         "What counts as far: the largest change (linf), the length of all (l2) or their sum (l1).",
         choices=tuple(norms.NORMS),
@@ -193,12 +193,12 @@ def checkpoints(steps: int) -> dict[int, int]:
     """Return how many steps each checkpoint looks back on, by the step after which it comes: .22 of them
     all, then .03 fewer each time but never below .06 (section 3.1, in the authors' whole numbers)."""
     length, shorter, least = (max(int(share * steps), 1) for share in (0.22, 0.03, 0.06))
-    found, at = {}, length
+    spans, at = {}, length
     while at <= steps:
-        found[at] = length
+        spans[at] = length
         length = max(length - shorter, least)
         at += length
-    return found
+    return spans
 
 
 def likeliest(label: Tensor, logits: Tensor, rank: int) -> Tensor:

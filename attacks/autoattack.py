@@ -61,17 +61,17 @@ class AutoAttack(Attack):
         None,
         "Largest change",
         "How far the picture may move in all: any single value (linf), or all of them together (l2).",
-        by=norms.budgets("linf", "l2"),
+        by=norms.budgets(norms.LINF, norms.L2),
         main=True,
     )
     steps: int = setting(
         50, "Steps", "How many each attack gets; the last tries five squares for each.", low=0, high=1000
     )
     norm: str = setting(
-        "linf",
+        norms.LINF.name,
         "Distance",
         "What counts as far: the largest change (linf) or its length (l2).",
-        choices=("linf", "l2"),
+        choices=norms.names(norms.LINF, norms.L2),
     )
     targets: int = setting(
         3,

@@ -63,7 +63,7 @@ class BIM(Attack):
         10, "Steps", "How often the gradient is followed.", low=0, high=10_000, soft_high=300, main=True
     )
     norm: str = setting(
-        "linf",
+        norms.LINF.name,
         "Distance",
         "What counts as far: the largest change (linf), the length of all (l2) or their sum (l1).",
         choices=tuple(norms.NORMS),

@@ -195,10 +195,10 @@ class Attack(ABC):
     """Whether the rows of a batch are one problem (they share one perturbation) instead of one each."""
 
     def __post_init__(self) -> None:
-        for each in self.settings(getattr(self, "norm", None)):
-            value = getattr(self, each.name)
-            value = each.default if value is None and each.by else value
-            object.__setattr__(self, each.name, each.check(value))
+        for item in self.settings(getattr(self, "norm", None)):
+            value = getattr(self, item.name)
+            value = item.default if value is None and item.by else value
+            object.__setattr__(self, item.name, item.check(value))
 
     @classmethod
     def settings(cls, norm: str | None = None) -> list[Setting]:
@@ -209,10 +209,10 @@ class Attack(ABC):
             Setting(name=f.name, type=str(f.type), default=f.default, **f.metadata)
             for f in dataclasses.fields(cls)
         ]
-        for each in every:
-            if each.name == "norm":
-                norm = norm if norm in each.choices else each.default
-        return [each.under(norm or "") for each in every]
+        for item in every:
+            if item.name == "norm":
+                norm = norm if norm in item.choices else item.default
+        return [item.under(norm or "") for item in every]
 
     @classmethod
     def parse(cls, texts: Mapping[str, str]) -> dict[str, Any]:
@@ -220,7 +220,7 @@ class Attack(ABC):
 
         Raises `errors.BadSetting` for a text out of range or a field that is not there.
         """
-        known = {each.name: each for each in cls.settings(texts.get("norm", "").strip())}
+        known = {item.name: item for item in cls.settings(texts.get("norm", "").strip())}
         for name in texts:
             if name not in known:
                 raise BadSetting(NO_SETTING, attack=cls.card.title, name=name[:40], known=", ".join(known))

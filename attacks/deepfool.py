@@ -87,8 +87,8 @@ class DeepFool(Attack):
                 break
             step = to_nearest(lead(answer.logits), answer.gradient, len(x))
             total = total + step
-            start, way = (adv, step) if self.each_step else (x, total)
-            onward = (start + (1 + self.overshoot) * way).clamp(0, 1)
+            start, change = (adv, step) if self.each_step else (x, total)
+            onward = (start + (1 + self.overshoot) * change).clamp(0, 1)
             adv = torch.where(wide(fooled, x), adv, onward)
         yield Query(adv, None)
 
@@ -115,8 +115,8 @@ def copies(x: Tensor, times: int) -> Tensor:
 
 def leads(rivals: Tensor, own: Tensor, logits: Tensor) -> Tensor:
     """Return ``(m,)``: by how much the logits of ``rivals`` ``(m,)`` exceed those of ``own`` ``(m,)``."""
-    each = [logits.gather(1, label[:, None].to(logits.device))[:, 0] for label in (rivals, own)]
-    return each[0] - each[1]
+    pair = [logits.gather(1, label[:, None].to(logits.device))[:, 0] for label in (rivals, own)]
+    return pair[0] - pair[1]
 
 
 def to_nearest(lead: Tensor, grad: Tensor, n: int) -> Tensor:

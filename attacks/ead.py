@@ -72,7 +72,7 @@ class EAD(CarliniWagner):
         "elastic",
         "Nearest by",
         "Which of the pictures that fool is kept: by the elastic net, or by the sum of changes alone.",
-        choices=("elastic", "l1"),
+        choices=("elastic", norms.L1.name),
     )
     square: float = setting(
         1.0,
@@ -125,7 +125,7 @@ class EAD(CarliniWagner):
 
     def distance(self, delta: Tensor) -> Tensor:
         """Return ``(n,)``: what the result is to have least of."""
-        return norms.l1(delta) if self.rule == "l1" else self.elastic(delta)
+        return norms.l1(delta) if self.rule == norms.L1.name else self.elastic(delta)
 
 
 def shrink(z: Tensor, x: Tensor, beta: float) -> Tensor:

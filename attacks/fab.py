@@ -15,7 +15,6 @@ from attacks.toolkit import norms
 from attacks.toolkit.batch import choose, wide
 from attacks.toolkit.best_so_far import Smallest
 
-DUAL = {"linf": norms.l1, "l2": norms.l2, "l1": norms.linf}
 FINAL, SHORT = 3, 0.9
 """How often the final search looks between the picture found and the untouched one, and
 which share of the way to the boundary it goes: on the boundary itself, rounding would decide."""
@@ -49,10 +48,10 @@ class FAB(Attack):
         50, "Steps", "How often the boundary is looked for.", low=0, high=1000, soft_high=100, main=True
     )
     norm: str = setting(
-        "linf",
+        norms.LINF.name,
         "Distance",
         "What is to be small: the largest change (linf), the length of all (l2) or their sum (l1).",
-        choices=("linf", "l2", "l1"),
+        choices=norms.names(norms.LINF, norms.L2, norms.L1),
         main=True,
     )
     candidates: int = setting(
@@ -97,10 +96,10 @@ class FAB(Attack):
         for _ in range(self.steps):
             answer = yield Query(copies(adv, times), lead)
             adv = end = self.onward(x, adv, lead(answer.logits), answer.gradient)
-            found = criterion.margin((yield Query(end, None)).logits)
-            margin = torch.where((found > 0) & (size(end - x) < best.size), found, margin)
-            best.see(end, size(end - x), found > 0)
-            adv = choose(found > 0, x + self.beta * (end - x), end)
+            new_margin = criterion.margin((yield Query(end, None)).logits)
+            margin = torch.where((new_margin > 0) & (size(end - x) < best.size), new_margin, margin)
+            best.see(end, size(end - x), new_margin > 0)
+            adv = choose(new_margin > 0, x + self.beta * (end - x), end)
         yield from self.final(x, end, best, margin, criterion, clean)
 
     def final(
@@ -112,24 +111,24 @@ class FAB(Attack):
         for _ in range(FINAL):
             share = SHORT * (margin / (margin - below)).nan_to_num(0, 0, 0).clamp(0, 1)
             middle = choose(best.found(), best.adv + wide(share, x) * (inside - best.adv), end)
-            found = criterion.margin((yield Query(middle, None)).logits)
-            fooled = best.found() & (found > 0)
+            new_margin = criterion.margin((yield Query(middle, None)).logits)
+            fooled = best.found() & (new_margin > 0)
             best.see(middle, size(middle - x), fooled)
-            margin = torch.where(fooled, found, margin)
-            inside, below = choose(fooled, inside, middle), torch.where(fooled, below, found)
+            margin = torch.where(fooled, new_margin, margin)
+            inside, below = choose(fooled, inside, middle), torch.where(fooled, below, new_margin)
         yield Query(best.otherwise(end), None)
 
     def onward(self, x: Tensor, adv: Tensor, lead: Tensor, grad: Tensor) -> Tensor:
         """Return the next pictures, given the candidates' ``lead`` ``(k n,)`` at ``adv`` and their gradients:
         between the ways from ``adv`` and from ``x`` to the nearest linearised boundary, and beyond."""
         n = len(x)
-        distance = (lead.abs() / DUAL[self.norm](grad)).nan_to_num(torch.inf, torch.inf).view(-1, n)
+        distance = (lead.abs() / norms.get(self.norm).dual(grad)).nan_to_num(torch.inf, torch.inf).view(-1, n)
         row = distance.argmin(0) * n + torch.arange(n, device=x.device)
         lead, grad = lead[row], grad[row]
         near = shortest(self.norm, adv, grad, -lead)
         home = shortest(self.norm, x, grad, -lead - (grad * (x - adv)).flatten(1).sum(1))
-        ways = [norms.SIZES[self.norm](way) for way in (near, home)]
-        alpha = wide((ways[0] / (ways[0] + ways[1])).nan_to_num(0).clamp(max=self.alpha_max), x)
+        lengths = [norms.SIZES[self.norm](change) for change in (near, home)]
+        alpha = wide((lengths[0] / (lengths[0] + lengths[1])).nan_to_num(0).clamp(max=self.alpha_max), x)
         beyond = 1 + self.overshoot
         return ((1 - alpha) * (adv + beyond * near) + alpha * (x + beyond * home)).clamp(0, 1)
 
@@ -145,8 +144,9 @@ def shortest(norm: str, x: Tensor, w: Tensor, need: Tensor) -> Tensor:
     flat, need = norms.exact(x.flatten(1)), norms.exact(need)[:, None]
     slope = norms.exact(w.flatten(1)) * need.sign()
     room = torch.where(slope > 0, 1 - flat, flat) * slope.ne(0)
-    fill = _one_by_one if norm == "l1" else _all_at_once
-    change = fill(slope.abs(), room, need.abs(), slope.abs() if norm == "l2" else slope.ne(0).to(slope))
+    fill = _one_by_one if norm == norms.L1.name else _all_at_once
+    speed = slope.abs() if norm == norms.L2.name else slope.ne(0).to(slope)
+    change = fill(slope.abs(), room, need.abs(), speed)
     return (change * slope.sign()).to(x.dtype).view_as(x)
 
 

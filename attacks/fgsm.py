@@ -10,6 +10,7 @@ from torch import Tensor
 
 from attacks.contract import Attack, AttackCard, Criterion, Query, Search
 from attacks.settings import setting
+from attacks.toolkit.norms import LINF
 
 
 @dataclass(frozen=True)
@@ -56,4 +57,4 @@ class FGSM(Attack):
 
     def bound(self) -> tuple[str, float]:
         """Return ("linf", epsilon)."""
-        return "linf", self.epsilon
+        return LINF.name, self.epsilon

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -53,10 +52,10 @@ class FMN(Attack):
         100, "Steps", "How often the gradient is followed.", low=0, high=10_000, soft_high=300, main=True
     )
     norm: str = setting(
-        "l2",
+        norms.L2.name,
         "Distance",
         "What is to be small: the number of changes (l0), their sum (l1), length (l2), or largest (linf).",
-        choices=("l2", "linf", "l1", "l0"),
+        choices=norms.names(norms.L2, norms.LINF, norms.L1, norms.L0),
         main=True,
     )
     step_size: float = setting(
@@ -100,7 +99,7 @@ class FMN(Attack):
 
     def to_boundary(self, criterion: Criterion, answer: Evaluation) -> Tensor:
         """Return ``(n,)``: how far the boundary of the linear approximation is; infinite where it is flat."""
-        slope = DUAL[self.norm](answer.gradient)
+        slope = norms.DISTANCES[self.norm].dual(answer.gradient)
         return (criterion.margin(answer.logits).abs() / slope).nan_to_num(math.inf, math.inf)
 
     def radius(
@@ -112,11 +111,11 @@ class FMN(Attack):
         or where the boundary was crossed, as far beyond ``now`` as the boundary lies behind it.
         """
         less = epsilon * (1 - gamma)
-        behind = less if self.norm == "linf" else torch.maximum(less / 2, 2 * now - wanted)
+        behind = less if self.norm == norms.LINF.name else torch.maximum(less / 2, 2 * now - wanted)
         inside = torch.minimum(torch.minimum(less, best.size), behind)
         last = torch.where(best.found(), epsilon, now)
         outside = last * (1 + torch.where(best.found(), gamma, gamma / 5))
-        if self.norm == "l0":
+        if self.norm == norms.L0.name:
             inside, outside, wanted = inside.floor(), torch.maximum(outside.floor(), last + 1), wanted.ceil()
         outside = torch.where(best.found(), outside, torch.maximum(outside, wanted))
         return torch.where(fooled, inside, outside)
@@ -127,7 +126,7 @@ class FMN(Attack):
         ``crossed``: the rows in which the boundary was. A ball of radius ``epsilon`` in l1 reaches as far as
         its root, as no value changes by more than 1.
         """
-        longer = epsilon.sqrt().clamp(min=1) if self.norm == "l1" else torch.ones_like(epsilon)
+        longer = epsilon.sqrt().clamp(min=1) if self.norm == norms.L1.name else torch.ones_like(epsilon)
         share = annealed(1, 0, progress)
         return self.step_size * (share * torch.where(crossed, longer, 1) + (1 - share) / 100)
 
@@ -140,15 +139,15 @@ def nearest(norm: str, x: Tensor, adv: Tensor, epsilon: Tensor) -> Tensor:
     """Return the picture in [0, 1] that is nearest to ``adv`` within ``epsilon`` ``(n,)`` of ``x``."""
     delta, flat = (adv - x).flatten(1), x.flatten(1)
     room = norms.exact(torch.where(delta > 0, 1 - flat, flat))
-    kept = PROJECT[norm](norms.exact(delta.abs()), room, norms.exact(epsilon)[:, None])
-    return (flat + delta.sign() * kept.to(x.dtype)).view_as(x).clamp(0, 1)
+    sizes = PROJECT[norm](norms.exact(delta.abs()), room, norms.exact(epsilon)[:, None])
+    return (flat + delta.sign() * sizes.to(x.dtype)).view_as(x).clamp(0, 1)
 
 
 def _to_l0_ball(far: Tensor, room: Tensor, epsilon: Tensor) -> Tensor:
-    kept = torch.minimum(far, room)
-    order = (kept * (2 * far - kept)).argsort(1, descending=True)
+    ends = torch.minimum(far, room)
+    order = (ends * (2 * far - ends)).argsort(1, descending=True)
     first = torch.arange(far.shape[1], device=far.device) < epsilon
-    return kept * torch.zeros_like(first).scatter(1, order, first)
+    return ends * torch.zeros_like(first).scatter(1, order, first)
 
 
 def _to_l1_ball(far: Tensor, room: Tensor, epsilon: Tensor) -> Tensor:
@@ -179,13 +178,10 @@ def _to_linf_ball(far: Tensor, room: Tensor, epsilon: Tensor) -> Tensor:
     return torch.minimum(torch.minimum(far, room), epsilon)
 
 
-PROJECT = {"l0": _to_l0_ball, "l1": _to_l1_ball, "l2": _to_l2_ball, "linf": _to_linf_ball}
-"""For each norm what is kept of changes ``far`` ``(n, values)``, each at most ``room``, all ``epsilon``."""
-
-DUAL: dict[str, Callable[[Tensor], Tensor]] = {
-    "l0": lambda grad: grad.flatten(1).abs().amax(1),
-    "l1": norms.linf,
-    "l2": norms.l2,
-    "linf": norms.l1,
+PROJECT = {
+    norms.L0.name: _to_l0_ball,
+    norms.L1.name: _to_l1_ball,
+    norms.L2.name: _to_l2_ball,
+    norms.LINF.name: _to_linf_ball,
 }
-"""For each norm the slope ``(n,)`` of a gradient per unit of size; for l0 per value changed by all of 1."""
+"""For each norm what is kept of changes ``far`` ``(n, values)``, each at most ``room``, all ``epsilon``."""

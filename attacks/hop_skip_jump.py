@@ -50,10 +50,10 @@ class HopSkipJump(Attack):
         main=True,
     )
     norm: str = setting(
-        "l2",
+        norms.L2.name,
         "Distance",
         "Which distance is made small: the length of the change (l2) or its largest value (linf).",
-        choices=("l2", "linf"),
+        choices=norms.names(norms.L2, norms.LINF),
         main=True,
     )
     estimates: int = setting(
@@ -72,7 +72,7 @@ class HopSkipJump(Attack):
     def path(self, x: Tensor, rng: torch.Generator) -> Path:
         """Hop along the boundary around ``x`` ``(1, c, h, w)``, on and on."""
         size, values = norms.SIZES[self.norm], x[0].numel()
-        power = 1.5 if self.norm == "l2" else 2.0
+        power = 1.5 if self.norm == norms.L2.name else 2.0
         # Below a millionth, float32 can no longer tell the pictures of a photo apart.
         tolerance = max(values**-power, 1e-6)
         begin = yield from start(x, rng)
@@ -88,7 +88,7 @@ class HopSkipJump(Attack):
     def back(self, x: Tensor, adv: Tensor, tolerance: float) -> Asking:
         """Return from ``adv`` to the boundary: straight towards ``x`` (l2), or by clipping more (linf)."""
         change = adv - x
-        if self.norm == "l2":
+        if self.norm == norms.L2.name:
             return (yield from to_boundary(lambda t: x + t * change, tolerance))
         largest = float(norms.linf(change))
         return (yield from to_boundary(lambda t: x + change.clamp(-t * largest, t * largest), tolerance))
@@ -111,7 +111,7 @@ class HopSkipJump(Attack):
     def directions(self, adv: Tensor, count: int, rng: torch.Generator) -> Tensor:
         """Return random directions ``(count, c, h, w)`` of Euclidean length 1."""
         shape = (count, *adv.shape[1:])
-        if self.norm == "l2":
+        if self.norm == norms.L2.name:
             noise = torch.randn(shape, generator=rng, dtype=adv.dtype)
         else:
             noise = 2 * torch.rand(shape, generator=rng, dtype=adv.dtype) - 1
@@ -126,13 +126,13 @@ class HopSkipJump(Attack):
         return True
 
 
-def jump(adv: Tensor, way: Tensor, step: float) -> Asking:
-    """Return ``adv`` moved along ``way`` by ``step``, halved until the picture fools (section 3.4).
+def jump(adv: Tensor, direction: Tensor, step: float) -> Asking:
+    """Return ``adv`` moved along ``direction`` by ``step``, halved until the picture fools (section 3.4).
 
     Eight lengths are tried at once; after 24 halvings it stays where it is.
     """
     for first in (0, 8, 16):
-        tried = torch.cat([(adv + step / 2**k * way).clamp(0, 1) for k in range(first, first + 8)])
+        tried = torch.cat([(adv + step / 2**k * direction).clamp(0, 1) for k in range(first, first + 8)])
         met = (yield torch.cat([adv, tried]))[1:]
         if met.any():
             best = int(met.nonzero()[0])

@@ -129,12 +129,12 @@ class JSMA(Attack):
 
         ``grad``: the gradients of the target, then those of the sum of the others if these are minded.
         """
-        way = 1 if self.theta > 0 else -1
-        up = (way * grad[: len(x)]).flatten(1)
-        down = (-way * grad[len(x) :]).flatten(1) if self.others else torch.zeros_like(up)
-        pair, found = best_pair(up, down, self.domain(x, adv) & ((up != 0) | (down != 0)))
+        sign = 1 if self.theta > 0 else -1
+        up = (sign * grad[: len(x)]).flatten(1)
+        down = (-sign * grad[len(x) :]).flatten(1) if self.others else torch.zeros_like(up)
+        pair, possible = best_pair(up, down, self.domain(x, adv) & ((up != 0) | (down != 0)))
         change = torch.zeros_like(up).scatter(1, pair, self.theta)
-        change = torch.where((found & going)[:, None], change, 0)
+        change = torch.where((possible & going)[:, None], change, 0)
         return (adv + change.view_as(adv)).clamp(0, 1)
 
     def domain(self, x: Tensor, adv: Tensor) -> Tensor:

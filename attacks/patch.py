@@ -90,16 +90,18 @@ class AdversarialPatch(Attack):
         """Yield ``x`` and one picture a step, later ones beside random placements; see `Attack.search`."""
         top, left, side = self.square(x)
         patch = x[:, :, top : top + side, left : left + side]
-        ways = x.new_empty((0, len(x), 4))
+        placements = x.new_empty((0, len(x), 4))
         for _ in range(self.steps):
             with torch.enable_grad():
                 leaf = patch.clone().requires_grad_()
-                pasted = torch.cat([self.cover(x, leaf), *(self.place(x, leaf, way) for way in ways)])
-            answer = yield Query(pasted.detach(), criterion.repeat(len(ways) + 1).loss)
+                pasted = torch.cat(
+                    [self.cover(x, leaf), *(self.place(x, leaf, placement) for placement in placements)]
+                )
+            answer = yield Query(pasted.detach(), criterion.repeat(len(placements) + 1).loss)
             (slope,) = torch.autograd.grad(pasted, leaf, answer.gradient)
             patch = (patch - self.step_size * slope.sign()).clamp(0, 1)
             if self.placement == "random":
-                ways = torch.rand((self.samples, len(x), 4), generator=rng, dtype=x.dtype).to(x.device)
+                placements = torch.rand((self.samples, len(x), 4), generator=rng, dtype=x.dtype).to(x.device)
         yield Query(self.cover(x, patch), None)
 
     def square(self, x: Tensor) -> tuple[int, int, int]:
@@ -115,17 +117,17 @@ class AdversarialPatch(Attack):
         inside = functional.pad(torch.ones_like(patch[:1, :1]), margins) > 0
         return torch.where(inside, functional.pad(patch, margins), x)
 
-    def place(self, x: Tensor, patch: Tensor, way: Tensor) -> Tensor:
+    def place(self, x: Tensor, patch: Tensor, placement: Tensor) -> Tensor:
         """Return ``x`` with the patch turned, resized and placed as ``(n, 4)`` numbers in [0, 1] say."""
         (n, _, height, width), side = x.shape, patch.shape[3]
-        angle, resize = (2 * way[:, :2] - 1).T
+        angle, resize = (2 * placement[:, :2] - 1).T
         angle, scale = (angle * self.rotation).deg2rad(), 1 + resize * self.resize
-        middle = (way[:, 2:] - 0.5) * torch.tensor([width - side, height - side]).to(way)
+        middle = (placement[:, 2:] - 0.5) * torch.tensor([width - side, height - side]).to(placement)
         cos, sin = angle.cos(), angle.sin()
         # From each pixel, in units of half the picture, to the patch's own, in units of half its side.
         back = torch.stack([cos, -sin, sin, cos], 1).view(n, 2, 2) * (2 / (side * scale))[:, None, None]
         shift = -back @ middle[:, :, None]
-        back = back * torch.tensor([width / 2, height / 2]).to(way)
+        back = back * torch.tensor([width / 2, height / 2]).to(placement)
         places = functional.affine_grid(
             torch.cat([back, shift], 2), [n, 1, height, width], align_corners=False
         )

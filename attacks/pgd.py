@@ -63,9 +63,9 @@ class PGD(BIM):
             start = norm.random_start(x, self.epsilon, rng)
         best, logits = yield from self.descend(x, start, criterion)
         for _ in range(self._further()):
-            adv, found = yield from self.descend(x, norm.random_start(x, self.epsilon, rng), criterion)
-            better = criterion.margin(found) > criterion.margin(logits)
-            best, logits = choose(better, adv, best), torch.where(better[:, None], found, logits)
+            adv, new_logits = yield from self.descend(x, norm.random_start(x, self.epsilon, rng), criterion)
+            better = criterion.margin(new_logits) > criterion.margin(logits)
+            best, logits = choose(better, adv, best), torch.where(better[:, None], new_logits, logits)
         if self._further():
             yield Query(best, None)
 

@@ -37,9 +37,9 @@ class RandomDirection(RandomNoise):
     def search(self, x: Tensor, criterion: Criterion, rng: torch.Generator) -> Search:
         """Yield ``x`` and one picture a step; see `Attack.search`."""
         yield Query(x, None)
-        way = self.draw(x, rng)
+        direction = self.draw(x, rng)
         for step in range(self.steps):
-            yield Query(self.move(x, way, self.epsilon * (step + 1) / self.steps), None)
+            yield Query(self.move(x, direction, self.epsilon * (step + 1) / self.steps), None)
 
     def updates(self) -> int:
         """Return the number of steps."""

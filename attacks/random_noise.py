@@ -41,17 +41,17 @@ class RandomNoise(Attack):
         None,
         "Largest change",
         "How far the picture moves in all: every single value (linf), or all of them together (l2).",
-        by=norms.budgets("linf", "l2"),
+        by=norms.budgets(norms.LINF, norms.L2),
         main=True,
     )
     steps: int = setting(
         40, "Draws", "How often noise is drawn.", low=0, high=10_000, soft_high=300, main=True
     )
     norm: str = setting(
-        "linf",
+        norms.LINF.name,
         "Distance",
         "What counts as far: the largest change (linf) or its length (l2).",
-        choices=("linf", "l2"),
+        choices=norms.names(norms.LINF, norms.L2),
     )
 
     def search(self, x: Tensor, criterion: Criterion, rng: torch.Generator) -> Search:
@@ -71,9 +71,11 @@ class RandomNoise(Attack):
         noise = torch.randn(x.shape, generator=rng, dtype=x.dtype).to(x.device)
         return norms.get(self.norm).steepest(noise)
 
-    def move(self, x: Tensor, way: Tensor, size: float) -> Tensor:
-        """Return ``x`` moved along ``way`` by ``size`` inside the box, or as far as the box lets it."""
-        adv = (x + size * way).clamp(0, 1) if self.norm == "linf" else reach(x, way, size)
+    def move(self, x: Tensor, direction: Tensor, size: float) -> Tensor:
+        """Return ``x`` moved along ``direction`` by ``size`` inside the box, or as far as the box lets it."""
+        adv = (
+            (x + size * direction).clamp(0, 1) if self.norm == norms.LINF.name else reach(x, direction, size)
+        )
         return norms.get(self.norm).project(x, adv, size)
 
     def updates(self) -> int:
@@ -89,14 +91,14 @@ class RandomNoise(Attack):
         return True
 
 
-def reach(x: Tensor, way: Tensor, length: float) -> Tensor:
+def reach(x: Tensor, direction: Tensor, length: float) -> Tensor:
     """Return clamp(x + t way) with the t at which the change is ``length`` long, or else the box's corner.
 
     What is clamped leaves the rest a longer way to go; each round finds t for those that were not clamped
     in the round before, and is exact once no more are.
     """
-    room, speed = torch.where(way > 0, 1 - x, x), way.abs()
-    t = x.new_full((len(x),), length) / norms.l2(way).clamp(min=1e-12)
+    room, speed = torch.where(direction > 0, 1 - x, x), direction.abs()
+    t = x.new_full((len(x),), length) / norms.l2(direction).clamp(min=1e-12)
     for _ in range(50):
         free = wide(t, x) * speed < room
         left = (length**2 - norms.l2(room * ~free) ** 2).clamp(min=0)
@@ -105,4 +107,4 @@ def reach(x: Tensor, way: Tensor, length: float) -> Tensor:
         if not (further > t).any():
             break
         t = torch.maximum(t, further)
-    return (x + wide(t, x) * way).clamp(0, 1)
+    return (x + wide(t, x) * direction).clamp(0, 1)

@@ -78,18 +78,18 @@ class SimBA(Attack):
         if not self.steps:
             return
         order = torch.stack([self.order(x, rng) for _ in x])
-        kept, least = x, criterion.loss(answer.logits)
+        best, least = x, criterion.loss(answer.logits)
         turn = torch.zeros(len(x), dtype=torch.long)
         for _ in range(self.steps):
             # Turns 2k and 2k + 1 are the steps up and down along vector k.
             vector = order.gather(1, (turn // 2 % order.shape[1])[:, None])[:, 0]
-            way = self.vectors(vector.to(x.device), x) * wide(1 - 2 * (turn % 2), x).to(x)
-            adv = (kept + self.step_size * way).clamp(0, 1)
+            direction = self.vectors(vector.to(x.device), x) * wide(1 - 2 * (turn % 2), x).to(x)
+            adv = (best + self.step_size * direction).clamp(0, 1)
             value = criterion.loss((yield Query(adv, None)).logits)
             helps = value < least
-            kept, least = choose(helps, adv, kept), torch.minimum(value, least)
+            best, least = choose(helps, adv, best), torch.minimum(value, least)
             turn = turn + torch.where(helps.cpu(), 2 - turn % 2, 1)
-        yield Query(kept, None)
+        yield Query(best, None)
 
     def order(self, x: Tensor, rng: torch.Generator) -> Tensor:
         """Return the numbers of the vectors in the order in which one picture has them, (up to `steps`,)."""

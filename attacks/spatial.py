@@ -61,25 +61,25 @@ class Spatial(Attack):
     def search(self, x: Tensor, criterion: Criterion, rng: torch.Generator) -> Search:
         """Yield ``x``, the worst picture so far beside those tried, and the worst; see `Attack.search`."""
         yield Query(x, None)
-        ways = self.grid()
-        worst = move(x, ways[:1])[0] if len(ways) else x
+        moves = self.grid()
+        worst = move(x, moves[:1])[0] if len(moves) else x
         top = x.new_full((len(x),), -math.inf)
-        for part in ways.split(AT_ONCE) if len(ways) else ():
+        for part in moves.split(AT_ONCE) if len(moves) else ():
             tried = move(x, part)
             answer = yield Query(torch.cat([worst, tried.flatten(0, 1)]), None)
             margin = criterion.repeat(len(part) + 1).margin(answer.logits).view(len(part) + 1, -1)[1:]
             most, index = margin.max(0)
             worst = choose(most > top, tried[index, torch.arange(len(x), device=x.device)], worst)
             top = torch.maximum(most, top)
-        if len(ways):
+        if len(moves):
             yield Query(worst, None)
 
     def grid(self) -> Tensor:
         """Return every turn and shift ``(k, 3)`` but none at all: degrees, shares across and down."""
         turns = spread(self.rotation, self.angles)
         shifts = spread(self.translation, self.shifts)
-        ways = torch.cartesian_prod(turns, shifts, shifts)
-        return ways[ways.any(1)]
+        moves = torch.cartesian_prod(turns, shifts, shifts)
+        return moves[moves.any(1)]
 
     def updates(self) -> int:
         """Return how many queries the grid takes, and one for the worst of it."""
@@ -94,20 +94,20 @@ def spread(largest: float, count: int) -> Tensor:
     return different
 
 
-def move(x: Tensor, ways: Tensor) -> Tensor:
+def move(x: Tensor, moves: Tensor) -> Tensor:
     """Return ``x`` turned around its middle, then shifted: for each of ``(k, 3)`` ways, ``(k, n, c, h, w)``.
 
     Degrees go counterclockwise, shifts to the right and down. Values between pixels are bilinear.
     """
     height, width = x.shape[2:]
-    angle, right, down = ways.deg2rad()[:, 0], ways[:, 1], ways[:, 2]
+    angle, right, down = moves.deg2rad()[:, 0], moves[:, 1], moves[:, 2]
     cos, sin, ratio = angle.cos(), angle.sin(), height / width
     # From where in the original each place is taken, in units of half a width and half a height.
     back = torch.stack([cos, -sin * ratio, sin / ratio, cos], 1).view(-1, 2, 2)
     offset = -back @ torch.stack([2 * right, 2 * down], 1)[:, :, None]
     affine = torch.cat([back, offset], 2).to(x)
     moved = []
-    for each in affine:
-        places = functional.affine_grid(each.expand(len(x), 2, 3), list(x.shape), align_corners=False)
+    for matrix in affine:
+        places = functional.affine_grid(matrix.expand(len(x), 2, 3), list(x.shape), align_corners=False)
         moved.append(functional.grid_sample(x, places, align_corners=False))
     return torch.stack(moved).clamp(0, 1)

@@ -48,8 +48,8 @@ class Square(Attack):
         "Largest change",
         "How far the picture may move in all: any single value (linf), or all of them together (l2).",
         by={
-            "linf": Range(8 / 255, 0, 1, 64 / 255, 0.25 / 255, "level"),
-            "l2": Range(5, 0, 1000, 20, 0.05, "distance"),
+            norms.LINF.name: Range(8 / 255, 0, 1, 64 / 255, 0.25 / 255, "level"),
+            norms.L2.name: Range(5, 0, 1000, 20, 0.05, "distance"),
         },
         main=True,
     )
@@ -63,10 +63,10 @@ class Square(Attack):
         main=True,
     )
     norm: str = setting(
-        "linf",
+        norms.LINF.name,
         "Distance",
         "What counts as far: the largest change (linf) or its length (l2).",
-        choices=("linf", "l2"),
+        choices=norms.names(norms.LINF, norms.L2),
     )
     p_init: float = setting(
         0.8,
@@ -82,7 +82,7 @@ class Square(Attack):
         yield Query(x, None)
         loss = criterion.loss if criterion.targeted else lambda logits: -criterion.margin(logits)
         best, least = x, x.new_full((len(x),), math.inf)
-        first, then = (stripes, squares) if self.norm == "linf" else (tiles, bumps)
+        first, then = (stripes, squares) if self.norm == norms.LINF.name else (tiles, bumps)
         for i in range(self.steps):
             side = self.side(i, x)
             adv = then(x, best, side, self.epsilon, rng) if i else first(x, self.epsilon, rng)
@@ -97,7 +97,7 @@ class Square(Attack):
         p = self.p_init / 2 ** sum(i * 10_000 > after * self.steps for after in HALVINGS)
         height, width = x.shape[2:]
         side = max(round(math.sqrt(p * height * width)), 1)
-        if self.norm == "l2":
+        if self.norm == norms.L2.name:
             side = max(side + (side % 2 == 0), 3)
         return min(side, height, width)
 
@@ -131,9 +131,9 @@ def tiles(x: Tensor, epsilon: float, rng: torch.Generator) -> Tensor:
     down, across = height // side, width // side
     grid = torch.kron(signs((n, c, down, across), x, rng), bump(side, False, x))
     top, left = (height - down * side) // 2, (width - across * side) // 2
-    way = torch.zeros_like(x)
-    way[:, :, top : top + down * side, left : left + across * side] = grid
-    return reach(x, way, epsilon)
+    direction = torch.zeros_like(x)
+    direction[:, :, top : top + down * side, left : left + across * side] = grid
+    return reach(x, direction, epsilon)
 
 
 def bumps(x: Tensor, best: Tensor, side: int, epsilon: float, rng: torch.Generator) -> Tensor:
@@ -142,7 +142,7 @@ def bumps(x: Tensor, best: Tensor, side: int, epsilon: float, rng: torch.Generat
     (first, row, column), (second, _, _) = (window(x, side, rng) for _ in range(2))
     unused = (epsilon**2 - norms.l2(change) ** 2).clamp(min=0)
     upright = (torch.rand(len(x), generator=rng) < 0.5).to(x.device)
-    tall, flat = (bump(side, each, x)[row, column][:, None] for each in (True, False))
+    tall, flat = (bump(side, turned, x)[row, column][:, None] for turned in (True, False))
     shape = choose(upright, tall, flat)
     new = signs((*x.shape[:2], 1, 1), x, rng) * unit(shape * first) + unit(change * first)
     available = (length(change * (first | second)) ** 2 + wide(unused, x) / x.shape[1]).sqrt()

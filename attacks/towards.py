@@ -41,8 +41,8 @@ class TowardsClass(Attack):
         "Step size",
         "How far one step moves: every single value (linf), or all of them together (l2).",
         by={
-            "linf": Range(0.02 / 255, 0, 1, 1 / 255, 0.01 / 255, "level"),
-            "l2": Range(0.03, 0, 1000, 2, 0.01, "distance"),
+            norms.LINF.name: Range(0.02 / 255, 0, 1, 1 / 255, 0.01 / 255, "level"),
+            norms.L2.name: Range(0.03, 0, 1000, 2, 0.01, "distance"),
         },
         main=True,
     )
@@ -50,10 +50,10 @@ class TowardsClass(Attack):
         100, "Steps", "How often the gradient is followed.", low=0, high=10_000, soft_high=500, main=True
     )
     norm: str = setting(
-        "linf",
+        norms.LINF.name,
         "Direction",
         "Move every value alike, along the gradient's sign (linf), or along the gradient itself (l2).",
-        choices=("linf", "l2"),
+        choices=norms.names(norms.LINF, norms.L2),
     )
     ascend: str = setting(
         "log-probability",

@@ -42,8 +42,8 @@ class Universal(Attack):
         "Largest change",
         "How large the perturbation may be: any single value (linf), or all of them together (l2).",
         by={
-            "linf": Range(10 / 255, 0, 1, 64 / 255, 0.25 / 255, "level"),
-            "l2": Range(5, 0, 1000, 20, 0.05, "distance"),
+            norms.LINF.name: Range(10 / 255, 0, 1, 64 / 255, 0.25 / 255, "level"),
+            norms.L2.name: Range(5, 0, 1000, 20, 0.05, "distance"),
         },
         main=True,
     )
@@ -52,8 +52,8 @@ class Universal(Attack):
         "Step size",
         "How far one step moves, measured like the largest change.",
         by={
-            "linf": norms.LINF.facts.step_size,
-            "l2": Range(0.5, 0, 1000, 5, 0.01, "distance"),
+            norms.LINF.name: norms.LINF.facts.step_size,
+            norms.L2.name: Range(0.5, 0, 1000, 5, 0.01, "distance"),
         },
         main=True,
     )
@@ -61,10 +61,10 @@ class Universal(Attack):
         60, "Steps", "How often the gradient is followed.", low=0, high=10_000, soft_high=300, main=True
     )
     norm: str = setting(
-        "linf",
+        norms.LINF.name,
         "Distance",
         "What counts as far: the largest change (linf) or its length (l2).",
-        choices=("linf", "l2"),
+        choices=norms.names(norms.LINF, norms.L2),
     )
     loss_cap: float = setting(
         9.0,

@@ -8,6 +8,7 @@
 | late imports | import statements inside functions |
 | untyped signatures | functions of ``experiments`` with ``Any`` or ``JSON`` among parameters or result |
 | single-use modules | modules of ``components`` that serve one module elsewhere, where they belong |
+| norms by string | modules in which a norm is named by its string; those of ``engine`` name figures |
 | old words | names of variables that say nothing: each, found, said, told, kept, ... |
 """
 
@@ -26,8 +27,11 @@ PACKAGES = ("app", "components", "engine", "experiments", "attacks", "models")
 TYPED = ("app", "components", "experiments")
 """Where results are read by attribute."""
 OLD_WORDS = frozenset(
-    ("each", "found", "said", "told", "kept", "cast", "deck", "kin", "odds", "ways", "pieces")
+    ("each", "found", "said", "told", "kept", "made", "way", "ways", "cast", "deck", "kin", "odds", "pieces")
 )
+NORM_NAMES = frozenset(("linf", "l2", "l1", "l0"))
+FIGURES = "engine"
+"""Where such a name is a figure's."""
 SHORT = 20
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
@@ -42,6 +46,7 @@ class House:
     late_imports: int
     untyped_signatures: int
     single_use_modules: int
+    norms_by_string: int
     old_words: int
 
 
@@ -60,6 +65,7 @@ def count(root: Path = ROOT) -> House:
         late_imports=sum(map(late_imports, trees.values())),
         untyped_signatures=sum(untyped(function) for tree in experiments for function in functions(tree)),
         single_use_modules=len(single_use(trees, root)),
+        norms_by_string=sum(names_a_norm(tree) for path, tree in trees.items() if FIGURES not in path.parts),
         old_words=sum(map(old_words, trees.values())),
     )
 
@@ -121,6 +127,11 @@ def imported(tree: ast.AST) -> set[str]:
         if isinstance(node, ast.ImportFrom) and node.module:
             names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
     return names
+
+
+def names_a_norm(tree: ast.AST) -> bool:
+    """Return whether a module has a constant that is a norm's name."""
+    return any(isinstance(node, ast.Constant) and node.value in NORM_NAMES for node in ast.walk(tree))
 
 
 def old_words(tree: ast.AST) -> int:

@@ -54,8 +54,8 @@ def _in_parts(model: Model, queries: Sequence[Query], x: Tensor, rows: int) -> l
         return [Evaluation(part.detach(), None, None) for part in parts]
     slopes = torch.autograd.grad(torch.stack(wanted).sum(), parts, allow_unused=True)
     slope = torch.cat([torch.zeros_like(p) if s is None else s for s, p in zip(slopes, parts, strict=True)])
-    pieces = zip(x.split(rows), slope.split(rows), strict=True)
-    grad = torch.cat([_slope(model, piece, wish) for piece, wish in pieces])
+    portions = zip(x.split(rows), slope.split(rows), strict=True)
+    grad = torch.cat([_slope(model, piece, wish) for piece, wish in portions])
     return [
         Evaluation(p.detach(), None if v is None else v.detach(), None if v is None else g)
         for p, v, g in zip(parts, losses, grad.split(sizes), strict=True)

@@ -13,13 +13,13 @@ from dataclasses import dataclass
 import numpy as np
 
 import attacks
+from attacks.toolkit.norms import LINF, NORMS
 from engine.run import SCALARS, Run
 from engine.sentences import Said
 
 EVALUATING = "https://arxiv.org/abs/1902.06705"
 MASKING = "https://arxiv.org/abs/1802.00420"
 ENSEMBLE = "https://arxiv.org/abs/2003.01690"
-VISIBLE = {"linf": 32 / 255, "l2": 20.0, "l1": 2000.0}
 ABSURD_LINF = 0.5
 
 
@@ -46,7 +46,7 @@ class Finding:
 
 def findings(run: Run) -> list[Finding]:
     """Return what is worth knowing about ``run`` as far as it has come, the gravest first."""
-    return [found for check in CHECKS if (found := check(run)) is not None] if len(run) else []
+    return [finding for check in CHECKS if (finding := check(run)) is not None] if len(run) else []
 
 
 def zero_gradient(run: Run) -> Finding | None:
@@ -82,19 +82,19 @@ def saturated_softmax(run: Run) -> Finding | None:
 
 def absurd_budget(run: Run) -> Finding | None:
     """The budget is so large that success says nothing."""
-    norm, epsilon = run.recipe.build().bound() or ("", 0.0)
-    if epsilon <= VISIBLE.get(norm, np.inf):
+    norm, epsilon = run.recipe.build().bound() or (LINF.name, 0.0)
+    if norm not in NORMS or epsilon <= NORMS[norm].facts.visible:
         return None
-    said: Said = ("The picture may move by {size} ({norm}).", {"size": f"{epsilon:.3g}", "norm": norm})
-    if norm == "linf":
-        said = ("The picture may move by {levels}/255 per value.", {"levels": f"{255 * epsilon:.3g}"})
-    enough = norm == "linf" and epsilon >= ABSURD_LINF
+    sentence: Said = ("The picture may move by {size} ({norm}).", {"size": f"{epsilon:.3g}", "norm": norm})
+    if norm == LINF.name:
+        sentence = ("The picture may move by {levels}/255 per value.", {"levels": f"{255 * epsilon:.3g}"})
+    enough = norm == LINF.name and epsilon >= ABSURD_LINF
     means = (
         "Within that distance every picture can become plain grey, so any network can be fooled."
         if enough
         else "A person sees such a change, so a network that is fooled by it is not to blame alone."
     )
-    return Finding("large budget", said, means, EVALUATING)
+    return Finding("large budget", sentence, means, EVALUATING)
 
 
 def randomised(run: Run) -> Finding | None:

@@ -92,7 +92,7 @@ def checked(query: Mapping[str, str | None]) -> Link:
 def write(recipe: Recipe, run: str | None = None) -> dict[str, str]:
     """Return the query that `read` turns back into ``recipe``; what is at its default is left out."""
     fields = {
-        each.name: each for each in attacks.get(recipe.attack).settings(str(recipe.params.get("norm", "")))
+        item.name: item for item in attacks.get(recipe.attack).settings(str(recipe.params.get("norm", "")))
     }
     query = {"model": recipe.model, "image": recipe.image, "attack": recipe.attack}
     labels = models.card(recipe.model).labels

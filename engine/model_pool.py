@@ -121,6 +121,12 @@ class ModelPool:
             self._users += Counter()  # drops names that nobody uses
             self._remove_idle(self._limit)
 
+    def forget(self, name: str) -> None:
+        """Remove a model that can no longer be trusted; the next use loads it anew."""
+        with self._lock:
+            self._models.pop(name, None)
+            self._sizes.pop(name, None)
+
     def _add(self, name: str, model: Classifier) -> None:
         with self._lock:
             self._models[name], self._sizes[name] = model, size_of(model)

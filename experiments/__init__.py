@@ -25,24 +25,24 @@ SHARED = ("datasets", "methods", "toolkit")
 @functools.cache
 def registry() -> dict[str, type[AnyExperiment]]:
     """Return every experiment by its card's name."""
-    found: dict[str, type[AnyExperiment]] = {}
+    kinds: dict[str, type[AnyExperiment]] = {}
     for name in _modules().values():
         for kind in _published(importlib.import_module(name)):
-            if kind.card.name in found:
+            if kind.card.name in kinds:
                 raise ImportError(f"two experiments are called {kind.card.name!r}")
-            found[kind.card.name] = kind
-    return dict(sorted(found.items()))
+            kinds[kind.card.name] = kind
+    return dict(sorted(kinds.items()))
 
 
 def _modules() -> dict[str, str]:
     """Return the modules in the folders of the papers, by the names of their files."""
-    found: dict[str, str] = {}
+    modules: dict[str, str] = {}
     for paper in pkgutil.iter_modules(__path__):
         if paper.ispkg and paper.name not in SHARED:
             folder = Path(__path__[0]) / paper.name
             for info in pkgutil.iter_modules([str(folder)]):
-                found[info.name] = f"{__name__}.{paper.name}.{info.name}"
-    return found
+                modules[info.name] = f"{__name__}.{paper.name}.{info.name}"
+    return modules
 
 
 def _published(module: ModuleType) -> list[type[AnyExperiment]]:
@@ -54,10 +54,10 @@ def _published(module: ModuleType) -> list[type[AnyExperiment]]:
 
 def get(name: str) -> type[AnyExperiment]:
     """Return the experiment called ``name``, or raise `errors.UnknownName`."""
-    found = alone(name) or registry().get(name)
-    if found is None:
+    kind = alone(name) or registry().get(name)
+    if kind is None:
         raise UnknownName.of("experiment", name, registry())
-    return found
+    return kind
 
 
 @functools.cache

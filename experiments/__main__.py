@@ -45,13 +45,13 @@ def parse(arguments: list[str]) -> tuple[argparse.Namespace, AnyExperiment | Non
         sub.add_argument("--data", default="", help="the folder that holds mnist/")
         sub.add_argument("--out", type=Path, help="where the result is written; else it is printed")
         sub.add_argument("--cache", type=Path, default=cache(), help="where pieces are kept (%(default)s)")
-        for each in kind.settings():
-            sub.add_argument(f"--{each.name.replace('_', '-')}", dest=each.name, help=each.help)
+        for item in kind.settings():
+            sub.add_argument(f"--{item.name.replace('_', '-')}", dest=item.name, help=item.help)
     options = parser.parse_args(arguments)
     if not options.name:
         return options, None
-    kind, said = experiments.get(options.name), vars(options)
-    chosen = {s.name: s.parse(said[s.name]) for s in kind.settings() if said[s.name] is not None}
+    kind, given = experiments.get(options.name), vars(options)
+    chosen = {s.name: s.parse(given[s.name]) for s in kind.settings() if given[s.name] is not None}
     return options, kind(data=options.data, **chosen)
 
 

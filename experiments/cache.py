@@ -93,11 +93,11 @@ class Store:
         """Return the tensors stored under ``name``; raises FileNotFoundError."""
         path = self._path(name, "safetensors")
         try:
-            found = load_file(path)
+            loaded = load_file(path)
         except SafetensorError as error:
             raise _damaged(path) from error
         _use(path)
-        return found
+        return loaded
 
     def put_tensors(self, name: str, tensors: dict[str, Tensor]) -> None:
         """Store ``tensors`` under ``name``; raises `errors.FoolscopeError` where that fails."""
@@ -170,9 +170,9 @@ def _shrink(root: Path, limit: int, spared: Path) -> None:
 def _files(folder: Path) -> Iterator[_File]:
     for path in folder.rglob("*"):
         with contextlib.suppress(OSError):
-            found = path.stat()
+            facts = path.stat()
             if path.is_file():
-                yield _File(found.st_mtime, found.st_size, path)
+                yield _File(facts.st_mtime, facts.st_size, path)
 
 
 def _use(path: Path) -> None:

@@ -19,6 +19,7 @@ from typing import Any, ClassVar, Generic, NamedTuple, TypeVar
 import torch
 
 from attacks.settings import Setting, setting
+from engine import networks
 from experiments.cache import Store
 from experiments.datasets.digit_sets import SMALL
 from experiments.datasets.mnist import place
@@ -113,8 +114,8 @@ class Experiment(ABC, Generic[A, F]):
 
     def __post_init__(self) -> None:
         """Check every setting."""
-        for each in self.settings():
-            object.__setattr__(self, each.name, each.check(getattr(self, each.name)))
+        for item in self.settings():
+            object.__setattr__(self, item.name, item.check(getattr(self, item.name)))
 
     @classmethod
     def settings(cls) -> list[Setting]:
@@ -148,8 +149,8 @@ class Experiment(ABC, Generic[A, F]):
 
     def key(self) -> str:
         """Return a digest that two experiments share when they would give the same answers."""
-        said = {f.name: getattr(self, f.name) for f in fields(self) if f.compare and f.name != "data"}
-        whole = [self.card.name, self.version, said, self.depends()]
+        values = {f.name: getattr(self, f.name) for f in fields(self) if f.compare and f.name != "data"}
+        whole = [self.card.name, self.version, values, self.depends()]
         return hashlib.sha256(json.dumps(whole, sort_keys=True).encode()).hexdigest()[:16]
 
 
@@ -172,7 +173,8 @@ def walk(experiment: Experiment[A, F], store: Store) -> Iterator[Progress | Resu
         yield Progress(index, len(stages), stage.name)
         if not mine.has(stage.name):
             begun = time.perf_counter()
-            answer = codec.dump(experiment.carry_out(stage, mine))
+            with networks.stage():
+                answer = codec.dump(experiment.carry_out(stage, mine))
             mine.put(stage.name, {"answer": answer, "seconds": time.perf_counter() - begun})
         seconds += float(mine.read(stage.name)["seconds"])
     yield Progress(len(stages), len(stages), "")

@@ -64,12 +64,12 @@ def load(name: str, *, progress: Progress | None = None) -> Classifier:
     return assemble(entry, weights.fetch(entry.card, progress))
 
 
-def assemble(entry: Entry, found: weights.Found) -> Classifier:
+def assemble(entry: Entry, located: weights.Found) -> Classifier:
     """Return the classifier of ``entry`` with the weights of a verified file.
 
     Raises `errors.WeightsError` when the tensors are not those of the network, one for one.
     """
-    tensors = weights.read(found)
+    tensors = weights.read(located)
     with torch.random.fork_rng(devices=[]):  # building draws initial weights, which nobody shall notice
         network = entry.build()
     try:
@@ -77,7 +77,7 @@ def assemble(entry: Entry, found: weights.Found) -> Classifier:
     except RuntimeError as error:
         reason = " ".join(str(error).split())[:300]
         raise WeightsError(
-            f"{found.path} does not hold the weights of {entry.card.title}: {reason}"
+            f"{located.path} does not hold the weights of {entry.card.title}: {reason}"
         ) from error
     return Classifier(entry.card, prepared(network))
 

@@ -27,10 +27,10 @@ def table() -> str:
     rows = [f"{'name':24}{'input':>9}{'classes':>9}{'top-1':>7}  {'here':6}weights"]
     for card in models.cards():
         top1 = next((f"{value:.1f}" for key, value in card.accuracy.items() if "top-1" in key), "")
-        found = weights.locate(card)
-        file = (found.source if found else card.weights).file
+        located = weights.locate(card)
+        file = (located.source if located else card.weights).file
         shape = f"{card.channels}x{card.size}"
-        here = "yes" if found else "no"
+        here = "yes" if located else "no"
         rows.append(f"{card.name:24}{shape:>9}{len(card.labels):>9}{top1:>7}  {here:6}{file}")
     return "\n".join(rows)
 
@@ -43,8 +43,8 @@ def fetch(name: str) -> None:
             bar.total = total or None
             bar.update(done - bar.n)
 
-        found = weights.fetch(models.card(name), show)
-    print(f"{name}: {found.path}")
+        located = weights.fetch(models.card(name), show)
+    print(f"{name}: {located.path}")
 
 
 def main(arguments: list[str] | None = None) -> int:

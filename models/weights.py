@@ -76,36 +76,36 @@ def fetch(
     `errors.WrongHash` when a file is not the one on the card.
     """
     where = where or places()
-    found = locate(card, where)
-    if found and found.path.parent == where.cache and not matches(found.path, found.source.sha256):
-        log.warning("%s no longer has the sha256 it was stored with; downloading it again", found.path)
-        found.path.unlink()
-        found = None
-    if found:
-        _verify(found)
-        return found
+    located = locate(card, where)
+    if located and located.path.parent == where.cache and not matches(located.path, located.source.sha256):
+        log.warning("%s no longer has the sha256 it was stored with; downloading it again", located.path)
+        located.path.unlink()
+        located = None
+    if located:
+        _verify(located)
+        return located
     url = f"{base.rstrip('/')}/{card.weights.file}" if base else card.weights.url
     if url is None:
         raise MissingWeights(f"{card.title} needs {_where_to_put(card, where)}.")
     return _download(card, url, where, progress or silent)
 
 
-def read(found: Found) -> dict[str, Tensor]:
+def read(located: Found) -> dict[str, Tensor]:
     """Return the tensors of a verified file by name, less those that the network does not use.
 
     Raises `errors.WeightsError` when the file is not safetensors, or holds more than tensors.
     """
     try:
-        if found.path.suffix == ".safetensors":
-            tensors = load_file(found.path)
+        if located.path.suffix == ".safetensors":
+            tensors = load_file(located.path)
         else:
-            tensors = torch.load(found.path, map_location="cpu", weights_only=True)
+            tensors = torch.load(located.path, map_location="cpu", weights_only=True)
     except (SafetensorError, UnpicklingError, RuntimeError, EOFError, OSError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise WeightsError(f"{found.path} cannot be read as plain tensors: {reason[:200]}.") from error
+        raise WeightsError(f"{located.path} cannot be read as plain tensors: {reason[:200]}.") from error
     if not isinstance(tensors, dict) or not all(isinstance(value, Tensor) for value in tensors.values()):
-        raise WeightsError(f"Expected {found.path} to hold tensors by name, got something else.")
-    return {name: value for name, value in tensors.items() if not name.startswith(found.source.ignore)}
+        raise WeightsError(f"Expected {located.path} to hold tensors by name, got something else.")
+    return {name: value for name, value in tensors.items() if not name.startswith(located.source.ignore)}
 
 
 def _packaged(source: WeightsFile) -> Path | None:
@@ -124,9 +124,9 @@ def _where_to_put(card: Card, where: Places) -> str:
     return f"the file {card.weights.file} in the folder {where.hint()}"
 
 
-def _verify(found: Found) -> None:
+def _verify(located: Found) -> None:
     """Raise `errors.WrongHash` unless the file is the one that its card, or the note beside it, says."""
-    path, expected = found.path, found.source.sha256
+    path, expected = located.path, located.source.sha256
     if not expected:
         note = path.with_name(path.name + ".sha256")
         if not note.is_file():

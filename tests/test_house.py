@@ -23,6 +23,8 @@ def test_the_house_is_in_order() -> None:
     assert counts.late_imports < 30
     assert counts.untyped_signatures < 10
     assert counts.single_use_modules <= 5
+    assert counts.norms_by_string < 3
+    assert counts.old_words <= 70
 
 
 def test_what_is_counted_is_seen() -> None:
@@ -30,6 +32,12 @@ def test_what_is_counted_is_seen() -> None:
     (function,) = house.functions(tree)
     assert house.lines(function) == 4 and house.untyped(function)
     assert house.string_subscripts(tree) == 2 and house.late_imports(tree) == 1 and house.old_words(tree) == 1
+
+
+def test_a_norm_named_by_its_string_is_seen() -> None:
+    assert house.names_a_norm(ast.parse('norm = "l2"')) and not house.names_a_norm(
+        ast.parse("norm = L2.name")
+    )
 
 
 def test_a_module_that_one_other_uses_from_elsewhere_is_seen(tmp_path: Path) -> None:

@@ -106,7 +106,7 @@ def comparable(card: Card, norm: str, epsilon: float, measure: str) -> float:
     values = card.channels * card.size**2
     if measure == "value":
         return epsilon * norms.NORMS[norm].facts.of_all(values)
-    return epsilon if norm == "linf" else epsilon * math.sqrt(values)
+    return epsilon if norm == norms.LINF.name else epsilon * math.sqrt(values)
 
 
 def across_norms(base: Recipe, attack: str, epsilon: float, steps: int, measure: str) -> list[Recipe]:
@@ -137,7 +137,7 @@ def facts(runs: Mapping[str, Recipe], mode: str = "race") -> list[dict[str, Any]
     """
     bounds = [recipe.build().bound() for recipe in runs.values()]
     kept = {bound for bound in bounds if bound}
-    common: Bound = next(iter(kept)) if mode == "race" and len(kept) == 1 else ("linf", None)
+    common: Bound = next(iter(kept)) if mode == "race" and len(kept) == 1 else (norms.LINF.name, None)
     return [
         _fact(run, recipe, mode, bound, common)
         for (run, recipe), bound in zip(runs.items(), bounds, strict=True)

@@ -14,6 +14,7 @@ from app.compare import controls as controls
 from app.playground.session import Session
 from app.playground.sidebar import subject
 from app.shipped_recipes import RACERS
+from attacks.toolkit.norms import LINF
 from components import address
 from components.i18n.text import named, say, told
 from components.lesson.live_run import origin
@@ -63,11 +64,11 @@ def _compose(session: Session) -> tuple[str, list[Recipe]]:
     if first not in MODES:
         session.refusals.add("mode", UnknownName.of("comparison", first, MODES))
     mode = controls.mode_picker(MODES, first if first in MODES else "race")
-    norm = "linf" if mode == "norms" else controls.norm_picker(comparisons.NORMS)
+    norm = LINF.name if mode == "norms" else controls.norm_picker(comparisons.NORMS)
     try:
         if mode == "norms":
             attack, measure = controls.normed_picker(), controls.measure_picker()
-            epsilon, steps = controls.budget_picker("linf"), controls.steps_picker()
+            epsilon, steps = controls.budget_picker(LINF.name), controls.steps_picker()
             return mode, comparisons.across_norms(session.recipe, attack, epsilon, steps, measure)
         if mode == "networks":
             return mode, _many(session, norm)

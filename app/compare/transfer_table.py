@@ -9,7 +9,7 @@ import torch
 from markupsafe import Markup
 
 import models
-from attacks.toolkit.norms import NORMS
+from attacks.toolkit.norms import L0, NORMS
 from components.display import attack_families
 from components.display.answer_cells import answer, table
 from components.display.probability_bars import percent
@@ -138,7 +138,7 @@ def sizes(run: Run) -> dict[str, float]:
     values that it changes by half a grey level or more."""
     change = torch.from_numpy(run.delta(len(run) - 1)).double().flatten()
     measured = {name: float(norm.size(change.view(1, 1, 1, -1))) for name, norm in NORMS.items()}
-    return measured | {"l0": float((change.abs() >= 0.5 / 255).double().mean())}
+    return measured | {L0.name: float((change.abs() >= 0.5 / 255).double().mean())}
 
 
 def _measured(run: Run) -> list[str]:
@@ -152,7 +152,7 @@ def _measured(run: Run) -> list[str]:
         limit,
         says,
         *amounts,
-        percent(size["l0"]),
+        percent(size[L0.name]),
     ]
 
 

@@ -45,19 +45,19 @@ def follow(
     seeds = torch.randint(2**62, (len(x),), generator=rng).tolist()
     dice = [torch.Generator().manual_seed(seed) for seed in seeds]
     paths = [path(x[i : i + 1], dice[i]) for i in range(len(x))]
-    asked = [next(each) for each in paths]
+    asked = [next(search) for search in paths]
     nearest, least = x.clone(), [math.inf] * len(x)
     for _ in range(steps):
         together = _together(asked)
         logits = (yield Query(together.flatten(0, 1), None)).logits
         met = criterion.repeat(len(together)).met(logits).view(len(together), len(x))
-        for i, each in enumerate(paths):
+        for i, search in enumerate(paths):
             met_here = met[: len(asked[i]), i]
             sizes = torch.where(met_here, size(asked[i] - x[i]), math.inf)
             if sizes.min() < least[i]:
                 least[i] = float(sizes.min())
                 nearest[i] = asked[i][sizes.argmin()]
-            asked[i] = each.send(met_here)
+            asked[i] = search.send(met_here)
     if math.inf in least:
         raise nothing_found(steps * AT_ONCE)
     yield Query(nearest, None)
@@ -137,5 +137,5 @@ def _together(asked: Sequence[Tensor]) -> Tensor:
     """Return ``(k, n, c, h, w)``: what each of n paths asks, filled up with where it stands."""
     most = max(map(len, asked))
     return torch.stack(
-        [torch.cat([each, each[:1].expand(most - len(each), -1, -1, -1)]) for each in asked], 1
+        [torch.cat([images, images[:1].expand(most - len(images), -1, -1, -1)]) for images in asked], 1
     )

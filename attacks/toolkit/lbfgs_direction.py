@@ -93,9 +93,9 @@ class Descent:
         free = self.free()[which]
         length = (grad * free).norm(dim=1, keepdim=True)
         plain = torch.minimum(0.5 / c, 1 / length.clamp(min=1e-30))
-        way = self.pairs.towards(which, grad, free, 2 * c, plain)
-        down = dot(grad, (at + way).clamp(0, 1) - at) < 0
-        self.way = self.way.index_copy(0, which, torch.where(down, way, -plain * grad * free))
+        direction = self.pairs.towards(which, grad, free, 2 * c, plain)
+        down = dot(grad, (at + direction).clamp(0, 1) - at) < 0
+        self.way = self.way.index_copy(0, which, torch.where(down, direction, -plain * grad * free))
         self.reach = torch.where(rows, 1, self.reach)
         self.stuck = self.stuck & ~rows
 

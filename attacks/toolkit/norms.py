@@ -47,10 +47,23 @@ class Facts:
 
 
 @dataclass(frozen=True)
-class Norm:
-    """A norm for which a budget can be kept.
+class Distance:
+    """How far a perturbation goes, and its name in settings, addresses and tables.
 
     ``size(delta) -> (n,)``: how large each perturbation is.
+    ``dual(grad) -> (n,)``: how much a linear function of that gradient grows by a change of size 1; under l0,
+    by a change of one value by 1.
+    """
+
+    name: str
+    size: Measure
+    dual: Measure
+
+
+@dataclass(frozen=True)
+class Norm(Distance):
+    """A norm for which a budget can be kept.
+
     ``steepest(grad)``: the step of size 1 along which a linear function grows most; a row
     whose gradient is zero gets a zero step.
     ``ascent_step(adv, grad, size)``: ``adv`` in [0, 1] after a step of that size up the gradient, clamped
@@ -62,8 +75,6 @@ class Norm:
     may leave the box. ``rng`` lives on the CPU, so a seed means the same on every device.
     """
 
-    name: str
-    size: Measure
     steepest: Measure
     ascent_step: Callable[[Tensor, Tensor, float | Tensor], Tensor]
     project: Callable[[Tensor, Tensor, float], Tensor]
@@ -186,15 +197,16 @@ def _diamond_sample(x: Tensor, epsilon: float, rng: torch.Generator) -> Tensor:
 def _towards(x: Tensor, delta: Tensor) -> Tensor:
     """Return ``x + delta`` in the type of ``x``, each value rounded towards ``x``: 150,000 values
     rounded to the nearest may together overrun an l1 budget."""
-    way = exact(delta)
-    end = (exact(x) + way).to(x.dtype)
-    beyond = (exact(end) - exact(x)).abs() > way.abs()
+    change = exact(delta)
+    end = (exact(x) + change).to(x.dtype)
+    beyond = (exact(end) - exact(x)).abs() > change.abs()
     return torch.where(beyond, torch.nextafter(end, x), end)
 
 
 LINF = Norm(
     "linf",
     linf,
+    l1,
     torch.sign,
     _ascent_step(torch.sign),
     _box_project,
@@ -211,6 +223,7 @@ LINF = Norm(
 )
 L2 = Norm(
     "l2",
+    l2,
     l2,
     _unit,
     _ascent_step(_unit),
@@ -229,6 +242,7 @@ L2 = Norm(
 L1 = Norm(
     "l1",
     l1,
+    linf,
     _largest,
     _fill,
     _diamond_project,
@@ -241,11 +255,13 @@ L1 = Norm(
         of_all=float,
     ),
 )
+L0 = Distance("l0", l0, linf)
 NORMS = {norm.name: norm for norm in (LINF, L2, L1)}
 """Every norm in which a budget can be kept, by name, in the order in which they are shown."""
 
-SIZES: dict[str, Measure] = {"linf": linf, "l2": l2, "l1": l1, "l0": l0}
+DISTANCES: dict[str, Distance] = {distance.name: distance for distance in (*NORMS.values(), L0)}
 """Every way in which a perturbation is measured, by name."""
+SIZES = {name: distance.size for name, distance in DISTANCES.items()}
 
 
 def get(name: str) -> Norm:
@@ -255,11 +271,16 @@ def get(name: str) -> Norm:
     return NORMS[name]
 
 
-def budgets(*names: str) -> dict[str, Range]:
-    """Return default and range of a budget for each of the norms called so (all of them by default)."""
-    return {name: NORMS[name].facts.epsilon for name in names or NORMS}
+def names(*distances: Distance) -> tuple[str, ...]:
+    """Return the names of distances, for a setting that lets a person choose among them."""
+    return tuple(distance.name for distance in distances)
 
 
-def step_sizes(*names: str) -> dict[str, Range]:
-    """Return default and range of a step for each of the norms called so (all of them by default)."""
-    return {name: NORMS[name].facts.step_size for name in names or NORMS}
+def budgets(*norms: Norm) -> dict[str, Range]:
+    """Return default and range of a budget for each of the norms (all of them by default), by name."""
+    return {norm.name: norm.facts.epsilon for norm in norms or NORMS.values()}
+
+
+def step_sizes(*norms: Norm) -> dict[str, Range]:
+    """Return default and range of a step for each of the norms (all of them by default), by name."""
+    return {norm.name: norm.facts.step_size for norm in norms or NORMS.values()}

@@ -127,14 +127,16 @@ def settings(attack: str, params: dict[str, Any], main: bool) -> dict[str, Any]:
     A field whose range goes by the norm is another control under another norm, at its own default.
     """
     kind = attacks.get(attack)
-    own = {each.name: each.default for each in kind.settings()}
+    own = {setting.name: setting.default for setting in kind.settings()}
     before = params.get("norm", own.get("norm", ""))
     norm = str(st.session_state.get(f"{attack}.norm", before))
     values: dict[str, Any] = {}
-    for each in kind.settings(norm):
-        if each.main is main:
-            value = params.get(each.name) if norm == before or not each.by else None
-            values[each.name] = _widget(each, f"{attack}.{f'{norm}.' if each.by else ''}{each.name}", value)
+    for setting in kind.settings(norm):
+        if setting.main is main:
+            value = params.get(setting.name) if norm == before or not setting.by else None
+            values[setting.name] = _widget(
+                setting, f"{attack}.{f'{norm}.' if setting.by else ''}{setting.name}", value
+            )
     return values
 
 
@@ -153,30 +155,30 @@ def default_target(
     return ranking[1].index if len(ranking) > 1 else None
 
 
-def _widget(each: Setting, key: str, value: Any) -> Any:
-    value = each.default if value is None else value
+def _widget(setting: Setting, key: str, value: Any) -> Any:
+    value = setting.default if value is None else value
     preferences.keep(key, value)
-    said = say(each.label)
-    label = said[:1].upper() + said[1:]
-    help = f"{say(each.help)} ({each.name})"
-    if each.choices:
-        return st.selectbox(label, list(each.choices), format_func=say, key=key, help=help)
-    if each.type == "bool":
+    words = say(setting.label)
+    label = words[:1].upper() + words[1:]
+    help = f"{say(setting.help)} ({setting.name})"
+    if setting.choices:
+        return st.selectbox(label, list(setting.choices), format_func=say, key=key, help=help)
+    if setting.type == "bool":
         return st.toggle(label, key=key, help=help)
-    if each.unit == "level":
-        high = each.soft_high or each.high or 1
+    if setting.unit == "level":
+        high = setting.soft_high or setting.high or 1
         options = sorted(
-            {k / 255 for k in LEVELS if (each.low or 0) <= k / 255 <= high} | {float(value), _held(key)}
+            {k / 255 for k in LEVELS if (setting.low or 0) <= k / 255 <= high} | {float(value), _held(key)}
         )
         return st.select_slider(label, options, format_func=_level, key=key, help=help)
-    return _number(each, label, help, key)
+    return _number(setting, label, help, key)
 
 
-def _number(each: Setting, label: str, help: str, key: str) -> Any:
-    kind = int if each.type == "int" else float
-    low, soft = kind(each.low or 0), kind(each.soft_high or each.high or 1)
+def _number(setting: Setting, label: str, help: str, key: str) -> Any:
+    kind = int if setting.type == "int" else float
+    low, soft = kind(setting.low or 0), kind(setting.soft_high or setting.high or 1)
     high = max(soft, kind(st.session_state[key]))
-    step = kind(each.step or (1 if kind is int else (soft - low) / 100))
+    step = kind(setting.step or (1 if kind is int else (soft - low) / 100))
     st.session_state[key] = kind(st.session_state[key])
     return st.slider(label, low, high, step=step, key=key, help=help)
 

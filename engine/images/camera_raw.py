@@ -31,22 +31,22 @@ def is_raw(data: bytes) -> bool:
     """Say whether ``data`` is a camera's raw file."""
     if _OWN_MAGIC.match(data) or _CANON.match(data):
         return True
-    return any(tiff.DNG_VERSION in each or _measured(each) for each in tiff.directories(data))
+    return any(tiff.DNG_VERSION in directory or _measured(directory) for directory in tiff.directories(data))
 
 
 def previews(data: bytes) -> list[Preview]:
     """Return the JPEG pictures inside a raw file, the largest first, without what the sensor measured."""
     sensor = {
         start
-        for each in tiff.directories(data)
+        for directory in tiff.directories(data)
         for tag in (tiff.STRIP_OFFSETS, tiff.TILE_OFFSETS)
-        if _measured(each) and tag in each
-        for start in each[tag]
+        if _measured(directory) and tag in directory
+        for start in directory[tag]
     }
     starts = (hit.start() for hit in islice(_JPEG.finditer(data), MOST_PREVIEWS))
     sizes = ((start, _size(data, start)) for start in starts if start not in sensor)
-    found = [Preview(start, *size) for start, size in sizes if size is not None]
-    return sorted(found, key=lambda preview: preview.width * preview.height, reverse=True)
+    pictures = [Preview(start, *size) for start, size in sizes if size is not None]
+    return sorted(pictures, key=lambda preview: preview.width * preview.height, reverse=True)
 
 
 def orientation(data: bytes) -> int:

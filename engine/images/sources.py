@@ -516,23 +516,23 @@ class Uploads:
     def _used(self, token: str) -> _Kept:
         with self._lock:
             self._forget()
-            kept = self._kept.get(token)
-            if kept is None:
+            upload = self._kept.get(token)
+            if upload is None:
                 raise UnknownName("This server no longer has that upload; drop the picture in again.")
-            kept.used = self._clock()
+            upload.used = self._clock()
             self._kept.move_to_end(token)
-            return kept
+            return upload
 
     def _forget(self) -> None:
         """Drop what is too old or too much; the caller holds the lock."""
         oldest_allowed = self._clock() - self.max_age
         while self._kept:
-            token, kept = next(iter(self._kept.items()))
+            token, upload = next(iter(self._kept.items()))
             crowded = self._bytes > self.max_bytes and len(self._kept) > 1
-            if kept.used >= oldest_allowed and not crowded:
+            if upload.used >= oldest_allowed and not crowded:
                 return
             del self._kept[token]
-            self._bytes -= len(kept.png)
+            self._bytes -= len(upload.png)
 
 
 Source = Callable[[str], Image.Image]

@@ -25,15 +25,15 @@ def directories(data: bytes) -> list[Directory]:
     order = {b"II": "<", b"MM": ">"}.get(data[:2])
     if order is None or len(data) < 8 or data[2:4] in (b"+\0", b"\0+"):
         return []
-    found: dict[int, Directory] = {}
+    read: dict[int, Directory] = {}
     waiting = [struct.unpack_from(f"{order}I", data, 4)[0]]
-    while waiting and len(found) < MOST_DIRECTORIES:
+    while waiting and len(read) < MOST_DIRECTORIES:
         at = waiting.pop(0)
-        if at and at not in found and at + 2 <= len(data):
-            found[at], following = _directory(data, order, at)
-            below = found[at].get(SUB_DIRECTORIES, ())
+        if at and at not in read and at + 2 <= len(data):
+            read[at], following = _directory(data, order, at)
+            below = read[at].get(SUB_DIRECTORIES, ())
             waiting += [*below, following]
-    return list(found.values())
+    return list(read.values())
 
 
 def _directory(data: bytes, order: str, at: int) -> tuple[Directory, int]:

@@ -94,10 +94,10 @@ def grey_share(picture: Image.Image) -> float:
 def _jpeg(data: bytes) -> Completion | None:
     """End the scan where its data end: a decoder makes grey of the rest."""
     at, end, scans = 2, len(data), 0
-    while found := _MARKER.search(data, at):
-        kind, at = found[1][0], found.end() + int.from_bytes(data[found.end() : found.end() + 2])
-        if kind == 0xD9 or at > len(data) or found.end() + 2 > len(data):
-            end = found.start()
+    while marker := _MARKER.search(data, at):
+        kind, at = marker[1][0], marker.end() + int.from_bytes(data[marker.end() : marker.end() + 2])
+        if kind == 0xD9 or at > len(data) or marker.end() + 2 > len(data):
+            end = marker.start()
             break
         scans += kind == 0xDA
     if not scans:
@@ -122,9 +122,9 @@ def _png(data: bytes) -> Completion | None:
     for piece in _inflated(packed, sum(sizes)):
         pixels += packer.compress(piece)
         count += len(piece)
-    kept = b"".join(_png_chunk(*chunk) for chunk in chunks if chunk[0] in _PNG_KEPT and _bearable(*chunk))
+    retained = b"".join(_png_chunk(*chunk) for chunk in chunks if chunk[0] in _PNG_KEPT and _bearable(*chunk))
     pixels += b"".join(map(packer.compress, _png_filled(lines, count))) + packer.flush()
-    file = data[:8] + kept + _png_chunk(b"IDAT", bytes(pixels)) + _png_chunk(b"IEND", b"")
+    file = data[:8] + retained + _png_chunk(b"IDAT", bytes(pixels)) + _png_chunk(b"IEND", b"")
     if header[12]:
         step = _step(count, sizes, (8, 8, 4, 4, 2, 2, 1))
         return Completion((file,), step=step) if step else None

@@ -8,8 +8,8 @@ from typing import ClassVar
 
 import torch
 
-import models
 from attacks.settings import setting
+from engine.networks import shared
 from errors import BadSetting
 from experiments.cache import Store
 from experiments.core import ExperimentCard, Stage
@@ -103,7 +103,7 @@ class Arithmetic(OfNetwork[Curves, ArithmeticFigures]):
 
     def carry_out(self, stage: OneStep | SmallSteps, store: Store) -> Curves:
         """Return what the network says at each step; the nine go on from where the last few ended."""
-        model = as_caffe(models.load(self.model))
+        model = as_caffe(shared(self.model))
         target, sizes = model.card.label_index(TARGET), [ONE]
         x = torch.zeros(1, 3, model.card.size, model.card.size, dtype=torch.float64)
         if isinstance(stage, SmallSteps):

@@ -11,11 +11,11 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-import models
 from attacks.bim import BIM
 from attacks.contract import Criterion, walk
 from attacks.settings import setting
 from engine.images.sources import open_image
+from engine.networks import shared
 from errors import BadSetting
 from experiments.cache import Store
 from experiments.core import ExperimentCard, Stage
@@ -114,7 +114,7 @@ class Between(OfNetwork[ClassPaths, BetweenFigures]):
 
     def carry_out(self, stage: FromImage, store: Store) -> ClassPaths:
         """Return what the picture is to the network, and its path to each other picture's class."""
-        model = models.load(self.model)
+        model = shared(self.model)
         first = {image: _answer(model, _seen(model, image)) for image in self.named()}
         own = first[stage.image]
         targets = sorted(set(first.values()) - {own})

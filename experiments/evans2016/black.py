@@ -9,8 +9,8 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-import models
 from attacks.settings import setting
+from engine.networks import copied
 from experiments.cache import Store
 from experiments.core import ExperimentCard, Stage
 from experiments.evans2016 import article
@@ -102,7 +102,7 @@ class Black(OfNetwork[Curves, BlackFigures]):
     def carry_out(self, stage: Walk, store: Store) -> Curves:
         """Return what the network says at each step."""
         kind = torch.float64 if self.double else torch.float32
-        model = models.load(self.model).to(kind)
+        model = copied(self.model).to(kind)
         black = torch.zeros((1, model.card.channels, model.card.size, model.card.size), dtype=kind)
         with torch.no_grad():
             target = intended(model.card, model(black).softmax(1)[0])

@@ -13,6 +13,7 @@ import torch
 import models
 from attacks.contract import Criterion
 from attacks.settings import setting
+from engine.networks import shared
 from errors import BadSetting
 from experiments.cache import Store
 from experiments.core import ExperimentCard, Stage
@@ -130,7 +131,7 @@ class Confusion(OfNetworks[Photos, ConfusionFigures]):
 
     def carry_out(self, stage: MovedPhotos, store: Store) -> Photos:
         """Move ten photos of one superclass, from the one of that number on."""
-        model = models.load(stage.network)
+        model = shared(stage.network)
         x, label = superclasses.members(model.card, stage.superclass, 2 * self.n, self.data)
         with torch.no_grad():
             right = torch.cat([model(part).argmax(1) for part in x.split(AT_ONCE)]) == label

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
 from typing import ClassVar
 
 import numpy as np
@@ -16,6 +15,7 @@ import models
 from attacks.bim import BIM
 from attacks.contract import Criterion, Stop, walk
 from attacks.settings import setting
+from engine.networks import shared
 from experiments.cache import Store
 from experiments.core import ExperimentCard, Stage
 from experiments.datasets.photos import Open, open_named
@@ -23,7 +23,7 @@ from experiments.datasets.superclasses import Network, least, superclasses
 from experiments.evans2016 import article
 from experiments.toolkit.bases import OfNetworks
 from experiments.toolkit.codec import key
-from models.core import Card, Classifier
+from models.core import Card
 
 ROWS = ("dog", "panda", "cat", "polar_bear", "macaw", "coffee", "baseball", "bridge")
 """Samples that ship, so that every row can be opened and is credited."""
@@ -163,7 +163,7 @@ class Resistance(OfNetworks[Measurement, ResistanceFigures]):
 
     def carry_out(self, stage: Pair, store: Store) -> Measurement:
         """Measure one cell."""
-        model = _loaded(stage.network)
+        model = shared(stage.network)
         return measure(model, model.card.preprocess(self.open(stage.image)), stage.target, self.steps)
 
     def summarise(self, answers: Sequence[Measurement]) -> ResistanceFigures:
@@ -249,8 +249,3 @@ def _medians(
 
 def _less(a: float | None, b: float | None) -> bool:
     return a is not None and b is not None and a < b
-
-
-@lru_cache(maxsize=2)
-def _loaded(name: str) -> Classifier:
-    return models.load(name)

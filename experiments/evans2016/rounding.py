@@ -8,8 +8,8 @@ from typing import ClassVar
 
 import torch
 
-import models
 from attacks.settings import setting
+from engine.networks import copied
 from experiments.cache import Store
 from experiments.core import ExperimentCard, Stage
 from experiments.evans2016 import article
@@ -89,7 +89,7 @@ class Rounding(OfNetwork[Ends, RoundingFigures]):
 
     def carry_out(self, stage: ShakenPicture, store: Store) -> Ends:
         """Return the target's probability at the end of each walk from the shaken picture."""
-        model = models.load(self.model).double()
+        model = copied(self.model).double()
         shape = (1, model.card.channels, model.card.size, model.card.size)
         rng = torch.Generator().manual_seed(1000 * self.seed + stage.number)
         x = self.noise / 255 * torch.randn(shape, generator=rng, dtype=torch.float64)

@@ -9,8 +9,8 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-import models
 from attacks.settings import setting
+from engine.networks import shared
 from experiments.cache import Store
 from experiments.core import ExperimentCard, Stage
 from experiments.datasets.photos import Open, open_named
@@ -80,7 +80,7 @@ class StepAway(OfNetwork[Answers, StepAwayFigures]):
 
     def carry_out(self, stage: OneStepAway, store: Store) -> Answers:
         """Return what the network says before the step and after it: the five most probable classes."""
-        model = models.load(self.model)
+        model = shared(self.model)
         x = model.card.preprocess(self.open(self.image))[None]
         with torch.no_grad():
             own = int(model(x).argmax())

@@ -11,7 +11,6 @@ import base64
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
 from typing import ClassVar, NamedTuple
 
 import torch
@@ -22,6 +21,7 @@ from attacks.contract import Criterion, walk
 from attacks.pgd import PGD
 from attacks.random_noise import reach
 from attacks.settings import setting
+from engine.networks import shared
 from errors import BadSetting
 from experiments.cache import Store
 from experiments.core import Experiment, ExperimentCard, Stage, stored
@@ -35,7 +35,6 @@ from models.core import Card, Classifier, fitted
 CHANCES = ("noise", "coin")
 """Noise drawn evenly, as long as the attack's change; and that change with its signs thrown by a coin."""
 ROWS = 10
-_load = lru_cache(maxsize=1)(models.load)
 
 
 class Pair(NamedTuple):
@@ -257,8 +256,8 @@ class Survival(Experiment[SurvivalAnswer, SurvivalFigures]):
         tensors, attacked = store.tensors(Attack().name), stored(store, Attack())
         pair = Pair(tensors["x"], tensors["adv"], attacked.label)
         if isinstance(stage, Ask):
-            return self._asked(_load(stage.network), pair)
-        model = _load(self.network)
+            return self._asked(shared(stage.network), pair)
+        model = shared(self.network)
         if isinstance(stage, Corrupt):
             return Corrupted({name: _corrupted(model, pair, name) for name in CORRUPTIONS})
         drawn = self._drawn(pair, stage.kind, stage.first, min(ROWS, self.n - stage.first))
@@ -269,7 +268,7 @@ class Survival(Experiment[SurvivalAnswer, SurvivalFigures]):
         return round(0.4 / self.epsilon) if self.epsilon else 1
 
     def _attack(self, store: Store) -> Attacked:
-        model = _load(self.network)
+        model = shared(self.network)
         x = model.card.preprocess(self.open(self.picture))[None]
         with torch.no_grad():
             clean = model(x)[0].softmax(0)

@@ -20,6 +20,7 @@ import models
 from attacks.contract import Criterion, Query, answer, walk
 from attacks.lbfgs import LBFGS, towards
 from attacks.toolkit.lbfgs_direction import Descent
+from engine.networks import shared
 from experiments.cache import Store
 from experiments.datasets.digit_sets import Digits
 from experiments.toolkit import codec
@@ -161,11 +162,11 @@ def distorted_part(
     experiment has stored beside ``store``, else made now and stored."""
     facts = (VERSION, models.card(name).weights.sha256, variant, bounds, pictures.origin)
     digest = hashlib.sha256(repr(facts).encode()).hexdigest()[:16]
-    shared = Store(store.folder.parent).under("distorted")
-    if not shared.has_tensors(digest):
-        made = distort(models.load(name), pictures.rows(*bounds), variant)
-        shared.put_tensors(digest, {"x": made.x, "met": made.met})
-    return Distorted(**shared.tensors(digest))
+    common = Store(store.folder.parent).under("distorted")
+    if not common.has_tensors(digest):
+        part = distort(shared(name), pictures.rows(*bounds), variant)
+        common.put_tensors(digest, {"x": part.x, "met": part.met})
+    return Distorted(**common.tensors(digest))
 
 
 def distorted(store: Store, name: str, pictures: Sample, variant: str) -> Distorted:
@@ -214,7 +215,7 @@ def amplified(x: Tensor, after: Tensor, size: float) -> Tensor:
 @torch.no_grad()
 def predictions(name: str, x: Tensor) -> Tensor:
     """Return ``(n,)`` classes that the network ``name`` gives to images ``x`` ``(n, 1, 28, 28)``."""
-    net = models.load(name)
+    net = shared(name)
     return torch.cat([net(part).argmax(1) for part in x.split(1000)])
 
 

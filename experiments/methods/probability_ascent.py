@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from attacks.contract import Criterion, Step, walk
+from attacks.toolkit.norms import L2
 from attacks.towards import TowardsClass
 
 
@@ -60,7 +61,7 @@ def ascend(
     ``temperature``) for ``step_size`` (Euclidean, pixels in [0, 1]; a grey level by default) and is clipped
     to [0, 1]. It ends once all have reached ``score``, or after ``steps``.
     """
-    attack = TowardsClass(step_size=step_size, steps=steps, norm="l2", ascend="probability")
+    attack = TowardsClass(step_size=step_size, steps=steps, norm=L2.name, ascend="probability")
     criterion = Criterion(target, targeted=True)
     hits, own = FirstHit(x, score), torch.empty(0, dtype=torch.long)
     scaled = TemperatureScaled(model, temperature)

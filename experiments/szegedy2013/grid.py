@@ -14,6 +14,7 @@ import models
 from attacks.contract import Criterion, walk
 from attacks.lbfgs import LBFGS
 from attacks.settings import setting
+from engine.networks import shared
 from experiments.cache import Store
 from experiments.core import Experiment, ExperimentCard, Stage
 from experiments.datasets.digit_sets import digits, source
@@ -99,7 +100,7 @@ class Grid(Experiment[Row, GridFigures]):
 
     def carry_out(self, stage: Source, store: Store) -> Row:
         """Return the row of the grid of one digit of the class."""
-        data, network = digits(self.data), models.load(self.model)
+        data, network = digits(self.data), shared(self.model)
         of_class = (data.test_y == stage.label).nonzero()[:, 0]
         start = torch.randperm(len(of_class), generator=torch.Generator().manual_seed(self.seed))
         tried = of_class[start[:50]]
@@ -130,7 +131,7 @@ class Grid(Experiment[Row, GridFigures]):
 def row(model: str, x: Tensor) -> list[Cell]:
     """Return the digit ``x`` ``(1, 1, 28, 28)`` in [0, 1] taken to each of the ten classes of the network
     ``model``."""
-    network, target = models.load(model), torch.arange(10)
+    network, target = shared(model), torch.arange(10)
     start, criterion = x.expand(10, -1, -1, -1), Criterion(target, targeted=True)
     *_, last = walk(LBFGS().search(start, criterion, torch.Generator().manual_seed(0)), network, criterion)
     logits = last.evaluation.logits

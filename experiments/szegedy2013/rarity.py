@@ -16,6 +16,7 @@ from attacks.contract import Criterion, walk
 from attacks.lbfgs import LBFGS
 from attacks.random_noise import reach
 from attacks.settings import setting
+from engine.networks import shared
 from errors import BadSetting
 from experiments.cache import Store
 from experiments.core import ExperimentCard, Stage
@@ -294,7 +295,7 @@ class Rarity(OfNetworks[RarityAnswer, RarityFigures]):
 
     def carry_out(self, stage: RarityStage, store: Store) -> RarityAnswer:
         """Attack the pictures of a network, or draw around some of them, or follow lines from them."""
-        model = models.load(stage.network)
+        model = shared(stage.network)
         if isinstance(stage, AttackStage):
             return self._attack(stage, model, store)
         lines = isinstance(stage, LineStage)

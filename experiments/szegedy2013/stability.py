@@ -17,6 +17,8 @@ from attacks.lbfgs import LBFGS
 from attacks.pgd import PGD
 from attacks.random_noise import reach
 from attacks.settings import setting
+from attacks.toolkit.norms import L2
+from engine.networks import copied, shared
 from errors import BadSetting
 from experiments.cache import Store
 from experiments.core import ExperimentCard, Published, Stage
@@ -290,11 +292,11 @@ class Stability(OfNetworks[StabilityAnswer, StabilityFigures]):
 
     def carry_out(self, stage: StabilityStage, store: Store) -> StabilityAnswer:
         """Compute some of the norms, attack the pictures, or follow both kinds of change through."""
-        model = models.load(stage.network)
+        if isinstance(stage, AttackStage):
+            return self._attack(stage, shared(stage.network), store)
+        model = copied(stage.network)  # whose layers are watched
         if isinstance(stage, NormStage):
             return LayerNorms(norms(model, stage.share))
-        if isinstance(stage, AttackStage):
-            return self._attack(stage, model, store)
         tensors = store.tensors(AttackStage(stage.network).name)
         return ratios(model, tensors["x"], tensors["adv"], tensors["random"])
 
@@ -318,7 +320,7 @@ class Stability(OfNetworks[StabilityAnswer, StabilityFigures]):
         """Return the attack that changes the pictures of a network."""
         if model.card.channels == 1:
             return LBFGS()
-        return PGD(norm="l2", epsilon=self.epsilon, step_size=self.epsilon / 8, steps=20)
+        return PGD(norm=L2.name, epsilon=self.epsilon, step_size=self.epsilon / 8, steps=20)
 
     def summarise(self, answers: Sequence[StabilityAnswer]) -> StabilityFigures:
         """Return, for each network, its layers with norms, products and ratios; and the paper's table 5."""

@@ -208,16 +208,16 @@ class Table1(OfDistorted[Answer, Table1Figures]):
         if isinstance(stage, Attack):
             return self._attack(stage, store)
         name, sample = stage.network, self.sample()
-        made = {variant: distorted(store, name, sample, variant).x for variant in (NEAREST, RANDOM)}
-        return Openable({variant: examples(name, sample, after) for variant, after in made.items()})
+        changed = {variant: distorted(store, name, sample, variant).x for variant in (NEAREST, RANDOM)}
+        return Openable({variant: examples(name, sample, after) for variant, after in changed.items()})
 
     def _attack(self, stage: Attack, store: Store) -> Attacked:
         bounds = (stage.start, stage.stop)
-        made = distorted_part(store, stage.network, self.sample(), stage.variant, bounds)
+        changed = distorted_part(store, stage.network, self.sample(), stage.variant, bounds)
         before = self.sample().rows(*bounds)
-        right = predictions(stage.network, made.x) == before.y
-        size = distortion(before.x, made.x)
-        return Attacked(size.tolist(), int(made.met.sum()), int(right.sum()))
+        right = predictions(stage.network, changed.x) == before.y
+        size = distortion(before.x, changed.x)
+        return Attacked(size.tolist(), int(changed.met.sum()), int(right.sum()))
 
     def summarise(self, answers: Sequence[Answer]) -> Table1Figures:
         """Return errors and distortions beside the paper's, and which reading comes nearest to it."""
@@ -246,7 +246,7 @@ class Table1(OfDistorted[Answer, Table1Figures]):
         ratios = [nets[name].ratio for name in DISTORTION]
         return {
             "Every network is wrong about every picture that was distorted for it.": all(
-                made.right == 0 for net in nets.values() for made in net.distortion.values()
+                distortion.right == 0 for net in nets.values() for distortion in net.distortion.values()
             ),
             "The more decay, the more distortion a linear network takes.": linear == sorted(linear),
             "The autoencoder takes more distortion than the networks with two hidden layers.": all(
@@ -285,19 +285,19 @@ def _network(name: str, done: Mapping[Stage, Answer]) -> Network:
 
 
 def _distortion(name: str, variant: str, done: Mapping[Stage, Answer]) -> Distortion:
-    made = [
+    attacked = [
         answer
         for stage, answer in done.items()
         if isinstance(stage, Attack) and isinstance(answer, Attacked)
         if (stage.variant, stage.network) == (variant, name)
     ]
-    sizes = [size for batch in made for size in batch.size]
+    sizes = [size for batch in attacked for size in batch.size]
     return Distortion(
         mean=mean(sizes),
         median=median(sizes),
         root_mean_square=math.sqrt(sum(size**2 for size in sizes) / len(sizes)),
-        met=share(sum(batch.met for batch in made), len(sizes)),
-        right=sum(batch.right for batch in made),
+        met=share(sum(batch.met for batch in attacked), len(sizes)),
+        right=sum(batch.right for batch in attacked),
     )
 
 

@@ -175,12 +175,12 @@ class Table2(OfDistorted[Answer, Table2Figures]):
     def stages(self) -> list[Stage]:
         """Return each batch of each attack, each row of the table, clean errors, and noise."""
         bounds = batches(len(self.sample().y))
-        made = [
+        attacks = [
             Make(variant, name, start, stop) for variant in MADE for name in NETS for start, stop in bounds
         ]
         rows = [CountRow(variant, name) for variant in MADE for name in NETS]
         noises = [Noise(deviation, cut) for cut in (False, True) for deviation in NOISES]
-        return [*made, *rows, Clean(), *noises]
+        return [*attacks, *rows, Clean(), *noises]
 
     def carry_out(self, stage: Make | CountRow | Clean | Noise, store: Store) -> Answer:
         """Distort a batch of the sample, or count the errors of every network in one row of the table."""

@@ -217,10 +217,10 @@ class Table4(OfDistorted[Answer, Table4Figures]):
         """Return the errors of each network, each batch of each attack, each row of table 4, clean errors,
         and noise."""
         errors = [CountErrors(name) for name in NETS]
-        made = [Make(name, start, stop) for name in NETS for start, stop in batches(len(self.sample().y))]
+        attacks = [Make(name, start, stop) for name in NETS for start, stop in batches(len(self.sample().y))]
         rows = [CountRow(name) for name in NETS]
         noises = [Noise(deviation, cut) for cut in (False, True) for deviation in NOISES]
-        return [*errors, *made, *rows, Clean(), *noises]
+        return [*errors, *attacks, *rows, Clean(), *noises]
 
     def carry_out(self, stage: CountErrors | Make | CountRow | Clean | Noise, store: Store) -> Answer:
         """Count errors, distort a batch of the sample, or count the errors of a row of the table."""

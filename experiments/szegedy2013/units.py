@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 import models
 from attacks.settings import setting
+from engine.networks import copied
 from errors import BadSetting
 from experiments.cache import Store
 from experiments.core import Experiment, ExperimentCard, Stage
@@ -297,7 +298,7 @@ class Units(Experiment[UnitsAnswer, UnitsFigures]):
         return RotationAnswer(self._rotation(store))
 
     def _batch(self, stage: FeatureStage, store: Store) -> Batch:
-        model = models.load(self.model)
+        model = copied(self.model)
         x, y, _ = pictures(model.card, self.data, stage.start, min(stage.start + CHUNK, self.n))
         if not len(x):
             return Batch(0, labelled=True)
@@ -342,7 +343,7 @@ class Units(Experiment[UnitsAnswer, UnitsFigures]):
         )
 
     def _rotation(self, store: Store) -> RotationCounts | None:
-        model, features = models.load(self.model), self._features(store)
+        model, features = copied(self.model), self._features(store)
         linear = activations.last_linear(model)
         if linear is None:
             return None

@@ -13,6 +13,7 @@ from torch.nn import functional
 
 import models
 from attacks.settings import setting
+from engine.networks import shared
 from experiments.cache import Store
 from experiments.core import Experiment, ExperimentCard, Published, Stage, stored
 from experiments.datasets.digit_sets import digits, source
@@ -268,7 +269,7 @@ class Calibration(Experiment[Answer, CalibrationFigures]):
 
     @torch.no_grad()
     def _scores(self, name: str) -> Scores:
-        source, model = digits(self.data), models.load(name)
+        source, model = digits(self.data), shared(name)
         y = source.test_y[: self.n]
         logits = torch.cat([model(part) for part in source.test_x[: self.n].split(1000)])
         # On every other digit, so that no temperature is judged on what it was fitted to.
@@ -298,7 +299,7 @@ class Calibration(Experiment[Answer, CalibrationFigures]):
     def _step(self, name: str, store: Store) -> Steps:
         """Return the errors after one step along the sign of the loss's gradient, by length of the step:
         with the model's own scores, and with their temperature set so that they do not saturate."""
-        source, model = digits(self.data), models.load(name)
+        source, model = digits(self.data), shared(name)
         x, y = source.test_x[: self.attacked], source.test_y[: self.attacked]
         temperature = stored(store, ScoresStage(name)).median_temperature
         own, calibrated = signs(model, x, y), signs(TemperatureScaled(model, temperature), x, y)

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 import models
 from attacks.settings import setting
+from engine.networks import shared
 from experiments.cache import Store
 from experiments.core import Experiment, ExperimentCard, Published, Stage, stored
 from experiments.datasets.digit_sets import digits, source
@@ -347,7 +348,7 @@ class LeNetDecay(Experiment[Answer, LeNetFigures]):
     def _model(self, name: str, store: Store) -> nn.Module:
         """Return the model: with float16 weights, as one ships."""
         if not self.train:
-            return models.load(name)
+            return shared(name)
         model, tensors = LevelLeNet(), store.tensors(f"{name} {self.epochs % 2}")
         model.load_state_dict({key: tensors[key] for key in model.state_dict()})
         return model.half().float().eval().requires_grad_(False)
@@ -465,7 +466,7 @@ def restart(figures: LeNetFigures) -> dict[str, DigitAscent]:
     target, ascents = (torch.arange(10) + 1) % 10, {}
     for name in DECAYS:
         temperature = figures.networks[name].temperature
-        steps = ascend(models.load(name), temperature, x, target, LeNetDecay.steps, SCORE, STEP)
+        steps = ascend(shared(name), temperature, x, target, LeNetDecay.steps, SCORE, STEP)
         ascents[name] = DigitAscent(Ascent(x, steps), rows)
     return ascents
 

@@ -33,11 +33,11 @@ def as_caffe(model: Classifier) -> Classifier:
     """
     if not isinstance(model.network, BVLCGoogLeNet):
         raise TypeError(f"Expected a network of Caffe's GoogLeNet, got {model.card.name}.")
-    found = Classifier(model.card, CaffeGoogLeNet(model.network)).double()
+    exact = Classifier(model.card, CaffeGoogLeNet(model.network)).double()
     # To the last bit of double precision, or the steps of a tenth of a grey level would not be a tenth.
-    found.mean.copy_(torch.tensor(model.card.mean, dtype=torch.float64).view_as(found.mean))
-    found.std.copy_(torch.tensor(model.card.std, dtype=torch.float64).view_as(found.std))
-    return found
+    exact.mean.copy_(torch.tensor(model.card.mean, dtype=torch.float64).view_as(exact.mean))
+    exact.std.copy_(torch.tensor(model.card.std, dtype=torch.float64).view_as(exact.std))
+    return exact
 
 
 class CaffeGoogLeNet(nn.Module):

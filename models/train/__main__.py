@@ -157,8 +157,8 @@ def _photos(classes: Classes, limit: int | None) -> PhotoSet:
 def _ancestor(weights: Path) -> dict[str, Any]:
     """Return the facts of the training before, from the record that lies beside its weights."""
     before = read_record(weights.stem, weights.parent)
-    kept = ("sha256", "accuracy", "epochs", "seconds", "seed", "settings", "losses", "note", "started_from")
-    return {fact: before[fact] for fact in kept if fact in before}
+    facts = ("sha256", "accuracy", "epochs", "seconds", "seed", "settings", "losses", "note", "started_from")
+    return {fact: before[fact] for fact in facts if fact in before}
 
 
 def _train_photos(

@@ -178,14 +178,14 @@ def load_photos(root: Path, classes: Classes, side: int = 160, limit: int | None
         for folder in folders
     }
     taken = [0] * len(names)
-    kept: list[tuple[Tensor, int, str, str]] = []
+    photos: list[tuple[Tensor, int, str, str]] = []
     for photo in read_photos(root):
         label = member.get((photo.source, photo.folder))
         if label is None or (limit is not None and taken[label] >= limit):
             continue
         taken[label] += 1
-        kept.append((centre_square(photo.jpeg, side), label, photo.source, photo.name))
-    pictures, labels, sources, files = zip(*kept, strict=True)
+        photos.append((centre_square(photo.jpeg, side), label, photo.source, photo.name))
+    pictures, labels, sources, files = zip(*photos, strict=True)
     return PhotoSet(names, torch.stack(pictures), torch.tensor(labels), sources, files)
 
 

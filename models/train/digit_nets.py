@@ -80,7 +80,9 @@ def layers(network: nn.Module) -> list[nn.Linear | nn.Conv2d]:
     return [module for module in network.modules() if isinstance(module, nn.Linear | nn.Conv2d)]
 
 
-def penalty(found: list[nn.Linear | nn.Conv2d], decay: tuple[float, ...], as_printed: bool = False) -> Tensor:
+def penalty(
+    weighted: list[nn.Linear | nn.Conv2d], decay: tuple[float, ...], as_printed: bool = False
+) -> Tensor:
     """Return the sum over layers of ``decay / 2 * (sum(w ** 2) + sum(b ** 2))``.
 
     ``as_printed``: of ``decay * sum(w ** 2) / k`` instead, k the number of units of the layer, as the
@@ -88,7 +90,7 @@ def penalty(found: list[nn.Linear | nn.Conv2d], decay: tuple[float, ...], as_pri
     half the sum of squares, the biases' among them, they have them to a tenth of a point.
     """
     terms = []
-    for layer, rate in zip(found, decay, strict=True):
+    for layer, rate in zip(weighted, decay, strict=True):
         squares, bias = layer.weight.pow(2).sum(), cast(Tensor, layer.bias)
         terms.append(rate * squares / len(bias) if as_printed else rate / 2 * (squares + bias.pow(2).sum()))
     return torch.stack(terms).sum()
@@ -100,8 +102,8 @@ def fresh(name: str, seed: int) -> nn.Module:
         torch.manual_seed(seed)
         network = NETWORKS[name]()
     if len(layers(network)) == 1:
-        for each in network.parameters():
-            nn.init.zeros_(each)
+        for parameter in network.parameters():
+            nn.init.zeros_(parameter)
     return network
 
 
@@ -213,9 +215,9 @@ def _encode(
 
     def objective(pictures: Tensor, _: Tensor) -> Tensor:
         code = torch.sigmoid(encoder(pictures))
-        found = torch.sigmoid(code @ decoder + bias)
+        decoded = torch.sigmoid(code @ decoder + bias)
         size = encoder.weight.pow(2).sum() + decoder.pow(2).sum()
-        fit = (found - pictures).pow(2).sum(1).mean() / 2
+        fit = (decoded - pictures).pow(2).sum(1).mean() / 2
         return fit + sparse.decay / 2 * size + sparse.weight * divergence(code.mean(0), sparse.activity)
 
     variables = [*encoder.parameters(), decoder, bias]

@@ -180,8 +180,8 @@ class Run(NamedTuple):
             key: value.detach().clone(memory_format=torch.contiguous_format)
             for key, value in self.training.tensors().items()
         }
-        said = json.dumps({"curves": self.curves, "seconds": self.seconds})
-        save_file(tensors, path.with_suffix(".new"), {"run": said})
+        progress = json.dumps({"curves": self.curves, "seconds": self.seconds})
+        save_file(tensors, path.with_suffix(".new"), {"run": progress})
         path.with_suffix(".new").replace(path)
 
     def restore(self, folder: Path) -> None:
@@ -190,10 +190,10 @@ class Run(NamedTuple):
         if not path.is_file():
             return
         with safe_open(path, "pt") as file:
-            said = json.loads(file.metadata()["run"])
+            progress = json.loads(file.metadata()["run"])
             self.training.restore({key: file.get_tensor(key) for key in file.keys()})  # noqa: SIM118
-        self.curves.update(said["curves"])
-        self.seconds.extend(said["seconds"])
+        self.curves.update(progress["curves"])
+        self.seconds.extend(progress["seconds"])
 
 
 def fresh(name: str, pictures: Tensor, seed: int = 0, epochs: int = 50) -> Run:
