@@ -13,8 +13,8 @@ import attacks
 import models
 from attacks.contract import Stop
 from engine import checks
-from engine.fields import FIELDS
 from engine.images.sources import PREPARED, UPLOAD, samples
+from engine.recipe import FIELDS
 from engine.render import encode, perturbation, suggest_gain, to_image
 from engine.run import Run
 from engine.sharing import address, svg
