@@ -8,6 +8,8 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import torch
+
 import models
 from attacks.bim import BIM
 from attacks.contract import Attack
@@ -29,6 +31,13 @@ NO_ATTACK = "Code is written for FGSM, BIM, PGD and MI-FGSM, whose step is a few
 NO_NORM = "Code is written for budgets in linf and l2; a step under {norm} is longer than a script should be."
 NO_RESTARTS = "Code is written for one attempt; this run made {attempts} and took the best."
 NO_REGION_START = "Code is not written for a random start that keeps to a part of the picture."
+BATCH_NORM = frozenset(
+    "googlenet resnet18 resnet50 mobilenet_v2 mobilenet_v3_small mobilenet_v3_large efficientnet_b0".split()
+)
+"""The networks of torchvision that this program folds (`models.fusion`)."""
+LAYER_NORM = frozenset("convnext_tiny vit_b_16 swin_t".split())
+"""Those whose channels this program does not put last."""
+FUSE = "from torch.fx.experimental.optimization import fuse"
 PACKAGES = {"numpy": "import numpy as np", "pillow": "from PIL import Image", "torch": "import torch"}
 
 
@@ -122,7 +131,7 @@ def _parts(run: Run) -> Parts:
         imports=(*PACKAGES.values(), *imports),
         settings=_settings(run, attack),
         prepare=_prepare(run),
-        network=network,
+        network=text.THREADS.format(threads=torch.get_num_threads()) + network,
         loop=_loop(run, attack),
     )
 
@@ -148,7 +157,9 @@ def _known(writes: Callable[[], Network] | None) -> Callable[[], Network]:
 def _torchvision(name: str) -> Network:
     source = imagenet.SOURCES[name]
     code = text.TORCHVISION.format(name=name, weights=source.weights)
-    return ("torchvision",), ("from torchvision.models import get_model",), code
+    imports = ["from torchvision.models import get_model"] + [FUSE] * (name in BATCH_NORM)
+    code += text.FUSED * (name in BATCH_NORM) + text.READY
+    return ("torchvision",), tuple(imports), code + text.CHANNELS_LAST * (name not in LAYER_NORM)
 
 
 def _lite(name: str) -> Network:
@@ -157,7 +168,8 @@ def _lite(name: str) -> Network:
     stages = efficientnet_lite.scaled_stages(member.scale)
     lines = "\n".join(f"        {stage}," for stage in stages)
     code = text.LITE.format(size=member.size, stages=lines, package=package, file=member.file)
-    imports = ("import math", "from importlib import resources", "from torch import nn")
+    imports = ("import math", "from importlib import resources", "from torch import nn", FUSE)
+    code += text.FUSED + text.READY + text.CHANNELS_LAST
     return (f"{package.replace('_', '-')}==0.1.0",), imports, code
 
 

@@ -23,8 +23,13 @@ mean, std = (torch.tensor(v).view(1, 3, 1, 1) for v in ({mean}, {std}))
 
 TORCHVISION = """
 network = get_model("{name}", weights="{weights}")
-network.eval().requires_grad_(False)
 """
+# Sums in another order differ in their last digits, and where an answer tips that shows: so the script takes
+# them as the run did.
+FUSED = "network = fuse(network.eval())  # batch norm inside the convolutions, as in the run\n"
+READY = "network.eval().requires_grad_(False)\n"
+CHANNELS_LAST = "network.to(memory_format=torch.channels_last)\n"
+THREADS = "torch.set_num_threads({threads})  # as in the run: sums in another order end in other digits\n"
 
 LITE = '''
 
@@ -71,7 +76,6 @@ weights = resources.files("{package}") / "models" / "{file}"
 tensors = torch.load(str(weights), weights_only=True)
 # The file lists its tensors in the order in which the network uses them.
 network.load_state_dict(dict(zip(network.state_dict(), tensors.values(), strict=True)))
-network.eval().requires_grad_(False)
 '''
 
 LOOP = """{names} = {values}

@@ -18,7 +18,9 @@ import pytest
 import torch
 from PIL import Image
 from safetensors.torch import load_file
+from torch import nn
 
+import models
 from attacks.contract import Stop
 from engine.engine import Engine
 from engine.fields import Region
@@ -26,6 +28,7 @@ from engine.recipe import Recipe
 from engine.run import Run
 from engine.sharing import data, script
 from errors import FoolscopeError
+from models import imagenet
 
 LITE = Recipe("efficientnet_lite0", "panda", "bim", {"steps": 4, "step_size": 1 / 255}, 23)
 CASES = {
@@ -165,3 +168,11 @@ def test_the_recipe_in_the_bundle_is_the_runs(short):
     with zipfile.ZipFile(io.BytesIO(data.bundle(short, "x"))) as archive:
         written = json.loads(archive.read("foolscope-run/recipe.json"))
     assert Recipe.from_json(written) == short.recipe
+
+
+@pytest.mark.parametrize("name", imagenet.SOURCES)
+def test_a_script_folds_what_this_program_folds(name):
+    with torch.device("meta"):  # the shape of it is enough
+        kinds = {type(module) for module in models.registry()[name].build().modules()}
+    assert (nn.BatchNorm2d in kinds) is (name in script.BATCH_NORM)
+    assert any(issubclass(kind, nn.LayerNorm) for kind in kinds) is (name in script.LAYER_NORM)
