@@ -58,8 +58,8 @@ def main(arguments: list[str] | None = None) -> int:
         if chosen.refresh:
             print(imagenet.refresh())
         elif chosen.fetch:
-            for name in chosen.fetch:
-                fetch(name)
+            for part in [part for name in chosen.fetch for part in models.card(name).parts or (name,)]:
+                fetch(part)
         elif chosen.json:
             print(json.dumps([facts(card) for card in models.cards()], indent=1))
         else:

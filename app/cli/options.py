@@ -11,7 +11,11 @@ import typer
 from engine.recipe import FIELDS
 
 ModelName = Annotated[
-    str | None, typer.Option("--model", help="As listed by python -m app models; default: the page's first.")
+    str | None,
+    typer.Option(
+        "--model",
+        help="As listed by python -m app models, or a+b: several as one; default: the page's first.",
+    ),
 ]
 Text = str | None
 """What an option of a recipe's field says; None where it was not given."""

@@ -16,7 +16,7 @@ from components.widgets.unknown_names import Refusals
 from engine.engine import Engine
 from engine.images.sources import UPLOAD, samples
 from engine.links import DEFAULT
-from errors import FoolscopeError
+from errors import FoolscopeError, UnknownName
 from experiments.datasets.photos import photographs
 from models.core import Card, distinct
 
@@ -89,7 +89,7 @@ def _read(engine: Engine) -> None:
         return
     address.forget("subject.model".__eq__)
     known: dict[str, tuple[str, Callable[[str], object]]] = {
-        "model": (DEFAULT.model, models.card),
+        "model": (DEFAULT.model, _known),
         "image": ("", engine.picture),
     }
     for part, (usual, look_up) in known.items():
@@ -103,8 +103,19 @@ def _read(engine: Engine) -> None:
         st.session_state[f"subject_{part}"] = name
 
 
+def _offered() -> dict[str, Card]:
+    return {c.name: c for c in models.cards() if c.channels == 3 and not c.lab}
+
+
+def _known(name: str) -> Card:
+    """Return the card of a network that is offered here; raises `errors.UnknownName` for any other."""
+    if name not in _offered():
+        raise UnknownName.of("model", name, _offered())
+    return _offered()[name]
+
+
 def _networks(found: Subject) -> None:
-    cards = {c.name: c for c in models.cards() if c.channels == 3 and not c.lab}
+    cards = _offered()
     names = list(cards)
     preferences.keep("subject.model", found.model)
     title = {name: model_title(card) for name, card in cards.items()}.__getitem__

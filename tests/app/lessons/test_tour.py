@@ -222,6 +222,14 @@ def test_pictures_of_one_name_can_be_told_apart(shared: Callable[[str], Path]) -
     assert len(set(box.options)) == len(box.options) == len(image_picker.pictures())
 
 
+@pytest.mark.parametrize("model", ["lenet", "efficientnet_lite0+efficientnet_lite2"])
+def test_a_network_that_chapters_do_not_offer_is_refused_in_a_sentence(model: str) -> None:
+    app = AppTest.from_string("from app.lessons.tour.at_work import render\nrender()", default_timeout=120)
+    app.query_params["model"] = model
+    app.run()
+    assert not app.exception and [model in each.value for each in app.error] == [True]
+
+
 def test_a_trash_can_of_the_data_folder_may_become_a_cocktail_shaker(
     shared: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -97,5 +97,5 @@ def test_nothing_ticked_is_told_and_what_is_there_stays(engine: Engine) -> None:
     app.button_group[0].set_value([])
     app.button[0].click()
     quiet(app.run())
-    assert [each.value for each in app.error] == ["需要至少一种要经受的处理，却一种也没有。"]
+    assert [each.value for each in app.error] == ["需要至少一种要经得起的处理，却一种也没有。"]
     assert len(tables(app)) == 2 and "here.made" not in app.session_state
