@@ -10,6 +10,7 @@ from torch import Tensor
 import attacks
 import models
 from attacks.contract import Stop
+from attacks.toolkit.norms import LINF
 from engine.interface import EngineInterface
 from engine.recipe import Recipe, Value
 from engine.robustness.corruptions import CORRUPTIONS, Corruption, ordered
@@ -87,6 +88,11 @@ def survivor(recipe: Recipe, names: tuple[str, ...], epsilon: float) -> Recipe:
     """
     if not names:
         raise BadSetting("Expected at least one corruption to survive, got none.")
-    params: dict[str, Value] = {"norm": "linf", "epsilon": epsilon, "step_size": epsilon / 8, "steps": STEPS}
+    params: dict[str, Value] = {
+        "norm": LINF.name,
+        "epsilon": epsilon,
+        "step_size": epsilon / 8,
+        "steps": STEPS,
+    }
     attacks.get(ATTACK)(**params)
     return replace(recipe, attack=ATTACK, params=params, stop=Stop("steps"), survives=ordered(names))
