@@ -48,7 +48,7 @@ class Row:
 
 def corruptions_for(channels: int) -> list[Corruption]:
     """Return the corruptions of images with so many channels: those without colours cannot lose them."""
-    return [each for each in CORRUPTIONS.values() if channels == 3 or each.name != "grey"]
+    return [corruption for corruption in CORRUPTIONS.values() if channels == 3 or corruption.name != "grey"]
 
 
 def noise(clean: Tensor, attacked: Tensor, seed: int = NOISE_SEED) -> Tensor:
@@ -68,9 +68,9 @@ def corrupted_answers(engine: EngineInterface, run: Run) -> list[Row]:
     clean, attacked = run.start.cpu(), torch.from_numpy(run.picture(len(run) - 1))
     three = torch.stack([attacked, clean, noise(clean, attacked)])
     kinds = corruptions_for(len(clean))
-    asked = torch.cat([three, *(each.of(three) for each in kinds)])
-    found = opinions(engine, run.recipe.model, asked)
-    return [Row(kind, *found[3 * index : 3 * index + 3]) for index, kind in enumerate([None, *kinds])]
+    asked = torch.cat([three, *(kind.of(three) for kind in kinds)])
+    answers = opinions(engine, run.recipe.model, asked)
+    return [Row(kind, *answers[3 * index : 3 * index + 3]) for index, kind in enumerate([None, *kinds])]
 
 
 def opinions(engine: EngineInterface, model: str, x: Tensor) -> list[Opinion]:

@@ -168,7 +168,7 @@ def _settings(run: Run, attack: Attack) -> str:
     last = attack.updates() if run.status == "finished" else len(run) - 1
     lines = [f"ORIGINAL, LAST = {run.original}, {last}"]
     lines += [] if recipe.target is None else [f"TARGET = {recipe.target}"]
-    fields = {each.name: each for each in attack.settings(getattr(attack, "norm", None))}
+    fields = {item.name: item for item in attack.settings(getattr(attack, "norm", None))}
     for name in ("epsilon", "step_size", "momentum"):
         if name in fields:
             lines.append(f"{name.upper()} = {fields[name].format(getattr(attack, name))}")
