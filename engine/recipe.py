@@ -99,7 +99,7 @@ class Recipe:
             "several",
             "Must survive",
             "The picture is to fool as it is and after each of these, which every step then looks at too.",
-            choices={name: each.title for name, each in CORRUPTIONS.items()},
+            choices={name: corruption.title for name, corruption in CORRUPTIONS.items()},
         ),
         option=Option("What it must survive, such as jpeg75,blur.", metavar="NAMES"),
     )

@@ -47,7 +47,7 @@ def card(name: str) -> Card:
     Raises `errors.UnknownName`, and `errors.BadSetting` for models that cannot be taken as one.
     """
     names = ensemble.names_of(name, list(registry()))
-    cards = [_entry(each).card for each in names]
+    cards = [_entry(part).card for part in names]
     return cards[0] if len(cards) == 1 else ensemble.joined(cards)
 
 

@@ -100,11 +100,11 @@ class Ensemble(Classifier):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the mean log-probabilities ``(n, classes)``; images are resized to each network's size."""
-        told = [
+        answers = [
             torch.log_softmax(part(fitted(x, part.card.size)), 1)[:, order]
             for part, order in zip(self.parts, self._orders, strict=True)
         ]
-        return torch.stack(told).mean(0)
+        return torch.stack(answers).mean(0)
 
 
 def _order(card: Card, part: Card) -> list[int] | slice:

@@ -162,6 +162,10 @@ FIELDS = """    blur: int = recipe_field(
         widget=Widget("toggle", "Mirrored", place="main"),
         option=Option("Left is right.", flag=True),
     )
+    strength: float = recipe_field(0.5, float, str, widget=Widget("number", "Strength", step=0.1))
+    corner: str = recipe_field(
+        "top", str, str, widget=Widget("choice", "Corner", choices={"top": "Above", "bottom": "Below"})
+    )
 
 """
 LOOK = """
@@ -183,6 +187,7 @@ card = app("from app.catalogue.page import render\\nrender()")
 card.query_params["card"] = "straight"
 playground = app("from app.playground.page import render\\nrender()")
 playground.query_params.update({"model": "linear8", "attack": "straight", "blur": "3", "mirrored": "1"})
+playground.query_params.update({"strength": "0.7", "corner": "bottom"})
 shown = playground.run()
 linked = links.read({"attack": "bim", "blur": "4", "mirrored": "1"}).recipe
 plain = linked.to_json()
@@ -199,6 +204,7 @@ print(json.dumps({
     "plain": [plain["blur"], plain["mirrored"], Recipe.from_json(plain) == linked],
     "older": Recipe.from_json({k: v for k, v in plain.items() if k not in ("blur", "mirrored")}).blur,
     "form": [shown.number_input(key="blur").value, shown.toggle(key="mirrored").value],
+    "other kinds": [shown.slider(key="strength").value, shown.selectbox(key="corner").value],
     "labels": [shown.number_input(key="blur").label, shown.toggle(key="mirrored").label],
     "chosen": shown.number_input(key="blur").set_value(7).run().query_params["blur"],
 }))
@@ -207,7 +213,7 @@ print(json.dumps({
 
 @pytest.fixture(scope="module")
 def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a copy of the tree with one new file of each kind, the weights of the new network, and two more
+    """Return a copy of the tree with one new file of each kind, the weights of the new network, and four more
     fields in a recipe."""
     copy = tmp_path_factory.mktemp("tree")
     names = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
@@ -255,7 +261,8 @@ def test_pages_and_tables_find_a_new_file_of_each_kind(tree: Path, tmp_path: Pat
     assert boxes["Network"] == "linear8" and boxes["Attack"] == "straight"
     assert seen.pop("link") == [4, True, "4", "1"] and seen.pop("plain") == [4, True, True]
     assert seen.pop("older") == 0
-    assert seen.pop("form") == [3, True] and seen.pop("labels") == ["Blur", "Mirrored"]
+    assert seen.pop("form") == [3, True] and seen.pop("other kinds") == [0.7, "bottom"]
+    assert seen.pop("labels") == ["Blur", "Mirrored"]
     assert seen.pop("chosen") in ("7", ["7"])
     assert seen.pop("problems") == [] and all(seen.values()), seen
 

@@ -10,7 +10,7 @@ import streamlit as st
 from markupsafe import Markup
 
 import models
-from attacks.toolkit.norms import NORMS
+from attacks.toolkit.norms import L2, LINF
 from components.display.answer_cells import answer, table
 from components.i18n import preferences
 from components.i18n.text import named, say, told
@@ -80,7 +80,7 @@ def _judged(run: Run, *opinions: Opinion) -> list[Markup]:
 def _size(run: Run) -> Markup:
     """Return how large a run's change is, in two norms."""
     figures = run.figures(len(run) - 1)
-    sizes = [f"{norm} {NORMS[norm].facts.text(figures[norm] or 0.0)}" for norm in ("linf", "l2")]
+    sizes = [f"{norm.name} {norm.facts.text(figures[norm.name] or 0.0)}" for norm in (LINF, L2)]
     return Markup("<br>").join(sizes)
 
 
@@ -143,7 +143,7 @@ def _maker(engine: EngineInterface, base: str, run: Run, key: str) -> Run | None
             say("Largest change of a value"),
             BUDGETS,
             USUAL_BUDGETS[len(run.start)],
-            format_func=NORMS["linf"].facts.text,
+            format_func=LINF.facts.text,
             key=f"{key}.epsilon",
         )
         pressed = st.form_submit_button(say("Make it"), icon=":material/shield:")

@@ -248,7 +248,7 @@ class History:
             self.database.shrink()
 
     def _delete(self, owner: str, keys: Sequence[str] | None) -> list[str]:
-        own = {key for key, each in list(self._recordings.items()) if each.owner == owner}
+        own = {key for key, recording in list(self._recordings.items()) if recording.owner == owner}
         gone = own if keys is None else own & set(keys)
         with self.database.writing() as connection:
             gone |= set(queries.owned(connection, owner, keys))

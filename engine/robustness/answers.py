@@ -10,6 +10,7 @@ from torch import Tensor
 import attacks
 import models
 from attacks.contract import Stop
+from attacks.toolkit.norms import LINF
 from engine.interface import EngineInterface
 from engine.recipe import Recipe, Value
 from engine.robustness.corruptions import CORRUPTIONS, Corruption, ordered
@@ -47,7 +48,7 @@ class Row:
 
 def corruptions_for(channels: int) -> list[Corruption]:
     """Return the corruptions of images with so many channels: those without colours cannot lose them."""
-    return [each for each in CORRUPTIONS.values() if channels == 3 or each.name != "grey"]
+    return [corruption for corruption in CORRUPTIONS.values() if channels == 3 or corruption.name != "grey"]
 
 
 def noise(clean: Tensor, attacked: Tensor, seed: int = NOISE_SEED) -> Tensor:
@@ -67,9 +68,9 @@ def corrupted_answers(engine: EngineInterface, run: Run) -> list[Row]:
     clean, attacked = run.start.cpu(), torch.from_numpy(run.picture(len(run) - 1))
     three = torch.stack([attacked, clean, noise(clean, attacked)])
     kinds = corruptions_for(len(clean))
-    asked = torch.cat([three, *(each.of(three) for each in kinds)])
-    found = opinions(engine, run.recipe.model, asked)
-    return [Row(kind, *found[3 * index : 3 * index + 3]) for index, kind in enumerate([None, *kinds])]
+    asked = torch.cat([three, *(kind.of(three) for kind in kinds)])
+    answers = opinions(engine, run.recipe.model, asked)
+    return [Row(kind, *answers[3 * index : 3 * index + 3]) for index, kind in enumerate([None, *kinds])]
 
 
 def opinions(engine: EngineInterface, model: str, x: Tensor) -> list[Opinion]:
@@ -87,6 +88,11 @@ def survivor(recipe: Recipe, names: tuple[str, ...], epsilon: float) -> Recipe:
     """
     if not names:
         raise BadSetting("Expected at least one corruption to survive, got none.")
-    params: dict[str, Value] = {"norm": "linf", "epsilon": epsilon, "step_size": epsilon / 8, "steps": STEPS}
+    params: dict[str, Value] = {
+        "norm": LINF.name,
+        "epsilon": epsilon,
+        "step_size": epsilon / 8,
+        "steps": STEPS,
+    }
     attacks.get(ATTACK)(**params)
     return replace(recipe, attack=ATTACK, params=params, stop=Stop("steps"), survives=ordered(names))

@@ -182,8 +182,8 @@ class Corruption:
 
 
 CORRUPTIONS = {
-    each.name: each
-    for each in (
+    corruption.name: corruption
+    for corruption in (
         Corruption("png", "PNG, 8 bits", lambda image: saved(image, "PNG")),
         Corruption("jpeg95", "JPEG 95", jpeg(95), _like_jpeg(95)),
         Corruption("jpeg75", "JPEG 75", jpeg(75), _like_jpeg(75)),

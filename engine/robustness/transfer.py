@@ -46,7 +46,7 @@ def testify(engine: EngineInterface, run: Run, model: str) -> tuple[Opinion, Opi
 def others(model: str) -> list[str]:
     """Return the networks that take the same kind of image as ``model``, itself (and its parts) left out."""
     mine = models.card(model)
-    known = [each.name for each in models.cards() if each.channels == mine.channels]
+    known = [card.name for card in models.cards() if card.channels == mine.channels]
     return [name for name in known if name != model and name not in mine.parts]
 
 

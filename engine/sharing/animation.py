@@ -137,8 +137,8 @@ def _through_ffmpeg(frames: Iterator[Image.Image], layout: Layout) -> bytes:
                     process.stdin.write(frame.tobytes())
             except BrokenPipeError:
                 pass  # it has ended; why, it says below
-            _, said = process.communicate()
+            _, complaint = process.communicate()
         if process.returncode:
-            reason = said.decode(errors="replace").strip().splitlines()[-1:] or ["it ended"]
+            reason = complaint.decode(errors="replace").strip().splitlines()[-1:] or ["it ended"]
             raise FoolscopeError("ffmpeg could not write the MP4: {reason}.", reason=reason[0][:200])
         return path.read_bytes()

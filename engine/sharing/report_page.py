@@ -109,7 +109,7 @@ def _pictures(run: Run, voice: Voice) -> Markup:
         (voice.say("Change"), perturbation(delta, gain), voice.say("{gain} times as large", gain=gain)),
         (voice.say("Attacked"), to_image(run.picture(last)), _answer(voice, after.label, after.probability)),
     ]
-    return Markup("").join(_picture(*each) for each in shown)
+    return Markup("").join(_picture(*part) for part in shown)
 
 
 def _picture(title: str, picture: Image.Image, below: str) -> Markup:

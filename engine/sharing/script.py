@@ -16,6 +16,7 @@ from attacks.contract import Attack
 from attacks.fgsm import FGSM
 from attacks.mi_fgsm import MIFGSM
 from attacks.pgd import PGD
+from attacks.toolkit.norms import LINF
 from engine.render import to_image
 from engine.run import Run
 from engine.sharing import script_text as text
@@ -62,7 +63,7 @@ def unavailable(run: Run) -> FoolscopeError | None:
         return FoolscopeError(NO_NETWORK, network=models.card(recipe.model).title)
     if type(attack) not in (FGSM, BIM, PGD, MIFGSM):
         return FoolscopeError(NO_ATTACK, attack=attack.card.title)
-    norm = getattr(attack, "norm", "linf")
+    norm = getattr(attack, "norm", LINF.name)
     if norm not in text.STEP:
         return FoolscopeError(NO_NORM, norm=norm)
     if isinstance(attack, PGD) and attack.restarts > 1:
@@ -179,7 +180,7 @@ def _settings(run: Run, attack: Attack) -> str:
     last = attack.updates() if run.status == "finished" else len(run) - 1
     lines = [f"ORIGINAL, LAST = {run.original}, {last}"]
     lines += [] if recipe.target is None else [f"TARGET = {recipe.target}"]
-    fields = {each.name: each for each in attack.settings(getattr(attack, "norm", None))}
+    fields = {item.name: item for item in attack.settings(getattr(attack, "norm", None))}
     for name in ("epsilon", "step_size", "momentum"):
         if name in fields:
             lines.append(f"{name.upper()} = {fields[name].format(getattr(attack, name))}")
@@ -211,7 +212,7 @@ def _channels(values: tuple[float, ...]) -> str:
 
 def _loop(run: Run, attack: Attack) -> str:
     """Return the steps themselves."""
-    recipe, norm = run.recipe, str(getattr(attack, "norm", "linf"))
+    recipe, norm = run.recipe, str(getattr(attack, "norm", LINF.name))
     targeted = recipe.target is not None
     stop = text.STOP[recipe.stop.rule].format(met=text.MET[targeted], sure=text.SURE[targeted])
     start = text.START[norm].format(project=_deeper(text.PROJECT[norm])) if attack.stochastic() else ""
@@ -232,7 +233,7 @@ def _update(run: Run, attack: Attack) -> str:
     mask = text.MASK if run.recipe.region else ""
     if isinstance(attack, FGSM):
         return mask + text.FGSM
-    norm = str(getattr(attack, "norm", "linf"))
+    norm = str(getattr(attack, "norm", LINF.name))
     momentum = text.MOMENTUM if isinstance(attack, MIFGSM) else ""
     return mask + momentum + text.STEP[norm] + text.PROJECT[norm]
 

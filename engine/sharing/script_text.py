@@ -1,5 +1,7 @@
 """The text of the scripts that `engine.sharing.script` puts together: Python, and `str.format` fields."""
 
+from attacks.toolkit.norms import L2, LINF
+
 HEAD = '''"""{title}
 
 Repeats a run of Foolscope without it. Reads original.png, what the network was shown, beside this file.
@@ -109,23 +111,23 @@ MOMENTUM = """    g = MOMENTUM * g + grad / grad.abs().sum().clamp_min(1e-30)
     grad = g
 """
 STEP = {
-    "linf": "    adv = (adv.detach() - STEP_SIZE * grad.sign()).clamp(0, 1)\n",
-    "l2": """    grad = grad / grad.abs().max().clamp_min(1e-37)
+    LINF.name: "    adv = (adv.detach() - STEP_SIZE * grad.sign()).clamp(0, 1)\n",
+    L2.name: """    grad = grad / grad.abs().max().clamp_min(1e-37)
     adv = (adv.detach() - STEP_SIZE * grad / grad.norm().clamp_min(1e-30)).clamp(0, 1)
 """,
 }
 PROJECT = {
-    "linf": "    adv = x + (adv - x).clamp(-EPSILON, EPSILON)\n",
-    "l2": "    adv = x + (adv - x) * (EPSILON / (adv - x).norm().clamp_min(1e-30)).clamp_max(1)\n",
+    LINF.name: "    adv = x + (adv - x).clamp(-EPSILON, EPSILON)\n",
+    L2.name: "    adv = x + (adv - x) * (EPSILON / (adv - x).norm().clamp_min(1e-30)).clamp_max(1)\n",
 }
 FGSM = "    adv = (adv.detach() - EPSILON * grad.sign()).clamp(0, 1)\n"
 START = {
-    "linf": """    if step == 0:  # a random start within the budget
+    LINF.name: """    if step == 0:  # a random start within the budget
         rng = torch.Generator().manual_seed(SEED)
         adv = (x + EPSILON * (2 * torch.rand(x.shape, generator=rng) - 1)).clamp(0, 1)
 {project}        continue
 """,
-    "l2": """    if step == 0:  # a random start within the budget
+    L2.name: """    if step == 0:  # a random start within the budget
         rng = torch.Generator().manual_seed(SEED)
         way = torch.randn(x.shape, generator=rng)
         radius = EPSILON * torch.rand(1, generator=rng) ** (1 / x.numel())

@@ -35,9 +35,9 @@ class Voice:
     say: Say = plain
     named: Callable[[str], str] = same
 
-    def sentence(self, said: tuple[str, Mapping[str, str | int]]) -> str:
+    def sentence(self, sentence: tuple[str, Mapping[str, str | int]]) -> str:
         """Return a sentence of `engine.sentences` or `engine.checks`, its classes named too."""
-        template, facts = said
+        template, facts = sentence
         named = {name: self.named(str(fact)) if name in LABELS else fact for name, fact in facts.items()}
         return self.say(template, **named)
 

@@ -20,6 +20,7 @@ from experiments.core import Experiment, ExperimentCard, Published, Stage
 from experiments.datasets import digit_sets
 from experiments.methods.distortion import distortions
 from experiments.methods.perceptron import Perceptron, wrong
+from experiments.szegedy2013 import paper
 from experiments.szegedy2013.adversarial_pools import Trainer, Training, train
 from experiments.toolkit import intervals
 from experiments.toolkit.image_sheets import png
@@ -166,8 +167,8 @@ class AdversarialTraining(Experiment[TrainedNetwork, AdversarialTrainingFigures]
         name="adversarial_training",
         title="Training with adversarial examples",
         question="Does a network err less when adversarial examples are mixed into what it learns from?",
-        paper="Intriguing Properties of Neural Networks",
-        url="https://arxiv.org/abs/1312.6199",
+        paper=paper.TITLE,
+        url=paper.URL,
         source="Section 4.2, the last paragraphs",
     )
 

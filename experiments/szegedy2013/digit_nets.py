@@ -22,6 +22,7 @@ from attacks.settings import setting
 from experiments.cache import Store, cache
 from experiments.core import Experiment, ExperimentCard, Published, Result, Stage, run
 from experiments.datasets.digit_sets import Digits, digits, source
+from experiments.szegedy2013 import paper
 from experiments.toolkit.intervals import Estimate, share
 from models.architectures.perceptrons import NETWORKS
 from models.records import write_network
@@ -187,8 +188,8 @@ class DigitNets(Experiment[Trained | Printed, DigitNetsFigures]):
         name="digit_nets",
         title="The digit networks",
         question="Do networks trained as the paper says make as many errors as the paper's?",
-        paper="Intriguing Properties of Neural Networks",
-        url="https://arxiv.org/abs/1312.6199",
+        paper=paper.TITLE,
+        url=paper.URL,
         source="Tables 1 and 3, errors",
     )
     result: ClassVar[type] = DigitNetsFigures

@@ -18,6 +18,7 @@ from engine.networks import shared
 from experiments.cache import Store
 from experiments.core import Experiment, ExperimentCard, Stage
 from experiments.datasets.digit_sets import digits, source
+from experiments.szegedy2013 import paper
 from experiments.toolkit.image_sheets import png, signed
 from experiments.toolkit.intervals import Estimate, mean
 
@@ -82,7 +83,7 @@ class Grid(Experiment[Row, GridFigures]):
         title="Every digit into every other",
         question="Can any digit be made into any other without a change that one would notice?",
         paper="Szegedy et al. 2013",
-        url="https://arxiv.org/abs/1312.6199",
+        url=paper.URL,
         source="section 4 (the perturbation can change the prediction arbitrarily)",
     )
     result: ClassVar[type] = GridFigures

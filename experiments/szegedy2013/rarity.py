@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 import models
-from attacks.contract import Criterion, walk
+from attacks.contract import Attack, Criterion, walk
 from attacks.lbfgs import LBFGS
 from attacks.random_noise import reach
 from attacks.settings import setting
@@ -22,6 +22,7 @@ from experiments.cache import Store
 from experiments.core import ExperimentCard, Stage
 from experiments.datasets.digit_sets import digits
 from experiments.datasets.images import origin, pictures
+from experiments.szegedy2013 import paper
 from experiments.toolkit import intervals
 from experiments.toolkit.bases import OfNetworks
 from experiments.toolkit.intervals import Estimate
@@ -267,8 +268,8 @@ class Rarity(OfNetworks[RarityAnswer, RarityFigures]):
         name="rarity",
         title="Pockets that chance does not find",
         question="Would a random change as large as the adversarial one fool the network?",
-        paper="Intriguing Properties of Neural Networks",
-        url="https://arxiv.org/abs/1312.6199",
+        paper=paper.TITLE,
+        url=paper.URL,
         source="Section 4: adversarial examples are hard to find by sampling around an example",
         needs="photos, for a network that reads photos",
     )
@@ -308,12 +309,8 @@ class Rarity(OfNetworks[RarityAnswer, RarityFigures]):
 
     def _attack(self, stage: AttackStage, model: Classifier, store: Store) -> AttackAnswer:
         x, label = right(model, self.data, self.n)
-        criterion = Criterion(label, targeted=False)
-        *_, last = walk(LBFGS().search(x, criterion, torch.Generator()), model, criterion)
-        met = criterion.met(last.evaluation.logits)
-        if not met.any():
-            raise BadSetting(f"L-BFGS fooled {model.card.title} on no picture: take more of them.")
-        adv = last.x[met]
+        met, adv = fooled(LBFGS(), model, x, label, "take more of them")
+        adv = adv[met]
         store.put_tensors(stage.name, {"x": x[met], "adv": adv, "label": label[met]})
         length = (adv - x[met]).flatten(1).norm(dim=1)
         return AttackAnswer(
@@ -449,6 +446,22 @@ def right(model: Classifier, folder: str, n: int) -> tuple[Tensor, Tensor]:
     if not len(answer):
         raise BadSetting(f"{model.card.title} gets none of the pictures right.")
     return x[:n], answer[:n]
+
+
+def fooled(
+    attack: Attack, model: Classifier, x: Tensor, label: Tensor, otherwise: str
+) -> tuple[Tensor, Tensor]:
+    """Return which rows of ``x`` ``(n, c, h, w)`` an untargeted attack takes from their classes ``label``
+    ``(n,)``, and the adversarial pictures of all rows.
+
+    Raises `errors.BadSetting` where there are none, which says to do ``otherwise``.
+    """
+    criterion = Criterion(label, targeted=False)
+    *_, last = walk(attack.search(x, criterion, torch.Generator()), model, criterion)
+    met = criterion.met(last.evaluation.logits)
+    if not met.any():
+        raise BadSetting(f"{attack.card.title} fooled {model.card.title} on no picture: {otherwise}.")
+    return met, last.x
 
 
 def nearest_training(card: Card, folder: str, adv: Tensor) -> list[float] | None:

@@ -12,19 +12,19 @@ import torch
 from torch import Tensor, nn
 
 import models
-from attacks.contract import Attack, Criterion, walk
+from attacks.contract import Attack, Criterion
 from attacks.lbfgs import LBFGS
 from attacks.pgd import PGD
 from attacks.random_noise import reach
 from attacks.settings import setting
 from attacks.toolkit.norms import L2
 from engine.networks import copied, shared
-from errors import BadSetting
 from experiments.cache import Store
 from experiments.core import ExperimentCard, Published, Stage
 from experiments.datasets.images import origin
 from experiments.methods import activations, operator_norms
-from experiments.szegedy2013.rarity import answers, right, sphere
+from experiments.szegedy2013 import paper
+from experiments.szegedy2013.rarity import answers, fooled, right, sphere
 from experiments.toolkit import intervals
 from experiments.toolkit.bases import OfNetworks
 from experiments.toolkit.intervals import Estimate
@@ -259,8 +259,8 @@ class Stability(OfNetworks[StabilityAnswer, StabilityFigures]):
         name="stability",
         title="How much a change can grow",
         question="How much can a small change of the picture grow from layer to layer, and how much does it?",
-        paper="Intriguing Properties of Neural Networks",
-        url="https://arxiv.org/abs/1312.6199",
+        paper=paper.TITLE,
+        url=paper.URL,
         source="Section 4.3, table 5",
         needs="photos, for a network that reads photos",
     )
@@ -302,14 +302,9 @@ class Stability(OfNetworks[StabilityAnswer, StabilityFigures]):
 
     def _attack(self, stage: AttackStage, model: Classifier, store: Store) -> AttackAnswer:
         x, label = right(model, self.data, self.n if model.card.channels == 1 else self.photos)
-        criterion, attack = Criterion(label, targeted=False), self._method(model)
-        *_, last = walk(attack.search(x, criterion, torch.Generator()), model, criterion)
-        met = criterion.met(last.evaluation.logits)
-        if not met.any():
-            raise BadSetting(
-                f"{attack.card.title} fooled {model.card.title} on no picture: raise epsilon or take more."
-            )
-        x, adv, logits = x[met], last.x[met], answers(model, x)[met]
+        attack = self._method(model)
+        met, adv = fooled(attack, model, x, label, "raise epsilon or take more")
+        x, adv, logits = x[met], adv[met], answers(model, x)[met]
         length = (adv - x).flatten(1).norm(dim=1)
         random = random_changes(x, length, torch.Generator().manual_seed(self.seed))
         store.put_tensors(stage.name, {"x": x, "adv": adv, "random": random})

@@ -28,6 +28,7 @@ from experiments.methods.lbfgs_examples import (
     predictions,
     rounded,
 )
+from experiments.szegedy2013 import paper
 from experiments.szegedy2013.digit_nets import LINEAR, TEST, TRAIN, Count
 from experiments.toolkit.bases import OfDistorted
 from experiments.toolkit.intervals import Estimate, mean, median, share
@@ -184,8 +185,8 @@ class Table1(OfDistorted[Answer, Table1Figures]):
         name="table1",
         title="The least distortion",
         question="How little must every picture change before a network is wrong about all of them?",
-        paper="Intriguing Properties of Neural Networks",
-        url="https://arxiv.org/abs/1312.6199",
+        paper=paper.TITLE,
+        url=paper.URL,
         source="Table 1",
     )
     result: ClassVar[type] = Table1Figures

@@ -12,7 +12,6 @@ from functools import partial
 from typing import ClassVar
 
 import torch
-from torch import Tensor
 
 import models
 from experiments.cache import Store
@@ -24,7 +23,6 @@ from experiments.methods.lbfgs_examples import (
     VARIANTS,
     Examples,
     batches,
-    count_wrong,
     distorted,
     distorted_part,
     distortion,
@@ -33,7 +31,21 @@ from experiments.methods.lbfgs_examples import (
     noisy_at,
     rounded,
 )
-from experiments.szegedy2013.transfer import CUT, UNCUT, Cell, Clean, Met, Noise, Wrong, cells
+from experiments.szegedy2013 import paper
+from experiments.szegedy2013.transfer import (
+    CUT,
+    UNCUT,
+    Cell,
+    Clean,
+    Met,
+    Noise,
+    Wrong,
+    cells,
+    gaussian,
+    noise_stages,
+    wrong_by_network,
+    wrong_in,
+)
 from experiments.toolkit.bases import OfDistorted
 from experiments.toolkit.intervals import Estimate, share
 
@@ -165,8 +177,8 @@ class Table2(OfDistorted[Answer, Table2Figures]):
         name="table2",
         title="From one network to another",
         question="Do pictures that were distorted to fool one network fool others too?",
-        paper="Intriguing Properties of Neural Networks",
-        url="https://arxiv.org/abs/1312.6199",
+        paper=paper.TITLE,
+        url=paper.URL,
         source="Table 2",
     )
     result: ClassVar[type] = Table2Figures
@@ -179,8 +191,7 @@ class Table2(OfDistorted[Answer, Table2Figures]):
             Make(variant, name, start, stop) for variant in MADE for name in NETS for start, stop in bounds
         ]
         rows = [CountRow(variant, name) for variant in MADE for name in NETS]
-        noises = [Noise(deviation, cut) for cut in (False, True) for deviation in NOISES]
-        return [*attacks, *rows, Clean(), *noises]
+        return [*attacks, *rows, Clean(), *noise_stages(NOISES)]
 
     def carry_out(self, stage: Make | CountRow | Clean | Noise, store: Store) -> Answer:
         """Distort a batch of the sample, or count the errors of every network in one row of the table."""
@@ -193,19 +204,19 @@ class Table2(OfDistorted[Answer, Table2Figures]):
         x = sample.x
         if isinstance(stage, Noise):
             x = noisy(x, stage.deviation, self._generator(str(stage.deviation)), stage.cut)
-        return Wrong(_wrong(x, sample.y))
+        return Wrong(wrong_by_network(NETS, x, sample.y))
 
     def summarise(self, answers: Sequence[Answer]) -> Table2Figures:
         """Return shares of errors by row and column, each with clean errors, noise and the paper's."""
         done, n = dict(zip(self.stages(), answers, strict=True)), len(self.sample().y)
-        clean, noises = _by_network(done, Clean()), {UNCUT: False, CUT: True}
+        clean = wrong_in(done, Clean())
         figures = Table2Figures(
             nets={name: models.card(name).title for name in NETS},
             variants={variant: VARIANTS[variant] for variant in MADE},
             variant=RANDOM,
             clean={name: share(clean[name], n) for name in NETS},
             rows={variant: _rows(variant, done, clean, n) for variant in MADE},
-            gaussian={kind: _noises(cut, done, clean, n) for kind, cut in noises.items()},
+            gaussian=gaussian(done, NOISES, n, _published),
             gaussian_why=GAUSSIAN,
             published_accuracy_under_noise_of_1=ACCURACY,
         )
@@ -245,8 +256,8 @@ class Table2(OfDistorted[Answer, Table2Figures]):
         noise = noisy_at(sample.x, size, self._generator(f"{stage.variant} {stage.network}"))
         return Counts(
             distortion=float(size.mean()),
-            wrong=_wrong(after, sample.y),
-            noise=_wrong(noise, sample.y),
+            wrong=wrong_by_network(NETS, after, sample.y),
+            noise=wrong_by_network(NETS, noise, sample.y),
             examples=examples(stage.network, sample, after),
         )
 
@@ -254,17 +265,6 @@ class Table2(OfDistorted[Answer, Table2Figures]):
         """Return what the noise of a stage is drawn from."""
         place = sum(map(ord, name))
         return torch.Generator().manual_seed(self.seed * 100_003 + place)
-
-
-def _wrong(x: Tensor, y: Tensor) -> dict[str, int]:
-    """Return how many of the images ``x`` each network gets wrong, by name."""
-    return {name: count_wrong(name, x, y) for name in NETS}
-
-
-def _by_network(done: Mapping[Stage, Answer], stage: Clean | Noise) -> dict[str, int]:
-    answer = done[stage]
-    assert isinstance(answer, Wrong)
-    return answer.wrong
 
 
 def _published(row: str, column: str) -> Published | None:
@@ -287,13 +287,6 @@ def _row(name: str, counts: Counts, clean: Mapping[str, int], n: int) -> Row:
         noise={victim: Interval(cell.value, cell.low, cell.high) for victim, cell in noise.items()},
         examples=counts.examples,
     )
-
-
-def _noises(
-    cut: bool, done: Mapping[Stage, Answer], clean: Mapping[str, int], n: int
-) -> dict[str, dict[str, Cell]]:
-    wrong = {str(deviation): _by_network(done, Noise(deviation, cut)) for deviation in NOISES}
-    return {size: cells(counts, clean, n, partial(_published, size)) for size, counts in wrong.items()}
 
 
 def _off(rows: Mapping[str, Mapping[str, Cell]]) -> float:

@@ -12,7 +12,6 @@ from typing import Annotated, ClassVar
 
 import torch
 from cattrs import override
-from torch import Tensor
 
 import models
 from experiments.cache import Store
@@ -33,8 +32,20 @@ from experiments.methods.lbfgs_examples import (
     noisy_at,
     rounded,
 )
+from experiments.szegedy2013 import paper
 from experiments.szegedy2013.digit_nets import Count
-from experiments.szegedy2013.transfer import CUT, UNCUT, Cell, Clean, Met, Noise, Wrong, cells
+from experiments.szegedy2013.transfer import (
+    Cell,
+    Clean,
+    Met,
+    Noise,
+    Wrong,
+    cells,
+    gaussian,
+    noise_stages,
+    wrong_by_network,
+    wrong_in,
+)
 from experiments.toolkit.bases import OfDistorted
 from experiments.toolkit.intervals import Estimate, mean, share
 from models.train.digit_nets import part
@@ -204,8 +215,8 @@ class Table4(OfDistorted[Answer, Table4Figures]):
         name="table4",
         title="From one training set to another",
         question="Do pictures made for one network fool one that learnt from entirely other digits?",
-        paper="Intriguing Properties of Neural Networks",
-        url="https://arxiv.org/abs/1312.6199",
+        paper=paper.TITLE,
+        url=paper.URL,
         source="Tables 3 and 4",
     )
     result: ClassVar[type] = Table4Figures
@@ -219,8 +230,7 @@ class Table4(OfDistorted[Answer, Table4Figures]):
         errors = [CountErrors(name) for name in NETS]
         attacks = [Make(name, start, stop) for name in NETS for start, stop in batches(len(self.sample().y))]
         rows = [CountRow(name) for name in NETS]
-        noises = [Noise(deviation, cut) for cut in (False, True) for deviation in NOISES]
-        return [*errors, *attacks, *rows, Clean(), *noises]
+        return [*errors, *attacks, *rows, Clean(), *noise_stages(NOISES)]
 
     def carry_out(self, stage: CountErrors | Make | CountRow | Clean | Noise, store: Store) -> Answer:
         """Count errors, distort a batch of the sample, or count the errors of a row of the table."""
@@ -235,12 +245,12 @@ class Table4(OfDistorted[Answer, Table4Figures]):
         x = sample.x
         if isinstance(stage, Noise):
             x = noisy(x, stage.deviation, self._generator(), stage.cut)
-        return Wrong(_wrong(x, sample.y))
+        return Wrong(wrong_by_network(NETS, x, sample.y))
 
     def summarise(self, answers: Sequence[Answer]) -> Table4Figures:
         """Return table 3, and the two blocks of table 4 with noise of the same size, beside the paper's."""
         done, n = dict(zip(self.stages(), answers, strict=True)), len(self.sample().y)
-        clean, noises = _by_network(done, Clean()), {UNCUT: False, CUT: True}
+        clean = wrong_in(done, Clean())
         counts = {name: _counts(done, name) for name in NETS}
         figures = Table4Figures(
             nets={name: models.card(name).title for name in NETS},
@@ -248,7 +258,7 @@ class Table4(OfDistorted[Answer, Table4Figures]):
             table3={name: _table3(name, done, row.sizes) for name, row in counts.items()},
             clean={name: share(clean[name], n) for name in NETS},
             rows={name: _block(name, row, clean, n) for name, row in counts.items()},
-            gaussian={kind: _noises(cut, done, clean, n) for kind, cut in noises.items()},
+            gaussian=gaussian(done, NOISES, n, lambda size, name: _published(f"noise {size}", name)),
             size=SIZE,
             formula=FORMULA,
         )
@@ -287,26 +297,15 @@ class Table4(OfDistorted[Answer, Table4Figures]):
         return Counts(
             sizes=distortion(x, after).tolist(),
             cut=float(distortion(x, large).mean()),
-            own_size=_wrong(after, y),
-            own_noise=_wrong(noisy_at(x, distortion(x, after), generator), y),
-            amplified=_wrong(large, y),
-            amplified_noise=_wrong(noisy_at(x, distortion(x, large), generator), y),
+            own_size=wrong_by_network(NETS, after, y),
+            own_noise=wrong_by_network(NETS, noisy_at(x, distortion(x, after), generator), y),
+            amplified=wrong_by_network(NETS, large, y),
+            amplified_noise=wrong_by_network(NETS, noisy_at(x, distortion(x, large), generator), y),
             examples=examples(name, self.sample(), after),
         )
 
     def _generator(self) -> torch.Generator:
         return torch.Generator().manual_seed(self.seed)
-
-
-def _wrong(x: Tensor, y: Tensor) -> dict[str, int]:
-    """Return how many of the images ``x`` each network gets wrong, by name."""
-    return {name: count_wrong(name, x, y) for name in NETS}
-
-
-def _by_network(done: Mapping[Stage, Answer], stage: Clean | Noise) -> dict[str, int]:
-    answer = done[stage]
-    assert isinstance(answer, Wrong)
-    return answer.wrong
 
 
 def _counts(done: Mapping[Stage, Answer], name: str) -> Counts:
@@ -318,15 +317,6 @@ def _counts(done: Mapping[Stage, Answer], name: str) -> Counts:
 def _published(row: str, column: str) -> Published | None:
     place = NETS.index(column)
     return Published(TABLE4[row][place], (row, place) in RECALLED) if row in TABLE4 else None
-
-
-def _noises(
-    cut: bool, done: Mapping[Stage, Answer], clean: Mapping[str, int], n: int
-) -> dict[str, dict[str, Cell]]:
-    wrong = {str(deviation): _by_network(done, Noise(deviation, cut)) for deviation in NOISES}
-    return {
-        size: cells(counts, clean, n, partial(_published, f"noise {size}")) for size, counts in wrong.items()
-    }
 
 
 def _block(name: str, counts: Counts, clean: Mapping[str, int], n: int) -> Row:

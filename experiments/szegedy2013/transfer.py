@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import ClassVar
 
+from torch import Tensor
+
 from experiments.core import Published, Stage
+from experiments.methods.lbfgs_examples import count_wrong
 from experiments.toolkit.intervals import Estimate, share
 
 UNCUT, CUT = "uncut", "cut"
@@ -62,6 +66,41 @@ class Cell(Estimate):
 
     excess: float
     published: Published | None
+
+
+def noise_stages(deviations: Sequence[float]) -> list[Noise]:
+    """Return the stages of noise of each standard deviation, uncut and cut."""
+    return [Noise(deviation, cut) for cut in (False, True) for deviation in deviations]
+
+
+def wrong_by_network(networks: Sequence[str], x: Tensor, y: Tensor) -> dict[str, int]:
+    """Return how many of the images ``x`` ``(n, 1, 28, 28)`` of classes ``y`` each network gets wrong."""
+    return {name: count_wrong(name, x, y) for name in networks}
+
+
+def wrong_in(answers: Mapping[Stage, object], stage: Clean | Noise) -> dict[str, int]:
+    """Return how many images each network got wrong in a stage that was carried out."""
+    answer = answers[stage]
+    assert isinstance(answer, Wrong)
+    return answer.wrong
+
+
+def gaussian(
+    answers: Mapping[Stage, object],
+    deviations: Sequence[float],
+    n: int,
+    published: Callable[[str, str], Published | None],
+) -> dict[str, dict[str, dict[str, Cell]]]:
+    """Return the errors of ``n`` images under noise by whether it is `CUT` or `UNCUT`, by its standard
+    deviation as text, and by network; ``published``: the paper's number, by deviation and network."""
+    clean = wrong_in(answers, Clean())
+    return {
+        kind: {
+            str(size): cells(wrong_in(answers, Noise(size, cut)), clean, n, partial(published, str(size)))
+            for size in deviations
+        }
+        for kind, cut in ((UNCUT, False), (CUT, True))
+    }
 
 
 def cells(

@@ -23,6 +23,7 @@ from experiments.cache import Store
 from experiments.core import Experiment, ExperimentCard, Stage
 from experiments.datasets.images import origin, pictures
 from experiments.methods import activations
+from experiments.szegedy2013 import paper
 from experiments.toolkit import intervals
 from experiments.toolkit.intervals import Estimate
 from models.core import Classifier
@@ -252,8 +253,8 @@ class Units(Experiment[UnitsAnswer, UnitsFigures]):
         name="units",
         title="Units and random directions",
         question="Does a single unit stand for more than a random mixture of units does?",
-        paper="Intriguing Properties of Neural Networks",
-        url="https://arxiv.org/abs/1312.6199",
+        paper=paper.TITLE,
+        url=paper.URL,
         source="Section 3, figures 1 to 4",
         needs="photos, for a network that reads photos",
     )
