@@ -52,7 +52,7 @@ def _cookie(request: HTTPConnection) -> str:
         COOKIE,
         value,
         max_age=SECONDS,
-        secure=request.url.scheme == "https",
+        secure="https" in (request.url.scheme, request.headers.get("x-forwarded-proto")),
         httponly=True,
         samesite="lax",
     )

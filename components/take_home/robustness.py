@@ -16,6 +16,7 @@ from components.i18n import preferences
 from components.i18n.text import named, say, told
 from components.lesson.session_cache import kept
 from components.live.player import player
+from components.owner import owner
 from engine import links
 from engine.interface import EngineInterface
 from engine.robustness.answers import (
@@ -158,7 +159,7 @@ def _start(engine: EngineInterface, run: Run, names: tuple[str, ...], epsilon: f
         recipe = survivor(run.recipe, names, epsilon)
         if before := _found(engine, key):
             engine.cancel(before)
-        st.session_state[f"{key}.made"] = engine.submit(recipe).id
+        st.session_state[f"{key}.made"] = engine.submit(recipe, owner=owner()).id
     except FoolscopeError as error:
         st.error(told(error))
 

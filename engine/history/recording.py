@@ -32,15 +32,13 @@ class Changes:
     """What is to be written of a run.
 
     ``row``: columns of `engine.history.tables.runs`. ``first_step`` and ``rows``: the steps from there on,
-    ``rows`` None for none; they replace all that were written where ``whole`` says so. ``pictures``: by step;
-    ``dropped``: the steps whose pictures are no longer kept. ``steps``: how many are written then.
-    ``over``: nothing more will come.
+    ``rows`` None for none. ``pictures``: by step; ``dropped``: the steps whose pictures are no longer kept.
+    ``steps``: how many are written then. ``over``: nothing more will come, and ``rows`` replace all before.
     """
 
     row: Mapping[str, object]
     first_step: int
     rows: bytes | None
-    whole: bool
     pictures: Mapping[int, bytes]
     dropped: tuple[int, ...]
     steps: int
@@ -57,7 +55,7 @@ class Recording:
 
     def restart(self) -> None:
         """Begin anew: what was written is gone."""
-        self.written, self.inserted = 0, False
+        self.written, self.inserted, self._status = 0, False, ""
         self._rows_bytes = 0
         self._sizes: dict[int, int] = {}
 
@@ -71,6 +69,9 @@ class Recording:
         """Return what to write at ``now``, in seconds since 1970."""
         run, over = self.run, self.run.over  # before the steps: none follow it
         steps, stored = run.stored()
+        idle = (steps, run.status) == (self.written, self._status)
+        if self.inserted and idle and not over:  # a sign of life, no more
+            return Changes({"seen": now}, steps, None, {}, (), steps, over)
         rows = self._rows(steps, over)
         pictures = self._pictures(steps, stored, over) if self._keeps and steps else {}
         blobs = {
@@ -82,11 +83,12 @@ class Recording:
         row["after"] = self._after(stored[steps - 1]) if self._keeps and steps else None
         row |= {"bytes": rows_bytes + sum(sizes.values())} | ({} if self.inserted else self._facts())
         dropped = tuple(step for step in self._sizes if over or step not in pictures)
-        return Changes(row, 0 if over else self.written, rows, over, blobs, dropped, steps, over)
+        return Changes(row, 0 if over else self.written, rows, blobs, dropped, steps, over)
 
     def written_down(self, changes: Changes) -> None:
         """Note that ``changes`` are in the database."""
         self.inserted, self.written = True, changes.steps
+        self._status = str(changes.row.get("status", self._status))
         self._rows_bytes += len(changes.rows or b"")
         for step in changes.dropped:
             self._sizes.pop(step, None)

@@ -182,6 +182,8 @@ def test_the_cookie_comes_with_a_page_and_stays_the_same(client):
     assert owner.VALID.fullmatch(client.get("/", headers=PAGE).cookies[owner.COOKIE])
     client.cookies.clear()
     assert client.get("/", headers=PAGE).cookies[owner.COOKIE] != value
+    behind_a_proxy = client.get("/", headers={**PAGE, "X-Forwarded-Proto": "https"})
+    assert "Secure" in behind_a_proxy.headers["set-cookie"]
     assert "set-cookie" not in client.get("/", headers={"Accept": "image/png"}).headers
 
 
