@@ -25,9 +25,9 @@ def address(here: Playground) -> dict[str, str]:
     return {name: values[0] for name, values in parse_qs(urlsplit(here.page.url).query).items()}
 
 
-def test_one_press_and_the_panda_is_a_vulture(playground: Playground) -> None:
+def test_one_press_and_the_panda_is_a_vulture(visitor: Callable[..., Playground]) -> None:
     """What a newcomer meets: the address says nothing, and the one button does it."""
-    here = playground.open()
+    here = visitor(reduced_motion="no-preference").open()
     expect(here.part("verdict")).to_contain_text("giant panda")
     run = here.run()
     here.reaches("finished")
