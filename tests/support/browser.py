@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import json
 import re
@@ -34,6 +35,13 @@ Scheme = Literal["dark", "light", "no-preference"]
 Motion = Literal["reduce", "no-preference"]
 FORGET = "() => { localStorage.clear(); sessionStorage.clear(); }"
 """Ends what Streamlit remembers for the next visit."""
+READ = """async image => {
+  const reader = new FileReader();
+  reader.readAsDataURL(await (await fetch(image.src)).blob());
+  await new Promise((done, fail) => Object.assign(reader, { onload: done, onerror: fail }));
+  return reader.result;
+}"""
+"""What a picture on the screen was made of, as a data URL."""
 
 
 class Playground:
@@ -157,14 +165,8 @@ class Playground:
 
     def pixels(self, which: str) -> bytes:
         """Return the bytes of the picture file that is on the screen."""
-        numbers = (
-            self.picture(which)
-            .locator("img")
-            .first.evaluate(
-                "async image => [...new Uint8Array(await (await fetch(image.src)).arrayBuffer())]"
-            )
-        )
-        return bytes(numbers)
+        image = self.picture(which).locator("img").first
+        return base64.b64decode(image.evaluate(READ).split(",", 1)[1])
 
     def refusal(self) -> str:
         """Return the sentence with which the page says no."""
@@ -173,13 +175,17 @@ class Playground:
         return box.first.inner_text()
 
 
+Visitor = Callable[..., Playground]
+Windows = Callable[..., contextlib.AbstractContextManager[Page]]
+
+
 def until(true: Callable[[], bool], what: str) -> None:
     """Wait for a condition; fail with what was waited for."""
     deadline = time.monotonic() + PATIENCE / 1000
     while not true():
         if time.monotonic() > deadline:
             pytest.fail(f"waited in vain for {what}")
-        time.sleep(0.03)
+        time.sleep(0.1)
 
 
 @pytest.fixture(scope="session")
@@ -202,7 +208,7 @@ def window_maker() -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="session")
-def windows(window_maker: Browser) -> Callable[..., contextlib.AbstractContextManager[Page]]:
+def windows(window_maker: Browser) -> Windows:
     """Return a function that lends an empty window with these options. A window is used again by later tests:
     its process has the page's scripts compiled, and a new window of Chromium's costs as much as a page.
     The server tells visits apart by their sockets, not by cookies."""
@@ -223,14 +229,12 @@ def windows(window_maker: Browser) -> Callable[..., contextlib.AbstractContextMa
     return lend
 
 
-@pytest.fixture
-def visitor(
-    windows: Callable[..., contextlib.AbstractContextManager[Page]], site: Site
-) -> Iterator[Callable[..., Playground]]:
-    """Return a function that opens a window, as another person would. Nothing moves of its own in it, for
+@contextlib.contextmanager
+def visits(windows: Windows, site: Site) -> Iterator[Visitor]:
+    """Lend a function that opens a window, as another person would. Nothing moves of its own in it, for
     frames cost the time of the tests; ``reduced_motion="no-preference"`` lets it move.
 
-    The test fails when a window logged an error.
+    Fails at the end when a window logged an error.
     """
     opened: list[Playground] = []
     with contextlib.ExitStack() as lent:
@@ -254,6 +258,13 @@ def visitor(
 
 
 @pytest.fixture
-def playground(visitor: Callable[..., Playground]) -> Playground:
+def visitor(windows: Windows, site: Site) -> Iterator[Visitor]:
+    """Return a function that opens a window: see `visits`."""
+    with visits(windows, site) as arrive:
+        yield arrive
+
+
+@pytest.fixture
+def playground(visitor: Visitor) -> Playground:
     """Return a window of 1280 by 800 pixels."""
     return visitor()
