@@ -87,7 +87,8 @@ def run_tests(more: list[str]) -> int:
         print("Without Chromium the browser's tests are skipped; on Debian: apt-get install chromium")
     os.environ["FOOLSCOPE_CHROMIUM"] = browser
     os.environ["OMP_NUM_THREADS"] = "1"
-    return call("-m", "pytest", "-n", "auto", "--maxprocesses", "4", "--dist", "loadfile", *more)
+    shared = ("-n", "auto", "--maxprocesses", "4", "--dist", "loadfile", "--no-loadscope-reorder")
+    return call("-m", "pytest", *shared, *more)
 
 
 def check(*arguments: str) -> None:

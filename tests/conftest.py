@@ -6,6 +6,7 @@ import os
 import shutil
 import sys
 import tempfile
+from collections import Counter
 from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import TypeVar
@@ -28,6 +29,14 @@ for _setting, _folder in (("FOOLSCOPE_WEIGHTS", "weights"), ("FOOLSCOPE_DATA", "
 def pytest_unconfigure() -> None:
     """Remove the session's cache."""
     shutil.rmtree(_HOME, ignore_errors=True)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the files with a browser first, then those with the most tests: whole files are given to processes
+    in this order, and what is long must not be left for the end, when the other processes are idle."""
+    browser = {item.path for item in items if "window_maker" in getattr(item, "fixturenames", ())}
+    counts = Counter(item.path for item in items)
+    items.sort(key=lambda item: (item.path not in browser, -counts[item.path], item.path))
 
 
 @pytest.hookimpl(wrapper=True)

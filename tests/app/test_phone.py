@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 from playwright.sync_api import FilePayload, Locator, ViewportSize, expect
 
 from settings import SAMPLES
-from tests.support.browser import DESK, PHONE, Playground, until
+from tests.support.browser import DESK, PHONE, Playground, Visitor, until
 
 SMALL_PHONE: ViewportSize = {"width": 360, "height": 740}
 OVERHANG = """section => {
@@ -30,7 +29,7 @@ OVERHANG = """section => {
 }"""
 
 
-def handheld(visitor: Callable[..., Playground], size: ViewportSize = PHONE, **more: Any) -> Playground:
+def handheld(visitor: Visitor, size: ViewportSize = PHONE, **more: Any) -> Playground:
     return visitor(viewport=size, has_touch=True, is_mobile=True, **more)
 
 
@@ -64,7 +63,7 @@ def on_the_first_screen(here: Playground, part: Locator) -> None:
     ("size", "lang", "theme"),
     [(DESK, "en", "light"), (DESK, "zh", "dark"), (PHONE, "en", "dark"), (SMALL_PHONE, "zh", "light")],
 )
-def test_the_uploaders_words_stay_in_their_box(visitor: Callable[..., Playground], size, lang, theme) -> None:
+def test_the_uploaders_words_stay_in_their_box(visitor: Visitor, size, lang, theme) -> None:
     here = visitor(viewport=size, color_scheme=theme).open(f"?lang={lang}")
     sections = [here.page.locator(".st-key-upload section")]
     if size is not DESK:
@@ -88,7 +87,7 @@ def test_the_uploaders_words_stay_in_their_box(visitor: Callable[..., Playground
 @pytest.mark.parametrize(
     ("size", "lang", "theme"), [(PHONE, "en", "light"), (SMALL_PHONE, "zh", "dark")], ids=["390", "360"]
 )
-def test_a_phones_first_screen_runs_the_panda(visitor: Callable[..., Playground], size, lang, theme) -> None:
+def test_a_phones_first_screen_runs_the_panda(visitor: Visitor, size, lang, theme) -> None:
     here = handheld(visitor, size, color_scheme=theme).open(f"?lang={lang}")
     start = here.page.locator(".st-key-phone_start button")
     uploader = here.page.locator(".st-key-phone_upload button")
@@ -112,7 +111,7 @@ def test_a_phones_first_screen_runs_the_panda(visitor: Callable[..., Playground]
         on_the_first_screen(here, part)
 
 
-def test_what_is_chosen_on_a_phone_is_chosen_in_its_drawer(visitor: Callable[..., Playground]) -> None:
+def test_what_is_chosen_on_a_phone_is_chosen_in_its_drawer(visitor: Visitor) -> None:
     here = handheld(visitor).open("?attack=bim&steps=3&stop=steps")
     again = here.page.locator("[class*=st-key-again-target] input")
     panda = here.pixels("original")
@@ -144,7 +143,7 @@ def test_what_is_chosen_on_a_phone_is_chosen_in_its_drawer(visitor: Callable[...
 
 
 def test_a_file_that_a_phone_may_not_send_is_refused_in_a_sentence(
-    visitor: Callable[..., Playground],
+    visitor: Visitor,
 ) -> None:
     here = handheld(visitor).open()
     section = here.page.locator(".st-key-phone_upload section")
@@ -155,14 +154,6 @@ def test_a_file_that_a_phone_may_not_send_is_refused_in_a_sentence(
     words = section.evaluate("section => getComputedStyle(section, '::after').content")
     assert words == '"Expected a picture of at most 20 MB."'
     whole(here)
-
-
-def test_a_wide_screen_has_one_of_each(playground: Playground) -> None:
-    here = playground.open()
-    expect(here.page.locator(".st-key-phone_bar")).to_be_hidden()
-    expect(
-        here.page.get_by_role("button", name="Run", exact=True).and_(here.page.locator("[kind=primary]"))
-    ).to_have_count(1)
 
 
 def test_another_page_begins_with_what_was_chosen(playground: Playground) -> None:

@@ -3,21 +3,38 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Iterator
 from functools import partial
 from hashlib import sha256
-from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import ViewportSize, expect
 
+from bench.site import Site
 from engine.images.sources import samples
 from settings import SAMPLES
-from tests.support.browser import DESK, PHONE, Playground, until
+from tests.support.browser import DESK, PHONE, Playground, Scheme, Visitor, Windows, until, visits
 
 LONG = "?attack=bim&steps=5000&stop=steps"
 SHORT = "?attack=bim&steps=6&stop=steps"
+
+
+@pytest.fixture(scope="module")
+def finished(windows: Windows, site: Site) -> Iterator[Playground]:
+    """Return a window with a run of six steps that is over, for all who only look at it."""
+    with visits(windows, site) as arrive:
+        here = arrive().open(SHORT)
+        here.run()
+        here.reaches("finished")
+        yield here
+
+
+@pytest.fixture(scope="module")
+def towards_pizza(windows: Windows, site: Site) -> Iterator[Playground]:
+    """Return a window where nothing was run, for all who look for a class."""
+    with visits(windows, site) as arrive:
+        yield arrive().open("?model=efficientnet_lite0&image=cat&target=pizza")
 
 
 def address(here: Playground) -> dict[str, str]:
@@ -25,9 +42,9 @@ def address(here: Playground) -> dict[str, str]:
     return {name: values[0] for name, values in parse_qs(urlsplit(here.page.url).query).items()}
 
 
-def test_one_press_and_the_panda_is_a_vulture(playground: Playground) -> None:
+def test_one_press_and_the_panda_is_a_vulture(visitor: Visitor) -> None:
     """What a newcomer meets: the address says nothing, and the one button does it."""
-    here = playground.open()
+    here = visitor(reduced_motion="no-preference").open()
     expect(here.part("verdict")).to_contain_text("giant panda")
     run = here.run()
     here.reaches("finished")
@@ -70,11 +87,10 @@ def test_a_photo_is_uploaded_attacked_watched_and_stopped(playground: Playground
     assert {"target": "accordion", "run": run}.items() <= address(here).items()
 
 
-def test_the_curve_is_scrubbed_to_a_step_and_its_pictures(playground: Playground) -> None:
-    here = playground.open(SHORT)
-    run = here.run()
-    here.reaches("finished")
+def test_the_curve_is_scrubbed_to_a_step_and_its_pictures(finished: Playground) -> None:
+    here, run = finished, finished.fact("run")
     assert here.count == 7
+    here.part("scrub").fill("6")
     here.shows_step(6)
     last = here.pixels("adversarial")
     assert last == here.fetch(f"{run}/steps/6/adversarial.png")
@@ -98,7 +114,7 @@ def test_a_reload_during_the_run_loses_nothing(playground: Playground) -> None:
     assert here.ask(run)["status"] == "paused"
 
 
-def test_a_second_browser_sees_the_same_run(visitor: Callable[..., Playground]) -> None:
+def test_a_second_browser_sees_the_same_run(visitor: Visitor) -> None:
     first = visitor().open(LONG)
     first.run()
     first.press("play")
@@ -153,10 +169,9 @@ def test_keys_play_pause_and_walk(playground: Playground) -> None:
     until(lambda: here.count > last + 1, "the run to go on")
 
 
-def test_a_key_held_down_shows_the_original(playground: Playground) -> None:
-    here = playground.open(SHORT)
-    here.run()
-    here.reaches("finished")
+def test_a_key_held_down_shows_the_original(finished: Playground) -> None:
+    here = finished
+    here.part("scrub").fill("6")
     here.shows_step(6)
     here.page.keyboard.down("o")
     expect(here.picture("adversarial").locator(".title")).to_have_text("original")
@@ -165,10 +180,9 @@ def test_a_key_held_down_shows_the_original(playground: Playground) -> None:
     expect(here.picture("adversarial").locator(".before")).to_have_css("opacity", "0")
 
 
-def test_the_perturbation_is_amplified_and_seen_in_two_ways(playground: Playground) -> None:
-    here = playground.open(SHORT)
-    run = here.run()
-    here.reaches("finished")
+def test_the_perturbation_is_amplified_and_seen_in_two_ways(finished: Playground) -> None:
+    here, run = finished, finished.fact("run")
+    here.part("scrub").fill("6")
     here.shows_step(6)
     steps = [("1", 2, "signed"), ("6", 50, "signed"), ("6", 50, "size")]
     seen = set()
@@ -204,8 +218,16 @@ def test_the_current_class_is_refused_as_target(playground: Playground) -> None:
     assert here.fact("run") == ""
 
 
-def test_a_class_is_found_by_another_word_for_it(playground: Playground) -> None:
-    here = playground.open("?model=efficientnet_lite0&image=cat&target=pizza")
+def test_a_wide_screen_has_one_of_each(towards_pizza: Playground) -> None:
+    here = towards_pizza
+    expect(here.page.locator(".st-key-phone_bar")).to_be_hidden()
+    expect(
+        here.page.get_by_role("button", name="Run", exact=True).and_(here.page.locator("[kind=primary]"))
+    ).to_have_count(1)
+
+
+def test_a_class_is_found_by_another_word_for_it(towards_pizza: Playground) -> None:
+    here = towards_pizza
     expect(here.search("Make it say", "toilet paper").first).to_have_text(
         re.compile("^toilet tissue · toilet paper")
     )
@@ -215,15 +237,17 @@ def test_a_class_is_found_by_another_word_for_it(playground: Playground) -> None
     assert "airliner" in [
         each.split(" · ")[0] for each in here.search("Make it say", "plane").all_inner_texts()
     ]
+    here.page.keyboard.press("Escape")
 
 
-def test_favourites_come_first_and_are_starred(playground: Playground) -> None:
-    here = playground.open("?model=efficientnet_lite0&image=cat&target=pizza")
+def test_favourites_come_first_and_are_starred(towards_pizza: Playground) -> None:
+    here = towards_pizza
     here.page.get_by_role("combobox", name=re.compile("Make it say")).click()
     first = here.page.get_by_role("option")
     expect(first.nth(1)).to_have_text(re.compile("^vulture"))
     star = "node => getComputedStyle(node.firstElementChild, '::before').content"
     assert ["★" in first.nth(index).evaluate(star) for index in range(3)] == [False, True, True]
+    here.page.keyboard.press("Escape")
 
 
 def test_a_chinese_reader_finds_a_class_and_sees_names_in_chinese(playground: Playground) -> None:
@@ -273,20 +297,17 @@ def test_an_unknown_run_in_the_address_leaves_a_page_that_works(playground: Play
     assert here.count == 7
 
 
-@pytest.mark.parametrize(
-    ("query", "sentence"),
-    [
-        ("?target=unicorn+pegasus", "no class called “unicorn pegasus”"),
-        ("?attack=bim&step_size=-1", "Expected step_size to be a number from 0 to 1"),
-        ("?attack=bim&steps=1000000000", "Expected steps to be a whole number from 0 to 10,000"),
-    ],
-    ids=["class", "step", "steps"],
-)
-def test_nonsense_in_the_address_is_told_in_a_sentence(
-    playground: Playground, query: str, sentence: str
-) -> None:
-    here = playground.open(query)
-    assert sentence in here.refusal()
+def test_nonsense_in_the_address_is_told_in_a_sentence(playground: Playground) -> None:
+    here = playground.open("?target=unicorn+pegasus&attack=bim&step_size=-1&steps=1000000000")
+    sentences = [
+        "no class called “unicorn pegasus”",
+        "Expected step_size to be a number from 0 to 1",
+        "Expected steps to be a whole number from 0 to 10,000",
+    ]
+    shown = here.page.get_by_test_id("stAlertContentError")
+    for sentence in sentences:
+        expect(shown.filter(has_text=sentence)).to_have_count(1)
+        expect(shown.filter(has_text=sentence)).to_be_visible()
     here.run()
     here.reaches(re.compile("running|finished"))
     assert "unicorn" not in here.page.url
@@ -305,29 +326,36 @@ def test_a_link_to_no_class_of_its_network_runs_what_the_page_shows(playground: 
     assert here.ask(here.run())["target"]["label"] == "accordion"
 
 
-LOOKS: list[Any] = [
-    pytest.param(size, theme, id=f"{name}-{theme}")
-    for name, size in (("desk", DESK), ("phone", PHONE))
-    for theme in ("light", "dark")
-]
-
-
-@pytest.mark.parametrize(("size", "theme"), LOOKS)
-def test_every_size_and_theme(visitor: Callable[..., Playground], size: dict[str, int], theme: str) -> None:
-    here = visitor(viewport=size, color_scheme=theme, has_touch=size is PHONE).open(SHORT)
+@pytest.mark.parametrize(
+    ("size", "first", "second"),
+    [(DESK, "light", "dark"), (PHONE, "dark", "light")],
+    ids=["desk", "phone"],
+)
+def test_every_size_and_theme(visitor: Visitor, size: ViewportSize, first: Scheme, second: Scheme) -> None:
+    here = visitor(viewport=size, color_scheme=first, has_touch=size is PHONE).open(SHORT)
     here.press("play")
     here.begun()
     here.reaches("finished")
     here.shows_step(6)
+    fits(here, size, first)
+    here.page.emulate_media(color_scheme=second)
+    until(lambda: bright(here) is (second == "light"), "the other theme")
+    fits(here, size, second)
+
+
+def bright(here: Playground) -> bool:
+    colour = "e => getComputedStyle(e).getPropertyValue('--st-background-color')"
+    return int(here.player.evaluate(colour).strip()[1:3], 16) > 127
+
+
+def fits(here: Playground, size: ViewportSize, theme: Scheme) -> None:
     assert here.page.evaluate("document.scrollingElement.scrollWidth - innerWidth") <= 0
     widths = here.player.evaluate("e => [e.scrollWidth, e.clientWidth]")
     assert widths[0] <= widths[1]
     for name in ("picture-original", "picture-adversarial", "chart", "play", "verdict"):
         box = here.part(name).bounding_box()
         assert box and box["x"] >= 0 and box["x"] + box["width"] <= size["width"]
-    paper = here.player.evaluate("e => getComputedStyle(e).getPropertyValue('--st-background-color')").strip()
-    bright = int(paper[1:3], 16) > 127
-    assert bright is (theme == "light")
+    assert bright(here) is (theme == "light")
     expect(here.part("play")).to_be_in_viewport()
 
 

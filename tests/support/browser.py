@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import contextlib
 import json
 import re
 import time
@@ -30,6 +32,16 @@ PATIENCE = 60_000
 DESK: ViewportSize = {"width": 1280, "height": 800}
 PHONE: ViewportSize = {"width": 390, "height": 844}
 Scheme = Literal["dark", "light", "no-preference"]
+Motion = Literal["reduce", "no-preference"]
+FORGET = "() => { localStorage.clear(); sessionStorage.clear(); }"
+"""Ends what Streamlit remembers for the next visit."""
+READ = """async image => {
+  const reader = new FileReader();
+  reader.readAsDataURL(await (await fetch(image.src)).blob());
+  await new Promise((done, fail) => Object.assign(reader, { onload: done, onerror: fail }));
+  return reader.result;
+}"""
+"""What a picture on the screen was made of, as a data URL."""
 
 
 class Playground:
@@ -41,7 +53,7 @@ class Playground:
         self.complaints: list[str] = []
         self.runs: set[str] = set()
         page.on("console", self._hear)
-        page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        page.on("pageerror", self._fail)
         self.player = page.locator("[data-test=player]")
 
     def _hear(self, message: ConsoleMessage) -> None:
@@ -49,6 +61,9 @@ class Playground:
         looking = re.search(r"/(?!foolscope)\w+/_stcore/", message.location.get("url", ""))
         if message.type == "error" and not looking:
             self.complaints.append(message.text)
+
+    def _fail(self, error: Exception) -> None:
+        self.complaints.append(str(error))
 
     def open(self, query: str = "") -> Playground:
         """Go to the playground and wait until it shows a picture."""
@@ -120,10 +135,12 @@ class Playground:
         return self.fact("run")
 
     def leave(self) -> None:
-        """Close the window, and end what was started in it for the sake of the next test."""
+        """Empty the window, and end what was started in it for the sake of the next test."""
         if self.page.url.startswith(self.site.url):
-            self.page.evaluate("localStorage.clear()")  # what Streamlit remembers for the next visit
-        self.page.close()
+            self.page.evaluate(FORGET)
+        self.page.remove_listener("console", self._hear)
+        self.page.remove_listener("pageerror", self._fail)
+        self.page.goto("about:blank")
         for run in self.runs:
             urllib.request.urlopen(f"{self.site.url}/foolscope/runs/{run}/cancel", b"", timeout=60).close()
 
@@ -148,14 +165,8 @@ class Playground:
 
     def pixels(self, which: str) -> bytes:
         """Return the bytes of the picture file that is on the screen."""
-        numbers = (
-            self.picture(which)
-            .locator("img")
-            .first.evaluate(
-                "async image => [...new Uint8Array(await (await fetch(image.src)).arrayBuffer())]"
-            )
-        )
-        return bytes(numbers)
+        image = self.picture(which).locator("img").first
+        return base64.b64decode(image.evaluate(READ).split(",", 1)[1])
 
     def refusal(self) -> str:
         """Return the sentence with which the page says no."""
@@ -164,13 +175,17 @@ class Playground:
         return box.first.inner_text()
 
 
+Visitor = Callable[..., Playground]
+Windows = Callable[..., contextlib.AbstractContextManager[Page]]
+
+
 def until(true: Callable[[], bool], what: str) -> None:
     """Wait for a condition; fail with what was waited for."""
     deadline = time.monotonic() + PATIENCE / 1000
     while not true():
         if time.monotonic() > deadline:
             pytest.fail(f"waited in vain for {what}")
-        time.sleep(0.03)
+        time.sleep(0.1)
 
 
 @pytest.fixture(scope="session")
@@ -193,45 +208,63 @@ def window_maker() -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="session")
-def contexts(window_maker: Browser) -> Callable[..., BrowserContext]:
-    """Return a function that returns a context of the browser: the same for the same options, so that the
-    page's scripts are compiled once. The server tells windows apart by their sockets, not by cookies."""
-    made: dict[str, BrowserContext] = {}
+def windows(window_maker: Browser) -> Windows:
+    """Return a function that lends an empty window with these options. A window is used again by later tests:
+    its process has the page's scripts compiled, and a new window of Chromium's costs as much as a page.
+    The server tells visits apart by their sockets, not by cookies."""
+    contexts: dict[str, BrowserContext] = {}
+    unused: dict[str, list[Page]] = {}
 
-    def context(**options: Any) -> BrowserContext:
+    @contextlib.contextmanager
+    def lend(**options: Any) -> Iterator[Page]:
         key = repr(sorted(options.items()))
-        if key not in made:
-            made[key] = window_maker.new_context(**options)
-        return made[key]
+        if key not in contexts:
+            contexts[key] = window_maker.new_context(**options)
+        free = unused.setdefault(key, [])
+        page = free.pop() if free else contexts[key].new_page()
+        yield page
+        if not page.is_closed():
+            free.append(page)
 
-    return context
+    return lend
 
 
-@pytest.fixture
-def visitor(contexts: Callable[..., BrowserContext], site: Site) -> Iterator[Callable[..., Playground]]:
-    """Return a function that opens a window, as another person would.
+@contextlib.contextmanager
+def visits(windows: Windows, site: Site) -> Iterator[Visitor]:
+    """Lend a function that opens a window, as another person would. Nothing moves of its own in it, for
+    frames cost the time of the tests; ``reduced_motion="no-preference"`` lets it move.
 
-    The test fails when a window logged an error.
+    Fails at the end when a window logged an error.
     """
     opened: list[Playground] = []
+    with contextlib.ExitStack() as lent:
 
-    def arrive(
-        viewport: ViewportSize = DESK, color_scheme: Scheme | None = None, **options: Any
-    ) -> Playground:
-        page = contexts(**options).new_page()
-        page.set_viewport_size(viewport)
-        if color_scheme:
-            page.emulate_media(color_scheme=color_scheme)
-        opened.append(Playground(page, site))
-        return opened[-1]
+        def arrive(
+            viewport: ViewportSize = DESK,
+            color_scheme: Scheme = "light",
+            reduced_motion: Motion = "reduce",
+            **options: Any,
+        ) -> Playground:
+            page = lent.enter_context(windows(**options))
+            page.set_viewport_size(viewport)
+            page.emulate_media(color_scheme=color_scheme, reduced_motion=reduced_motion)
+            opened.append(Playground(page, site))
+            return opened[-1]
 
-    yield arrive
-    for window in opened:
-        window.leave()
+        yield arrive
+        for window in opened:
+            window.leave()
     assert not [line for window in opened for line in window.complaints]
 
 
 @pytest.fixture
-def playground(visitor: Callable[..., Playground]) -> Playground:
+def visitor(windows: Windows, site: Site) -> Iterator[Visitor]:
+    """Return a function that opens a window: see `visits`."""
+    with visits(windows, site) as arrive:
+        yield arrive
+
+
+@pytest.fixture
+def playground(visitor: Visitor) -> Playground:
     """Return a window of 1280 by 800 pixels."""
     return visitor()
