@@ -33,10 +33,18 @@ NO_NORM = "Code is written for budgets in linf and l2; a step under {norm} is lo
 NO_RESTARTS = "Code is written for one attempt; this run made {attempts} and took the best."
 NO_REGION_START = "Code is not written for a random start that keeps to a part of the picture."
 BATCH_NORM = frozenset(
-    "googlenet resnet18 resnet50 mobilenet_v2 mobilenet_v3_small mobilenet_v3_large efficientnet_b0".split()
+    [
+        "googlenet",
+        "resnet18",
+        "resnet50",
+        "mobilenet_v2",
+        "mobilenet_v3_small",
+        "mobilenet_v3_large",
+        "efficientnet_b0",
+    ]
 )
 """The networks of torchvision that this program folds (`models.fusion`)."""
-LAYER_NORM = frozenset("convnext_tiny vit_b_16 swin_t".split())
+LAYER_NORM = frozenset(["convnext_tiny", "vit_b_16", "swin_t"])
 """Those whose channels this program does not put last."""
 FUSE = "from torch.fx.experimental.optimization import fuse"
 PACKAGES = {"numpy": "import numpy as np", "pillow": "from PIL import Image", "torch": "import torch"}
