@@ -27,7 +27,10 @@ def loaded(content: bytes) -> dict[str, np.ndarray]:
 
 def test_arrays_are_the_runs(short):
     found = loaded(data.arrays(short))
-    assert np.array_equal(found["figures"], short.scalars(0, 21)) and tuple(found["figure_names"]) == SCALARS
+    assert (
+        np.array_equal(found["figures"], short.scalars(0, 21), equal_nan=True)
+        and tuple(found["figure_names"]) == SCALARS
+    )
     assert np.array_equal(found["log_p"], short.log_p(0, 21, found["classes"].tolist()))
     assert found["labels"].tolist() == [short.labels[index] for index in found["classes"]]
     assert np.array_equal(found["adversarial"], short.picture(20))
