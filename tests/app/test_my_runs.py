@@ -15,6 +15,7 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 from streamlit.testing.v1 import AppTest
 
+from app.my_runs import cards
 from app.owner_cookie import OwnerCookie
 from attacks.contract import Stop
 from bench.site import Site
@@ -104,6 +105,7 @@ def test_runs_are_listed_renamed_compared_and_deleted(engine, me):
     assert re.findall(r"[?&;]run=([\w-]+)", bodies(app)) == [second.id, first.id]
     assert bodies(app).count("data:image/png") == 4 and "Small" in bodies(app) and "5 steps" in bodies(app)
     assert first.sentence() in bodies(app)
+    assert cards._share(0.996) == "> 99 %" and cards._share(0.42) == "42 %"
     app.text_input(key=f"my_runs.name.{first.id}").input("<b>mine</b>").run()
     assert "&lt;b&gt;mine&lt;/b&gt;" in bodies(app) and engine.own_runs(me, 5)[1].name == "<b>mine</b>"
     assert "Compare these two" not in bodies(app)
