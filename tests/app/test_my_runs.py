@@ -17,9 +17,11 @@ from streamlit.testing.v1 import AppTest
 
 from app.my_runs import cards
 from app.owner_cookie import OwnerCookie
+from app.routes import routes
 from attacks.contract import Stop
 from bench.site import Site
 from components import owner
+from components.live.protocol import WHICH
 from engine.engine import Engine
 from engine.recipe import Recipe
 from engine.run import Run
@@ -161,6 +163,25 @@ def test_pages_start_runs_for_their_browser(engine, me):
     app.run()
     assert not app.exception
     until(lambda: len(engine.own_runs(me, 5)) == 2, "the runs of the playground and of a lesson")
+
+
+def test_a_link_to_a_run_works_after_a_restart(monkeypatch, tmp_path):
+    monkeypatch.setenv("FOOLSCOPE_HOME", str(tmp_path))
+    answers, run = [], ""
+    for start in (True, False):
+        with (
+            small_model.engine(small_model.Gate()) as engine,
+            TestClient(Starlette(routes=routes())) as client,
+        ):
+            monkeypatch.setattr("app.access.engine", lambda engine=engine: engine)
+            run = done(engine, RECIPE, "me").id if start else run
+            at = f"/foolscope/runs/{run}"
+            facts, step = client.get(at).json(), client.get(f"{at}/steps/5").json()
+            pictures = [client.get(f"{at}/steps/5/{which}.png").content for which in WHICH]
+            answers.append((facts, step, pictures, client.get(f"{at}/rows").json()))
+    before, after = answers
+    assert before[0].pop("count") == after[0].pop("count") == 6
+    assert before == after and all(picture.startswith(b"\x89PNG") for picture in after[2])
 
 
 @pytest.fixture
