@@ -89,11 +89,17 @@ def _change(record: RunRecord) -> Markup:
     first = named(record.first_label)
     if record.last_label is None or record.probability is None:
         return Markup("{}").format(first)
-    last = f"{named(record.last_label)} {100 * record.probability:.0f} %"
+    last = f"{named(record.last_label)} {_share(record.probability)}"
     marked = (
         Markup('<em class="fooled">{}</em>').format(last) if record.success else Markup("{}").format(last)
     )
     return Markup("{} → {}").format(first, marked)
+
+
+def _share(probability: float) -> str:
+    """Return a probability in [0, 1] in per cent; what is not certain is not called so."""
+    percent = f"{100 * probability:.0f}"
+    return "> 99 %" if percent == "100" else f"{percent} %"
 
 
 def _standing(record: RunRecord) -> str:

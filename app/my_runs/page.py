@@ -115,7 +115,7 @@ def _privacy() -> None:
         "size": f"{settings.history_bytes() / 1e9:.3g} GB",
     }
     kept = WITH_PICTURES if settings.keep_pictures() else WITHOUT_PICTURES
-    st.caption(f"{say(kept, **facts)} {say(PRIVATE)}")
+    st.caption(f"{say(kept, **facts)}  \n{say(PRIVATE)}")
 
 
 def _delete_all(engine: Engine, mine: str) -> None:

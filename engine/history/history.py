@@ -64,6 +64,8 @@ class History:
     def record(self, run: Run, owner: str) -> None:
         """Keep ``run`` from now on, for ``owner``."""
         recording = Recording(run, owner, self._clock(), self._keeps_pictures)
+        if recording.token and self._keeps_pictures:  # now, for memory may forget it before it is written
+            recording.upload = self._uploads(recording.token)
         with self._changed:
             self._recordings[run.id] = recording
             self._wake()
@@ -216,11 +218,8 @@ class History:
         return any(changes.over for _, changes in known)
 
     def _write_one(self, connection: sa.Connection, recording: Recording, changes: Changes) -> None:
-        token = recording.upload
-        if token and not recording.inserted and self._keeps_pictures:
-            upload = self._uploads(token)
-            if upload is not None:
-                queries.write_upload(connection, token, upload)
+        if recording.token and recording.upload and not recording.inserted:
+            queries.write_upload(connection, recording.token, recording.upload)
         queries.write(connection, recording.run.id, changes, recording.inserted)
 
     def _changes(self, recording: Recording) -> Changes | None:

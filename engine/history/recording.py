@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from engine.history.packing import pack_array, pack_rows
+from engine.history.records import Upload
 from engine.images.sources import PREPARED, UPLOAD
 from engine.loop import CLOSED
 from engine.render import encode, thumbnail, to_image
@@ -49,8 +50,13 @@ class Recording:
     """A run that is being written; only the writer's thread asks it for `changes`."""
 
     def __init__(self, run: Run, owner: str, started: float, pictures: bool) -> None:
-        """``owner``: whose it is; ``started``: in seconds since 1970; ``pictures``: whether they are kept."""
+        """``owner``: whose it is; ``started``: in seconds since 1970; ``pictures``: whether they are kept.
+        ``token``: the name of the upload that the run began with, None where it is another picture;
+        ``upload``: that upload, if it is to be kept."""
         self.run, self.owner, self.started, self._keeps = run, owner, started, pictures
+        name = run.recipe.image.removeprefix(PREPARED)
+        self.token = name if name.startswith(UPLOAD) else None
+        self.upload: Upload | None = None
         self.restart()
 
     def restart(self) -> None:
@@ -58,12 +64,6 @@ class Recording:
         self.written, self.inserted, self._status = 0, False, ""
         self._rows_bytes = 0
         self._sizes: dict[int, int] = {}
-
-    @property
-    def upload(self) -> str | None:
-        """Return the name of the upload that the run began with, None where it is another picture."""
-        name = self.run.recipe.image.removeprefix(PREPARED)
-        return name if name.startswith(UPLOAD) else None
 
     def changes(self, now: float) -> Changes:
         """Return what to write at ``now``, in seconds since 1970."""
@@ -122,7 +122,7 @@ class Recording:
             "owner": self.owner,
             "name": "",
             "recipe": run.recipe.to_json(),
-            "upload": self.upload if self._keeps else None,
+            "upload": self.token if self._keeps else None,
             "started": self.started,
             "total": run.total,
             "original": run.original,

@@ -65,10 +65,12 @@ def test_no_page_has_a_fault(visitor: Callable[..., Playground]) -> None:
     inspector.look("compare")
     inspector.go("/catalogue", "PGD")
     inspector.look("catalogue")
+    inspector.go("/my_runs", "My runs")
+    inspector.look("my runs")
     for name in lessons.registry():
         inspector.go(f"/{name}", texts(name)["title"])
         inspector.look(name)
-    assert len(inspector.faults) == 2 * (4 + len(lessons.registry()))
+    assert len(inspector.faults) == 2 * (5 + len(lessons.registry()))
     assert {name: faults for name, faults in inspector.faults.items() if faults} == {}
 
     here.page.add_style_tag(content=".st-key-lesson p { color: #aaa !important; }")

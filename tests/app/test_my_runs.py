@@ -15,10 +15,13 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 from streamlit.testing.v1 import AppTest
 
+from app.my_runs import cards
 from app.owner_cookie import OwnerCookie
+from app.routes import routes
 from attacks.contract import Stop
 from bench.site import Site
 from components import owner
+from components.live.protocol import WHICH
 from engine.engine import Engine
 from engine.recipe import Recipe
 from engine.run import Run
@@ -104,6 +107,7 @@ def test_runs_are_listed_renamed_compared_and_deleted(engine, me):
     assert re.findall(r"[?&;]run=([\w-]+)", bodies(app)) == [second.id, first.id]
     assert bodies(app).count("data:image/png") == 4 and "Small" in bodies(app) and "5 steps" in bodies(app)
     assert first.sentence() in bodies(app)
+    assert cards._share(0.996) == "> 99 %" and cards._share(0.42) == "42 %"
     app.text_input(key=f"my_runs.name.{first.id}").input("<b>mine</b>").run()
     assert "&lt;b&gt;mine&lt;/b&gt;" in bodies(app) and engine.own_runs(me, 5)[1].name == "<b>mine</b>"
     assert "Compare these two" not in bodies(app)
@@ -159,6 +163,25 @@ def test_pages_start_runs_for_their_browser(engine, me):
     app.run()
     assert not app.exception
     until(lambda: len(engine.own_runs(me, 5)) == 2, "the runs of the playground and of a lesson")
+
+
+def test_a_link_to_a_run_works_after_a_restart(monkeypatch, tmp_path):
+    monkeypatch.setenv("FOOLSCOPE_HOME", str(tmp_path))
+    answers, run = [], ""
+    for start in (True, False):
+        with (
+            small_model.engine(small_model.Gate()) as engine,
+            TestClient(Starlette(routes=routes())) as client,
+        ):
+            monkeypatch.setattr("app.access.engine", lambda engine=engine: engine)
+            run = done(engine, RECIPE, "me").id if start else run
+            at = f"/foolscope/runs/{run}"
+            facts, step = client.get(at).json(), client.get(f"{at}/steps/5").json()
+            pictures = [client.get(f"{at}/steps/5/{which}.png").content for which in WHICH]
+            answers.append((facts, step, pictures, client.get(f"{at}/rows").json()))
+    before, after = answers
+    assert before[0].pop("count") == after[0].pop("count") == 6
+    assert before == after and all(picture.startswith(b"\x89PNG") for picture in after[2])
 
 
 @pytest.fixture
