@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import pytest
 from PIL import Image
+from PIL.WebPImagePlugin import WebPImageFile
 from starlette.applications import Starlette
 
 from app.routes import routes
@@ -49,7 +50,7 @@ def test_a_file_comes_as_a_download(client, done):
     assert answer.status_code == 200 and answer.headers["content-type"] == "image/webp"
     assert answer.headers["content-disposition"].startswith('attachment; filename="foolscope-class-')
     with Image.open(io.BytesIO(answer.content)) as image:
-        assert image.n_frames == 13
+        assert isinstance(image, WebPImageFile) and image.n_frames == 13
 
 
 @pytest.mark.parametrize(

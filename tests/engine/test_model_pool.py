@@ -121,7 +121,9 @@ def test_the_parts_of_several_as_one_are_loaded_once_and_shared(monkeypatch):
     loader = Loader()
     pool = ModelPool(CPU, loader, limit_bytes=SIZE)
     with pool.use("a") as alone, pool.use("a+b") as both:
-        assert both.card.parts == ("a", "b") and both.parts[0] is alone
+        assert (
+            isinstance(both, ensemble.Ensemble) and both.card.parts == ("a", "b") and both.parts[0] is alone
+        )
         assert loader.loaded == ["a", "b"] and "a+b" in pool and pool.bytes == 2 * SIZE
     assert pool.bytes == SIZE and "a+b" not in pool
     pool.get("a+b")

@@ -58,7 +58,7 @@ def test_the_mean_of_log_probabilities_by_label_at_each_size() -> None:
     small = small_model.card()
     turned = replace(small, name="turned", labels=small.labels[::-1], size=12)
     nets = [Classifier(small, small_model.SmallNet()), Classifier(small, small_model.SmallNet())]
-    nets[1].network.head.weight.mul_(-0.7)  # another network
+    nets[1].network.get_submodule("head").get_parameter("weight").mul_(-0.7)  # another network
     resized = torch.nn.Upsample((16, 16))
     nets[1] = Classifier(turned, torch.nn.Sequential(resized, nets[1].network))
     both = ensemble.Ensemble(ensemble.joined([small, turned]), nets)

@@ -8,12 +8,14 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from PIL import Image
+from PIL.WebPImagePlugin import WebPImageFile
 from playwright.sync_api import expect
 from streamlit.testing.v1 import AppTest
 
 from attacks.contract import Stop
 from engine.engine import Engine
 from engine.recipe import Recipe
+from engine.run import Run
 from engine.sharing import files
 from tests.support import small_model
 
@@ -57,7 +59,12 @@ def shipped() -> str:
 
 def test_nothing_is_made_before_it_is_asked_for(engine, shipped, monkeypatch):
     asked: list[str] = []
-    monkeypatch.setattr(files, "made", lambda run, name, *_: asked.append(name) or b"")
+
+    def make(run: Run, name: str, *_: object) -> bytes:
+        asked.append(name)
+        return b""
+
+    monkeypatch.setattr(files, "made", make)
     app = panel(shipped)
     offered = []
     for choice in ("Animation", "Report", "Code", "Data", "Link"):
@@ -102,6 +109,6 @@ def test_an_animation_is_downloaded_and_opens(playground, site, shipped):
     content = caught.value.path().read_bytes()
     assert caught.value.suggested_filename == "foolscope-giant-panda-vulture-animation-chat.webp"
     with Image.open(io.BytesIO(content)) as image:
-        assert image.n_frames == 40 and image.size == (480, 472)
+        assert isinstance(image, WebPImageFile) and image.n_frames == 40 and image.size == (480, 472)
     part.get_by_text("Link", exact=True).click()
     assert site.url in (part.locator("[data-testid=stCode]").text_content() or "")

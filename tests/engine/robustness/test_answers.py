@@ -15,6 +15,7 @@ from engine.robustness import answers, transfer
 from engine.robustness.corruptions import CORRUPTIONS
 from engine.run import Run
 from errors import BadSetting, FoolscopeError, MissingWeights, UnknownName
+from models.core import Card
 from tests.support import small_model
 
 RECIPE = Recipe("small", "cat", "bim", {"steps": 3, "epsilon": 16 / 255}, target=5, stop=Stop("steps"))
@@ -88,7 +89,7 @@ def test_each_network_that_is_here_is_asked_and_one_that_fails_says_why(
     monkeypatch.setattr(transfer, "here", lambda card: ["small", "smaller", "broken"])
     known = models.card
 
-    def card(name: str) -> models.Card:
+    def card(name: str) -> Card:
         if name == "broken":
             raise MissingWeights("Its weights are not here.")
         return known(name)

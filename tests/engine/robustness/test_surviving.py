@@ -108,7 +108,8 @@ def test_what_it_must_survive_is_in_json_and_checked() -> None:
     assert Recipe.from_json(RECIPE.to_json()) == RECIPE
     before = {name: value for name, value in RECIPE.to_json().items() if name != "survives"}
     assert Recipe.from_json(before) == replace(RECIPE, survives=())
-    for wrong in (["jpeg7"], [3], "blur", [{}], 7):
+    wrongs: tuple[object, ...] = (["jpeg7"], [3], "blur", [{}], 7)
+    for wrong in wrongs:
         with pytest.raises(FoolscopeError):
             Recipe.from_json(before | {"survives": wrong})
 
@@ -132,9 +133,9 @@ def test_a_search_that_ends_or_is_closed_ends_the_one_inside() -> None:
     x, criterion = torch.rand(1, 3, 16, 16), Criterion(torch.tensor([0]), targeted=False)
     inner = BIM(steps=2).search(x, criterion, torch.Generator())
     assert len(list(walk(surviving(inner, criterion, ("blur",)), net, criterion))) == 3
-    inner = masked(BIM(steps=2).search(x, criterion, torch.Generator()), x, torch.ones(1))
-    outer = surviving(inner, criterion, ("blur",))
+    masking = masked(BIM(steps=2).search(x, criterion, torch.Generator()), x, torch.ones(1))
+    outer = surviving(masking, criterion, ("blur",))
     next(outer)
     outer.close()
     with pytest.raises(StopIteration):
-        next(inner)
+        next(masking)

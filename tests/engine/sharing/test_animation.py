@@ -100,7 +100,7 @@ def test_a_video_can_be_played(short):
 
 def test_without_a_writer_a_video_is_refused(short, monkeypatch):
     monkeypatch.setattr(animation, "find_spec", lambda name: None)
-    monkeypatch.setattr(animation.shutil, "which", lambda name: None)
+    monkeypatch.setattr("shutil.which", lambda name: None)
     with pytest.raises(FoolscopeError, match="ffmpeg"):
         animation.mp4(short, CHAT, ENGLISH)
 

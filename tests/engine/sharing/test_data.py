@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import re
+from functools import partial
 from urllib.parse import parse_qsl
 
 import numpy as np
@@ -90,7 +91,8 @@ def modules(svg: str, size: int) -> list[list[int]]:
             x, y = (values[0], values[1]) if kind == "M" else (x + values[0], y + values[1])
     edge = address.QUIET_ZONE
     assert not grid[:edge].any() and not grid[:, :edge].any()
-    return grid[edge:-edge, edge:-edge].tolist()
+    inner: list[list[int]] = grid[edge:-edge, edge:-edge].tolist()
+    return inner
 
 
 def test_a_file_is_made_once_and_the_oldest_are_forgotten():
@@ -101,7 +103,7 @@ def test_a_file_is_made_once_and_the_oldest_are_forgotten():
         return bytes(40)
 
     for name in ("a", "b", "a", "c", "a", "b"):
-        assert made.get((name,), lambda name=name: make(name)) == bytes(40)
+        assert made.get((name,), partial(make, name)) == bytes(40)
         assert made.size <= 100
     assert asked == ["a", "b", "c", "b"]
 

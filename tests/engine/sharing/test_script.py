@@ -79,7 +79,9 @@ def clean(file: Path, **more: str) -> tuple[int, str, float]:
     )
     assert done.returncode == 0, done.stderr
     last = done.stdout.strip().splitlines()[-1]
-    step, label, p = re.fullmatch(r"step (\d+): (.+) ([\d.]+)", last).groups()
+    match = re.fullmatch(r"step (\d+): (.+) ([\d.]+)", last)
+    assert match, last
+    step, label, p = match.groups()
     return int(step), label, float(p)
 
 
