@@ -77,13 +77,12 @@ class History:
 
     def count(self, owner: str) -> int:
         """Return how many runs an owner has; raises `errors.HistoryFailed`."""
-        with self.database.reading() as connection:
-            return queries.count(connection, owner)
+        return self._read(lambda connection: queries.count(connection, owner))
 
     def runs(self, owner: str, number: int) -> list[RunRecord]:
         """Return an owner's newest runs, ``number`` at most; raises `errors.HistoryFailed`."""
-        with self.database.reading() as connection:
-            return queries.listed(connection, owner, number, self._live(), self._clock())
+        live, now = self._live(), self._clock()
+        return self._read(lambda connection: queries.listed(connection, owner, number, live, now))
 
     def going_on(self, key: str) -> Run | None:
         """Return a run that is still being written."""
@@ -92,16 +91,14 @@ class History:
 
     def stored(self, key: str) -> queries.StoredRun | None:
         """Return a run from the database, None where it is not there; raises `errors.HistoryFailed`."""
-        with self.database.reading() as connection:
-            return queries.read(connection, key)
+        return self._read(lambda connection: queries.read(connection, key))
 
     def upload(self, token: str) -> Upload | None:
         """Return an upload that a stored run needs, None where there is none of that name.
 
         Raises `errors.HistoryFailed`.
         """
-        with self.database.reading() as connection:
-            return queries.read_upload(connection, token)
+        return self._read(lambda connection: queries.read_upload(connection, token))
 
     def rename(self, owner: str, key: str, name: str) -> None:
         """Call a run ``name``, "" for no name of its own.
@@ -132,6 +129,15 @@ class History:
         if self._thread is not None:
             self._thread.join()
         self.database.close()
+
+    def _read(self, query: Callable[[sa.Connection], Answer]) -> Answer:
+        """Return what the database answers; where it turns out to be damaged, what the new one does."""
+        try:
+            with self.database.reading() as connection:
+                return query(connection)
+        except HistoryDamaged:  # `problems` has the sentence
+            with self.database.reading() as connection:
+                return query(connection)
 
     def _live(self) -> frozenset[str]:
         return frozenset(
