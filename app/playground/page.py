@@ -20,7 +20,7 @@ from components.i18n.text import named, say, told
 from components.live.player import player
 from components.take_home.panel import panel
 from components.widgets import controls, recipe_fields
-from errors import FoolscopeError
+from errors import FoolscopeError, UnknownName
 
 
 def render() -> None:
@@ -77,7 +77,9 @@ def _welcome(session: Session) -> None:
 
 def _view(session: Session) -> dict[str, Any]:
     """Show the run, and beside it, if wanted, that of the network's twin."""
-    first = partial(player, base=base(), run=session.run, idle=_idle(session), key="player")
+    first = partial(
+        player, base=base(), run=session.run, idle=_idle(session), key="player", waiting=_goes_on(session.run)
+    )
     twin = session.card.twin
     if not twin or session.twin is None:
         return first(present=session.present)
@@ -97,6 +99,14 @@ def _view(session: Session) -> dict[str, Any]:
             beside=True,
         )
     return shown
+
+
+def _goes_on(run: str | None) -> bool:
+    """Return whether the run that is shown is not over yet."""
+    try:
+        return run is not None and not service.engine().run(run).over
+    except UnknownName:
+        return False
 
 
 def _take_home(session: Session) -> None:

@@ -23,13 +23,15 @@ def player(
     present: bool = False,
     beside: bool = False,
     compact: bool = False,
+    waiting: bool = False,
 ) -> dict[str, Any]:
     """Show the run ``run``, or the picture in ``idle`` while there is none.
 
     ``base`` is the path of the run routes (``/foolscope``). ``idle`` holds ``model`` (title, size,
     channels), ``image_url``, ``top`` (five of label and probability in [0, 1]), ``target`` (label)
     or None, and ``hint``. ``beside``: it is one of several views on the page;
-    ``compact``: it has a part of a screen only, where that is wide enough. The answer has ``start``
+    ``compact``: it has a part of a screen only, where that is wide enough; ``waiting``: the run was not over
+    when the page was drawn, which is to hear of its end. The answer has ``start``
     (bool: the person asks for a new run) and ``ended`` (the id of a run that has just ended, else None);
     each is set for one script run.
     """
@@ -40,6 +42,7 @@ def player(
         "present": present,
         "beside": beside,
         "compact": compact,
+        "waiting": waiting,
         "idle": None if run else idle,
     }
     result = _component(

@@ -178,7 +178,7 @@ def _made(engine: EngineInterface, base: str, key: str) -> Run | None:
     if run is None:
         return None
     # Its end makes the player answer, which runs this part of the page again: then the table has it.
-    player(base=base, run=run.id, idle=None, key=f"{key}.player", beside=True)
+    player(base=base, run=run.id, idle=None, key=f"{key}.player", beside=True, waiting=not run.over)
     address = urlencode(links.write(run.recipe, run.id) | preferences.query())
     st.markdown(f"[{say('Open this run in the playground')}](./?{address})")
     return run

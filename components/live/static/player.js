@@ -78,7 +78,10 @@ class Player {
     const changed = data.run !== this.run || this.base !== data.base;
     this.base = data.base;
     this.idle = data.idle;
-    if (changed) this.#follow(data.run ?? null);
+    if (changed) {
+      this.#follow(data.run ?? null);
+      this.seenLive = Boolean(data.waiting); // a fast run is over before its first message comes
+    }
     else if (!this.run && idle !== this.idleText) this.#rest();
     this.idleText = idle;
     requestAnimationFrame(() => this.chart.readTheme());
