@@ -175,6 +175,8 @@ class Playground:
         return box.first.inner_text()
 
 
+ENTRIES = 20
+"""How many entries its history may have when a window is used again."""
 Visitor = Callable[..., Playground]
 Windows = Callable[..., contextlib.AbstractContextManager[Page]]
 
@@ -208,22 +210,37 @@ def window_maker() -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="session")
-def windows(window_maker: Browser) -> Windows:
-    """Return a function that lends an empty window with these options. A window is used again by later tests:
-    its process has the page's scripts compiled, and a new window of Chromium's costs as much as a page.
-    The server tells visits apart by their sockets, not by cookies."""
-    contexts: dict[str, BrowserContext] = {}
-    unused: dict[str, list[Page]] = {}
+def contexts(window_maker: Browser) -> Callable[..., BrowserContext]:
+    """Return a function that returns a context of the browser, which is one person's: the same for the same
+    options, so that the page's scripts are compiled once."""
+    made: dict[str, BrowserContext] = {}
+
+    def context(**options: Any) -> BrowserContext:
+        key = repr(sorted(options.items()))
+        if key not in made:
+            made[key] = window_maker.new_context(**options)
+        return made[key]
+
+    return context
+
+
+@pytest.fixture(scope="session")
+def windows(contexts: Callable[..., BrowserContext]) -> Windows:
+    """Return a function that lends an empty window with these options. Later tests use a window again: its
+    process has the page's scripts compiled, and a new window of Chromium's costs as much as a page.
+    Chromium counts no more than 50 entries of a history, so a window that has many is closed."""
+    unused: dict[BrowserContext, list[Page]] = {}
 
     @contextlib.contextmanager
     def lend(**options: Any) -> Iterator[Page]:
-        key = repr(sorted(options.items()))
-        if key not in contexts:
-            contexts[key] = window_maker.new_context(**options)
-        free = unused.setdefault(key, [])
-        page = free.pop() if free else contexts[key].new_page()
+        context = contexts(**options)
+        free = unused.setdefault(context, [])
+        page = free.pop() if free else context.new_page()
         yield page
-        if not page.is_closed():
+        page.unroute_all()
+        if page.evaluate("history.length") > ENTRIES:
+            page.close()
+        else:
             free.append(page)
 
     return lend
