@@ -40,15 +40,10 @@ def engine(monkeypatch) -> Iterator[Engine]:
         yield made
 
 
-def panel(run: str, **state: str) -> AppTest:
+def panel(run: str, choice: str, lang: str = "en") -> AppTest:
     app = AppTest.from_string(PAGE, default_timeout=60)
-    for name, value in {"run": run, **state}.items():
+    for name, value in {"run": run, "lang": lang, "here.as": choice}.items():
         app.session_state[name] = value
-    return app.run()
-
-
-def choose(app: AppTest, choice: str) -> AppTest:
-    app.session_state["here.as"] = choice
     return app.run()
 
 
@@ -65,17 +60,16 @@ def test_nothing_is_made_before_it_is_asked_for(engine, shipped, monkeypatch):
         return b""
 
     monkeypatch.setattr(files, "made", make)
-    app = panel(shipped)
     offered = []
     for choice in ("Animation", "Report", "Code", "Data", "Link"):
-        app = choose(app, choice)
+        app = panel(shipped, choice)
         assert not app.exception and not app.error
         offered += [button.proto.label for button in app.get("download_button")]
     assert len(offered) == len(set(offered)) == 8 and asked == []
 
 
 def test_the_link_holds_the_recipe_and_the_run(engine, shipped):
-    app = choose(panel(shipped, lang="zh"), "Link")
+    app = panel(shipped, "Link", "zh")
     query = parse_qs(urlsplit(app.code[0].value).query)
     assert query["run"] == [shipped] and query["target"] == ["vulture"] and query["lang"] == ["zh"]
     assert "data:image/svg+xml;base64," in app.get("html")[0].proto.body
@@ -84,14 +78,14 @@ def test_the_link_holds_the_recipe_and_the_run(engine, shipped):
 def test_what_there_is_no_code_for_is_said_in_the_readers_language(engine):
     run = engine.submit(RECIPE)
     assert list(engine.follow(run))
-    app = choose(panel(run.id, lang="zh"), "Code")
+    app = panel(run.id, "Code", "zh")
     assert not app.get("download_button") and "只随本程序提供" in app.info[0].value
 
 
 def test_a_failed_run_is_one_sentence(engine):
     run = engine.submit(RECIPE, paused=True)
     run.set_status("failed", "failed", "The device has no memory left.")
-    app = panel(run.id)
+    app = panel(run.id, "Report")
     assert [error.value for error in app.error] == [
         "This run failed, so there is nothing to show of it: The device has no memory left."
     ]
