@@ -147,7 +147,7 @@ class Session:
         self.run = None
 
     def notes(self) -> list[str]:
-        """Return what was noted when the picture was read, and what came back with one that came from here."""
+        """Return what was noted when the picture was read, and what came back with it."""
         back = [self._welcome_back] if self._welcome_back else []
         return [say(template, **facts) for template, facts in [*self.engine.notes(self.recipe.image), *back]]
 

@@ -40,8 +40,8 @@ def render(engine: EngineInterface, base: str, run: Run, key: str) -> None:
                 st.caption(told(error))
     st.caption(
         say(
-            "Each file was written, read back like any upload and shown to the network; what it said stands on "
-            "the button. The files carry their recipe: dropped in here, one brings back its run."
+            "Each file was written, read back like any upload and shown to the network; what it said stands "
+            "on the button. The files carry their recipe: dropped in here, one brings back its run."
         )
     )
 

@@ -10,6 +10,7 @@ from PIL import Image
 
 from engine import links
 from engine.export.carried import Carried, digest
+from engine.export.view import WHOLE
 from engine.images.sources import PREPARED, UPLOAD
 from engine.recipe import Recipe
 from engine.sentences import Said
@@ -17,8 +18,8 @@ from errors import BadRecipe, FoolscopeError
 
 BACK = "This picture came from here: its network, target and settings are back, and so is its original."
 ALONE = (
-    "This picture came from here: its network, target and settings are back. Its original is not here, so the "
-    "run begins with this picture."
+    "This picture came from here: its network, target and settings are back. Its original is not here, so "
+    "the run begins with this picture."
 )
 
 
@@ -55,7 +56,7 @@ def restore(pictures: Pictures, carried: Carried, dropped: str, own: Iterable[st
     for name in own if plain.startswith(UPLOAD) else [plain]:
         if _is(pictures, name, carried.original):
             return Restored(replace(link.recipe, image=prepared + name), (BACK, {}), True)
-    crop = link.recipe.crop if carried.kind == "photo" else None
+    crop = link.recipe.crop if carried.kind == "photo" else WHOLE
     return Restored(replace(link.recipe, image=dropped, crop=crop), (ALONE, {}), False)
 
 
