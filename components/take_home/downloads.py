@@ -73,7 +73,7 @@ def _card(engine: EngineInterface, run: Run, wanted: Wanted, key: str) -> None:
         on_click="ignore",
         width="stretch",
         icon=":material/download:",
-        type="primary" if export.verdict.success else "secondary",
+        type="primary" if export.verdict.success and wanted.kind != "added" else "secondary",
     )
     _about(run, wanted, export, key)
 

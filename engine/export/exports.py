@@ -250,7 +250,9 @@ def _name(subject: Subject, verdict: Verdict) -> str:
     run, (kind, step, _, format) = subject.run, subject.wanted
     goal = verdict.label if run.recipe.target is None else run.labels[run.recipe.target]
     width, height = subject.view.photo.size
-    parts = [run.labels[run.original], "added" if kind == "added" else "as", goal, f"{width}x{height}"]
+    how = "added" if kind == "added" else "as" if verdict.success else "not yet"
+    goal = goal if goal != run.labels[run.original] else "another class"
+    parts = [run.labels[run.original], how, goal, f"{width}x{height}"]
     parts += [f"step {step}"] if step < len(run) - 1 else []
     slug = re.sub(r"[^a-z0-9]+", "-", " ".join(parts).lower()).strip("-")[:100]
     return f"{slug}.{format}"
