@@ -6,6 +6,7 @@
     ├── BadTarget               a target that cannot be aimed at (the current class, say)
     ├── NoStart                 no picture to begin from that the network is already fooled by
     ├── BadImage                bytes that are not an image this server will decode
+    ├── BadRecipe               a recipe in a picture that cannot be used
     ├── WeightsError            weights that cannot be used
     │   ├── MissingWeights      not in any folder and not to be downloaded
     │   └── WrongHash           a file whose sha256 is not the one on its card
@@ -86,6 +87,10 @@ class NoStart(FoolscopeError):
 
 class BadImage(FoolscopeError):
     """Bytes that are not an image, or not one that is safe to decode."""
+
+
+class BadRecipe(FoolscopeError):
+    """A recipe in a picture that cannot be used."""
 
 
 class WeightsError(FoolscopeError):

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 import console
 import models
-from bench import crowd, first_network, labs, step_costs, steps, survivors, watched
+from bench import crowd, exports, first_network, labs, step_costs, steps, survivors, watched
 from bench.figures import Figure, keep, machine, table
 from engine.engine import Engine
 
@@ -24,8 +24,9 @@ def parser() -> argparse.ArgumentParser:
         "--only",
         default="",
         help="the same, with commas between: first, steps, engine, sharing, classify, stop, watched, "
-        "updates, traffic, watchers, start, labs, survivors",
+        "updates, traffic, watchers, start, exports, labs, survivors",
     )
+    made.add_argument("--photos", type=int, default=26, help="photos of FOOLSCOPE_DATA for exports")
     made.add_argument("--dry", action="store_true", help="print only, keep nothing")
     return made
 
@@ -81,6 +82,7 @@ def measurements(options: argparse.Namespace) -> dict[str, Callable[[], Sequence
         "classify": lambda: alone(lambda e: [steps.classifying(e, model, 64, repeats)]),
         "sharing": lambda: alone(lambda e: [steps.sharing(e, model, many // 4, repeats)]),
         "survivors": lambda: alone(lambda e: [*survivors.survivors(e, model)]),
+        "exports": lambda: exports.measured(options.photos),
         "labs": lambda: [*labs.tables(), *labs.path()],
     }
 

@@ -21,6 +21,7 @@ from attacks.toolkit.probes import look
 from engine import saved
 from engine.classification import Rankings, classify_many
 from engine.device import pick_device
+from engine.export.exports import Export, Exports, Wanted
 from engine.history.history import History
 from engine.history.loading import load
 from engine.history.records import RunRecord, Upload
@@ -64,7 +65,7 @@ class Engine:
         self.pool = ModelPool(self.device, load, model_memory)
         self._sources, self._clock = dict(sources or {}), clock
         self._rankings = Rankings(self.logits, self._preprocess)
-        self._numbers = itertools.count()
+        self._numbers, self._exports = itertools.count(), Exports(self)
         self._loop = Loop(self.device, self._sweep, clock)
 
     @property
@@ -256,6 +257,14 @@ class Engine:
         """End the run now; an answer that is under way is thrown away."""
         run.set_status("cancelled", reason)
         self._loop.retire(run.id)
+
+    def export(self, run: Run, wanted: Wanted) -> Export:
+        """Return a file of a run, read back and classified; see `engine.export.exports.Exports.get`."""
+        return self._exports.get(run, wanted)
+
+    def exported(self, run: Run, wanted: Wanted) -> Export | None:
+        """Return a file of a run if it was made before."""
+        return self._exports.known(run, wanted)
 
     def close(self) -> None:
         """Cancel everything, write what is kept of it, and end the engine's threads."""

@@ -106,6 +106,13 @@ def region_of(text: str) -> Region:
     return region
 
 
+def eight_bit_of(text: str) -> bool:
+    """Return whether every query is rounded, as ``text`` writes it: 1 or 0; raises `errors.BadSetting`."""
+    if text not in ("0", "1"):
+        raise BadSetting("Expected eight_bit to be 1 or 0, got “{got}”.", got=text[:40])
+    return text == "1"
+
+
 def crop_of(text: str) -> Crop:
     """Return the crop that ``text`` writes as x,y,size; raises `errors.BadSetting`."""
     try:

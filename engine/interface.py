@@ -15,6 +15,7 @@ from PIL import Image
 from torch import Tensor
 
 from attacks.contract import Evaluation, Objective
+from engine.export.exports import Export, Wanted
 from engine.history.records import RunRecord
 from engine.loop import Health
 from engine.recipe import Recipe
@@ -89,6 +90,12 @@ class EngineInterface(Protocol):
 
     def notes(self, image: str) -> tuple[Said, ...]:
         """Return what was noted when an upload was read."""
+
+    def export(self, run: Run, wanted: Wanted) -> Export:
+        """Return a file of a run, read back and classified."""
+
+    def exported(self, run: Run, wanted: Wanted) -> Export | None:
+        """Return a file of a run if it was made before."""
 
     def loaded(self, name: str) -> bool:
         """Say whether a model is in memory already."""

@@ -15,6 +15,7 @@ from torch import Tensor
 
 import models
 from attacks.contract import Attack, Criterion, Evaluation, Query, ReasonedSearch
+from attacks.toolkit.eight_bit import eight_bit
 from attacks.toolkit.mask import masked
 from engine.device import out_of_memory
 from engine.recipe import Recipe
@@ -198,7 +199,9 @@ def run_job(
 def _search(recipe: Recipe, attack: Attack, x: Tensor, criterion: Criterion) -> ReasonedSearch:
     search = attack.search(x, criterion, torch.Generator().manual_seed(recipe.seed))
     search = masked(search, x, recipe.region.mask(x)) if recipe.region else search
-    return surviving(search, criterion, recipe.survives) if recipe.survives else search
+    search = surviving(search, criterion, recipe.survives) if recipe.survives else search
+    norm, epsilon = attack.bound() or ("", 0.0)
+    return eight_bit(search, epsilon if norm == "linf" else None) if recipe.eight_bit else search
 
 
 def _log_probabilities(ranking: Sequence[Prediction]) -> Floats:

@@ -19,6 +19,7 @@ from engine.fields import (
     check_seed,
     crop_of,
     declared,
+    eight_bit_of,
     numbers_text,
     recipe_field,
     region_of,
@@ -40,7 +41,8 @@ class Recipe:
     or None for "anything but what it is"; ``params`` the attack's fields that differ from
     their defaults or all of them; ``region`` the only part that may change, None for all of it;
     ``survives`` the corruptions after which it must fool too (`engine.robustness.surviving`);
-    ``crop`` None for the model's own central crop.
+    ``crop`` None for the model's own central crop;
+    ``eight_bit``: every query is rounded to whole grey levels.
 
     To add a field is to declare it here by `engine.fields.recipe_field`: link, JSON, form and command line
     follow. The fields before those decide what the others mean, and have widgets of their own.
@@ -103,6 +105,17 @@ class Recipe:
         ),
         option=Option("What it must survive, such as jpeg75,blur.", metavar="NAMES"),
     )
+    eight_bit: bool = recipe_field(
+        False,
+        eight_bit_of,
+        lambda wanted: str(int(wanted)),
+        widget=Widget(
+            "toggle",
+            "8-bit",
+            "Every picture asked about is rounded to whole grey levels, as a saved file is.",
+        ),
+        option=Option("Round every picture asked about to 8 bits.", flag=True),
+    )
 
     def __post_init__(self) -> None:
         for declaration in FIELDS:
@@ -122,7 +135,12 @@ class Recipe:
 
     def check(self) -> None:
         """Raise when a name is unknown, a setting out of range or the target no class of the model."""
-        self.build()
+        norm, epsilon = self.build().bound() or ("", 1.0)
+        if self.eight_bit and norm == "linf" and 255 * epsilon < 1 - 1e-3:
+            raise BadSetting(
+                "Expected a budget of at least 1/255 where pictures have 8 bits, got {levels}/255.",
+                levels=f"{255 * epsilon:.3g}",
+            )
         labels = models.card(self.model).labels
         if self.target is not None and not 0 <= self.target < len(labels):
             raise BadSetting(

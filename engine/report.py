@@ -4,50 +4,66 @@ from __future__ import annotations
 
 import csv
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-import models
 from engine import checks
 from engine.engine import Engine
+from engine.export.carried import Kind
+from engine.export.exports import Wanted
+from engine.images.sources import PREPARED
 from engine.render import encode, perturbation, suggest_gain, to_image
 from engine.run import SCALARS, Prediction, Run
 from errors import FoolscopeError
-from models.core import Crop
+
+RESULT = "result.json"
+SAVED: dict[str, tuple[str, Kind]] = {
+    "adversarial.png": ("saved", "network"),
+    "adversarial-full.png": ("saved_full", "photo"),
+}
+"""The attacked picture's files: where the result says what was read back, and which of its sizes it is."""
 
 
-def write(engine: Engine, run: Run, folder: Path, image: str) -> dict[str, Any]:
-    """Write ``original.png``, ``adversarial.png``, ``perturbation.png``, ``trajectory.csv`` and
-    ``result.json`` of a finished run into ``folder``; return the result.
+def write(engine: Engine, run: Run, folder: Path, image: str, finished: bool = True) -> dict[str, Any]:
+    """Write ``original.png``, ``adversarial.png`` (the network's size), ``adversarial-full.png`` (the photo's
+    own), ``perturbation.png``, ``trajectory.csv`` and ``result.json`` of a finished run into ``folder``;
+    return the result.
 
-    ``image`` is what the person called the picture. Raises `errors.FoolscopeError` when the
-    folder cannot be written.
+    ``image`` is what the person called the picture; ``finished``: both pictures are made to hold in 8 bits.
+    Raises `errors.FoolscopeError` when the folder cannot be written.
     """
     last = len(run) - 1
     delta = run.picture(last) - run.picture(0)
     gain = suggest_gain(delta)
-    pictures = {
-        "original.png": to_image(run.picture(0)),
-        "adversarial.png": to_image(run.picture(last)),
-        "perturbation.png": perturbation(delta, gain),
+    files = {
+        "original.png": encode(to_image(run.picture(0)), "png"),
+        "perturbation.png": encode(perturbation(delta, gain), "png"),
     }
-    found = result(run, image) | {
-        "perturbation_gain": gain,
-        "saved": _saved(engine, run, pictures["adversarial.png"]),
-    }
+    found = result(run, image) | {"perturbation_gain": gain}
+    for name, (field, kind) in SAVED.items():
+        if kind == "photo" and run.recipe.image.startswith(PREPARED):
+            continue
+        export = engine.export(run, Wanted(kind, last, finished))
+        files[name], found[field] = export.data, export.verdict.plain()
+    _write(folder, files, found, run)
+    return found
+
+
+def _write(folder: Path, files: Mapping[str, bytes], found: Mapping[str, Any], run: Run) -> None:
+    """Write the files of a run; raises `errors.FoolscopeError`."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        for name, picture in pictures.items():
-            (folder / name).write_bytes(encode(picture, "png"))
+        for name, data in files.items():
+            (folder / name).write_bytes(data)
         with (folder / "trajectory.csv").open("w", encoding="utf-8", newline="") as file:
             csv.writer(file).writerows(trajectory(run))
         text = json.dumps(found, ensure_ascii=False, indent=1)
-        (folder / "result.json").write_text(text + "\n", encoding="utf-8", errors="backslashreplace")
+        (folder / RESULT).write_text(text + "\n", encoding="utf-8", errors="backslashreplace")
     except OSError as error:
         raise FoolscopeError(f"Expected a folder to write to, got {folder}: {error.strerror}.") from error
-    return found
 
 
 def result(run: Run, image: str) -> dict[str, Any]:
@@ -87,19 +103,6 @@ def trajectory(run: Run) -> list[list[Any]]:
         for step in range(count)
     ]
     return [header, *rows]
-
-
-def _saved(engine: Engine, run: Run, picture: Any) -> dict[str, Any]:
-    """Classify the eight-bit picture that is written: rounding may undo a fine perturbation."""
-    x = models.card(run.recipe.model).preprocess(picture, Crop(0.5, 0.5, 1.0))
-    logits = engine.logits(run.recipe.model, x[None])
-    best = int(logits[0].argmax())
-    met = run.criterion.met(logits.to(run.criterion.label.device))
-    return {
-        "label": run.labels[best],
-        "probability": float(logits[0].softmax(0)[best]),
-        "success": bool(met[0]),
-    }
 
 
 def _prediction(prediction: Prediction) -> dict[str, Any]:

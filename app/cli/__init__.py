@@ -32,6 +32,7 @@ COMMANDS = {
     "run": Command("app.cli.serve", "Serve the page; further options are Streamlit's."),
     "classify": Command("app.cli.classify", "Print what a model sees in images.", own=False),
     "attack": Command("app.cli.attack", "Run an attack and write what it finds.", own=False),
+    "replay": Command("app.cli.replay", "Run again what a picture's recipe says.", own=False),
     "attacks": Command("attacks.__main__", "List the attacks and their settings."),
     "models": Command("models.__main__", "List the models, or fetch their weights."),
     "experiments": Command("experiments.__main__", "List the experiments, or carry one out."),

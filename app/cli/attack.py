@@ -6,7 +6,7 @@ import json
 import random
 import re
 import sys
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
 from typing import Annotated
@@ -16,7 +16,7 @@ from tqdm import tqdm
 
 import models
 from app.cli.classify import PREPARED_NOTE
-from app.cli.options import AsIs, AsJson, ModelName, recipe_options, texts
+from app.cli.options import AsIs, AsJson, Force, ModelName, recipe_options, texts
 from engine import links, report
 from engine.engine import Engine
 from engine.images.handwriting import dark_on_light
@@ -48,15 +48,19 @@ def command(
         Path | None,
         typer.Option(metavar="DIR", help="Folder for what is written; default: a new one in foolscope-out."),
     ] = None,
+    finish: Annotated[
+        bool, typer.Option(help="Make the written pictures hold in 8 bits, where rounding undoes them.")
+    ] = True,
+    force: Force = False,
     model: ModelName = None,
     as_is: AsIs = False,
     as_json: AsJson = False,
     **fields: str | bool | None,
 ) -> None:
-    """Run an attack on an image; write images, curve and result, and say where they are."""
+    """Run an attack on an image; write images, curve and result, and say what the files are read as."""
     query = {"model": model, "attack": attack, "target": target} | texts(fields)
     link = links.checked(query | dict(map(_pair, settings or [])))
-    run(link, image, out, as_is=as_is, as_json=as_json)
+    run(link, image, Output(out, finish, force, as_json), as_is=as_is)
 
 
 def _pair(text: str) -> tuple[str, str]:
@@ -66,25 +70,54 @@ def _pair(text: str) -> tuple[str, str]:
     return name, value
 
 
-def run(link: links.Link, image: str, out: Path | None, *, as_is: bool, as_json: bool) -> None:
-    """Carry out the link's recipe on ``image``, write its files and print where they are.
+@dataclass(frozen=True)
+class Output:
+    """What is written and printed: into which folder (None: a new one), whether the pictures are finished on
+    the grid of 8 bits, whether a result that is there is replaced, whether the result is printed as JSON."""
+
+    folder: Path | None
+    finish: bool = True
+    force: bool = False
+    as_json: bool = False
+
+    def check(self) -> None:
+        """Raise `errors.FoolscopeError` where the folder holds a result that is to stay."""
+        if self.folder and not self.force and (self.folder / report.RESULT).exists():
+            raise FoolscopeError(
+                f"Expected a folder without a result, got {self.folder}: choose another, or add --force."
+            )
+
+
+def run(link: links.Link, image: str, output: Output, *, as_is: bool) -> None:
+    """Carry out the link's recipe on ``image``, write its files and print what they are read as.
 
     Raises `errors.FoolscopeError`.
     """
+    output.check()
     engine = Engine()
     try:
         prepare = models.card(link.recipe.model).reads_digits and not as_is
         recipe = _aimed(engine, replace(link.recipe, image=_image(engine, image, prepare)), link.target)
-        finished = _follow(engine, recipe, quiet=as_json)
-        folder = out or new_folder(image, _goal(recipe))
-        named = PREPARED * recipe.image.startswith(PREPARED) + image.removeprefix(PREPARED)
-        result = report.write(engine, finished, folder, named)
+        carry_out(engine, recipe, image, output)
     finally:
         engine.close()
-    if as_json:
+
+
+def carry_out(engine: Engine, recipe: Recipe, image: str, output: Output) -> None:
+    """Run ``recipe``, write its files and print what they are read as; ``image``: what the person called
+    the picture."""
+    finished = _follow(engine, recipe, quiet=output.as_json)
+    folder = output.folder or new_folder(image, _goal(recipe))
+    named = PREPARED * recipe.image.startswith(PREPARED) + image.removeprefix(PREPARED)
+    result = report.write(engine, finished, folder, named, output.finish)
+    if output.as_json:
         print(json.dumps(result | {"folder": str(folder)}, ensure_ascii=False, indent=1))
-    else:
-        print(finished.sentence(), f"Written to {folder}.")
+        return
+    print(finished.sentence(), f"Written to {folder}.")
+    for name, (field, _) in report.SAVED.items():
+        if saved := result.get(field):
+            fooled = "fooled" if saved["success"] else "not fooled"
+            print(f"{name}: {saved['label']} {saved['probability']:.0%} ({fooled})")
 
 
 def new_folder(image: str, goal: str, parent: Path = OUT) -> Path:

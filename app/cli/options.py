@@ -39,6 +39,7 @@ AsIs = Annotated[
     ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+Force = Annotated[bool, typer.Option("--force", help="Replace a result that is in the folder.")]
 
 
 def recipe_options(*names: str) -> Callable[[Callable[..., None]], Callable[..., None]]:

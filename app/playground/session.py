@@ -20,14 +20,17 @@ from components.widgets.controls import default_target
 from components.widgets.unknown_names import Refusals
 from engine import links
 from engine.engine import Engine
+from engine.export.carried import entering
+from engine.export.restore import restore
 from engine.fields import usual_stop
 from engine.images.handwriting import dark_on_light
 from engine.images.sources import PREPARED, UPLOAD, samples
 from engine.recipe import FIELDS, Recipe
 from engine.render import framed
 from engine.run import Prediction
-from errors import BadImage, FoolscopeError, MissingData, UnknownName, WeightsError
-from models.core import Card
+from engine.sentences import Said
+from errors import BadImage, BadRecipe, FoolscopeError, MissingData, UnknownName, WeightsError
+from models.core import Card, Crop
 
 ALONE = "1"
 """What stands for the twin's run before there is one."""
@@ -44,6 +47,7 @@ WIDGETS = {
     "region_x",
     "region_y",
     "seed",
+    "eight_bit",
     *CROP_KEYS,
 }
 """The keys of the widgets that say what the address says; those of targets and settings begin with theirs."""
@@ -66,6 +70,8 @@ class Session:
         self._own: str | None = None
         self._seen_files: dict[str, str] = {}
         self._forget: tuple[str, ...] = ()
+        self._uploaded: list[str] = []
+        self._welcome_back: Said | None = None
 
     @classmethod
     def current(cls, engine: Engine) -> Session:
@@ -77,6 +83,7 @@ class Session:
             address.forget(_of_the_recipe)
             fresh = cls._read(engine)
             fresh._own, fresh._seen_files = session._own, session._seen_files
+            fresh._uploaded = session._uploaded
             return fresh
         session.engine = engine
         for key in session._forget:
@@ -111,10 +118,15 @@ class Session:
 
     def framed(self) -> Image.Image:
         """Return the whole picture with a frame around what the network sees of it."""
-        crop = self.recipe.crop or self.card.default_crop()
+        crop = self.recipe.crop or self.usual_crop
         if self.prepared and not self.recipe.crop:
             return self.engine.picture(self.recipe.image)
         return framed(self.engine.picture(self._plain_image), crop)
+
+    @property
+    def usual_crop(self) -> Crop:
+        """Return what the network sees of the picture without a crop."""
+        return entering(self.card, self.engine.picture(self._plain_image)) or self.card.default_crop()
 
     @property
     def _plain_image(self) -> str:
@@ -135,8 +147,9 @@ class Session:
         self.run = None
 
     def notes(self) -> list[str]:
-        """Return what was noted when the picture was read."""
-        return [say(template, **facts) for template, facts in self.engine.notes(self.recipe.image)]
+        """Return what was noted when the picture was read, and what came back with it."""
+        back = [self._welcome_back] if self._welcome_back else []
+        return [say(template, **facts) for template, facts in [*self.engine.notes(self.recipe.image), *back]]
 
     def told(self, **more: object) -> list[str]:
         """Return what there is to tell the person: what went wrong just now, once, and what the address named
@@ -167,7 +180,7 @@ class Session:
     def image(self, name: str) -> None:
         """Take another picture; the run shown before belongs to the old one."""
         self.recipe = replace(self.recipe, image=name, crop=None)
-        self.run, self._forget = None, CROP_KEYS
+        self.run, self._forget, self._welcome_back = None, CROP_KEYS, None
 
     def upload(self, file: Any, kind: str) -> None:
         """Take a picture that was just dropped or taken; a bad one changes nothing but says why."""
@@ -175,11 +188,31 @@ class Session:
             return
         self._seen_files[kind] = file.file_id
         try:
-            self.image(self._for(self.card, self.engine.uploads.add(file.getvalue(), file.name)))
+            name = self.engine.uploads.add(file.getvalue(), file.name)
         except BadImage as error:
             self.problems.append(told(error))
-        else:
-            st.rerun()
+            return
+        self.image(self._for(self.card, name))
+        self._restore(name)
+        self._uploaded.append(name)
+        st.rerun()
+
+    def _restore(self, name: str) -> None:
+        """Bring back the run's recipe that an upload carries, if it carries one; a bad one is said."""
+        carried = self.engine.uploads.carried(name)
+        if carried is None:
+            return
+        try:
+            restored = restore(self.engine, carried, name, self._uploaded)
+        except BadRecipe as error:
+            self.problems.append(told(error))
+            return
+        self.recipe = restored.recipe
+        self._welcome_back = restored.note
+        target = self.recipe.target
+        self.wanted = links.ANYTHING if target is None else self.card.labels[target]
+        st.session_state.target_chosen = True
+        self._forget = tuple(key for key in map(str, st.session_state) if _of_the_recipe(key))
 
     def model(self, name: str) -> None:
         """Take another network; the target goes along when the new one knows it."""

@@ -14,6 +14,8 @@ import numpy.typing as npt
 import scipy  # not its ndimage, which takes a third of a second: scipy loads it when it is first used
 from PIL import Image
 
+from engine.export.carried import entering
+
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -70,7 +72,7 @@ def preprocess(card: Card, picture: Image.Image, crop: Crop | None, prepared: bo
     """Return what a network sees of ``picture`` (see `Card.preprocess`); ``prepared``: of the digit in
     the crop, or without one anywhere in the picture, as MNIST would hold it."""
     if not prepared:
-        return card.preprocess(picture, crop)
+        return card.preprocess(picture, crop or entering(card, picture))
     box = crop.box(picture.size) if crop else (0, 0, *picture.size)
     left, top, right, bottom = map(round, box)
     return card.preprocess(prepare(picture.crop((left, top, right, bottom))))

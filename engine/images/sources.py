@@ -33,10 +33,12 @@ from PIL.TiffImagePlugin import TiffImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 from pillow_heif import HeifImageFile
 
+from engine.export import carried
+from engine.export.carried import Carried
 from engine.images import camera_raw, handwriting, truncated
 from engine.images.truncated import Completion
 from engine.sentences import Said
-from errors import BadImage, FoolscopeError, UnknownName
+from errors import BadImage, BadRecipe, FoolscopeError, UnknownName
 from settings import SAMPLES
 
 log = logging.getLogger("foolscope")
@@ -111,10 +113,12 @@ _SLOTS = threading.BoundedSemaphore(2)
 
 @dataclass(frozen=True)
 class Decoded:
-    """A picture, and ``notes`` on what a person should know of how it was read: templates and their facts."""
+    """A picture, and ``notes`` on what a person should know of how it was read: templates and their facts.
+    ``carried``: what the file says of how it came about, where it came from here."""
 
     picture: Image.Image
     notes: tuple[Said, ...] = ()
+    carried: Carried | None = None
 
 
 def decode(data: bytes, name: str = "") -> Image.Image:
@@ -130,7 +134,7 @@ def examine(data: bytes, name: str = "") -> Decoded:
     browser's page shows behind it. Deeper pixels are scaled to 8 bits: 16-bit levels by 1/257,
     floats in [0, 1] by 255, any other range from its least to its greatest value. Of a file that is cut
     off what is there is shown, and noted. ``name`` is the file's name, and serves only the wording of a
-    refusal.
+    refusal. A picture that came from here has its kind in ``info`` (`engine.export.carried`).
 
     Raises `errors.BadImage` for anything else: no bytes, more than `MAX_BYTES` or (read from the
     header, before decoding) `MAX_PIXELS`, another kind of file, or one that holds hardly any picture.
@@ -144,7 +148,7 @@ def examine(data: bytes, name: str = "") -> Decoded:
     title, decoder = _recognise(data, name)
     try:
         with _SLOTS:
-            return _whole_or_cut_off(title, decoder, data)
+            return _with_recipe(data, _whole_or_cut_off(title, decoder, data))
     except FoolscopeError:
         raise
     except Exception as error:  # on crafted bytes the decoders raise a dozen types, SyntaxError among them
@@ -153,6 +157,17 @@ def examine(data: bytes, name: str = "") -> Decoded:
             "save it again or choose another.",
             title=title,
         ) from error
+
+
+def _with_recipe(data: bytes, decoded: Decoded) -> Decoded:
+    """Return the picture with the recipe that its file carries; one that cannot be used is noted."""
+    try:
+        found = carried.read(data, decoded.picture)
+    except BadRecipe as error:
+        return Decoded(decoded.picture, (*decoded.notes, (error.sentence, error.facts)))  # type: ignore[arg-type]
+    if found is not None:
+        decoded.picture.info[carried.MARK] = found.kind
+    return Decoded(decoded.picture, decoded.notes, found)
 
 
 def _whole_or_cut_off(title: str, decoder: type[ImageFile.ImageFile], data: bytes) -> Decoded:
@@ -447,10 +462,11 @@ def _computed(kind: str | None, side: int = 480) -> Image.Image:
 
 
 class _Kept:
-    """An upload at rest: PNG bytes, when they were last asked for, and what was noted when it was read."""
+    """An upload at rest: PNG bytes, when they were last asked for, and what came with the picture."""
 
-    def __init__(self, png: bytes, used: float, notes: tuple[Said, ...]) -> None:
-        self.png, self.used, self.notes = png, used, notes
+    def __init__(self, png: bytes, used: float, decoded: Decoded) -> None:
+        self.png, self.used = png, used
+        self.notes, self.carried = decoded.notes, decoded.carried
 
 
 class Uploads:
@@ -479,7 +495,7 @@ class Uploads:
         decoded.picture.save(png, "PNG", compress_level=1)
         token = UPLOAD + secrets.token_urlsafe(16)
         with self._lock:
-            self._kept[token] = _Kept(png.getvalue(), self._clock(), decoded.notes)
+            self._kept[token] = _Kept(png.getvalue(), self._clock(), decoded)
             self._bytes += len(self._kept[token].png)
             self._forget()
         return token
@@ -489,7 +505,14 @@ class Uploads:
 
         Raises `errors.UnknownName` when it was never here, or is no longer.
         """
-        return PngImageFile(io.BytesIO(self._used(token).png), "").convert("RGB")
+        kept = self._used(token)
+        picture = PngImageFile(io.BytesIO(kept.png), "").convert("RGB")
+        picture.info = {carried.MARK: kept.carried.kind} if kept.carried else {}
+        return picture
+
+    def carried(self, token: str) -> Carried | None:
+        """Return the recipe that came with the picture, if it came from here; raises as `get` does."""
+        return self._used(token).carried
 
     def notes(self, token: str) -> tuple[Said, ...]:
         """Return what was noted when the picture was read; raises as `get` does."""
