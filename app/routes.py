@@ -103,8 +103,8 @@ async def health(request: Request) -> Response:
     """GET whether runs go on: 200 when they do, 503 while the engine starts or after it broke."""
     if not ready():
         return JSONResponse({"healthy": False, "breaks": 0, "error": "The engine is starting."}, 503)
-    found = (await anyio.to_thread.run_sync(engine)).health()
-    return JSONResponse(asdict(found), 200 if found.healthy else 503)
+    state = (await anyio.to_thread.run_sync(engine)).health()
+    return JSONResponse(asdict(state), 200 if state.healthy else 503)
 
 
 async def act(request: Request) -> Response:

@@ -21,10 +21,10 @@ class Store:
         """Remember ``run``; finished runs that were not used for longest give way."""
         with self._lock:
             self._runs[run.id] = run
-            held = {key: each.bytes for key, each in self._runs.items()}
+            held = {key: run.bytes for key, run in self._runs.items()}
             spare = sum(held.values()) - self._limit
-            for key, each in list(self._runs.items()):
-                if spare > 0 and each.over:
+            for key, run in list(self._runs.items()):
+                if spare > 0 and run.over:
                     spare -= held[key]
                     del self._runs[key]
 

@@ -63,10 +63,11 @@ def headline(name: str) -> str:
 def settings_table(name: str) -> str:
     """Return the settings of an attack as a Markdown table."""
     lines = _head(say("Setting"), say("Default"), say("Range"), say("What it is"))
-    for each in attacks.get(name).settings():
-        default = each.format(each.default)
-        default = say(default) if each.choices else default
-        lines.append(f"| {say(each.label)} (`{each.name}`) | {default} | {_range(each)} | {say(each.help)} |")
+    for setting in attacks.get(name).settings():
+        default = setting.format(setting.default)
+        default = say(default) if setting.choices else default
+        label, help_text = say(setting.label), say(setting.help)
+        lines.append(f"| {label} (`{setting.name}`) | {default} | {_range(setting)} | {help_text} |")
     return "\n".join(lines)
 
 
@@ -99,20 +100,20 @@ def _agreement(rows: list[Agreement]) -> str:
     one, several = "in the one comparison", "in {equal} of {of} comparisons"
     many = say(several if len(rows) > 1 else one, equal=len(equal), of=len(rows))
     exact, close = "equal {many}, to the last digit", "equal {many}, to {gap}"
-    said = say(close if gap else exact, many=many, gap=f"{gap:.0e}")
-    return say("{said}; else {other}", said=said, other=others[-1]) if others else said
+    sentence = say(close if gap else exact, many=many, gap=f"{gap:.0e}")
+    return say("{sentence}; else {other}", said=sentence, other=others[-1]) if others else sentence
 
 
 def _head(*names: str) -> list[str]:
     return [f"| {' | '.join(names)} |", f"|{' --- |' * len(names)}"]
 
 
-def _range(each: Setting) -> str:
-    if each.choices:
-        return say(", ").join(map(say, each.choices))
-    if each.type == "bool":
+def _range(setting: Setting) -> str:
+    if setting.choices:
+        return say(", ").join(map(say, setting.choices))
+    if setting.type == "bool":
         return say("yes or no")
-    return say("{low} to {high}", low=f"{each.low:,g}", high=f"{each.high:,g}")
+    return say("{low} to {high}", low=f"{setting.low:,g}", high=f"{setting.high:,g}")
 
 
 def _short(value: float | str) -> str:

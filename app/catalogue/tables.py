@@ -17,7 +17,9 @@ def attacks_table() -> str:
     rows = []
     for kind in attacks.registry().values():
         card = kind.card
-        fields = ", ".join(f"`{each.name}={each.format(each.default)}`" for each in kind.settings())
+        fields = ", ".join(
+            f"`{setting.name}={setting.format(setting.default)}`" for setting in kind.settings()
+        )
         paper = f"[{card.paper}]({card.url}), {card.year}"
         rows.append(
             (f"`{card.name}`", card.title, f"{card.access}, {card.kind}", card.summary, fields, paper)
@@ -53,8 +55,8 @@ def _origin(card: Card) -> str:
 def samples_table() -> str:
     """Return the sample pictures with their authors."""
     rows = [
-        (f"`{each.name}`", say(each.author), say(each.licence), say(each.source))
-        for each in samples().values()
+        (f"`{sample.name}`", say(sample.author), say(sample.licence), say(sample.source))
+        for sample in samples().values()
     ]
     return _table((say("Name"), say("Author"), say("Licence"), say("Source")), rows)
 

@@ -53,7 +53,7 @@ def under(attack: str, norm: str, epsilon: float, steps: int) -> dict[str, Value
         raise BadSetting(
             "{attack} keeps no budget in {norm}; expected one that does.", attack=kind.card.title, norm=norm
         )
-    fields = {each.name: each for each in kind.settings(norm)}
+    fields = {setting.name: setting for setting in kind.settings(norm)}
     wanted: dict[str, Any] = {"norm": norm, "epsilon": epsilon, "steps": steps}
     wanted["step_size"] = min(2.5 * epsilon / max(steps, 1), epsilon)
     return {name: value for name, value in wanted.items() if name in fields}
@@ -86,13 +86,13 @@ def networks(base: Recipe, names: Sequence[str], recipe: Recipe, says: Callable[
     if not 1 <= len(names) <= MOST:
         raise BadSetting("Expected 1 to {most} networks, got {got}.", most=MOST, got=len(names))
     label = None if base.target is None else models.card(base.model).labels[base.target].casefold()
-    found = []
+    recipes = []
     for name in names:
-        labels = [each.casefold() for each in models.card(name).labels]
+        labels = [label.casefold() for label in models.card(name).labels]
         target = labels.index(label) if label in labels else None
         target = None if target == says(name) else target
-        found.append(replace(recipe, model=name, target=target))
-    return found
+        recipes.append(replace(recipe, model=name, target=target))
+    return recipes
 
 
 def manynormed() -> list[str]:
@@ -115,13 +115,13 @@ def across_norms(base: Recipe, attack: str, epsilon: float, steps: int, measure:
     An attack that looks for the smallest change has no budget: only its norm is set.
     """
     kind, card = attacks.get(attack), models.card(base.model)
-    found = []
+    recipes = []
     for norm in _norms(kind):
         params: dict[str, Value] = {"norm": norm}
         if kind.card.kind == "budget":
             params = under(attack, norm, comparable(card, norm, epsilon, measure), steps)
-        found.append(_recipe(base, attack, params))
-    return found
+        recipes.append(_recipe(base, attack, params))
+    return recipes
 
 
 def alone(base: Recipe, attack: str, norm: str, epsilon: float, steps: int) -> Recipe:
@@ -136,8 +136,8 @@ def facts(runs: Mapping[str, Recipe], mode: str = "race") -> list[dict[str, Any]
     In a race an attack that looks for the smallest change is judged by the budget that the others keep.
     """
     bounds = [recipe.build().bound() for recipe in runs.values()]
-    kept = {bound for bound in bounds if bound}
-    common: Bound = next(iter(kept)) if mode == "race" and len(kept) == 1 else (norms.LINF.name, None)
+    stated = {bound for bound in bounds if bound}
+    common: Bound = next(iter(stated)) if mode == "race" and len(stated) == 1 else (norms.LINF.name, None)
     return [
         _fact(run, recipe, mode, bound, common)
         for (run, recipe), bound in zip(runs.items(), bounds, strict=True)
@@ -166,7 +166,7 @@ def title(recipe: Recipe, mode: str) -> str:
 
 def _norms(kind: type[Attack]) -> list[str]:
     """Return the norms that an attack knows, in the usual order."""
-    choices = next((each.choices for each in kind.settings() if each.name == "norm"), ())
+    choices = next((setting.choices for setting in kind.settings() if setting.name == "norm"), ())
     return [norm for norm in ORDER if norm in choices]
 
 
@@ -177,5 +177,5 @@ def _recipe(base: Recipe, attack: str, params: dict[str, Value]) -> Recipe:
 def _keeps(kind: type[Attack], norm: str) -> bool:
     if kind.card.kind != "budget":
         return False
-    choices = next((each.choices for each in kind.settings() if each.name == "norm"), ())
+    choices = next((setting.choices for setting in kind.settings() if setting.name == "norm"), ())
     return norm in choices if choices else (kind().bound() or ("",))[0] == norm

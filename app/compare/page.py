@@ -54,7 +54,7 @@ def render() -> None:
     compare(
         base=base(), mode=shown, runs=runs, original=original, goal=goal, hint=say(HINTS[mode]), key="compare"
     )
-    _after(shown, [each["id"] for each in runs])
+    _after(shown, [fact["id"] for fact in runs])
     address.write(session.query() | _address())
 
 

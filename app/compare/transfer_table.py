@@ -56,9 +56,11 @@ def after(engine: Engine, runs: Sequence[Run], mode: str) -> None:
 
 def warn(runs: Sequence[Run]) -> None:
     """Say what is worth knowing about runs of one picture, network and goal, side by side."""
-    for found in checks.compare(runs):
-        template, facts = found.said
-        st.warning(f"{say(template, **translated(facts))} {say(found.means)} [{say('Read on')}]({found.url})")
+    for finding in checks.compare(runs):
+        template, facts = finding.said
+        st.warning(
+            f"{say(template, **translated(facts))} {say(finding.means)} [{say('Read on')}]({finding.url})"
+        )
 
 
 def networks(engine: Engine, runs: Sequence[Run]) -> None:
@@ -74,13 +76,16 @@ def networks(engine: Engine, runs: Sequence[Run]) -> None:
         )
     )
     clean = [engine.classify(run.recipe.model, run.recipe.image, run.recipe.crop)[0] for run in runs]
-    head: list[str] = [say("the clean picture"), *(answer(each.label, each.probability) for each in clean)]
+    head: list[str] = [
+        say("the clean picture"),
+        *(answer(opinion.label, opinion.probability) for opinion in clean),
+    ]
     rows = [head]
     for run, row in zip(runs, cells, strict=True):
         columns = zip(row, names, clean, strict=True)
-        told = [_cell(pair, name == run.recipe.model, first.label) for pair, name, first in columns]
+        answers = [_cell(pair, name == run.recipe.model, first.label) for pair, name, first in columns]
         title = Markup("{}<br><small>{}</small>").format(_title(run), _goal(run))
-        rows.append([title, *told])
+        rows.append([title, *answers])
     table([say("Attacked ↓ Asked →"), *(models.card(name).title for name in names)], rows, "matrix")
     st.caption(_caption(cells, names))
 

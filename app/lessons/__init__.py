@@ -53,7 +53,7 @@ def _read(path: Path, modules: dict[str, str]) -> Lesson:
 
 def menus() -> dict[str, list[str]]:
     """Return the names of the lessons by the menu that they are in."""
-    found: dict[str, list[str]] = {}
+    names: dict[str, list[str]] = {}
     for name, lesson in registry().items():
-        found.setdefault(lesson.menu, []).append(name)
-    return found
+        names.setdefault(lesson.menu, []).append(name)
+    return names

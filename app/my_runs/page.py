@@ -114,8 +114,8 @@ def _privacy() -> None:
         "days": settings.history_days(),
         "size": f"{settings.history_bytes() / 1e9:.3g} GB",
     }
-    kept = WITH_PICTURES if settings.keep_pictures() else WITHOUT_PICTURES
-    st.caption(f"{say(kept, **facts)}  \n{say(PRIVATE)}")
+    sentence = WITH_PICTURES if settings.keep_pictures() else WITHOUT_PICTURES
+    st.caption(f"{say(sentence, **facts)}  \n{say(PRIVATE)}")
 
 
 def _delete_all(engine: Engine, mine: str) -> None:

@@ -68,11 +68,13 @@ def _welcome(session: Session) -> None:
     if embedding.embedded():
         embedding.in_a_tab(session.query(), say("Open in a tab"))
         return
-    way = st.session_state.get("ways", {}).get(lessons.menus()["Tour"][0])
-    if way is not None and session.run is None:
+    neighbour = st.session_state.get("ways", {}).get(lessons.menus()["Tour"][0])
+    if neighbour is not None and session.run is None:
         with st.container(key="welcome"):
             label = say("New here? Take the tour")
-            st.page_link(way.page, label=label, icon=":material/explore:", query_params=preferences.query())
+            st.page_link(
+                neighbour.page, label=label, icon=":material/explore:", query_params=preferences.query()
+            )
 
 
 def _view(session: Session) -> dict[str, Any]:

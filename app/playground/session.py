@@ -325,15 +325,15 @@ class Session:
         if self.run is None:
             return
         try:
-            found: Recipe = self.engine.run(self.run).recipe
+            recipe: Recipe = self.engine.run(self.run).recipe
         except UnknownName as error:
             self.refusals.add("run", error)
             self.run = None
         else:
-            self.recipe = found
+            self.recipe = recipe
             st.session_state.target_chosen = True
-            labels = models.card(found.model).labels
-            self.wanted = links.ANYTHING if found.target is None else labels[found.target]
+            labels = models.card(recipe.model).labels
+            self.wanted = links.ANYTHING if recipe.target is None else labels[recipe.target]
 
     def _end(self, key: str) -> None:
         try:

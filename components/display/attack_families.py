@@ -28,15 +28,15 @@ def family(card: AttackCard) -> str:
 
 def grouped() -> dict[str, list[str]]:
     """Return the names of all attacks by family, oldest first in each; families without any are left out."""
-    found: dict[str, list[str]] = {key: [] for key in FAMILIES}
+    families: dict[str, list[str]] = {key: [] for key in FAMILIES}
     for name, kind in attacks.registry().items():
-        found[family(kind.card)].append(name)
-    return {key: names for key, names in found.items() if names}
+        families[family(kind.card)].append(name)
+    return {key: names for key, names in families.items() if names}
 
 
 def norms(name: str) -> tuple[str, ...]:
     """Return the norms that an attack is told to measure by; empty where it has no choice of them."""
-    return next((each.choices for each in attacks.get(name).settings() if each.name == "norm"), ())
+    return next((setting.choices for setting in attacks.get(name).settings() if setting.name == "norm"), ())
 
 
 def ordered(names: Iterable[str]) -> list[str]:

@@ -52,9 +52,9 @@ def lines(
     figure = _figure(x, y, height)
     low, high = span or _range(series, "y" in log)
     painted = list(zip(series, _colours(series), strict=True))
-    for each, colour in painted:
-        _line(figure, each, colour)
-    ends = [(_scaled(each.y[-1], "y" in log) - low) / (high - low) for each in series]
+    for line, colour in painted:
+        _line(figure, line, colour)
+    ends = [(_scaled(line.y[-1], "y" in log) - low) / (high - low) for line in series]
     _labels(figure, [(*of, end) for of, end in zip(painted, ends, strict=True) if not of[0].faint], height)
     if dots:
         at = {"color": COLOURS[1], "size": 13}
@@ -107,32 +107,32 @@ def _figure(x: str, y: str, height: int) -> Any:
     return figure
 
 
-def _line(figure: Any, each: Series, colour: str) -> None:
-    if each.low is not None and each.high is not None:
-        band = {"x": [*each.x, *reversed(each.x)], "y": [*each.high, *reversed(each.low)]}
+def _line(figure: Any, curve: Series, colour: str) -> None:
+    if curve.low is not None and curve.high is not None:
+        band = {"x": [*curve.x, *reversed(curve.x)], "y": [*curve.high, *reversed(curve.low)]}
         figure.add_scatter(
             **band, fill="toself", fillcolor=colour, opacity=0.15, line={"width": 0}, hoverinfo="skip"
         )
-    line = {"color": colour, "width": 1 if each.faint else 2, "dash": each.dash}
-    looks = {"opacity": 0.45, "hoverinfo": "skip"} if each.faint else {}
-    figure.add_scatter(x=list(each.x), y=list(each.y), name=each.name, mode="lines", line=line, **looks)
+    line = {"color": colour, "width": 1 if curve.faint else 2, "dash": curve.dash}
+    looks = {"opacity": 0.45, "hoverinfo": "skip"} if curve.faint else {}
+    figure.add_scatter(x=list(curve.x), y=list(curve.y), name=curve.name, mode="lines", line=line, **looks)
 
 
 def _colours(series: Sequence[Series]) -> list[str]:
-    numbers = (index if each.colour is None else each.colour for index, each in enumerate(series))
+    numbers = (index if curve.colour is None else curve.colour for index, curve in enumerate(series))
     return [COLOURS[number % len(COLOURS)] for number in numbers]
 
 
 def _labels(figure: Any, named: Sequence[tuple[Series, str, float]], height: int) -> None:
     """Name each line, in its colour, beside where it ends (a share of the figure's height)."""
     shifts = _apart([end * (height - 60) for _, _, end in named], height - 60)
-    for (each, colour, end), shift in zip(named, shifts, strict=True):
-        _label(figure, each.name, colour, end, shift)
+    for (curve, colour, end), shift in zip(named, shifts, strict=True):
+        _label(figure, curve.name, colour, end, shift)
 
 
 def _decades(series: Sequence[Series]) -> float:
     """Return over how many powers of ten x reaches."""
-    ends = [value for each in series for value in each.x]
+    ends = [value for curve in series for value in curve.x]
     return math.log10(max(ends) / min(ends))
 
 
@@ -155,7 +155,7 @@ def _scaled(value: float, log: bool) -> float:
 
 def _range(series: Sequence[Series], log: bool) -> tuple[float, float]:
     """Return the ends of the axis, in its own scale: all values with a little room."""
-    values = [v for each in series for part in (each.y, each.low or (), each.high or ()) for v in part]
+    values = [v for curve in series for part in (curve.y, curve.low or (), curve.high or ()) for v in part]
     low, high = _scaled(min(values), log), _scaled(max(values), log)
     room = 0.05 * ((high - low) or 1.0)
     return low - room, high + room

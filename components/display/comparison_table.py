@@ -50,13 +50,13 @@ def cell(figure: Estimate, **facts: Any) -> Cell:
     return Cell(figure.value, figure.low, figure.high, **facts)
 
 
-def claims(found: Mapping[str, bool], *, folded: bool = False) -> None:
+def claims(verdicts: Mapping[str, bool], *, folded: bool = False) -> None:
     """Show each claim, in the reader's language, with a tick where this run bears it out and a cross where
     it does not; ``folded``: behind a button that counts them, where the lesson is one screen."""
-    items = html_table.joined([_claim(say(claim), holds) for claim, holds in found.items()])
-    told = say("{held} of {n} statements hold", held=sum(found.values()), n=len(found))
+    items = html_table.joined([_claim(say(claim), holds) for claim, holds in verdicts.items()])
+    summary = say("{held} of {n} statements hold", held=sum(verdicts.values()), n=len(verdicts))
     behind = folded and tabs.here()
-    with st.popover(told, icon=":material/checklist:") if behind else nullcontext():
+    with st.popover(summary, icon=":material/checklist:") if behind else nullcontext():
         st.html(Markup('<ul class="claims">{}</ul>').format(items))
 
 
@@ -105,17 +105,17 @@ def _td(content: str | Cell, many: bool) -> Markup:
     return template.format(kind, number, between, sign, published)
 
 
-def _interval(each: Cell, low: float, high: float, many: bool) -> str:
-    first, last = (_number(each._replace(unit="") if many else each, value) for value in (low, high))
+def _interval(cell: Cell, low: float, high: float, many: bool) -> str:
+    first, last = (_number(cell._replace(unit="") if many else cell, value) for value in (low, high))
     return f"{first}–{last}" if many else say("{low} to {high}", low=first, high=last)
 
 
-def _number(each: Cell, value: float) -> str:
-    scaled = value * each.scale
-    if each.places is not None:
-        return f"{scaled:.{each.places}f}{each.unit}"
-    short = f"{scaled:.{each.digits}g}"
-    return f"{scaled:,.0f}{each.unit}" if "e+" in short else f"{short}{each.unit}"
+def _number(cell: Cell, value: float) -> str:
+    scaled = value * cell.scale
+    if cell.places is not None:
+        return f"{scaled:.{cell.places}f}{cell.unit}"
+    short = f"{scaled:.{cell.digits}g}"
+    return f"{scaled:,.0f}{cell.unit}" if "e+" in short else f"{short}{cell.unit}"
 
 
 def words(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:

@@ -32,8 +32,8 @@ def read() -> None:
     """Take over, once in a session, what the address says."""
     if "lang" not in st.session_state:
         for key, known in (("lang", LANGUAGES), ("register", REGISTERS)):
-            said = st.query_params.get(key)
-            st.session_state[key] = said if said in known else next(iter(known))
+            named = st.query_params.get(key)
+            st.session_state[key] = named if named in known else next(iter(known))
 
 
 def language_picker() -> None:
@@ -83,5 +83,5 @@ def write() -> None:
 
 def query() -> dict[str, str]:
     """Return the part of the address that says who reads; what is at its default is left out."""
-    said = {"lang": language() if language() != "en" else "", "register": "maths" if mathematical() else ""}
-    return {name: value for name, value in said.items() if value}
+    texts = {"lang": language() if language() != "en" else "", "register": "maths" if mathematical() else ""}
+    return {name: value for name, value in texts.items() if value}

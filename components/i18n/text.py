@@ -39,7 +39,7 @@ def texts(name: str, language: str = "en", folder: Path = TEXT) -> dict[str, str
     path = folder / language / f"{name}.md"
     path = path if path.is_file() else folder / "en" / f"{name}.md"
     if not path.is_file():
-        raise UnknownName.of("lesson", name, [each.stem for each in sorted((folder / "en").glob("*.md"))])
+        raise UnknownName.of("lesson", name, [path.stem for path in sorted((folder / "en").glob("*.md"))])
     parts = re.split(r"^# (\w+)\n", path.read_text(encoding="utf-8"), flags=re.MULTILINE)
     return {key: _joined(text.strip()) for key, text in zip(parts[1::2], parts[2::2], strict=True)}
 
@@ -74,8 +74,8 @@ def say(phrase: str, **facts: object) -> str:
 
     A phrase that was not translated stays English; a test finds those.
     """
-    found = phrases(preferences.language()).get(phrase, phrase)
-    return found.format(**facts) if facts else found
+    translation = phrases(preferences.language()).get(phrase, phrase)
+    return translation.format(**facts) if facts else translation
 
 
 def told(error: FoolscopeError) -> str:

@@ -114,12 +114,12 @@ def _bar(place: DeltaGenerator, name: str) -> DeltaGenerator:
 
 def shipped(kind: type[Experiment[A, F]], name: str = "") -> Result[F]:
     """Return the result that ships (in the file ``name``); where there is none, say so and end the page."""
-    found = experiments.shipped(kind, name=name)
-    if found is None:
+    shipped = experiments.shipped(kind, name=name)
+    if shipped is None:
         words = "Expected assets/results/{name}.json; python -m experiments {name} writes it."
         st.error(say(words, name=name or kind.card.name))
         st.stop()
-    return found
+    return shipped
 
 
 def computed(kind: type[Experiment[A, F]], *, quiet: bool = False, **settings: Any) -> Result[F]:
@@ -138,11 +138,11 @@ def computed(kind: type[Experiment[A, F]], *, quiet: bool = False, **settings: A
             del st.session_state[key]
             st.stop()
         place.empty()
-    found: Result[F] = st.session_state[key]
+    result: Result[F] = st.session_state[key]
     if not quiet:
-        st.caption(_origin(found, live=True))
+        st.caption(_origin(result, live=True))
     _offer(kind)
-    return found
+    return result
 
 
 def _offer(kind: type[Experiment[A, F]]) -> None:

@@ -136,8 +136,8 @@ def _follow(way: Way | None) -> None:
 
 def _query() -> dict[str, str]:
     """Return what goes along from lesson to lesson: who reads, and with which picture and network."""
-    kept = {name: st.query_params[name] for name in SUBJECT if name in st.query_params}
-    return preferences.query() | kept
+    subject = {name: st.query_params[name] for name in SUBJECT if name in st.query_params}
+    return preferences.query() | subject
 
 
 def pressed(words: str, key: str, *about: object) -> bool:

@@ -84,15 +84,15 @@ def begun(engine: Engine, recipe: Recipe, key: str) -> Run | None:
 
 def begin(engine: Engine, recipe: Recipe, key: str) -> None:
     """Start ``recipe`` and remember it under ``key``; what was started there before is cancelled."""
-    kept = f"stage.{key}"
-    _, old = st.session_state.pop(kept, ("", ""))
+    place = f"stage.{key}"
+    _, old = st.session_state.pop(place, ("", ""))
     try:
         if old:
             engine.cancel(engine.run(old))
     except UnknownName:
         pass  # it was forgotten: there is nothing to cancel
     try:
-        st.session_state[kept] = (recipe.key(), engine.submit(recipe, owner=owner()).id)
+        st.session_state[place] = (recipe.key(), engine.submit(recipe, owner=owner()).id)
     except FoolscopeError as error:
         st.error(told(error))
 

@@ -30,7 +30,7 @@ _screen: ContextVar[Screen | None] = ContextVar("screen", default=None)
 def lay(name: str, titles: Sequence[str]) -> Screen | None:
     """Lay out the chapter ``name`` whose parts have ``titles``, and return it; None, and nothing is laid
     out, where there are no titles or the reader presents."""
-    found = None
+    screen = None
     if titles and not preferences.presenting():
         key = f"part.{name}.{preferences.language()}"
         if key not in st.session_state or address.returned():
@@ -38,10 +38,10 @@ def lay(name: str, titles: Sequence[str]) -> Screen | None:
         told, shown = st.columns([5, 14], gap="large")
         with shown, st.container(key="screen"):
             tabs = st.tabs(list(titles), key=key, on_change="rerun") if titles[1:] else [st.container()]
-        found = Screen(told, iter(tabs), titles, key)
-        _keep(found)
-    _screen.set(found)
-    return found
+        screen = Screen(told, iter(tabs), titles, key)
+        _keep(screen)
+    _screen.set(screen)
+    return screen
 
 
 def here() -> Screen | None:

@@ -120,7 +120,7 @@ def run_message(run: Run, language: str = "en") -> dict[str, Any]:
 
 def status_message(run: Run, language: str = "en") -> dict[str, Any]:
     """Return where the run stands, in words as well; ``said`` is the template of the words, and its facts."""
-    found = checks.findings(run) if run.over else []
+    findings = checks.findings(run) if run.over else []
     return {
         "type": "status",
         "status": run.status,
@@ -129,7 +129,7 @@ def status_message(run: Run, language: str = "en") -> dict[str, Any]:
         "said": _said(run.said(), language),
         "count": len(run),
         "end": run.over,
-        "findings": [each.plain() | {"said": _said(each.said, language)} for each in found],
+        "findings": [finding.plain() | {"said": _said(finding.said, language)} for finding in findings],
     }
 
 

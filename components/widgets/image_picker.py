@@ -46,14 +46,16 @@ def pick(engine: Engine, image: str = "") -> Subject:
     now = {"model": state.subject_model, "image": state.subject_image}
     for sentence in state.subject_refusals.sentences(now):
         st.error(sentence)
-    found = Subject(state.subject_model, state.subject_image or image or DEFAULT.image)
-    title = say("{network} looks at {picture}", network=found.card.title, picture=picture_title(found.image))
+    subject = Subject(state.subject_model, state.subject_image or image or DEFAULT.image)
+    title = say(
+        "{network} looks at {picture}", network=subject.card.title, picture=picture_title(subject.image)
+    )
     with st.popover(title, icon=":material/tune:"):
-        _networks(found)
-        _pictures(engine, found)
+        _networks(subject)
+        _pictures(engine, subject)
     old = {name: text for name, text in st.query_params.items() if name not in OLD_NAMES.values()}
     address.write(old | {part: state[f"subject_{part}"] for part in OLD_NAMES if state[f"subject_{part}"]})
-    return found
+    return subject
 
 
 def pictures() -> list[str]:
@@ -114,25 +116,25 @@ def _known(name: str) -> Card:
     return _offered()[name]
 
 
-def _networks(found: Subject) -> None:
+def _networks(subject: Subject) -> None:
     cards = _offered()
     names = list(cards)
-    preferences.keep("subject.model", found.model)
+    preferences.keep("subject.model", subject.model)
     title = {name: model_title(card) for name, card in cards.items()}.__getitem__
     chosen = st.selectbox(say("Network"), names, format_func=title, key="subject.model")
-    if chosen != found.model:
+    if chosen != subject.model:
         st.session_state.subject_model = chosen
         st.rerun()
 
 
-def _pictures(engine: Engine, found: Subject) -> None:
+def _pictures(engine: Engine, subject: Subject) -> None:
     names = pictures()
-    names += [] if found.image in names else [found.image]
+    names += [] if subject.image in names else [subject.image]
     titles = dict(
         zip(names, distinct(map(picture_title, names)), strict=True)
     )  # it tells them apart by title
-    key = f"subject.image.{found.image}"
-    preferences.keep(key, found.image)
+    key = f"subject.image.{subject.image}"
+    preferences.keep(key, subject.image)
     chosen = st.selectbox(say("Picture"), names, format_func=titles.__getitem__, key=key)
     file = st.file_uploader(say("Or your own photo"), key="subject.upload", max_upload_size=20)
     if file is not None and st.session_state.get("subject_file") != file.file_id:
@@ -141,10 +143,10 @@ def _pictures(engine: Engine, found: Subject) -> None:
             chosen = engine.uploads.add(file.getvalue(), file.name)
         except FoolscopeError as error:
             st.error(told(error))
-    if chosen != found.image:
+    if chosen != subject.image:
         st.session_state.subject_image = chosen
         st.rerun()
-    if found.image.startswith(UPLOAD):
-        for template, facts in engine.notes(found.image):
+    if subject.image.startswith(UPLOAD):
+        for template, facts in engine.notes(subject.image):
             st.caption(say(template, **facts))
         st.caption(say("Your photo stays on this server's memory for a while and goes nowhere else."))

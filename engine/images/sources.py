@@ -17,7 +17,7 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Literal
@@ -469,6 +469,15 @@ class _Kept:
         self.notes, self.carried = decoded.notes, decoded.carried
 
 
+def _packed(decoded: Decoded) -> bytes:
+    """Return a picture as PNG bytes, with the recipe that came with it."""
+    if decoded.carried:
+        return carried.encode(decoded.picture, "png", decoded.carried)
+    png = io.BytesIO()
+    decoded.picture.save(png, "PNG", compress_level=1)
+    return png.getvalue()
+
+
 class Uploads:
     """The pictures that visitors sent, in memory alone, each under a name that cannot be guessed.
 
@@ -491,12 +500,11 @@ class Uploads:
 
         Raises `errors.BadImage` as `examine` does.
         """
-        png, decoded = io.BytesIO(), examine(data, name)
-        decoded.picture.save(png, "PNG", compress_level=1)
-        token = UPLOAD + secrets.token_urlsafe(16)
+        decoded = examine(data, name)
+        png, token = _packed(decoded), UPLOAD + secrets.token_urlsafe(16)
         with self._lock:
-            self._kept[token] = _Kept(png.getvalue(), self._clock(), decoded)
-            self._bytes += len(self._kept[token].png)
+            self._kept[token] = _Kept(png, self._clock(), decoded)
+            self._bytes += len(png)
             self._forget()
         return token
 
@@ -530,9 +538,10 @@ class Uploads:
 
     def put(self, token: str, png: bytes, notes: tuple[Said, ...]) -> None:
         """Take back a picture that was here once: ``png`` as `packed` gave it."""
+        decoded = replace(examine(png), notes=notes)
         with self._lock:
             if token not in self._kept:
-                self._kept[token] = _Kept(png, self._clock(), notes)
+                self._kept[token] = _Kept(png, self._clock(), decoded)
                 self._bytes += len(png)
                 self._forget()
 

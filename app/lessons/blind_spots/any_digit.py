@@ -54,13 +54,13 @@ def _own(hint: str) -> None:
 def _tiles(token: str, model: str) -> tuple[str, list[list[Tile]]]:
     """Return what the network reads, and the picture taken to each class: two rows of five."""
     read, cells = _turned(token, model)
-    made = []
+    shown = []
     for target, cell in enumerate(cells):
         alt = say("The drawing, changed until the network reads {target}", target=target)
         own, caption = cell.distortion == 0, f"{target}: {cell.distortion:.2g}"
         href = "" if own else layout.playground_url(model, token, target)
-        made.append(Tile(cell.picture, alt, caption, href, own))
-    return read, [made[:5], made[5:]]
+        shown.append(Tile(cell.picture, alt, caption, href, own))
+    return read, [shown[:5], shown[5:]]
 
 
 def _turned(token: str, model: str) -> tuple[str, list[Cell]]:

@@ -53,8 +53,8 @@ def _table(result: Result[Table2Figures]) -> None:
     table: list[Line] = []
     for name in nets:
         image = _image(rows[name].examples, "train", result.data)
-        made = _made(name, rows[name].cells, image, rows[name].examples)
-        table.append([nets[name], *made, Cell(rows[name].distortion)])
+        shown = _made(name, rows[name].cells, image, rows[name].examples)
+        table.append([nets[name], *shown, Cell(rows[name].distortion)])
     head = [say("Made for ↓, shown to →"), *nets.values(), say("Change")]
     comparison_table.beside(head, [*table, [*clean, ""]])
 

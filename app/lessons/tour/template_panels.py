@@ -18,15 +18,15 @@ from experiments.toolkit.image_sheets import colour
 
 def pictures(figures: TemplatesFigures, row: DecayFigures) -> None:
     """Show the templates of one weight decay, each with the question that it asks, and the errors."""
-    made = []
+    shown = []
     for name, png, asks in zip(figures.classes, row.pictures, row.asks, strict=True):
         question = say("“is it {colour}?”", colour=say(asks))
         alt = say(
             "The template of {name}; on the whole it asks {question}", name=named(name), question=question
         )
-        made.append(Tile(png, alt, f"{named(name)}: {question}"))
+        shown.append(Tile(png, alt, f"{named(name)}: {question}"))
     with st.container(key="template_pictures"):
-        tiles([made[:5], made[5:]], least="56px")
+        tiles([shown[:5], shown[5:]], least="56px")
     words = "Wrong answers: {train} of the training photos, {test} of {n} new ones; guessing: {guess}."
     facts = {"train": percent(row.train.value), "test": percent(row.test.value)}
     guess = percent(1 - 1 / len(figures.classes))
