@@ -17,6 +17,7 @@ from engine.export.exports import Wanted
 from engine.images.sources import PREPARED
 from engine.render import encode, perturbation, suggest_gain, to_image
 from engine.run import SCALARS, Prediction, Run
+from engine.sharing import report_page
 from errors import FoolscopeError
 
 RESULT = "result.json"
@@ -28,9 +29,9 @@ SAVED: dict[str, tuple[str, Kind]] = {
 
 
 def write(engine: Engine, run: Run, folder: Path, image: str, finished: bool = True) -> dict[str, Any]:
-    """Write ``original.png``, ``adversarial.png`` (the network's size), ``adversarial-full.png`` (the photo's
-    own), ``perturbation.png``, ``trajectory.csv`` and ``result.json`` of a finished run into ``folder``;
-    return the result.
+    """Write a finished run into ``folder``: ``original.png``, ``adversarial.png`` (the network's size),
+    ``adversarial-full.png`` (the photo's own), ``perturbation.png``, ``report.html`` (one page with all of
+    it), ``trajectory.csv`` and ``result.json``; return the result.
 
     ``image`` is what the person called the picture; ``finished``: both pictures are made to hold in 8 bits.
     Raises `errors.FoolscopeError` when the folder cannot be written.
@@ -41,6 +42,7 @@ def write(engine: Engine, run: Run, folder: Path, image: str, finished: bool = T
     files = {
         "original.png": encode(to_image(run.picture(0)), "png"),
         "perturbation.png": encode(perturbation(delta, gain), "png"),
+        "report.html": report_page.page(run).encode(),
     }
     found = result(run, image) | {"perturbation_gain": gain}
     for name, (field, kind) in SAVED.items():

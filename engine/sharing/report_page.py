@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from markupsafe import Markup
 from PIL import Image
@@ -145,19 +145,19 @@ def _facts(rows: Iterable[tuple[str, str]]) -> Markup:
 
 
 def _figures(run: Run, voice: Voice) -> list[tuple[str, str]]:
+    """Return the figures that are known: a run that ships with the program may lack some."""
     say, last = voice.say, len(run) - 1
-    figures = run.figures(last)
-    values = run.start.numel()
-    sizes = {name: figures[name] or 0.0 for name in ("linf", "l2", "l0")}
-    return [
-        (say("Steps"), f"{last:,}"),
-        (say("Largest change of a value (linf)"), f"{255 * sizes['linf']:.3g}/255"),
-        (say("Length of the change (l2)"), f"{sizes['l2']:.4g}"),
-        (say("Values that changed"), percent(sizes["l0"] / values)),
-        (say("Pictures asked about"), f"{run.queries:,}"),
-        (say("Gradients"), f"{run.gradient_evaluations:,}"),
-        (say("Seconds"), f"{run.seconds or figures['seconds'] or 0:.1f}"),
+    figures, values = run.figures(last), run.start.numel()
+    texts: list[tuple[str, float | None, Callable[[float], str]]] = [
+        (say("Steps"), last, "{:,.0f}".format),
+        (say("Largest change of a value (linf)"), figures["linf"], lambda size: f"{255 * size:.3g}/255"),
+        (say("Length of the change (l2)"), figures["l2"], "{:.4g}".format),
+        (say("Values that changed"), figures["l0"], lambda count: percent(count / values)),
+        (say("Pictures asked about"), run.queries, "{:,.0f}".format),
+        (say("Gradients"), run.gradient_evaluations, "{:,.0f}".format),
+        (say("Seconds"), figures["seconds"], "{:.1f}".format),
     ]
+    return [(name, text(value)) for name, value, text in texts if value is not None]
 
 
 def _settings(run: Run, voice: Voice) -> list[tuple[str, str]]:

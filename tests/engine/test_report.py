@@ -35,6 +35,8 @@ def test_files_hold_what_the_run_saw(finished, tmp_path):
     result = report.write(engine, run, tmp_path / "new" / "folder", "my photo.jpg")
     folder, last = tmp_path / "new" / "folder", len(run) - 1
     assert json.loads((folder / "result.json").read_text()) == result
+    page = (folder / "report.html").read_text(encoding="utf-8")
+    assert page.count("data:image/png;base64,") == 3 and result["final"]["label"] in page
     assert result["success"] and result["stopped_because"] == "success" and result["steps"] == last
     assert result["final"]["label"] == result["target"] != result["original"]["label"]
     assert result["linf"] <= 16 / 255 + 1e-6 and result["recipe"]["image"] == "my photo.jpg"

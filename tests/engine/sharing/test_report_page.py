@@ -84,6 +84,14 @@ def test_it_says_what_was_computed(panda, report):
     assert f"{panda.gradient_evaluations:,}" in words
 
 
+def test_a_figure_that_is_not_known_is_left_out(panda, short, report):
+    """The run that ships was written before values were counted."""
+    assert panda.figures(len(panda) - 1)["l0"] is None and "Values that changed" not in report
+    changed = short.figures(20)["l0"] / short.start.numel()
+    words = Page(report_page.page(short)).words
+    assert words[words.index("Values that changed") + 1] == percent(changed)
+
+
 def test_it_names_its_sources_and_the_way_back(panda, report):
     links = {link["href"] for link in Page(report).all("a")}
     attack, card = attacks.get(panda.recipe.attack).card, models.card(panda.recipe.model)
