@@ -200,7 +200,8 @@ class Subject:
             return free == 0
         weight = self._through.pull(255 * free)
         whole = self._through.pull(np.full_like(free, 255))
-        return np.asarray(weight <= 0.5 * whole.max(), bool)
+        held: npt.NDArray[np.bool_] = weight <= 0.5 * whole.max()
+        return held
 
     def finish(self, room: Room) -> Finished:
         """Return the change ``(c, h, w)`` on the grid of 8 bits that holds."""
