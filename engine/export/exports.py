@@ -199,8 +199,8 @@ class Subject:
         if self.wanted.kind != "photo":
             return free == 0
         weight = self._through.pull(255 * free)
-        whole = self._through.pull(np.full_like(free, 255))
-        held: npt.NDArray[np.bool_] = weight <= 0.5 * whole.max()
+        whole = float(self._through.pull(np.full_like(free, 255)).max())
+        held: npt.NDArray[np.bool_] = weight <= 0.5 * whole
         return held
 
     def finish(self, room: Room) -> Finished:

@@ -464,9 +464,10 @@ def _computed(kind: str | None, side: int = 480) -> Image.Image:
 class _Kept:
     """An upload at rest: PNG bytes, when they were last asked for, and what came with the picture."""
 
-    def __init__(self, png: bytes, used: float, decoded: Decoded) -> None:
-        self.png, self.used = png, used
-        self.notes, self.carried = decoded.notes, decoded.carried
+    def __init__(
+        self, png: bytes, used: float, notes: tuple[Said, ...], carried: Carried | None = None
+    ) -> None:
+        self.png, self.used, self.notes, self.carried = png, used, notes, carried
 
 
 class Uploads:
@@ -495,7 +496,7 @@ class Uploads:
         decoded.picture.save(png, "PNG", compress_level=1)
         token = UPLOAD + secrets.token_urlsafe(16)
         with self._lock:
-            self._kept[token] = _Kept(png.getvalue(), self._clock(), decoded)
+            self._kept[token] = _Kept(png.getvalue(), self._clock(), decoded.notes, decoded.carried)
             self._bytes += len(self._kept[token].png)
             self._forget()
         return token
