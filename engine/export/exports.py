@@ -199,8 +199,9 @@ class Subject:
         if self.wanted.kind != "photo":
             return free == 0
         weight = self._through.pull(255 * free)
-        whole = self._through.pull(np.full_like(free, 255))
-        return np.asarray(weight <= 0.5 * whole.max(), bool)
+        whole = float(self._through.pull(np.full_like(free, 255)).max())
+        held: npt.NDArray[np.bool_] = weight <= 0.5 * whole
+        return held
 
     def finish(self, room: Room) -> Finished:
         """Return the change ``(c, h, w)`` on the grid of 8 bits that holds."""

@@ -75,7 +75,7 @@ def test_a_finished_minimal_attack_fools_from_the_file(engine: Engine, minimal: 
 def test_a_finished_budget_keeps_its_budget_and_is_as_sure(engine: Engine, budget: Run) -> None:
     last = len(budget) - 1
     for kind in ("network", "photo"):
-        saved = engine.export(budget, Wanted(kind, last, True)).verdict  # type: ignore[arg-type]
+        saved = engine.export(budget, Wanted(kind, last, True)).verdict
         assert saved.success and saved.linf <= 16 / 255 + 1e-6
         assert saved.probability >= budget.top(last, 1)[0].probability - 0.01
 
@@ -123,10 +123,8 @@ def test_a_file_at_the_networks_size_goes_back_in_whole(engine: Engine, budget: 
     export = engine.export(budget, Wanted("network", len(budget) - 1, True))
     token = engine.uploads.add(export.data)
     again = engine.classify("small", token)[0]
-    assert (again.label, again.probability) == (
-        export.verdict.label,
-        pytest.approx(export.verdict.probability, abs=1e-4),
-    )
+    assert again.label == export.verdict.label
+    assert again.probability == pytest.approx(export.verdict.probability, abs=1e-4)
     plain = io.BytesIO()
     decode(export.data).save(plain, "PNG")
     assert engine.uploads.carried(engine.uploads.add(plain.getvalue())) is None
