@@ -37,18 +37,8 @@ ALONE = "1"
 PHOTOS = (UPLOAD, "photo:")
 """How the names of pictures begin that may show writing on paper."""
 CROP_KEYS = ("crop.x", "crop.y", "crop.size")
-WIDGETS = {
-    "model",
-    "attack",
-    "stop",
-    "stop_at",
-    "stop_times",
-    "part",
-    "region_x",
-    "region_y",
-    "seed",
-    "eight_bit",
-    *CROP_KEYS,
+WIDGETS = {"model", "attack", "stop_at", "stop_times", "part", "region_x", "region_y", *CROP_KEYS} | {
+    field.name for field in FIELDS
 }
 """The keys of the widgets that say what the address says; those of targets and settings begin with theirs."""
 BESIDE = ("lang", "register", "mode", "runs")
@@ -359,4 +349,4 @@ class Session:
 def _of_the_recipe(key: str) -> bool:
     """Return whether a widget with this key says a part of the recipe."""
     head = key.partition(".")[0]
-    return key in WIDGETS or head == "target" or head in attacks.registry()
+    return key in WIDGETS or head in ("target", "together") or head in attacks.registry()

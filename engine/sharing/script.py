@@ -17,6 +17,7 @@ from attacks.fgsm import FGSM
 from attacks.mi_fgsm import MIFGSM
 from attacks.pgd import PGD
 from attacks.toolkit.norms import LINF
+from engine.recipe import Recipe
 from engine.render import to_image
 from engine.run import Run
 from engine.sharing import script_text as text
@@ -30,8 +31,11 @@ NO_NETWORK = (
 )
 NO_ATTACK = "Code is written for FGSM, BIM, PGD and MI-FGSM, whose step is a few lines; {attack} is longer."
 NO_NORM = "Code is written for budgets in linf and l2; a step under {norm} is longer than a script should be."
+NO_ENSEMBLE = "Code is written for one network; this run attacked several as one."
 NO_RESTARTS = "Code is written for one attempt; this run made {attempts} and took the best."
 NO_REGION_START = "Code is not written for a random start that keeps to a part of the picture."
+NO_CORRUPTIONS = "Code is not written for a picture that is made to survive corruptions."
+NO_ROUNDING = "Code is not written for runs whose every query is rounded to 8 bits."
 BATCH_NORM = frozenset(
     [
         "googlenet",
@@ -67,6 +71,8 @@ class Parts:
 def unavailable(run: Run) -> FoolscopeError | None:
     """Return why there is no code for a run; None where there is."""
     attack, recipe = run.recipe.build(), run.recipe
+    if models.card(recipe.model).parts:
+        return FoolscopeError(NO_ENSEMBLE)
     if _network(recipe.model) is None:
         return FoolscopeError(NO_NETWORK, network=models.card(recipe.model).title)
     if type(attack) not in (FGSM, BIM, PGD, MIFGSM):
@@ -76,9 +82,16 @@ def unavailable(run: Run) -> FoolscopeError | None:
         return FoolscopeError(NO_NORM, norm=norm)
     if isinstance(attack, PGD) and attack.restarts > 1:
         return FoolscopeError(NO_RESTARTS, attempts=attack.restarts)
+    return _beside_the_attack(recipe, attack)
+
+
+def _beside_the_attack(recipe: Recipe, attack: Attack) -> FoolscopeError | None:
+    """Return which of the recipe's fields there is no code for, as a sentence; None where there is."""
     if recipe.region and attack.stochastic():
         return FoolscopeError(NO_REGION_START)
-    return None
+    if recipe.survives:
+        return FoolscopeError(NO_CORRUPTIONS)
+    return FoolscopeError(NO_ROUNDING) if recipe.eight_bit else None
 
 
 def script(run: Run) -> str:

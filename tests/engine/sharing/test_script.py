@@ -155,6 +155,9 @@ def test_a_run_that_was_stopped_by_hand_is_repeated_as_far_as_it_went(real):
         ({"attack": "deepfool", "params": {}, "target": None}, "DeepFool is longer"),
         ({"params": {"norm": "l1"}}, "under l1"),
         ({"attack": "pgd", "params": {"restarts": 3}}, "made 3"),
+        ({"model": "efficientnet_lite0+efficientnet_lite2"}, "several as one"),
+        ({"survives": ("jpeg75",)}, "survive corruptions"),
+        ({"eight_bit": True}, "rounded to 8 bits"),
         ({"attack": "pgd", "params": {"random_start": True}, "region": Region(0, 0, 1, 0.5)}, "random start"),
     ],
 )
