@@ -51,7 +51,7 @@ def test_files_hold_what_the_run_saw(finished, tmp_path):
 
 def test_the_saved_picture_is_judged_as_it_is_on_disk(finished, tmp_path):
     engine, run = finished
-    result = report.write(engine, run, tmp_path, "coffee")
+    result = report.write(engine, run, tmp_path, "coffee", finished=False)
     with Image.open(tmp_path / "adversarial.png") as picture:
         levels = np.asarray(picture, np.float32).transpose(2, 0, 1) / 255
         assert np.abs(levels - run.picture(len(run) - 1)).max() <= 0.5 / 255 + 1e-6
