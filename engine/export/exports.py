@@ -197,7 +197,7 @@ class Subject:
         if free.all():
             return np.zeros(self.view.shape, bool)
         if self.wanted.kind != "photo":
-            return free == 0
+            return np.asarray(free == 0, bool)
         weight = self._through.pull(255 * free)
         whole = float(self._through.pull(np.full_like(free, 255)).max())
         held: npt.NDArray[np.bool_] = weight <= 0.5 * whole
