@@ -56,7 +56,7 @@ def follow(
         kind = {"present": slide and not beside, "beside": beside, "compact": narrow}
         player(base=base, run=run.id, idle=None, key=f"{place}.player", **kind)
         if not slide and not beside:
-            panel(engine, base, run, place)
+            panel(engine, base, run, place, folded=narrow)
     return run
 
 

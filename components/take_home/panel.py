@@ -22,15 +22,21 @@ PARTS: dict[str, Part] = {
 """What a visitor may choose, by its name."""
 
 
-def panel(engine: EngineInterface, base: str, run: Run, key: str) -> None:
+def panel(engine: EngineInterface, base: str, run: Run, key: str, *, folded: bool = False) -> None:
     """Show, under a run that is over, what can be taken from it; nothing while it goes on.
 
-    ``base``: the path of the run routes; ``key``: of the widgets, one for each place on a page.
+    ``base``: the path of the run routes; ``key``: of the widgets, one for each place on a page; ``folded``:
+    behind a button in the corner of the view above, which takes no room.
     """
     if not run.over or len(run) < 2:
         return
-    with st.container(key=f"take_home_{key.replace('.', '_')}"):
-        _chosen(engine, base, run, key)
+    kind = "take_home_folded" if folded else "take_home"
+    with st.container(key=f"{kind}_{key.replace('.', '_')}"):
+        if folded:
+            with st.popover(say("Take it home"), icon=":material/download:", type="tertiary"):
+                _chosen(engine, base, run, key)
+        else:
+            _chosen(engine, base, run, key)
 
 
 @st.fragment

@@ -20,7 +20,7 @@ from engine.engine import Engine
 from engine.links import DEFAULT
 from engine.recipe import Recipe
 from models import __main__ as models_cli
-from settings import ROOT
+from settings import ROOT, SAMPLES
 
 ATTACK = ["attack", "coffee", "--model", "photos", "--attack", "pgd", "--set", "epsilon=4/255"]
 ALL_STEPS = ["--stop", "steps"]
@@ -225,3 +225,30 @@ def test_attacks_and_models_are_listed(capsys: pytest.CaptureFixture[str]) -> No
         assert listing.main([]) == 0
         text = capsys.readouterr().out
         assert all(name in text for name in names)
+
+
+def test_a_written_picture_is_replayed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    first, again = tmp_path / "first", tmp_path / "again"
+    assert main([*ATTACK, "--set", "steps=3", *ALL_STEPS, "--out", str(first)]) == 0
+    assert main(["replay", str(first / "adversarial.png"), "--no-finish", "--out", str(again)]) == 0
+    assert "so is its original" in capsys.readouterr().err
+    before, after = (json.loads((folder / "result.json").read_text()) for folder in (first, again))
+    assert after["final"] == before["final"] and after["recipe"] == before["recipe"]
+    assert pixels(first / "adversarial.png").shape == (128, 128, 3)
+    assert pixels(first / "adversarial-full.png").shape == pixels(SAMPLES / "coffee.jpg").shape
+
+
+def test_a_picture_from_elsewhere_is_not_replayed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["replay", str(ROOT / "assets" / "samples" / "cat.jpg")]) == 2
+    assert "Expected a picture with a recipe" in capsys.readouterr().err
+
+
+def test_what_is_there_is_not_overwritten_unless_asked(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = [*ATTACK, "--set", "steps=1", "--no-finish", "--out", str(tmp_path)]
+    assert main(arguments) == 0
+    written = (tmp_path / "result.json").read_bytes()
+    assert main(arguments) == 2 and "--force" in capsys.readouterr().err
+    assert (tmp_path / "result.json").read_bytes() == written
+    assert main([*arguments, "--force"]) == 0

@@ -133,7 +133,7 @@ def test_the_address_brings_the_same_comparison_back(engine):
 @pytest.fixture
 def chinese(monkeypatch):
     monkeypatch.setattr("components.i18n.preferences.language", lambda: "zh")
-    monkeypatch.setattr(comparisons, "here", lambda card: ["small", "smaller"])
+    monkeypatch.setattr("app.compare.page.here", lambda card: ["small", "smaller"])
 
 
 @pytest.mark.parametrize("mode", ["race", "sweep", "networks", "norms"])
