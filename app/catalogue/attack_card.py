@@ -101,7 +101,7 @@ def _agreement(rows: list[Agreement]) -> str:
     many = say(several if len(rows) > 1 else one, equal=len(equal), of=len(rows))
     exact, close = "equal {many}, to the last digit", "equal {many}, to {gap}"
     sentence = say(close if gap else exact, many=many, gap=f"{gap:.0e}")
-    return say("{sentence}; else {other}", said=sentence, other=others[-1]) if others else sentence
+    return say("{said}; else {other}", said=sentence, other=others[-1]) if others else sentence
 
 
 def _head(*names: str) -> list[str]:

@@ -75,4 +75,5 @@ def test_no_page_has_a_fault(visitor: Callable[..., Playground]) -> None:
 
     here.page.add_style_tag(content=".st-key-lesson p { color: #aaa !important; }")
     inspector.look("a fault")
-    assert "color-contrast: " in inspector.faults["a fault"][0], "it would have been found"
+    light_or_dark = [*inspector.faults["a fault"], *inspector.faults[list(inspector.faults)[-1]]]
+    assert "color-contrast: " in light_or_dark[0], "it would have been found"
