@@ -33,8 +33,8 @@ def write(engine: Engine, run: Run, folder: Path, image: str, finished: bool = T
     ``adversarial-full.png`` (the photo's own), ``perturbation.png``, ``report.html`` (one page with all of
     it), ``trajectory.csv`` and ``result.json``; return the result.
 
-    ``image`` is what the person called the picture; ``finished``: both pictures are made to hold in 8 bits.
-    Raises `errors.FoolscopeError` when the folder cannot be written.
+    ``image`` is what the person called the picture; ``finished``: both pictures of a run that fooled are made
+    to hold in 8 bits. Raises `errors.FoolscopeError` when the folder cannot be written.
     """
     last = len(run) - 1
     delta = run.picture(last) - run.picture(0)
@@ -48,7 +48,7 @@ def write(engine: Engine, run: Run, folder: Path, image: str, finished: bool = T
     for name, (field, kind) in SAVED.items():
         if kind == "photo" and run.recipe.image.startswith(PREPARED):
             continue
-        export = engine.export(run, Wanted(kind, last, finished))
+        export = engine.export(run, Wanted(kind, last, finished and run.succeeded(last)))
         files[name], found[field] = export.data, export.verdict.plain()
     _write(folder, files, found, run)
     return found

@@ -126,7 +126,7 @@ def test_an_address_may_name_the_target_in_any_way_and_is_written_by_label(text:
 
 
 def test_an_attack_without_a_page_takes_any_name_and_writes_labels(tmp_path: Any) -> None:
-    arguments = ["attack", "cat", "--model", PHOTOS, "--set", "steps=1", "--out", str(tmp_path)]
+    arguments = ["attack", "cat", "--model", PHOTOS, "--set", "steps=1", "--force", "--out", str(tmp_path)]
     for text in ("Automobile", "小汽车"):
         assert main([*arguments, "--target", text]) == 0
         found = json.loads((tmp_path / "result.json").read_text(encoding="utf-8"))

@@ -261,7 +261,8 @@ def test_an_attack_on_writing_names_what_it_attacked(
 ) -> None:
     path = tmp_path / "page.png"
     path.write_bytes(png(seven()))
-    attack = ["attack", "--model", "lenet", "--attack", "fgsm", "--json", "--out", str(tmp_path / "out")]
+    attack = ["attack", "--model", "lenet", "--attack", "fgsm", "--json", "--force"]
+    attack += ["--out", str(tmp_path / "out")]
     for image in (str(path), f"mnist:{path}"):
         assert main([*attack, image]) == 0
         result = json.loads(capsys.readouterr().out)
