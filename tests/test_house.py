@@ -24,7 +24,7 @@ def test_the_house_is_in_order() -> None:
     assert counts.untyped_signatures < 10
     assert counts.single_use_modules <= 5
     assert counts.norms_by_string < 3
-    assert counts.old_words <= 75
+    assert counts.old_words <= 30
 
 
 def test_what_is_counted_is_seen() -> None:
