@@ -89,7 +89,7 @@ def test_a_video_where_something_can_write_one(short):
 
 
 def test_a_video_can_be_played(short):
-    av = pytest.importorskip("av", reason="an extra")
+    av = pytest.importorskip("av")
     with av.open(io.BytesIO(animation.mp4(short, CHAT, ENGLISH))) as container:
         frames = [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
     seconds = sum(animation.durations(21)) / 1000
