@@ -60,10 +60,8 @@ def refusing(handler: Handler) -> Handler:
 
 async def find(connection: HTTPConnection) -> Run:
     """Return the run that the address names, or raise `errors.UnknownName`."""
-    owner = await anyio.to_thread.run_sync(engine)
-    return await anyio.to_thread.run_sync(
-        owner.run, connection.path_params["id"]
-    )  # it may read from the disk
+    # In a thread: the first call waits for torch, and a run that memory has no more comes from the disk.
+    return await anyio.to_thread.run_sync(lambda: engine().run(connection.path_params["id"]))
 
 
 def cursor(connection: HTTPConnection) -> int:

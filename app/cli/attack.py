@@ -16,7 +16,7 @@ from tqdm import tqdm
 
 import models
 from app.cli.classify import PREPARED_NOTE
-from app.cli.options import AsIs, AsJson, Force, ModelName, recipe_options, texts
+from app.cli.options import AsIs, AsJson, Finish, Force, ModelName, OutFolder, recipe_options, texts
 from engine import links, report
 from engine.engine import Engine
 from engine.images.handwriting import dark_on_light
@@ -44,13 +44,8 @@ def command(
     settings: Annotated[
         list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="One of the attack's settings.")
     ] = None,
-    out: Annotated[
-        Path | None,
-        typer.Option(metavar="DIR", help="Folder for what is written; default: a new one in foolscope-out."),
-    ] = None,
-    finish: Annotated[
-        bool, typer.Option(help="Make the written pictures hold in 8 bits, where rounding undoes them.")
-    ] = True,
+    out: OutFolder = None,
+    finish: Finish = True,
     force: Force = False,
     model: ModelName = None,
     as_is: AsIs = False,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -39,6 +40,15 @@ AsIs = Annotated[
     ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+OutFolder = Annotated[
+    Path | None,
+    typer.Option(
+        "--out", metavar="DIR", help="Folder for what is written; default: a new one in foolscope-out."
+    ),
+]
+Finish = Annotated[
+    bool, typer.Option(help="Make the written pictures hold in 8 bits, where rounding undoes them.")
+]
 Force = Annotated[bool, typer.Option("--force", help="Replace a result that is in the folder.")]
 
 

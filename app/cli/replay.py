@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from app.cli.attack import Output, carry_out
-from app.cli.options import AsJson, Force
+from app.cli.options import AsJson, Finish, Force, OutFolder
 from engine.engine import Engine
 from engine.export.restore import restore
 from engine.images.sources import read_bytes
@@ -21,13 +21,8 @@ def command(
     original: Annotated[
         Path | None, typer.Option(metavar="FILE", help="The untouched picture, if it is no sample.")
     ] = None,
-    out: Annotated[
-        Path | None,
-        typer.Option(metavar="DIR", help="Folder for what is written; default: a new one in foolscope-out."),
-    ] = None,
-    finish: Annotated[
-        bool, typer.Option(help="Make the written pictures hold in 8 bits, where rounding undoes them.")
-    ] = True,
+    out: OutFolder = None,
+    finish: Finish = True,
     force: Force = False,
     as_json: AsJson = False,
 ) -> None:

@@ -17,12 +17,11 @@ from components.i18n.text import named, say, translated
 from components.lesson.session_cache import kept
 from engine import checks
 from engine.engine import Engine
-from engine.robustness.answers import Opinion
 from engine.robustness.transfer import testify
-from engine.run import Run
+from engine.run import Prediction, Run
 from models.core import Card
 
-Cells = list[list[tuple[Opinion, Opinion]]]
+Cells = list[list[tuple[Prediction, Prediction]]]
 
 
 def when_over(runs: Sequence[Run], show: Callable[[], None], meanwhile: str = "") -> None:
@@ -102,7 +101,7 @@ def transferred(cells: Cells) -> tuple[int, int]:
     return sum(before.label != after.label for before, after in pairs), len(pairs)
 
 
-def _cell(pair: tuple[Opinion, Opinion], own: bool, clean: str) -> Markup:
+def _cell(pair: tuple[Prediction, Prediction], own: bool, clean: str) -> Markup:
     """Return what was said of the attacked picture; beside it, where resizing alone changed the answer
     ``clean``, what was said of the clean picture at that size, for that is what it is compared with."""
     before, after = pair

@@ -20,6 +20,7 @@ from components.i18n.text import named, say, told
 from components.live.player import player
 from components.take_home.panel import panel
 from components.widgets import controls, recipe_fields
+from engine.run import Run
 from errors import FoolscopeError, UnknownName
 
 
@@ -79,9 +80,9 @@ def _welcome(session: Session) -> None:
 
 def _view(session: Session) -> dict[str, Any]:
     """Show the run, and beside it, if wanted, that of the network's twin."""
-    first = partial(
-        player, base=base(), run=session.run, idle=_idle(session), key="player", waiting=_goes_on(session.run)
-    )
+    run = _run(session)
+    waiting = run is not None and not run.over
+    first = partial(player, base=base(), run=session.run, idle=_idle(session), key="player", waiting=waiting)
     twin = session.card.twin
     if not twin or session.twin is None:
         return first(present=session.present)
@@ -103,22 +104,19 @@ def _view(session: Session) -> dict[str, Any]:
     return shown
 
 
-def _goes_on(run: str | None) -> bool:
-    """Return whether the run that is shown is not over yet."""
+def _run(session: Session) -> Run | None:
+    """Return the run that is shown; None where there is none, or none that the server still knows, which the
+    live view says."""
     try:
-        return run is not None and not service.engine().run(run).over
+        return service.engine().run(session.run) if session.run else None
     except UnknownName:
-        return False
+        return None
 
 
 def _take_home(session: Session) -> None:
     """Offer what the run shown leaves the page with."""
-    if not session.run:
-        return
-    try:
-        panel(service.engine(), base(), service.engine().run(session.run), "playground")
-    except FoolscopeError as error:
-        st.error(told(error))
+    if run := _run(session):
+        panel(service.engine(), base(), run, "playground")
 
 
 def _elsewhere(session: Session) -> None:

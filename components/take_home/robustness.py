@@ -23,7 +23,6 @@ from engine.robustness.answers import (
     BUDGETS,
     NOISE_SEED,
     USUAL_BUDGETS,
-    Opinion,
     Row,
     corrupted_answers,
     corruptions_for,
@@ -31,7 +30,7 @@ from engine.robustness.answers import (
 )
 from engine.robustness.corruptions import CORRUPTIONS, MESSENGER_SIDE
 from engine.robustness.transfer import Transfer, here, transfers
-from engine.run import Run
+from engine.run import Prediction, Run
 from errors import FoolscopeError, UnknownName
 
 USUAL = ("jpeg75",)
@@ -72,7 +71,7 @@ def _after(row: Row) -> str:
     return say(row.corruption.title) if row.corruption else say("as computed")
 
 
-def _judged(run: Run, *opinions: Opinion) -> list[Markup]:
+def _judged(run: Run, *opinions: Prediction) -> list[Markup]:
     """Return what was said as cells: fooled is what is no longer the class of the clean picture."""
     original = run.labels[run.original]
     return [answer(each.label, each.probability, each.label != original) for each in opinions]

@@ -13,15 +13,15 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Any, Literal, NoReturn
+from typing import Any, Literal, NoReturn
 
 from PIL import Image, JpegImagePlugin, PngImagePlugin, WebPImagePlugin
 
 from errors import BadRecipe
+from models.core import Card, Crop
 
-if TYPE_CHECKING:
-    from models.core import Card, Crop
-
+WHOLE = Crop(0.5, 0.5, 1.0)
+"""The crop of a picture that is already what the network sees."""
 MARK = "foolscope"
 """What stands in the ``info`` of a picture that came from here."""
 Kind = Literal["network", "photo", "added"]
@@ -106,7 +106,7 @@ def entering(card: Card, picture: Image.Image) -> Crop | None:
     """Return the crop with which a picture goes in: the whole of one that came from here at the network's
     size, None (the network's own crop) for any other."""
     whole = MARK in picture.info and picture.size == (card.size, card.size)
-    return card.default_crop()._replace(x=0.5, y=0.5, size=1.0) if whole else None
+    return WHOLE if whole else None
 
 
 def _parsed(text: bytes) -> Carried:

@@ -30,6 +30,8 @@ from errors import BadImage
 
 LIMIT = 256 * 2**20
 """Bytes of exports that are remembered."""
+TURNS = 16
+"""So many runs' files are made at a time at most; those of one run one after the other."""
 SURE = 0.99
 """A finish goes on until a target is so sure, where the run was stopped at less."""
 SPARSE = 0.25
@@ -79,7 +81,7 @@ class Exports:
         self._files: OrderedDict[tuple[str, Wanted], Export] = OrderedDict()
         self._finishes: OrderedDict[tuple[str, Wanted], Finished] = OrderedDict()
         self._lock = threading.Lock()
-        self._busy: dict[str, threading.Lock] = {}
+        self._turns = tuple(threading.Lock() for _ in range(TURNS))
 
     def known(self, run: Run, wanted: Wanted) -> Export | None:
         """Return a file if it was made before."""
@@ -92,9 +94,7 @@ class Exports:
         Raises `errors.FoolscopeError` where there is no such file: a step that is not there, or a photo's own
         size for a digit that was prepared.
         """
-        with self._lock:
-            busy = self._busy.setdefault(run.id, threading.Lock())
-        with busy:
+        with self._turns[hash(run.id) % TURNS]:
             found = self.known(run, wanted)
             if found is None:
                 found = self._made(run, wanted)
@@ -113,15 +113,22 @@ class Exports:
         subject = self._subject(run, wanted)
         if wanted.kind == "added":
             return _added(subject)
-        room = subject.room()
-        key, queries = (run.id, wanted._replace(format="png")), 0
-        if wanted.finished:
-            if key not in self._finishes:
-                self._finishes[key] = subject.finish(room)
-            change, queries = self._finishes[key].change, self._finishes[key].queries
-        else:
+        if not wanted.finished:
             change = finish.rounded(subject.start, subject.view.room)
-        return _file(subject, subject.view.picture(change), queries)
+            return _file(subject, subject.view.picture(change), 0)
+        finished = self._finished(run, wanted, subject)
+        return _file(subject, subject.view.picture(finished.change), finished.queries)
+
+    def _finished(self, run: Run, wanted: Wanted, subject: Subject) -> Finished:
+        """Return the finish of a picture, which serves every format."""
+        key = run.id, wanted._replace(format="png")
+        with self._lock:
+            finished = self._finishes.get(key)
+        if finished is None:
+            finished = subject.finish(subject.room())
+            with self._lock:
+                self._finishes[key] = finished
+        return finished
 
     def _subject(self, run: Run, wanted: Wanted) -> Subject:
         card = models.card(run.recipe.model)

@@ -9,8 +9,7 @@ from typing import Protocol
 from PIL import Image
 
 from engine import links
-from engine.export.carried import Carried, digest
-from engine.export.view import WHOLE
+from engine.export.carried import WHOLE, Carried, digest
 from engine.images.sources import PREPARED, UPLOAD
 from engine.recipe import Recipe
 from engine.sentences import Said

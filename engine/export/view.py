@@ -15,13 +15,12 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from engine.export.carried import WHOLE
 from models.core import FILTERS, Card, Crop
 
 Levels = npt.NDArray[np.int16]
 """Changes in whole grey levels ``(c, h, w)``: three channels, or one that changes all three alike."""
 Floats = npt.NDArray[np.float32]
-WHOLE = Crop(0.5, 0.5, 1.0)
-"""The crop of a picture that is already what the network sees."""
 
 
 @dataclass(frozen=True)

@@ -177,11 +177,14 @@ class History:
                 self._orders = []
             for order in orders:
                 order()
+            began = time.monotonic()
             self._turn()
+            took = time.monotonic() - began
             with self._changed:
                 if closed:
                     return
-                rest = REST if self._failure else PERIOD
+                # No busier than half of a core, however many runs there are.
+                rest = max(REST if self._failure else PERIOD, took)
                 self._changed.wait_for(lambda: self._closed or self._orders, timeout=rest)
 
     def _turn(self) -> None:

@@ -11,10 +11,11 @@ import attacks
 import models
 from attacks.contract import Stop
 from attacks.toolkit.norms import LINF
+from engine.classification import ranking
 from engine.interface import EngineInterface
 from engine.recipe import Recipe, Value
 from engine.robustness.corruptions import CORRUPTIONS, Corruption, ordered
-from engine.run import Run
+from engine.run import Prediction, Run
 from errors import BadSetting
 
 NOISE_SEED = 0
@@ -28,22 +29,14 @@ USUAL_BUDGETS = {3: 8 / 255, 1: 64 / 255}
 
 
 @dataclass(frozen=True)
-class Opinion:
-    """The class that a network puts first, and its probability in [0, 1]."""
-
-    label: str
-    probability: float
-
-
-@dataclass(frozen=True)
 class Row:
     """What a network says after ``corruption``, None for none: of the run's image (``attacked``), of its
     ``clean`` image and of noise of the same size added to that (``noise``)."""
 
     corruption: Corruption | None
-    attacked: Opinion
-    clean: Opinion
-    noise: Opinion
+    attacked: Prediction
+    clean: Prediction
+    noise: Prediction
 
 
 def corruptions_for(channels: int) -> list[Corruption]:
@@ -73,10 +66,10 @@ def corrupted_answers(engine: EngineInterface, run: Run) -> list[Row]:
     return [Row(kind, *answers[3 * index : 3 * index + 3]) for index, kind in enumerate([None, *kinds])]
 
 
-def opinions(engine: EngineInterface, model: str, x: Tensor) -> list[Opinion]:
-    """Return what ``model`` says of images ``x`` ``(n, c, size, size)`` in [0, 1]."""
-    labels, top = models.card(model).labels, engine.logits(model, x).softmax(1).max(1)
-    return [Opinion(labels[int(index)], float(p)) for p, index in zip(top.values, top.indices, strict=True)]
+def opinions(engine: EngineInterface, model: str, x: Tensor) -> list[Prediction]:
+    """Return the first class of ``model`` for images ``x`` ``(n, c, size, size)`` in [0, 1]."""
+    card = models.card(model)
+    return [ranking(logits, card, 1)[0] for logits in engine.logits(model, x)]
 
 
 def survivor(recipe: Recipe, names: tuple[str, ...], epsilon: float) -> Recipe:

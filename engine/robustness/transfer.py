@@ -8,8 +8,8 @@ import torch
 
 import models
 from engine.interface import EngineInterface
-from engine.robustness.answers import Opinion, opinions
-from engine.run import Run
+from engine.robustness.answers import opinions
+from engine.run import Prediction, Run
 from errors import FoolscopeError
 from models import weights
 from models.core import Card, fitted
@@ -21,8 +21,8 @@ class Transfer:
     ``attacked``: whether it is the network that the run attacked, or one of several attacked as one."""
 
     model: str
-    before: Opinion
-    after: Opinion
+    before: Prediction
+    after: Prediction
     attacked: bool
 
     @property
@@ -31,7 +31,7 @@ class Transfer:
         return self.before.label != self.after.label
 
 
-def testify(engine: EngineInterface, run: Run, model: str) -> tuple[Opinion, Opinion]:
+def testify(engine: EngineInterface, run: Run, model: str) -> tuple[Prediction, Prediction]:
     """Return what ``model`` says of the original and of the run's last image so far.
 
     The images keep every digit; for a network of another input size they are resized.

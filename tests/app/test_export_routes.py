@@ -26,9 +26,7 @@ RECIPE = Recipe("small", "cat", "bim", {"steps": 4, "step_size": 1 / 255}, stop=
 
 @pytest.fixture
 def engine(monkeypatch: pytest.MonkeyPatch) -> Iterator[Engine]:
-    with small_model.engine(small_model.Gate()) as engine:
-        for module in ("app.access", "app.routes", "app.export_routes"):
-            monkeypatch.setattr(f"{module}.engine", lambda: engine)
+    with small_model.behind_routes(monkeypatch) as engine:
         yield engine
 
 

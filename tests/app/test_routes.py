@@ -40,10 +40,8 @@ def gate():
 
 @pytest.fixture
 def engine(gate, monkeypatch):
-    with small_model.engine(gate) as made:
-        monkeypatch.setattr("app.access.engine", lambda: made)
-        monkeypatch.setattr("app.routes.engine", lambda: made)
-        yield made
+    with small_model.behind_routes(monkeypatch, gate) as served:
+        yield served
 
 
 @pytest.fixture

@@ -26,10 +26,8 @@ RUNS = "/foolscope/runs"
 
 @pytest.fixture
 def engine(monkeypatch):
-    with small_model.engine(small_model.Gate()) as made:
-        monkeypatch.setattr("app.access.engine", lambda: made)
-        monkeypatch.setattr("app.routes.engine", lambda: made)
-        yield made
+    with small_model.behind_routes(monkeypatch) as served:
+        yield served
 
 
 @pytest.fixture

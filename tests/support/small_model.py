@@ -93,6 +93,15 @@ def engine(gate: Gate, **options: Any) -> Iterator[Engine]:
 
 
 @contextmanager
+def behind_routes(monkeypatch: pytest.MonkeyPatch, gate: Gate | None = None) -> Iterator[Engine]:
+    """Run that engine behind the app's routes."""
+    with engine(gate or Gate()) as served:
+        for module in ("app.access", "app.routes", "app.export_routes"):
+            monkeypatch.setattr(f"{module}.engine", lambda: served)
+        yield served
+
+
+@contextmanager
 def behind_pages(monkeypatch: pytest.MonkeyPatch) -> Iterator[Engine]:
     """Run that engine behind the app's pages, which then begin with the model "small"."""
     from engine import links

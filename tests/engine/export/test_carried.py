@@ -14,9 +14,9 @@ from PIL import Image
 from attacks.contract import Stop
 from engine.engine import Engine
 from engine.export import carried
+from engine.export.carried import WHOLE
 from engine.export.exports import Export, Wanted
 from engine.export.restore import ALONE, BACK, restore
-from engine.export.view import WHOLE
 from engine.fields import Region
 from engine.images.sources import UPLOAD, decode, examine
 from engine.recipe import Recipe

@@ -13,8 +13,9 @@ from PIL import Image
 
 from attacks.contract import Stop
 from engine.engine import Engine
+from engine.export.carried import WHOLE
 from engine.export.exports import Wanted
-from engine.export.view import WHOLE, View
+from engine.export.view import View
 from engine.images.sources import decode
 from engine.recipe import Recipe
 from engine.run import Run
