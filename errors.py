@@ -10,6 +10,8 @@
     ├── WeightsError            weights that cannot be used
     │   ├── MissingWeights      not in any folder and not to be downloaded
     │   └── WrongHash           a file whose sha256 is not the one on its card
+    ├── MissingExtra            an optional package that is not installed
+    ├── BadNetwork              a network that cannot be added: it fails a check
     ├── MissingData             a data set that is not where FOOLSCOPE_DATA says
     ├── DownloadFailed          a file that could not be fetched
     │   └── WrongFile           what was sent is not the file with the expected sha256
@@ -103,6 +105,14 @@ class MissingWeights(WeightsError):
 
 class WrongHash(WeightsError):
     """A weights file whose sha256 differs from the one on its card."""
+
+
+class MissingExtra(FoolscopeError):
+    """An optional package that is not installed."""
+
+
+class BadNetwork(FoolscopeError):
+    """A network that cannot be added: of another kind than a classifier, or one that fails a check."""
 
 
 class MissingData(FoolscopeError):

@@ -15,6 +15,7 @@ from torch import nn
 
 from errors import UnknownName, WeightsError
 from models import ensemble, weights
+from models.added import shelf
 from models.core import _REGISTRY, Card, Classifier, Entry
 from models.download import Progress
 from models.fusion import fold, suits_channels_last
@@ -23,9 +24,15 @@ FIRST = "efficientnet_lite0"
 """The model that opens where nobody chose another."""
 
 
-@cache
 def registry() -> dict[str, Entry]:
-    """Return every model by name: without a download first, the lab's last of those, then by order."""
+    """Return every model by name: without a download first, the lab's last of those, then by order. Those
+    that were added here come last, except where one has the name of another."""
+    added = {name: entry for name, entry in shelf.entries().items() if name not in _shipped()}
+    return _shipped() | added
+
+
+@cache
+def _shipped() -> dict[str, Entry]:
     for info in pkgutil.iter_modules(__path__):
         if not info.ispkg and info.name != "__main__":
             importlib.import_module(f"{__name__}.{info.name}")
@@ -61,6 +68,8 @@ def load(name: str, *, progress: Progress | None = None) -> Classifier:
     if joint.parts:
         return ensemble.Ensemble(joint, [load(part, progress=progress) for part in joint.parts])
     entry = _entry(name)
+    if entry.card.added:
+        return Classifier(entry.card, prepared(entry.build()))
     return assemble(entry, weights.fetch(entry.card, progress))
 
 

@@ -60,6 +60,7 @@ class WeightsFile:
     ``also``: other files that hold weights for the same network.
     ``ignore``: prefixes of tensors that the file holds and the network does not use.
     ``package``: the installed package that holds the file, in its folder ``models``; its code is never run.
+    ``folder``: the folder of an added network, which holds the file.
     """
 
     file: str
@@ -69,6 +70,7 @@ class WeightsFile:
     also: tuple[WeightsFile, ...] = ()
     ignore: tuple[str, ...] = ()
     package: str = ""
+    folder: str = ""
 
 
 @dataclass(frozen=True)
@@ -83,7 +85,7 @@ class Card:
     ``lab``: meant for the experiments; listed after the others. ``twin``: a network of the same build and
     classes that learnt otherwise, to be shown beside this one. ``order``: place among the models that need
     no download, the least first. ``parts``: the names of the networks that it takes as one
-    (`models.ensemble`), none for a single network.
+    (`models.ensemble`), none for a single network. ``added``: somebody added it here (`models.added`).
     """
 
     name: str
@@ -107,6 +109,7 @@ class Card:
     twin: str = ""
     order: int = 100
     parts: tuple[str, ...] = ()
+    added: bool = False
 
     def __post_init__(self) -> None:
         """Refuse a card whose facts contradict each other."""

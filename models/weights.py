@@ -56,6 +56,9 @@ def places() -> Places:
 def locate(card: Card, where: Places | None = None) -> Found | None:
     """Return the first of the card's files that is in a folder, unverified; None when none is."""
     where = where or places()
+    if card.weights.folder:
+        own = Path(card.weights.folder) / card.weights.file
+        return Found(own, card.weights) if own.is_file() else None
     packaged = _packaged(card.weights)
     if packaged and packaged.is_file():
         return Found(packaged, card.weights)

@@ -34,7 +34,7 @@ COMMANDS = {
     "attack": Command("app.cli.attack", "Run an attack and write what it finds.", own=False),
     "replay": Command("app.cli.replay", "Run again what a picture's recipe says.", own=False),
     "attacks": Command("attacks.__main__", "List the attacks and their settings."),
-    "models": Command("models.__main__", "List the models, or fetch their weights."),
+    "models": Command("app.cli.networks", "List the models, fetch weights; add, show, remove your own."),
     "experiments": Command("experiments.__main__", "List the experiments, or carry one out."),
     "train": Command("models.train.__main__", "Train again what the program ships."),
     "bench": Command("bench.__main__", "Measure the program on this machine."),

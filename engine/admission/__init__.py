@@ -1,0 +1,1 @@
+"""How a network that somebody adds is read, checked and kept (`models.added` says what is kept)."""

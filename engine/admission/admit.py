@@ -1,0 +1,149 @@
+"""Adding a network: a process of its own reads and checks it, and only what passed is kept."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import models
+import settings
+from errors import BadNetwork, BadSetting
+from models.added import record, shelf, source
+from models.added.record import AddedModel, Request
+from models.download import Progress, silent
+from settings import ROOT
+
+log = logging.getLogger("foolscope")
+Stage = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What adding a network may take: ``seconds`` without a word from the process that reads and checks it,
+    which says at least what it checks next, and ``memory`` in bytes."""
+
+    seconds: float = 120
+    memory: int = 16 * 2**30
+
+
+def add(
+    request: Request,
+    progress: Progress = silent,
+    stage: Stage = lambda name: None,
+    *,
+    replace: bool = False,
+    limits: Limits | None = None,
+) -> AddedModel:
+    """Read, check and keep the network that is asked for; return what is kept of it.
+
+    ``replace``: one of that name that was added before goes. ``stage`` is called with "reading", then
+    "checking". Raises `errors.FoolscopeError` with a sentence; nothing is kept then.
+    """
+    shelf.checked_name(request.name)
+    _free(request.name, replace)
+    source.source_of(request)
+    shelf.folder().mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=shelf.UNFINISHED, dir=shelf.folder()) as place:
+        added = _in_a_process(request, Path(place), progress, stage, limits or Limits())
+        if request.name in shelf.records():
+            shelf.remove(request.name)
+        shutil.copytree(place, target := shelf.folder() / f"{shelf.UNFINISHED}{request.name}.new")
+        target.rename(shelf.folder() / request.name)
+    return added
+
+
+def _free(name: str, replace: bool) -> None:
+    """Raise `errors.BadSetting` when there is a network of that name which is not to be replaced."""
+    if name in shelf.records() and not replace:
+        words = "There is a network called “{name}” already: choose another name, or remove it first."
+        raise BadSetting(words, name=name)
+    if name not in shelf.records() and name in models.registry():
+        raise BadSetting("“{name}” is a network that comes with Foolscope: choose another name.", name=name)
+
+
+def _in_a_process(
+    request: Request, folder: Path, progress: Progress, stage: Stage, limits: Limits
+) -> AddedModel:
+    """Return what a worker makes of the request in ``folder``; raises as `add` does."""
+    job = {"request": record.plain(request), "folder": str(folder), "memory": limits.memory}
+    environment = os.environ | {"FOOLSCOPE_HOME": str(settings.home()), "PYTHONPATH": str(ROOT)}
+    with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as words:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "engine.admission.worker"],
+            cwd=ROOT, env=environment, text=True, encoding="utf-8",
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=words,
+        )  # fmt: skip
+        with process:
+            try:
+                return _listen(process, job, progress, stage, limits)
+            except _NoResultError:
+                words.seek(0)
+                raise _why(process.wait(), words.read(), limits) from None
+            finally:
+                process.kill()
+
+
+class _NoResultError(Exception):
+    """The worker's output ended without a result."""
+
+
+def _listen(
+    process: subprocess.Popen[str],
+    job: Mapping[str, object],
+    progress: Progress,
+    stage: Stage,
+    limits: Limits,
+) -> AddedModel:
+    """Return what the worker found, passing on what it says; end it when it says nothing for too long."""
+    assert process.stdin and process.stdout
+    with suppress(BrokenPipeError), process.stdin:
+        process.stdin.write(json.dumps(job))
+    while line := _line(process, limits.seconds):
+        said = json.loads(line)
+        match said:
+            case {"stage": name}:
+                stage(name)
+            case {"done": done, "total": total}:
+                progress(done, total)
+            case {"refused": sentence, "facts": facts}:
+                raise BadNetwork(sentence, **facts)
+            case {"result": _}:
+                return record.structured(said["result"])
+    raise _NoResultError
+
+
+def _line(process: subprocess.Popen[str], seconds: float) -> str:
+    """Return the worker's next line, "" when it has ended, or is ended as none came in time."""
+    assert process.stdout
+    timer = threading.Timer(seconds, process.kill)
+    timer.daemon = True
+    timer.start()
+    try:
+        return process.stdout.readline()
+    finally:
+        timer.cancel()
+
+
+def _why(status: int, words: str, limits: Limits) -> BadNetwork:
+    """Return the refusal for a worker that ended with ``status`` and without a result."""
+    if status == -signal.SIGKILL:
+        return BadNetwork(
+            "The network was stopped: it gave no answer for {seconds:.0f} seconds, or took all memory.",
+            seconds=limits.seconds,
+        )
+    log.warning("a worker that read a network ended with status %s:\n%s", status, words[-4000:])
+    last = (words.strip().splitlines() or ["without a word"])[-1][:200]
+    if "MemoryError" in words or "not enough memory" in words:
+        return BadNetwork("The network needs more memory than is allowed for adding one.")
+    return BadNetwork("The network broke the process that read it ({last}).", last=last)

@@ -1,0 +1,1 @@
+"""One file for every kind of source that networks are added from."""

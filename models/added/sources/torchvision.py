@@ -1,0 +1,101 @@
+"""``torchvision:NAME``: a classifier of torchvision's registry, with its own weights or those of a file."""
+
+from __future__ import annotations
+
+import importlib
+import re
+from pathlib import Path
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+
+import settings
+from errors import BadNetwork, UnknownName
+from models.added import tensors
+from models.added.record import AddedModel, Facts, Request
+from models.added.source import Draft, Source
+from models.download import Progress, download
+
+DIGEST = re.compile(r"-([0-9a-f]{8,64})\.pth$")
+LAST = "num_classes"
+
+
+class Torchvision(Source):
+    """Every classifier of torchvision."""
+
+    kind: ClassVar[str] = "torchvision"
+    example: ClassVar[str] = "torchvision:resnet34"
+    help: ClassVar[str] = "A classifier of torchvision, with its own weights or, as --weights, yours."
+
+    def read(self, request: Request, folder: Path, progress: Progress) -> Draft:
+        """Read the network; without a file its newest weights are downloaded and their sha256 checked."""
+        chosen = _weights(request.rest)
+        if request.weights:
+            values = tensors.read(request.weights)
+            classes = tensors.classes(values, _empty(request.rest, tensors.CLASSES))
+            facts = Facts(title=f"{request.rest} ({request.weights.name})"[:80])
+        else:
+            values, classes = _released(chosen, progress), len(chosen.meta["categories"])
+            facts = _facts(request.rest, chosen)
+        network = tensors.put(values, _empty(request.rest, classes))
+        tensors.keep(network, folder)
+        return Draft(network, facts, {"classes": classes})
+
+    def build(self, record: AddedModel, folder: Path) -> nn.Module:
+        """Return the network again, from what was kept."""
+        network = _empty(record.source.partition(":")[2], int(record.arguments["classes"]))
+        return tensors.put(tensors.read(folder / tensors.KEPT), network)
+
+
+def _models() -> Any:
+    """Return torchvision's module of classifiers, which takes seconds to import."""
+    return importlib.import_module("torchvision.models")
+
+
+def _weights(name: str) -> Any:
+    """Return what torchvision says of a network's newest weights; raises `errors.UnknownName`."""
+    library = _models()
+    known = library.list_models(module=library)
+    if name not in known:
+        raise UnknownName.of("network of torchvision", name, known)
+    return library.get_model_weights(name).DEFAULT
+
+
+def _released(chosen: Any, progress: Progress) -> dict[str, Tensor]:
+    """Return the released tensors, downloaded into the cache of weights unless they are there."""
+    digest = DIGEST.search(chosen.url)
+    if not digest:
+        raise BadNetwork(
+            "Nobody published a sha256 for {url}: download it and give it as --weights.", url=chosen.url
+        )
+    target = settings.home() / "weights" / chosen.url.rpartition("/")[2]
+    return tensors.read(download(chosen.url, target, digest[1], progress=progress))
+
+
+def _empty(name: str, classes: int) -> nn.Module:
+    """Return the network before weights are put in, without the heads that only training used."""
+    arguments: dict[str, Any] = {LAST: classes}
+    if name in ("googlenet", "inception_v3"):
+        arguments |= {"aux_logits": False, "init_weights": False, "transform_input": True}
+    with torch.random.fork_rng(devices=[]):
+        network: nn.Module = _models().get_model(name, weights=None, **arguments)
+    return network.eval()
+
+
+def _facts(name: str, chosen: Any) -> Facts:
+    seen = chosen.transforms()
+    return Facts(
+        title=f"{name} (torchvision)",
+        height=seen.crop_size[0],
+        width=seen.crop_size[0],
+        channels=len(seen.mean),
+        mean=tuple(seen.mean),
+        std=tuple(seen.std),
+        resize=seen.resize_size[0],
+        interpolation=seen.interpolation.value,
+        labels=tuple(chosen.meta["categories"]),
+        licence="BSD-3-Clause; the training pictures are for non-commercial research",
+        paper=chosen.meta.get("recipe", ""),
+        training_set="ImageNet-1K (ILSVRC 2012)",
+    )
