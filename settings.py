@@ -12,6 +12,7 @@
 | ``FOOLSCOPE_KEEP_PICTURES`` | 0: runs are kept without their pictures (1) |
 | ``FOOLSCOPE_HISTORY_DAYS`` | days for which runs are kept (90) |
 | ``FOOLSCOPE_HISTORY_BYTES`` | bytes of runs that are kept, the oldest go first (2G) |
+| ``FOOLSCOPE_ADD_MODELS`` | 0: the page does not offer to add networks (1, on this machine alone) |
 | ``FOOLSCOPE_LABS`` | experiments that are computed at the same time (1) |
 | ``FOOLSCOPE_FRAME_ANCESTORS`` | sites that may show the page in a frame, by default all |
 | ``FOOLSCOPE_CHROMIUM`` | browser that tests and benchmarks drive |
@@ -83,10 +84,12 @@ def database() -> str:
 
 def keep_pictures() -> bool:
     """Say whether runs are kept with their pictures; raises `errors.BadSetting`."""
-    named = os.environ.get("FOOLSCOPE_KEEP_PICTURES", "").strip() or "1"
-    if named not in ("0", "1"):
-        raise BadSetting(f"Expected FOOLSCOPE_KEEP_PICTURES to be 0 or 1, got “{named}”.")
-    return named == "1"
+    return _switch("FOOLSCOPE_KEEP_PICTURES")
+
+
+def add_models() -> bool:
+    """Say whether the page may offer to add networks; raises `errors.BadSetting`."""
+    return _switch("FOOLSCOPE_ADD_MODELS")
 
 
 def history_days() -> int:
@@ -97,6 +100,14 @@ def history_days() -> int:
 def history_bytes() -> int:
     """Return how many bytes of runs are kept; raises `errors.BadSetting`."""
     return _bytes("FOOLSCOPE_HISTORY_BYTES", 2 * 10**9)
+
+
+def _switch(variable: str) -> bool:
+    """Return what a variable that is 0 or 1 says, by default 1."""
+    named = os.environ.get(variable, "").strip() or "1"
+    if named not in ("0", "1"):
+        raise BadSetting(f"Expected {variable} to be 0 or 1, got “{named}”.")
+    return named == "1"
 
 
 def _count(variable: str, default: int) -> int:

@@ -11,6 +11,7 @@ import streamlit as st
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import JSONResponse, Response
 
+import settings
 from app.service import engine
 from components.i18n.preferences import LANGUAGES
 from errors import BadSetting, FoolscopeError, UnknownName
@@ -18,6 +19,7 @@ from errors import BadSetting, FoolscopeError, UnknownName
 if TYPE_CHECKING:
     from engine.run import Run
 
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
 Handler = Callable[[Request], Awaitable[Response]]
 
 
@@ -25,6 +27,12 @@ def base() -> str:
     """Return the path under which our routes live, the server's own prefix included."""
     prefix = str(st.get_option("server.baseUrlPath") or "").strip("/")
     return f"/{prefix}/foolscope" if prefix else "/foolscope"
+
+
+def may_add_models() -> bool:
+    """Say whether the page offers to add networks: not where the server listens beyond this machine, nor
+    where its owner says no (``FOOLSCOPE_ADD_MODELS=0``). Raises `errors.BadSetting`."""
+    return settings.add_models() and str(st.get_option("server.address")) in LOOPBACK
 
 
 def same_origin(connection: HTTPConnection) -> bool:

@@ -34,14 +34,14 @@ class Rankings:
 
     def __init__(self, logits: Logits, preprocess: Callable[[Card, str, Crop | None], Tensor]) -> None:
         self._logits, self._preprocess = logits, preprocess
-        self._known: OrderedDict[tuple[str, str, Crop | None], list[Prediction]] = OrderedDict()
+        self._known: OrderedDict[tuple[str, str, str, Crop | None], list[Prediction]] = OrderedDict()
 
     def of(self, model: str, image: str, crop: Crop | None) -> list[Prediction]:
         """Return every class of the model with its probability, the most probable first."""
-        key = (model, image, crop)
+        card = models.card(model)
+        key = (model, card.weights.sha256, image, crop)
         known = self._known.get(key)
         if known is None:
-            card = models.card(model)
             logits = self._logits(model, self._preprocess(card, image, crop)[None])[0]
             self._known[key] = known = ranking(logits, card)
             while len(self._known) > REMEMBERED:

@@ -39,6 +39,12 @@ def _parts(name: str) -> tuple[str, ...]:
     return tuple(name.split(JOINT))
 
 
+def _replaced(model: Classifier) -> bool:
+    """Say whether another network was added under the name of one that was."""
+    current = models.registry().get(model.card.name)
+    return model.card.added and current is not None and current.card != model.card
+
+
 class ModelPool:
     """Models on ``device`` by name. ``limit_bytes``: of weights in all; by default
     `settings.model_memory`. A model in use is never removed, so the limit may be exceeded while all are."""
@@ -89,6 +95,8 @@ class ModelPool:
             loading = self._loading.setdefault(name, threading.Lock())
         try:
             with loading:
+                if name in self._models and _replaced(self._models[name]):
+                    self.forget(name)
                 if name not in self._models:
                     self._add(name, self._on_device(name, progress))
         except BaseException:

@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 import streamlit as st
 
 import attacks
-from app.catalogue import attack_card
+from app.catalogue import attack_card, networks
 from app.catalogue.tables import TABLES
 from components import address
 from components.display import attack_families
@@ -28,7 +28,7 @@ PARTS = {
 def render() -> None:
     """Draw the page."""
     if address.returned():
-        address.forget({"catalogue.part", "card_attack"}.__contains__)
+        address.forget({"catalogue.part", "card_attack", networks.KEY}.__contains__)
     named = st.query_params.get("part", "attacks")
     preferences.keep("catalogue.part", named if named in PARTS else "attacks")
     part = st.segmented_control(
@@ -38,7 +38,9 @@ def render() -> None:
     if part == "attacks":
         _attacks()
         return
-
+    if part == "models":
+        networks.render()
+        return
     address.write({"part": str(part)})
     st.markdown(TABLES[str(part)]())
 

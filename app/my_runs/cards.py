@@ -115,7 +115,7 @@ def _facts(record: RunRecord) -> str:
         network, attack = models.card(recipe.model).title, called(recipe.attack)
         if recipe.target is not None:
             target = named(models.card(recipe.model).labels[recipe.target])
-    except FoolscopeError:  # this version no longer has them
+    except (FoolscopeError, IndexError):  # they are no longer here, or are others now
         network, attack = recipe.model, recipe.attack
     steps = say("1 step") if record.steps == 1 else say("{count} steps", count=record.steps)
     facts = [

@@ -12,6 +12,8 @@ def streamlit_words() -> str:
     words = {
         "upload": say("Upload"),
         "drop": say("or drop a photo"),
+        "drop-file": say("or drop a file"),
+        "refused-file": say("Expected a smaller file."),
         "photo": say("Photo or camera"),
         "refused": say("Expected a picture of at most 20 MB."),
         "menu": say("Menu"),

@@ -27,7 +27,7 @@ NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,47}")
 UNFINISHED = "."
 """What the name of a folder begins with while it is filled."""
 _lock = threading.Lock()
-_known: tuple[tuple[Path, int], dict[str, AddedModel]] | None = None
+_known: tuple[tuple[Path, int], dict[str, AddedModel], dict[str, Entry]] | None = None
 
 
 def folder() -> Path:
@@ -49,16 +49,22 @@ def checked_name(name: str) -> str:
 def records() -> dict[str, AddedModel]:
     """Return what is kept of every added network by name, in order of the names. A folder that does not
     describe one is left out, with a line in the log."""
+    return _all()[0]
+
+
+def _all() -> tuple[dict[str, AddedModel], dict[str, Entry]]:
+    """Return all records and registry entries, read anew when a network came or went."""
     global _known
     here = folder()
     try:
         key = (here, here.stat().st_mtime_ns)
     except FileNotFoundError:
-        return {}
+        return {}, {}
     with _lock:
         if _known is None or _known[0] != key:
-            _known = key, _read_all(here)
-        return _known[1]
+            added = _read_all(here)
+            _known = key, added, {name: Entry(card(one), partial(build, one)) for name, one in added.items()}
+        return _known[1:]
 
 
 def _read_all(here: Path) -> dict[str, AddedModel]:
@@ -90,7 +96,7 @@ def remove(name: str) -> None:
 
 def entries() -> dict[str, Entry]:
     """Return every added network as the registry of models has them."""
-    return {name: Entry(card(added), partial(build, added)) for name, added in records().items()}
+    return _all()[1]
 
 
 def card(added: AddedModel) -> Card:

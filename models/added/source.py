@@ -37,17 +37,20 @@ class Draft:
 class Source(ABC):
     """A kind of source; a file in `models.added.sources` defines one, and that is all there is to add.
 
-    ``kind``: what stands before the colon. ``example``: of a whole source. ``help``: in one sentence.
-    ``packages``: optional ones that it imports when used. ``runs_code``: reading it runs code that comes with
-    the network, so that only the command line may. ``needs_file``: it takes a file of weights.
+    ``kind``: what stands before the colon. ``title``: in a list of kinds. ``example``: of a whole source.
+    ``help``: in one sentence. ``packages``: optional ones that it imports when used. ``runs_code``: reading
+    it runs code that comes with the network, so that only the command line may. ``is_file``: what stands
+    behind the colon is a file, which is all there is. ``takes_file``: a file of weights can be given.
     """
 
     kind: ClassVar[str]
+    title: ClassVar[str]
     example: ClassVar[str]
     help: ClassVar[str]
     packages: ClassVar[tuple[str, ...]] = ()
     runs_code: ClassVar[bool] = False
-    needs_file: ClassVar[bool] = False
+    is_file: ClassVar[bool] = False
+    takes_file: ClassVar[bool] = True
 
     @abstractmethod
     def read(self, request: Request, folder: Path, progress: Progress) -> Draft:

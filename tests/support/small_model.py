@@ -79,7 +79,7 @@ def engine(gate: Gate, **options: Any) -> Iterator[Engine]:
     models.registry()
     for name in ("small", "smaller"):
         register(card(name), SmallNet)
-    models.registry.cache_clear()
+    models._shipped.cache_clear()
     made = Engine(torch.device("cpu"), load, **options)
     try:
         yield made
@@ -89,7 +89,7 @@ def engine(gate: Gate, **options: Any) -> Iterator[Engine]:
         made.close()
         for name in ("small", "smaller"):
             del _REGISTRY[name]
-        models.registry.cache_clear()
+        models._shipped.cache_clear()
 
 
 @contextmanager

@@ -25,8 +25,11 @@ class Torchvision(Source):
     """Every classifier of torchvision."""
 
     kind: ClassVar[str] = "torchvision"
+    title: ClassVar[str] = "torchvision"
     example: ClassVar[str] = "torchvision:resnet34"
-    help: ClassVar[str] = "A classifier of torchvision, with its own weights or, as --weights, yours."
+    help: ClassVar[str] = (
+        "Any classifier of torchvision, with the weights that are published for it or with yours."
+    )
 
     def read(self, request: Request, folder: Path, progress: Progress) -> Draft:
         """Read the network; without a file its newest weights are downloaded and their sha256 checked."""
