@@ -34,7 +34,7 @@ def render() -> None:
             add_network.form(_added)
         else:
             _card(chosen)
-        with st.expander(say("All networks in a table")):
+        with st.expander(say("All others in a table")):
             st.markdown(models_table())
     address.write({"part": "models", "network": chosen})
 

@@ -28,9 +28,9 @@ def attacks_table() -> str:
 
 
 def models_table() -> str:
-    """Return the networks, those that come with the product first."""
+    """Return the networks, those that come with the product first, without those that were added here."""
     rows = []
-    for card in models.cards():
+    for card in (card for card in models.cards() if not card.added):
         accuracy = say(", ").join(f"{say(measure)} {value:.1f} %" for measure, value in card.accuracy.items())
         title = f"[{card.title}]({card.paper})" if card.paper else card.title
         facts = (_sees(card), f"{len(card.labels):,}", accuracy, _origin(card), say(card.licence))

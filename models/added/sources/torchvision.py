@@ -37,7 +37,7 @@ class Torchvision(Source):
         if request.weights:
             values = tensors.read(request.weights)
             classes = tensors.classes(values, _empty(request.rest, tensors.CLASSES))
-            facts = Facts(title=f"{request.rest} ({request.weights.name})"[:80])
+            facts = Facts()
         else:
             values, classes = _released(chosen, progress), len(chosen.meta["categories"])
             facts = _facts(request.rest, chosen)

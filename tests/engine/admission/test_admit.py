@@ -34,7 +34,8 @@ def home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
 def shufflenet(seed: int, classes: int = 7) -> nn.Module:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return torchvision.models.shufflenet_v2_x0_5(num_classes=classes).eval()
+        network: nn.Module = torchvision.models.shufflenet_v2_x0_5(num_classes=classes)
+    return network.eval()
 
 
 def request_for(folder: Path, seed: int = 0, **more: object) -> tuple[nn.Module, Request]:
