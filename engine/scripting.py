@@ -63,8 +63,9 @@ def attack(
     ``images``: ``(n, c, h, w)`` in [0, 1], on the network's device. ``labels``: the classes to leave
     ``(n,)``, by default what the network says; ``target``: the class to reach instead, one for all or one an
     image. ``mean`` and ``std``: of the normalisation, per channel; None where the network takes images as
-    they are. ``stop``: when to end early, by default never. ``settings``: the attack's own, as ``python -m app
-    attacks`` lists them. The network is in evaluation mode meanwhile, and its weights get no gradients.
+    they are. ``stop``: when to end early, by default never. ``settings``: the attack's own, as
+    ``python -m app attacks`` lists them. The network is in evaluation mode meanwhile, and its
+    weights get no gradients.
 
     Raises `errors.UnknownName`, `errors.BadSetting` and `errors.BadTarget` at the first step.
     """
