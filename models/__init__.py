@@ -27,8 +27,9 @@ FIRST = "efficientnet_lite0"
 def registry() -> dict[str, Entry]:
     """Return every model by name: without a download first, the lab's last of those, then by order. Those
     that were added here come last, except where one has the name of another."""
-    added = {name: entry for name, entry in shelf.entries().items() if name not in _shipped()}
-    return _shipped() | added
+    shipped = _shipped()
+    added = {name: entry for name, entry in shelf.entries().items() if name not in shipped}
+    return shipped | added if added else shipped
 
 
 @cache
@@ -53,8 +54,10 @@ def card(name: str) -> Card:
 
     Raises `errors.UnknownName`, and `errors.BadSetting` for models that cannot be taken as one.
     """
-    names = ensemble.names_of(name, list(registry()))
-    cards = [_entry(part).card for part in names]
+    known = registry()
+    if name in known:
+        return known[name].card
+    cards = [_entry(part).card for part in ensemble.names_of(name, list(known))]
     return cards[0] if len(cards) == 1 else ensemble.joined(cards)
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from functools import cache
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cache, lru_cache
 
 import streamlit as st
 from markupsafe import escape
@@ -49,15 +49,26 @@ def listed(known: Sequence[str], present: str = "") -> tuple[list[str], int]:
 def picker(words: str, known: Sequence[str], present: str, wanted: str, key: str) -> str:
     """Let the person choose one of the labels ``known`` other than ``present``; at first it is ``wanted``, or
     the first of the list where that is none of them. ``words`` say what it is for."""
-    every, favourites = listed(known, present)
-    options = [label for label in every if label != present]
+    titles, favourites = titled(known, present)
+    options = [label for label in titles if label != present]
     if st.session_state.get(key, wanted) not in options:
         st.session_state[key] = wanted if wanted in options else options[0]
     preferences.keep(key, wanted)
-    titles = {label: title(label) for label in options}
     chosen = st.selectbox(words, options, format_func=titles.__getitem__, key=key)
     set_apart(words, 0, favourites)
     return str(chosen)
+
+
+def titled(known: Sequence[str], present: str = "") -> tuple[Mapping[str, str], int]:
+    """Return what stands in the list for the labels in the order of `listed`, and how many are favourites."""
+    return _titled(tuple(known), present, preferences.language())
+
+
+@lru_cache(128)
+def _titled(known: tuple[str, ...], present: str, language: str) -> tuple[Mapping[str, str], int]:
+    """Return what `titled` does: a thousand titles, which every script run of a page asks for."""
+    labels, favourites = listed(known, present)
+    return {label: title(label, named(label, language)) for label in labels}, favourites
 
 
 def title(label: str, head: str = "") -> str:

@@ -101,9 +101,9 @@ def _target_key(card: Card) -> str:
 def _targets(card: Card, ranking: Sequence[Prediction]) -> tuple[dict[int, str], int]:
     """Return what stands in the list of targets by class, and how many favourites come first."""
     anything = say("anything but {label}", label=named(ranking[0].label))
-    listed, favourites = class_picker.listed(card.labels, ranking[0].label)
+    titles, favourites = class_picker.titled(card.labels, ranking[0].label)
     index = {label: i for i, label in enumerate(card.labels)}
-    return {UNTARGETED: anything} | {index[label]: class_picker.title(label) for label in listed}, favourites
+    return {UNTARGETED: anything} | {index[label]: title for label, title in titles.items()}, favourites
 
 
 def attack_picker(chosen: str) -> str:

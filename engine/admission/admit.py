@@ -60,6 +60,7 @@ def add(
             shelf.remove(request.name)
         shutil.copytree(place, target := shelf.folder() / f"{shelf.UNFINISHED}{request.name}.new")
         target.rename(shelf.folder() / request.name)
+        shelf.changed()
     return added
 
 

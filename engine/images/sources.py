@@ -18,7 +18,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Literal
 
@@ -447,7 +447,13 @@ def open_sample(name: str, folder: Path = SAMPLES) -> Image.Image:
     if name not in known:
         raise UnknownName.of("sample picture", name, known)
     sample = known[name]
-    return read_file(folder / sample.file) if sample.file else _computed(sample.kind)
+    return _sample_file(folder / sample.file).copy() if sample.file else _computed(sample.kind)
+
+
+@lru_cache(8)
+def _sample_file(path: Path) -> Image.Image:
+    """Return the picture of a sample, which a page asks for several times in every script run."""
+    return read_file(path)
 
 
 def _computed(kind: str | None, side: int = 480) -> Image.Image:

@@ -9,8 +9,10 @@ import logging
 import re
 import shutil
 import threading
+import time
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 from torch import nn
 
@@ -27,7 +29,22 @@ NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,47}")
 UNFINISHED = "."
 """What the name of a folder begins with while it is filled."""
 _lock = threading.Lock()
-_known: tuple[tuple[Path, int], dict[str, AddedModel], dict[str, Entry]] | None = None
+FRESH = 0.5
+"""Seconds for which the folder is not looked at again: a page asks for networks a hundred times."""
+
+
+class Shelf(NamedTuple):
+    """What was on the shelf when it was ``looked`` at, in seconds of `time.monotonic`, and the time at which
+    its ``folder`` changed last, in nanoseconds."""
+
+    folder: Path
+    stamp: int
+    looked: float
+    records: dict[str, AddedModel]
+    entries: dict[str, Entry]
+
+
+_shelf: Shelf | None = None
 
 
 def folder() -> Path:
@@ -49,22 +66,34 @@ def checked_name(name: str) -> str:
 def records() -> dict[str, AddedModel]:
     """Return what is kept of every added network by name, in order of the names. A folder that does not
     describe one is left out, with a line in the log."""
-    return _all()[0]
+    return _all().records
 
 
-def _all() -> tuple[dict[str, AddedModel], dict[str, Entry]]:
-    """Return all records and registry entries, read anew when a network came or went."""
-    global _known
-    here = folder()
+def _all() -> Shelf:
+    """Return what is on the shelf, read anew when a network came or went: looked for twice a second, and at
+    once when that was in this process (`changed`)."""
+    global _shelf
+    here, now, shelf = folder(), time.monotonic(), _shelf
+    if shelf is not None and shelf.folder == here and now < shelf.looked + FRESH:
+        return shelf
     try:
-        key = (here, here.stat().st_mtime_ns)
-    except FileNotFoundError:
-        return {}, {}
+        stamp = here.stat().st_mtime_ns
+    except OSError:  # nothing was added yet
+        stamp = 0
     with _lock:
-        if _known is None or _known[0] != key:
-            added = _read_all(here)
-            _known = key, added, {name: Entry(card(one), partial(build, one)) for name, one in added.items()}
-        return _known[1:]
+        if shelf is None or (shelf.folder, shelf.stamp) != (here, stamp):
+            added = _read_all(here) if stamp else {}
+            entries = {name: Entry(card(one), partial(build, one)) for name, one in added.items()}
+            shelf = Shelf(here, stamp, now, added, entries)
+        _shelf = shelf._replace(looked=now)
+        return _shelf
+
+
+def changed() -> None:
+    """Note that a network came or went."""
+    global _shelf
+    with _lock:
+        _shelf = None
 
 
 def _read_all(here: Path) -> dict[str, AddedModel]:
@@ -91,12 +120,13 @@ def remove(name: str) -> None:
     gone = folder() / f"{UNFINISHED}{name}.removed"
     shutil.rmtree(gone, ignore_errors=True)
     (folder() / name).rename(gone)
+    changed()
     shutil.rmtree(gone, ignore_errors=True)
 
 
 def entries() -> dict[str, Entry]:
     """Return every added network as the registry of models has them."""
-    return _all()[1]
+    return _all().entries
 
 
 def card(added: AddedModel) -> Card:

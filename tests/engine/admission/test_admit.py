@@ -118,7 +118,9 @@ def mine(home: Path, tmp_path: Path) -> AddedModel:
     """Keep a network called mine, read in this process."""
     _, asked = request_for(tmp_path)
     (shelf.folder() / "mine").mkdir(parents=True)
-    return worker.admit(asked, shelf.folder() / "mine", lambda **line: None)
+    added = worker.admit(asked, shelf.folder() / "mine", lambda **line: None)
+    shelf.changed()
+    return added
 
 
 def test_a_file_that_changed_since_is_refused(mine: AddedModel) -> None:
@@ -132,6 +134,7 @@ def test_a_damaged_record_costs_its_network_alone(mine: AddedModel) -> None:
     broken = shelf.folder() / "broken"
     broken.mkdir()
     (broken / record.FILE).write_text('{"name": "broken", "labels": 3}', "utf-8")
+    shelf.changed()
     assert set(shelf.records()) == {"mine"} and "broken" not in models.registry()
 
 
