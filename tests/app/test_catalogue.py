@@ -105,5 +105,50 @@ def test_a_table_speaks_chinese(engine, part):
 
 
 def test_networks_and_samples_are_listed(engine):
-    assert "resnet50" in visit(part="models").markdown[0].value
+    shown = visit(part="models", network="resnet50")
+    assert shown.header[0].value == "ResNet-50" and not shown.exception
+    said = " ".join(block.value for block in shown.markdown)
+    assert "`resnet50`" in said and "25,557,032" in said and "mean 0.485" in said and "BSD" in said
+    assert "`mobilenet_v2`" in said  # in the table of all
+    assert shown.button(key="network.add").label == "Add a network"
+
+
+def test_a_network_that_is_not_there_is_said(engine):
+    shown = visit(part="models", network="resnet5000")
+    assert "resnet50" in shown.error[0].value and shown.header[0].value == "EfficientNet-Lite0"
+
+
+@pytest.mark.parametrize("why", ["beyond this machine", "the owner says no"])
+def test_networks_are_added_where_that_is_allowed_alone(engine, monkeypatch, why):
+    if why == "the owner says no":
+        monkeypatch.setenv("FOOLSCOPE_ADD_MODELS", "0")
+    else:
+        address = {"server.address": "0.0.0.0"}
+        monkeypatch.setattr("app.access.st.get_option", lambda name: address.get(name, ""))
+    shown = visit(part="models", network="add")
+    assert not [button for button in shown.button if button.key == "network.add"]
+    assert shown.header[0].value == "EfficientNet-Lite0" and shown.error
+
+
+@pytest.mark.parametrize(
+    ("fields", "sentence"),
+    [
+        ({"added.name": "mine"}, "Expected the name of a network"),
+        ({"added.name": "../x", "added.rest.torchvision": "resnet18"}, "Expected a name of at most 48"),
+        ({"added.name": "lenet", "added.rest.torchvision": "resnet18"}, "comes with Foolscope"),
+        ({"added.name": "mine", "added.rest.torchvision": "resnet18", "added.input": "x"}, "side in pixels"),
+        ({"added.name": "mine", "added.rest.torchvision": "resnet18", "added.std": "a"}, "numbers with commas"),
+    ],
+)
+def test_a_form_that_cannot_be_is_refused_in_a_sentence(engine, fields, sentence):
+    shown = visit(part="models", network="add")
+    shown.selectbox(key="added.kind").set_value("torchvision")
+    for key, value in fields.items():
+        shown.text_input(key=key).set_value(value)
+    shown.button(key="added.send").click().run()
+    assert sentence in shown.error[0].value and not shown.exception
+    assert shown.text_input(key="added.name").value == fields["added.name"]  # nothing typed is lost
+
+
+def test_samples_are_listed(engine):
     assert "Public domain" in visit(part="samples").markdown[0].value
