@@ -57,7 +57,7 @@ def fold(network: nn.Module) -> nn.Module:
     try:
         with _tracing:
             traced = fx.GraphModule(network, Tracer().trace(network))
-    except (fx.proxy.TraceError, TypeError) as error:
+    except Exception as error:  # what a network's own code raises for a stand-in of its input is its own
         log.info("batch norm of %s was not folded: %s", type(network).__name__, error)
         return network
     modules = dict(traced.named_modules())

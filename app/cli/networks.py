@@ -28,12 +28,14 @@ def add(
     input: Annotated[int | None, typer.Option(min=1, max=4096, help="Side of the input in pixels.")] = None,
     mean: Annotated[str | None, typer.Option(help="One number a channel, such as .5,.5,.5.")] = None,
     std: Annotated[str | None, typer.Option(help="One number a channel, above 0.")] = None,
+    bgr: Annotated[
+        bool, typer.Option("--bgr", help="It takes blue, green, red; so are --mean, --std.")
+    ] = False,
     replace: Annotated[bool, typer.Option("--replace", help="In place of one of that name.")] = False,
 ) -> None:
     """Read a network, check it, and keep it for the page and all commands."""
-    request = Request(
-        name, source, weights, labels, input, _numbers("mean", mean), _numbers("std", std), trusted=True
-    )
+    numbers = _numbers("mean", mean), _numbers("std", std)
+    request = Request(name, source, weights, labels, input, *numbers, trusted=True, reversed_channels=bgr)
     with tqdm(unit="B", unit_scale=True, leave=False) as bar:
 
         def show(done: int, total: int) -> None:

@@ -1,41 +1,61 @@
-"""What is checked of a network before it is kept."""
+"""What is checked of a network before it is kept, one theme after another."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-import torch
-from torch import Tensor, nn
+from torch import nn
 
-from errors import BadNetwork
-from models.added.record import CheckResult, InputFormat, OutputFormat
+from engine.admission import class_names, cost, gradients, inputs, normalisation, outputs, stability
+from engine.admission.subject import Report, Subject
+from models.added.record import CheckResult, Facts, InputFormat, OutputFormat
 
 
 @dataclass(frozen=True)
 class Examination:
-    """What came out: what the network gives, for how many classes (without a background), and each check."""
+    """What came out: what the network takes and gives, what its classes are called (without a background),
+    and each check."""
 
+    takes: InputFormat
     gives: OutputFormat
-    classes: int
+    labels: tuple[str, ...]
     results: tuple[CheckResult, ...]
 
 
-def examine(network: nn.Module, takes: InputFormat) -> Examination:
-    """Check a network, in evaluation mode on the CPU, that takes normalised images of that format.
+def examine(network: nn.Module, facts: Facts, report: Report = lambda **line: None) -> Examination:
+    """Check a network on the CPU, of which its source and the person say ``facts``. ``report`` is called with
+    ``stage=`` and the name of a check before it begins.
 
-    Raises `errors.BadNetwork` with a sentence when it cannot be used.
+    The network is put into evaluation mode and made float32. Raises `errors.BadNetwork` with a sentence when
+    it cannot be used.
     """
-    outputs = _outputs(network, takes)
-    results = [CheckResult("outputs", "fine", "It gives {classes} logits.", {"classes": outputs.shape[1]})]
-    return Examination(OutputFormat(), outputs.shape[1], tuple(results))
+    report(stage="parameters")
+    cost.check_parameters(network)
+    results = [*cost.precision(network.eval().requires_grad_(False))]
+    subject, found = _understood(network, facts, report)
+    results += found
+    report(stage="evaluation")
+    results += stability.evaluation(subject)
+    report(stage="batch")
+    subject, together = stability.batch(subject)
+    report(stage="layout")
+    subject, layout = stability.loading(subject)
+    report(stage="cost")
+    seconds, step = cost.step(subject)
+    stated = facts.mean is not None and facts.std is not None
+    subject, normalised = normalisation.normalisation(subject, stated, seconds / 2, report)
+    report(stage="gradient")
+    results += [together, *layout, step, *normalised, *gradients.gradient(subject, seconds)]
+    report(stage="device")
+    results.append(gradients.devices(subject))
+    return Examination(subject.takes, subject.gives, subject.labels, tuple(results))
 
 
-def _outputs(network: nn.Module, takes: InputFormat) -> Tensor:
-    """Return what the network gives for two random images: ``(2, outputs)``."""
-    generator = torch.Generator().manual_seed(0)
-    x = torch.rand((2, takes.channels, takes.height, takes.width), generator=generator)
-    with torch.no_grad():
-        outputs = network(x)
-    if not isinstance(outputs, Tensor) or outputs.ndim != 2:
-        raise BadNetwork("Expected one row of numbers for each image.")
-    return outputs
+def _understood(network: nn.Module, facts: Facts, report: Report) -> tuple[Subject, list[CheckResult]]:
+    """Return the network with what it takes and gives, for which classes."""
+    report(stage="input")
+    takes, taken = inputs.input_format(network, facts)
+    report(stage="outputs")
+    given = outputs.outputs(network, takes, facts.labels)
+    labels, named = class_names.named(facts.labels, given.classes, given.gives.background)
+    return Subject(network, given.takes, given.gives, labels), [*taken, *given.results, named]

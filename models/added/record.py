@@ -47,7 +47,9 @@ class InputFormat:
     divided by ``std``, both per channel for images in [0, 1].
 
     ``resize``: the short side to which images are scaled before the middle is cut out; None when nothing is
-    cut off. ``interpolation``: "bilinear" or "bicubic". ``reversed_channels``: it takes blue, green, red.
+    cut off. ``interpolation``: "bilinear" or "bicubic". ``reversed_channels``: it takes blue, green, red, and
+    ``mean`` and ``std`` are in that order. ``one_at_a_time``: it answers rightly for a single image alone.
+    ``as_is``: it must neither be folded nor put into another memory layout.
     """
 
     height: int
@@ -58,6 +60,8 @@ class InputFormat:
     resize: int | None = None
     interpolation: str = "bilinear"
     reversed_channels: bool = False
+    one_at_a_time: bool = False
+    as_is: bool = False
 
     @property
     def size(self) -> int:
@@ -68,10 +72,16 @@ class InputFormat:
 @dataclass(frozen=True)
 class OutputFormat:
     """What a network gives: ``kind``, and whether its first class is a background that images never have, as
-    in TensorFlow's networks with 1,001 outputs."""
+    in TensorFlow's networks with 1,001 outputs.
+
+    ``part``: the name or the index of the output that is taken of several, "" for a single one. ``flat``: an
+    image's numbers are not one row, but such as ``(classes, 1, 1)``.
+    """
 
     kind: OutputKind = "logits"
     background: bool = False
+    part: str = ""
+    flat: bool = False
 
 
 @dataclass(frozen=True)
@@ -114,8 +124,9 @@ class Request:
     """What somebody asks for.
 
     ``source``: ``KIND:REST``. What they know better than the source: a file of ``weights``, a file of
-    ``labels`` (one a line), the ``input``'s side in pixels, ``mean`` and ``std``. ``trusted``: whether a
-    source that runs code may be read (the command line alone).
+    ``labels`` (one a line), the ``input``'s side in pixels, ``mean`` and ``std``, and that it takes blue, green,
+    red (``reversed_channels``), in whose order these are then. ``trusted``: whether a source that runs code may
+    be read (the command line alone).
     """
 
     name: str
@@ -126,6 +137,7 @@ class Request:
     mean: tuple[float, ...] | None = None
     std: tuple[float, ...] | None = None
     trusted: bool = False
+    reversed_channels: bool = False
 
     @property
     def kind(self) -> str:
@@ -140,7 +152,8 @@ class Request:
 
 @dataclass(frozen=True)
 class Facts:
-    """What a source says of a network; None and "" where it does not."""
+    """What a source says of a network; None and "" where it does not. ``mean`` and ``std``: in the order of the
+    channels that it takes, which ``reversed_channels`` says are blue, green, red."""
 
     title: str = ""
     height: int | None = None
@@ -154,6 +167,7 @@ class Facts:
     licence: str = ""
     paper: str = ""
     training_set: str = ""
+    reversed_channels: bool = False
 
     def with_request(self, request: Request) -> Facts:
         """Return the facts, those that the person knows better in place of the source's."""
@@ -162,6 +176,8 @@ class Facts:
             changed = replace(changed, height=request.input, width=request.input, resize=None)
         if request.mean:
             changed = replace(changed, mean=request.mean)
+        if request.reversed_channels:
+            changed = replace(changed, reversed_channels=True)
         return replace(changed, std=request.std) if request.std else changed
 
 
