@@ -13,7 +13,7 @@ from engine.placement import placed
 from errors import ModelFailed
 from models.added.record import CheckResult
 
-DIRECTIONS = 6
+DIRECTIONS = 4
 SLOW = 0.5
 """Seconds of a step from which on fewer are tried."""
 STEPS = {torch.float64: 1e-6, torch.float32: 2e-3}
@@ -47,8 +47,8 @@ def _verdict(precision: torch.dtype, slopes: Tensor, differences: Tensor) -> Che
     facts["bits"] = 64 if precision == torch.float64 else 32
     if length <= FLAT and expected <= FLAT:
         words = (
-            "Attacks with gradients cannot work: the gradient is zero, and so are differences along {directions} "
-            "directions; the network is flat there (rounded, quantised or saturated)."
+            "Attacks with gradients cannot work: the gradient is zero, and so are differences along "
+            "{directions} directions; the network is flat there (rounded, quantised or saturated)."
         )
         return CheckResult("gradient", "note", words, facts)
     if length <= FLAT:
@@ -59,8 +59,8 @@ def _verdict(precision: torch.dtype, slopes: Tensor, differences: Tensor) -> Che
         return CheckResult("gradient", "note", words, facts)
     if not error <= TOLERANCES[precision]:
         words = (
-            "Attacks with gradients may go astray: the gradient is not the network's slope. Along {directions} "
-            "directions it says {slope}, differences say {difference} (relative error {error})."
+            "Attacks with gradients may go astray: the gradient is not the network's slope. Along "
+            "{directions} directions it says {slope}, differences say {difference} (relative error {error})."
         )
         return CheckResult("gradient", "note", words, facts)
     words = "The gradient agrees with differences along {directions} directions to {error} (in {bits} bits)."
@@ -109,6 +109,6 @@ def devices(subject: Subject) -> CheckResult:
         words = "It cannot be run on {device} ({reason}): set FOOLSCOPE_DEVICE=cpu."
         return CheckResult("device", "note", words, {"device": str(device), "reason": reason(error)})
     finally:
-        subject.network.to("cpu", memory_format=torch.contiguous_format)
+        subject.network.to("cpu").to(memory_format=torch.contiguous_format)
     words = "Its gradient on {device} is that on the CPU."
     return CheckResult("device", "fine", words, {"device": str(device)})

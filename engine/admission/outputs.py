@@ -12,17 +12,20 @@ from torch import Tensor, nn
 from engine.admission.subject import probes, reason
 from errors import BadNetwork
 from models.added import adapting
-from models.added.record import CheckResult, InputFormat, OutputFormat, OutputKind
+from models.added.record import CheckResult, InputFormat, OutputFormat, OutputKind, Plain, Verdict
 from models.imagenet import labels as imagenet_labels
 
 BOXES = frozenset(("boxes", "pred_boxes", "bboxes", "bbox", "detections", "masks", "pred_masks", "keypoints"))
-SCALES = (1.0, 30.0, -30.0, 1000.0, -1000.0)
+SCALES = (30.0, -30.0, 1000.0, -1000.0)
 """The images are multiplied by these: logits leave [0, 1] then, probabilities never do."""
 TOLERANCE = 1e-3
 """How far from 1 probabilities may add up."""
 LINEAR = ("Addmm", "Mm", "Bmm", "Convolution", "Linear", "Addbmm")
 RESHAPING = ("View", "UnsafeView", "Reshape", "Squeeze", "Slice", "Select", "Clone", "ToCopy", "Alias")
-DETECTOR = "Expected a classifier, got a network that gives boxes or masks, {shape}: detectors cannot be attacked here."
+DETECTOR = (
+    "Expected a classifier, got a network that gives boxes or masks, {shape}: detectors cannot be attacked "
+    "here."
+)
 SEGMENTER = (
     "Expected a classifier, got a network that gives a map of {height} x {width} answers for an image: "
     "segmenters cannot be attacked here."
@@ -31,10 +34,11 @@ KINDS: Mapping[OutputKind, str] = {
     "logits": "It gives {outputs} logits.",
     "log_probabilities": "It gives the logarithms of {outputs} probabilities, which are logits, too.",
     "probabilities": "It gives {outputs} probabilities (they add up to 1): their logarithms are its logits.",
-    "sigmoids": "It gives {outputs} numbers in [0, 1] that do not add up to 1: its classes do not exclude each "
-    "other. Their logits are taken as if they did; the order of the classes is its own.",
+    "sigmoids": "It gives {outputs} numbers in [0, 1] that do not add up to 1: its classes do not "
+    "exclude each other. Their logits are taken as if they did; the order of the classes is its own.",
     "one_logit": "It gives one number, taken for the logit of the second of two classes.",
-    "one_probability": "It gives one number in [0, 1], taken for the probability of the second of two classes.",
+    "one_probability": "It gives one number in [0, 1], taken for the probability of the second of two "
+    "classes.",
 }
 PLAIN = ("logits", "log_probabilities")
 
@@ -62,7 +66,7 @@ def outputs(network: nn.Module, takes: InputFormat, labels: tuple[str, ...] | No
     given = _rows(network, x, takes, gives)
     _check_finite(given)
     gives = replace(gives, kind=_kind(network, x, takes, gives))
-    verdict = "fine" if gives.kind in PLAIN else "note"
+    verdict: Verdict = "fine" if gives.kind in PLAIN else "note"
     notes.append(CheckResult("outputs", verdict, KINDS[gives.kind], {"outputs": given.shape[1]}))
     gives = replace(gives, background=_has_background(given.shape[1], labels))
     if gives.background:
@@ -131,7 +135,7 @@ def _of_shape(answer: Any, tensor: Tensor, gives: OutputFormat) -> Iterator[Chec
         yield CheckResult("outputs", "note", words, {"count": others + 1, "part": gives.part})
     if gives.flat and tensor.ndim > 1:
         words = "Its answer for an image has the shape {shape}: it is taken as a row of {outputs}."
-        facts = {"shape": " x ".join(map(str, tensor.shape[1:])), "outputs": tensor.numel()}
+        facts: dict[str, Plain] = {"shape": " x ".join(map(str, tensor.shape[1:])), "outputs": tensor.numel()}
         yield CheckResult("outputs", "note", words, facts)
 
 
@@ -168,12 +172,12 @@ def _check_finite(given: Tensor) -> None:
 
 def _kind(network: nn.Module, x: Tensor, takes: InputFormat, gives: OutputFormat) -> OutputKind:
     """Return what the numbers are, from those for photos and noise, as they are and made extreme."""
-    given = torch.cat([_rows(network, scale * x, takes, gives) for scale in SCALES])
-    given = given[~given.isnan().any(1) & ~given.isposinf().any(1)]
-    linear = _last_operation(network, x[:1], gives).startswith(LINEAR)
+    given = _rows(network, x, takes, gives)
     single = given.shape[1] == 1
-    if linear or not len(given):
+    if _last_operation(network, x[:1], gives).startswith(LINEAR):
         return "one_logit" if single else "logits"
+    given = torch.cat([given, *(_rows(network, scale * x, takes, gives) for scale in SCALES)])
+    given = given[~given.isnan().any(1) & ~given.isposinf().any(1)]
     within = bool(((given >= -TOLERANCE) & (given <= 1 + TOLERANCE)).all()) and bool(given.any())
     if single:
         return "one_probability" if within else "one_logit"

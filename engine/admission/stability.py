@@ -11,7 +11,7 @@ from torch.nn.modules.module import register_module_forward_hook
 import models
 from engine.admission.subject import Subject, reason, relative_change
 from errors import BadNetwork
-from models.added.record import CheckResult
+from models.added.record import CheckResult, Plain
 
 SAME = 1e-4
 """Relative changes of an answer below it are rounding."""
@@ -30,24 +30,23 @@ def evaluation(subject: Subject) -> Iterator[CheckResult]:
     ]
     if training:
         words = "{count} of its modules stay in training mode when it is evaluated: {names}."
-        facts = {"count": len(training), "names": ", ".join(training[:SHOWN])}
+        facts: dict[str, Plain] = {"count": len(training), "names": ", ".join(training[:SHOWN])}
         yield CheckResult("evaluation", "note", words, facts)
-    first, one = _answer(classifier, images)
-    second, two = _answer(classifier, images)
-    change = relative_change(first, second)
+    with torch.no_grad():
+        change = relative_change(classifier(images), classifier(images))
     if change <= SAME:
         yield CheckResult("evaluation", "fine", "The same images get the same answer twice.")
         return
     words = (
-        "It is randomised: two answers to the same images differ by {change} of their spread. The first module "
-        "that differs: {module}. Attacks follow one draw at a time."
+        "It is randomised: two answers to the same images differ by {change} of their spread. The first "
+        "module that differs: {module}. Attacks follow one draw at a time."
     )
-    facts = {"change": round(change, 4), "module": _first_difference(subject.network, one, two)}
+    facts = {"change": round(change, 4), "module": _first_difference(subject.network, classifier, images)}
     yield CheckResult("evaluation", "note", words, facts)
 
 
-def _answer(classifier: nn.Module, images: Tensor) -> tuple[Tensor, list[tuple[nn.Module, float]]]:
-    """Return the logits, and a sum of what every module gave, in the order in which they answered."""
+def _sums(classifier: nn.Module, images: Tensor) -> list[tuple[nn.Module, float]]:
+    """Return a sum of what every module gives for images, in the order in which they answer."""
     sums: list[tuple[nn.Module, float]] = []
 
     def note(module: nn.Module, inputs: object, output: object) -> None:
@@ -57,16 +56,16 @@ def _answer(classifier: nn.Module, images: Tensor) -> tuple[Tensor, list[tuple[n
     hook = register_module_forward_hook(note)
     try:
         with torch.no_grad():
-            return classifier(images), sums
+            classifier(images)
     finally:
         hook.remove()
+    return sums
 
 
-def _first_difference(
-    network: nn.Module, one: list[tuple[nn.Module, float]], two: list[tuple[nn.Module, float]]
-) -> str:
+def _first_difference(network: nn.Module, classifier: nn.Module, images: Tensor) -> str:
+    """Return the name and the kind of the first module that gives something else the second time."""
     names = {module: name for name, module in network.named_modules()}
-    for (module, a), (_, b) in zip(one, two, strict=False):
+    for (module, a), (_, b) in zip(_sums(classifier, images), _sums(classifier, images), strict=False):
         if abs(a - b) > SAME * SAME * abs(a):
             return f"{names.get(module, '')} ({type(module).__name__})".strip()
     return type(network).__name__
@@ -82,11 +81,11 @@ def batch(subject: Subject) -> tuple[Subject, CheckResult]:
     change, chance = relative_change(together, alone), relative_change(together, again)
     facts: dict[str, str | float] = {"change": round(change, 6)}
     if subject.takes.one_at_a_time or change <= max(SAME * 10, 3 * chance):
-        words = "An image gets the same answer alone and among others (to {change} of its spread)."
+        words = "An image gets the same answer alone and among others (to {change} of the logits' spread)."
         return subject, CheckResult("batch", "fine", words, facts)
     words = (
-        "Its answer to an image depends on the others in the batch (by {change} of its spread{modules}): images "
-        "are given to it one at a time, which is slower."
+        "Its answer to an image depends on the others in the batch (by {change} of the spread{modules}): "
+        "images are given to it one at a time, which is slower."
     )
     facts["modules"] = "; " + names if (names := ", ".join(_without_statistics(subject.network))) else ""
     return subject.with_takes(one_at_a_time=True), CheckResult("batch", "note", words, facts)
@@ -113,7 +112,10 @@ def loading(subject: Subject) -> tuple[Subject, tuple[CheckResult, ...]]:
     failure = _failure(subject, images, expected, allowed)
     if not failure:
         return subject, ()
-    words = "It is run as it is, a little slower: folding its batch norm or another memory layout breaks it ({why})."
+    words = (
+        "It is run as it is, a little slower: folding its batch norm or another memory layout breaks it "
+        "({why})."
+    )
     note = CheckResult("layout", "note", words, {"why": failure})
     subject = subject.with_takes(as_is=True)
     failure = _failure(subject, images, expected, allowed)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 
 import numpy as np
 import torch
@@ -44,7 +45,7 @@ class Subject:
     def images(self, names: Sequence[str] = PROBES) -> Tensor:
         """Return samples ``(n, c, size, size)`` in [0, 1], as the network sees them."""
         card = self.classifier().card
-        return torch.stack([card.preprocess(open_sample(name)) for name in names])
+        return torch.stack([card.preprocess(_opened(name)) for name in names])
 
     def with_takes(self, **changes: object) -> Subject:
         """Return the same with another input."""
@@ -56,11 +57,16 @@ def probes(takes: InputFormat) -> Tensor:
     them."""
     mode, size = "RGB" if takes.channels == 3 else "L", (takes.width, takes.height)
     pictures = [
-        np.asarray(open_sample(name).convert(mode).resize(size, Image.Resampling.BILINEAR)) for name in PROBES
+        np.asarray(_opened(name).convert(mode).resize(size, Image.Resampling.BILINEAR)) for name in PROBES
     ]
     x = torch.from_numpy(np.stack(pictures)).reshape(len(PROBES), *size[::-1], -1).permute(0, 3, 1, 2) / 255
     mean, std = (torch.tensor(numbers).view(1, -1, 1, 1) for numbers in (takes.mean, takes.std))
     return ((x - mean) / std).contiguous()
+
+
+@cache
+def _opened(name: str) -> Image.Image:
+    return open_sample(name)
 
 
 def in_batches(classifier: nn.Module, images: Tensor) -> Tensor:

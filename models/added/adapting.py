@@ -16,8 +16,8 @@ SMALLEST = 1e-12
 
 
 def adapted(network: nn.Module, takes: InputFormat, gives: OutputFormat) -> nn.Module:
-    """Return ``network`` as a map from normalised images ``(n, c, size, size)`` to logits ``(n, classes)``, in
-    float32; itself where it is one already."""
+    """Return ``network`` as a map from normalised images ``(n, c, size, size)`` to logits ``(n, classes)``,
+    in float32; itself where it is one already."""
     network = network.float()
     plain = takes.height == takes.width and not (
         takes.reversed_channels or takes.one_at_a_time or takes.as_is
@@ -47,7 +47,7 @@ class Adapted(nn.Module):
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Adapted:
         """Apply ``fn``, which may bring another memory layout, and undo that where it must not be."""
-        super()._apply(fn, recurse)
+        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
         if self.takes.as_is:
             for tensor in (*self.parameters(), *self.buffers()):
                 tensor.data = tensor.data.contiguous()

@@ -124,9 +124,9 @@ class Request:
     """What somebody asks for.
 
     ``source``: ``KIND:REST``. What they know better than the source: a file of ``weights``, a file of
-    ``labels`` (one a line), the ``input``'s side in pixels, ``mean`` and ``std``, and that it takes blue, green,
-    red (``reversed_channels``), in whose order these are then. ``trusted``: whether a source that runs code may
-    be read (the command line alone).
+    ``labels`` (one a line), the ``input``'s side in pixels, ``mean`` and ``std``, and that it takes blue,
+    green, red (``reversed_channels``), in whose order these are then. ``trusted``: whether a source that runs
+    code may be read (the command line alone).
     """
 
     name: str
@@ -152,8 +152,8 @@ class Request:
 
 @dataclass(frozen=True)
 class Facts:
-    """What a source says of a network; None and "" where it does not. ``mean`` and ``std``: in the order of the
-    channels that it takes, which ``reversed_channels`` says are blue, green, red."""
+    """What a source says of a network; None and "" where it does not. ``mean`` and ``std``: in the order of
+    the channels that it takes, which ``reversed_channels`` says are blue, green, red."""
 
     title: str = ""
     height: int | None = None
