@@ -29,7 +29,7 @@ ENOUGH_PHOTOS = 8
 """Fewer photos that show a class of the network give no verdict by names."""
 KNOWN = 0.25
 """A network that names a smaller share of the photos rightly does not know them."""
-CLEAR = 2.5
+CLEAR = 2.0
 """So many standard errors, over photos, is a difference of log-probabilities clear."""
 GOOD_FIT, WORSE, FAR = 0.25, 4.0, 0.2
 """Divergence of a good fit; another is bad where it is greater by this factor and more than this apart."""
