@@ -83,9 +83,42 @@ def of_cards() -> set[str]:
     return {words for words in recorded() if SENTENCE.search(words)} - names
 
 
+def of_checks() -> set[str]:
+    """Return what is said of added networks: the sentences of their checks and of refusals to add one."""
+    places = {"CheckResult": 2, "BadNetwork": 0}
+    found: set[str] = set()
+    for tree in trees("engine/admission", "models/added"):
+        for call in (node for node in ast.walk(tree) if isinstance(node, ast.Call)):
+            place = places.get(getattr(call.func, "id", ""))
+            if place is not None and len(call.args) > place:
+                found |= _sentences(call.args[place], tree)
+    return found
+
+
+def _sentences(value: ast.expr, tree: ast.Module) -> set[str]:
+    """Return the strings that an expression may be; a name is any that a module gives to it."""
+    if isinstance(value, ast.Constant):
+        return {value.value} if isinstance(value.value, str) else set()
+    if isinstance(value, ast.IfExp):
+        return _sentences(value.body, tree) | _sentences(value.orelse, tree)
+    if isinstance(value, ast.Subscript):
+        return _sentences(value.value, tree)
+    if isinstance(value, ast.Dict):
+        return {words for one in value.values for words in _sentences(one, tree)}
+    if not isinstance(value, ast.Name):
+        return set()
+    given = (node for node in ast.walk(tree) if isinstance(node, (ast.Assign, ast.AnnAssign)) and node.value)
+    own = [
+        n
+        for n in given
+        if value.id in [getattr(t, "id", "") for t in getattr(n, "targets", [getattr(n, "target", None)])]
+    ]
+    return {words for node in own if node.value for words in _sentences(node.value, tree)}
+
+
 def missing(language: str) -> dict[str, list[str]]:
     """Return the phrases that ``language`` lacks, by what says them."""
-    said = {"pages": literal() | of_fields(), "claims": claimed(), "cards": of_cards()}
+    said = {"pages": literal() | of_fields(), "claims": claimed(), "cards": of_cards(), "checks": of_checks()}
     said |= {f"attack {name}": of_attack(name) for name in attacks.registry()}
     said |= {f"stages of {name}": of_stages(name) for name in experiments.registry()}
     lacking = {source: sorted(words - phrases(language).keys()) for source, words in said.items()}
