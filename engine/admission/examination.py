@@ -32,8 +32,8 @@ def examine(network: nn.Module, facts: Facts, report: Report = lambda **line: No
     report(stage="parameters")
     cost.check_parameters(network)
     results = [*cost.precision(network.eval().requires_grad_(False))]
-    subject, found = _understood(network, facts, report)
-    results += found
+    subject, understood = _understood(network, facts, report)
+    results += understood
     report(stage="evaluation")
     results += stability.evaluation(subject)
     report(stage="batch")

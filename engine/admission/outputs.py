@@ -31,10 +31,10 @@ SEGMENTER = (
     "segmenters cannot be attacked here."
 )
 KINDS: Mapping[OutputKind, str] = {
-    "logits": "It gives {outputs} logits.",
-    "log_probabilities": "It gives the logarithms of {outputs} probabilities, which are logits, too.",
-    "probabilities": "It gives {outputs} probabilities (they add up to 1): their logarithms are its logits.",
-    "sigmoids": "It gives {outputs} numbers in [0, 1] that do not add up to 1: its classes do not "
+    "logits": "It gives {classes} logits.",
+    "log_probabilities": "It gives the logarithms of {classes} probabilities, which are logits, too.",
+    "probabilities": "It gives {classes} probabilities (they add up to 1): their logarithms are its logits.",
+    "sigmoids": "It gives {classes} numbers in [0, 1] that do not add up to 1: its classes do not "
     "exclude each other. Their logits are taken as if they did; the order of the classes is its own.",
     "one_logit": "It gives one number, taken for the logit of the second of two classes.",
     "one_probability": "It gives one number in [0, 1], taken for the probability of the second of two "
@@ -67,7 +67,7 @@ def outputs(network: nn.Module, takes: InputFormat, labels: tuple[str, ...] | No
     _check_finite(given)
     gives = replace(gives, kind=_kind(network, x, takes, gives))
     verdict: Verdict = "fine" if gives.kind in PLAIN else "note"
-    notes.append(CheckResult("outputs", verdict, KINDS[gives.kind], {"outputs": given.shape[1]}))
+    notes.append(CheckResult("outputs", verdict, KINDS[gives.kind], {"classes": given.shape[1]}))
     gives = replace(gives, background=_has_background(given.shape[1], labels))
     if gives.background:
         words = "The first of its {outputs} outputs is a background that no image shows: it is left out."
