@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 
 from torch import nn
 
 from engine.admission import class_names, cost, gradients, inputs, normalisation, outputs, stability
-from engine.admission.subject import Report, Subject
+from engine.admission.subject import Report, Subject, reason
+from errors import BadNetwork, FoolscopeError
 from models.added.record import CheckResult, Facts, InputFormat, OutputFormat
+
+log = logging.getLogger("foolscope")
 
 
 @dataclass(frozen=True)
@@ -29,9 +33,23 @@ def examine(network: nn.Module, facts: Facts, report: Report = lambda **line: No
     The network is put into evaluation mode and made float32. Raises `errors.BadNetwork` with a sentence when
     it cannot be used.
     """
+    try:
+        return _examination(network, facts, report)
+    except FoolscopeError:
+        raise
+    except Exception as error:  # what a network's own code raises is its own
+        log.warning("a network failed while it was checked", exc_info=True)
+        words = "The network fails while it is checked ({reason})."
+        raise BadNetwork(words, reason=reason(error)) from error
+
+
+def _examination(network: nn.Module, facts: Facts, report: Report) -> Examination:
     report(stage="parameters")
     cost.check_parameters(network)
-    results = [*cost.precision(network.eval().requires_grad_(False))]
+    network.eval()
+    for parameter in network.parameters():  # TorchScript knows no requires_grad_
+        parameter.requires_grad_(False)
+    results = [*cost.precision(network)]
     subject, understood = _understood(network, facts, report)
     results += understood
     report(stage="evaluation")

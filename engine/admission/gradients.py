@@ -83,7 +83,7 @@ def _compared(classifier: nn.Module, images: Tensor, count: int) -> tuple[Tensor
     with torch.enable_grad():
         logits = classifier(x)
         first, second = logits[0].topk(2).indices.tolist()
-        (gradient,) = torch.autograd.grad(logits[0, first] - logits[0, second], x)
+        gradient = _at_input(logits[0, first] - logits[0, second], x)
     generator = torch.Generator().manual_seed(0)
     shape = (count, *images.shape[1:])
     directions = torch.randn(shape, generator=generator).sign().to(images) / images[0].numel() ** 0.5
@@ -95,6 +95,14 @@ def _compared(classifier: nn.Module, images: Tensor, count: int) -> tuple[Tensor
         )
     margins = (ahead - behind)[:, first] - (ahead - behind)[:, second]
     return (gradient * directions).sum((1, 2, 3)), margins / (2 * step)
+
+
+def _at_input(margin: Tensor, x: Tensor) -> Tensor:
+    """Return the gradient, zero where nothing that autograd sees leads from the image to the answer."""
+    if not margin.requires_grad:
+        return torch.zeros_like(x)
+    (gradient,) = torch.autograd.grad(margin, x, allow_unused=True)
+    return torch.zeros_like(x) if gradient is None else gradient
 
 
 def devices(subject: Subject) -> CheckResult:

@@ -37,7 +37,8 @@ BEHIND = 0.5
 """Nats of log-probability behind the own up to which another normalisation is looked at closely."""
 BUDGET = 8.0
 """Seconds of computing forward passes that the closer look may take."""
-SURE = 0.5
+SURE, SURER = 0.5, 0.1
+"""Mean greatest probability of a network that is sure, and by how much more another is clearly surer."""
 
 
 def normalisation(
@@ -209,12 +210,19 @@ def _rounded(divergence: float) -> float:
 def _by_confidence(evidence: Sequence[Evidence], photos: Photos) -> CheckResult:
     """Return the weak sign that is left without classes or statistics."""
     own, surest = evidence[0], max(evidence, key=lambda one: one.confidence)
+    facts: dict[str, Plain] = {"photos": len(photos.classes), "own": own.normalisation.name}
+    facts["confidence"] = f"{own.confidence:.0%}"
+    if surest.confidence < own.confidence + SURER:
+        words = (
+            "No verdict on the normalisation: the shelf has photos of {photos} of its classes. With {own} it "
+            "is sure of {confidence} on average, with no other clearly surer; that is a weak sign."
+        )
+        return CheckResult("normalisation", "fine", words, facts)
     words = (
         "No verdict on the normalisation: the shelf has photos of {photos} of its classes. With {own} it is "
         "sure of {confidence} on average, with {rival} of {most}, the most; that is a weak sign."
     )
-    facts: dict[str, Plain] = {"photos": len(photos.classes), "own": own.normalisation.name}
-    facts |= {"confidence": f"{own.confidence:.0%}", "rival": surest.normalisation.name}
+    facts["rival"] = surest.normalisation.name
     return CheckResult("normalisation", "note", words, {**facts, "most": f"{surest.confidence:.0%}"})
 
 

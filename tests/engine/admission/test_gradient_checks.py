@@ -23,6 +23,18 @@ class StraightThrough(torch.autograd.Function):
         return gradient
 
 
+class NoBackward(torch.autograd.Function):
+    """Has no gradient."""
+
+    @staticmethod
+    def forward(ctx, x: Tensor) -> Tensor:
+        return x.clone()
+
+    @staticmethod
+    def backward(ctx, gradient: Tensor) -> Tensor:
+        raise NotImplementedError("no way back")
+
+
 class Single(nn.Module):
     """Knows float32 alone."""
 
@@ -57,7 +69,8 @@ def test_where_double_precision_fails_single_is_compared():
     ("network", "words"),
     [
         (lambda: Then(body(), stopped), "the gradient is zero, but differences along"),
-        (lambda: Then(body(), lambda y: y.detach()), "has no gradient at its input"),
+        (lambda: Then(body(), lambda y: y.detach()), "the gradient is zero, but differences along"),
+        (lambda: Then(body(), before=NoBackward.apply), "has no gradient at its input (no way back)"),
         (lambda: Then(body(), before=lambda x: (8 * x).round() / 8), "so are differences along"),
         (lambda: Then(body(), before=StraightThrough.apply), "not the network's slope"),
         (lambda: Then(body(), lambda y: y * y.detach()), "not the network's slope"),

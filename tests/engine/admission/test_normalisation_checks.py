@@ -117,7 +117,12 @@ def test_classes_in_another_order_are_noticed(lite):
 def test_other_classes_give_a_weak_sign_or_statistics():
     card = Card("x", "X", "", SIDE, ("a", "b", "c", "d", "e"), models.card("efficientnet_lite0").weights)
     _, found = checked(card, body())
-    assert "weak sign" in str(found["normalisation"]) and found["normalisation"].verdict == "note"
+    weak = found["normalisation"]
+    assert "weak sign" in str(weak) and weak.verdict == "note" and weak.facts["rival"] != weak.facts["own"]
+    flat = body()
+    flat[-1].weight.data.mul_(1e-4)
+    weak = checked(card, flat)[1]["normalisation"]
+    assert weak.verdict == "fine" and weak.facts["confidence"] == "20%"
     norm = nn.BatchNorm2d(8)
     network = body(norm=norm)
     subject = Subject(

@@ -8,7 +8,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 import models
+from engine.admission.examination import examine
 from engine.admission.subject import Subject
+from errors import BadNetwork
 from models.added.adapting import adapted
 from tests.support.odd_networks import SIDE, STATED, Then, body, examined, results, verdict
 
@@ -96,11 +98,19 @@ def test_what_breaks_in_another_layout_is_run_as_it_is():
     )
 
 
+def test_a_network_that_breaks_on_some_images_is_refused_in_a_sentence():
+    def bright(x: Tensor) -> Tensor:
+        if x.abs().max() > 1.5:
+            raise ValueError("too bright")
+        return x
+
+    with pytest.raises(BadNetwork, match=r"fails while it is checked \(too bright\)"):
+        examined(Then(body(), before=bright))
+
+
 @pytest.mark.parametrize("check", ["outputs", "evaluation", "batch", "gradient", "device", "cost", "labels"])
 def test_every_check_says_something_and_is_announced(check):
     stages: list[str] = []
-    from engine.admission.examination import examine
-
     examination = examine(body().eval(), STATED, lambda stage: stages.append(stage))
     assert all(str(result) for result in results(examination, check)) and results(examination, check)
     announced = {
