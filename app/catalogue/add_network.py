@@ -92,7 +92,7 @@ def _carried_out(filled: Filled) -> str:
             bar.progress(min(1.0, done / total) if total else 0.0, f"{done / 1e6:,.1f} MB")
 
         def stage(name: str) -> None:
-            status.update(label=say(STAGES.get(name, name)))
+            status.update(label=say(STAGES.get(name, STAGES["checking"])))
 
         try:
             request = _request(filled, Path(place))

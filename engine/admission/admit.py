@@ -47,8 +47,8 @@ def add(
 ) -> AddedModel:
     """Read, check and keep the network that is asked for; return what is kept of it.
 
-    ``replace``: one of that name that was added before goes. ``stage`` is called with "reading", then
-    with the name of every check. Raises `errors.FoolscopeError` with a sentence; nothing is kept then.
+    ``replace``: one of that name that was added before goes. ``stage`` is called with "reading",
+    "checking", and the name of every check. Raises `errors.FoolscopeError` with a sentence; nothing is kept then.
     """
     shelf.checked_name(request.name)
     _free(request.name, replace)

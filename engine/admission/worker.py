@@ -63,6 +63,7 @@ def admit(request: Request, folder: Path, report: Report) -> AddedModel:
     facts = draft.facts.with_request(request)
     if request.labels:
         facts = replace(facts, labels=class_names.from_file(request.labels))
+    report(stage="checking")
     examination = examine(draft.network, facts, report)
     added = _record(request, draft, facts, examination, folder)
     record.write(added, folder)
