@@ -20,7 +20,7 @@ from models.added.source import Source
 
 LARGEST = 500
 """Megabytes of a file that the page takes: it is in memory meanwhile."""
-STAGES = {"reading": "Reading the network…", "checking": "Checking it…"}
+STAGES, CHECKS = {"reading": "Reading the network…"}, "Checking it…"
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,7 @@ def _carried_out(filled: Filled) -> str:
             bar.progress(min(1.0, done / total) if total else 0.0, f"{done / 1e6:,.1f} MB")
 
         def stage(name: str) -> None:
-            status.update(label=say(STAGES.get(name, STAGES["checking"])))
+            status.update(label=say(STAGES.get(name, CHECKS)))
 
         try:
             request = _request(filled, Path(place))

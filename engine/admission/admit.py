@@ -48,7 +48,8 @@ def add(
     """Read, check and keep the network that is asked for; return what is kept of it.
 
     ``replace``: one of that name that was added before goes. ``stage`` is called with "reading",
-    "checking", and the name of every check. Raises `errors.FoolscopeError` with a sentence; nothing is kept then.
+    "checking", and the name of every check. Raises `errors.FoolscopeError` with a sentence; nothing
+    is kept then.
     """
     shelf.checked_name(request.name)
     _free(request.name, replace)
@@ -111,8 +112,8 @@ def _listen(
     with suppress(BrokenPipeError), process.stdin:
         process.stdin.write(json.dumps(job))
     while line := _line(process, limits.seconds):
-        said = json.loads(line)
-        match said:
+        message = json.loads(line)
+        match message:
             case {"stage": name}:
                 stage(name)
             case {"done": done, "total": total}:
@@ -120,7 +121,7 @@ def _listen(
             case {"refused": sentence, "facts": facts}:
                 raise BadNetwork(sentence, **facts)
             case {"result": _}:
-                return record.structured(said["result"])
+                return record.structured(message["result"])
     raise _NoResultError
 
 

@@ -32,7 +32,9 @@ def body(classes: int = 5, channels: int = 3, **more: Any) -> nn.Sequential:
         ]
         network = nn.Sequential(*layers)
         with torch.no_grad():
-            network[-1].weight.mul_(12)
+            head = network[-1]
+            assert isinstance(head, nn.Linear)
+            head.weight.mul_(12)
     return network
 
 
@@ -61,6 +63,13 @@ def examined(network: nn.Module, facts: Facts = STATED) -> Examination:
 def results(examination: Examination, check: str) -> list[CheckResult]:
     """Return the results of one check."""
     return [result for result in examination.results if result.check == check]
+
+
+def number(result: CheckResult, fact: str) -> float:
+    """Return a fact of a result that is a number."""
+    value = result.facts[fact]
+    assert isinstance(value, (int, float))
+    return value
 
 
 def verdict(examination: Examination, check: str) -> str:

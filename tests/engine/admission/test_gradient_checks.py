@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from engine.admission import gradients
 from errors import ModelFailed
-from tests.support.odd_networks import Then, body, examined, results
+from tests.support.odd_networks import Then, body, examined, number, results
 
 
 class StraightThrough(torch.autograd.Function):
@@ -57,7 +57,7 @@ def test_a_smooth_network_agrees_with_differences():
     verdict, words = gradient(body())
     assert verdict == "fine" and "in 64 bits" in words
     (result,) = results(examined(body()), "gradient")
-    assert 0 < result.facts["slope"] == pytest.approx(result.facts["difference"], rel=1e-3)
+    assert 0 < number(result, "slope") == pytest.approx(number(result, "difference"), rel=1e-3)
 
 
 def test_where_double_precision_fails_single_is_compared():

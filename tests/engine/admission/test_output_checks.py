@@ -41,8 +41,10 @@ def test_what_comes_out_is_recognised(classes, after, kind):
 def test_small_logits_in_0_to_1_are_not_taken_for_probabilities():
     network = body(1)
     with torch.no_grad():
-        network[-1].weight.mul_(0.001)
-        network[-1].bias.fill_(0.5)
+        head = network[-1]
+        assert isinstance(head, nn.Linear)
+        head.weight.mul_(0.001)
+        head.bias.fill_(0.5)
     given = network(torch.rand(4, 3, SIDE, SIDE))
     assert given.min() > 0 and given.max() < 1
     assert kinds(network)[0] == "one_logit"

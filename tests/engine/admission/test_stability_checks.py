@@ -12,7 +12,7 @@ from engine.admission.examination import examine
 from engine.admission.subject import Subject
 from errors import BadNetwork
 from models.added.adapting import adapted
-from tests.support.odd_networks import SIDE, STATED, Then, body, examined, results, verdict
+from tests.support.odd_networks import SIDE, STATED, Then, body, examined, number, results, verdict
 
 
 class Always(nn.Module):
@@ -36,7 +36,8 @@ class Viewed(nn.Sequential):
     def forward(self, x: Tensor) -> Tensor:
         y = self[0](x)
         assert len(y) > 0
-        return self[-1](self[1](y).view(len(y), -1))
+        logits: Tensor = self[-1](self[1](y).view(len(y), -1))
+        return logits
 
 
 def test_a_steady_network_passes():
@@ -48,7 +49,7 @@ def test_a_steady_network_passes():
 
 def test_randomness_is_noted_with_the_module_that_it_comes_from():
     result = results(examined(body(middle=Always())), "evaluation")[0]
-    assert result.verdict == "note" and "3 (Always)" in str(result) and result.facts["change"] > 0.01
+    assert result.verdict == "note" and "3 (Always)" in str(result) and number(result, "change") > 0.01
 
 
 def test_modules_that_stay_in_training_mode_are_named():
@@ -61,7 +62,7 @@ def test_answers_that_depend_on_the_batch_are_given_one_at_a_time():
     network = body(norm=nn.BatchNorm2d(8, track_running_stats=False))
     examination = examined(network)
     (note,) = results(examination, "batch")
-    assert note.verdict == "note" and note.facts["change"] > 0.01 and "; 1" in str(note)
+    assert note.verdict == "note" and number(note, "change") > 0.01 and "; 1" in str(note)
     assert examination.takes.one_at_a_time
     x = torch.rand(3, 3, SIDE, SIDE)
     alone = adapted(network, examination.takes, examination.gives)
