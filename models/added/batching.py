@@ -28,6 +28,19 @@ class OneByOne(nn.Module):
         return torch.cat([self.network(image) for image in x.split(1)])
 
 
+class ChannelsLast(nn.Module):
+    """A network that takes images ``(n, h, w, c)``, as one that takes ``(n, c, h, w)``."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the network's outputs for images ``(n, c, h, w)``."""
+        outputs: Tensor = self.network(x.permute(0, 2, 3, 1))
+        return outputs
+
+
 class Program(nn.Module):
     """A saved program as a network: it stays in the mode it was saved in, and where it gives one tensor in a
     tuple or by name, that is its output."""

@@ -48,11 +48,13 @@ class Plain:
     """A graph with one input and one output.
 
     ``model``: an ``onnx.ModelProto``. ``shape``: the input's, (images, channels, height, width), None where
-    the file leaves it open. ``notes``: what is worth knowing.
+    the file leaves it open. ``channels_last``: the graph takes them as (images, height, width, channels).
+    ``notes``: what is worth knowing.
     """
 
     model: Any
     shape: tuple[int | None, ...]
+    channels_last: bool
     notes: tuple[CheckResult, ...]
 
 
@@ -63,7 +65,7 @@ def plainer(model: Any) -> Plain:
     """
     onnx = importlib.import_module("onnx")
     graph = model.graph
-    shape = _input(graph)
+    shape, channels_last = _input(graph)
     notes = _choose_output(graph)
     _skip_identities(graph)
     _lower(model, onnx)
@@ -71,7 +73,7 @@ def plainer(model: Any) -> Plain:
         node.name = f"node_{index}"
     del graph.value_info[:]
     _refuse_unread(model)
-    return Plain(model, shape, notes)
+    return Plain(model, shape, channels_last, notes)
 
 
 def loosened(model: Any) -> Any:
@@ -92,8 +94,9 @@ def loosened(model: Any) -> Any:
     return copy
 
 
-def _input(graph: Any) -> tuple[int | None, ...]:
-    """Return the shape of a graph's one input; raises `errors.BadNetwork` when that is no batch of images."""
+def _input(graph: Any) -> tuple[tuple[int | None, ...], bool]:
+    """Return the shape of a graph's one input as `Plain.shape`, and whether it takes channels last; raises
+    `errors.BadNetwork` when that is no batch of images."""
     given = {tensor.name for tensor in graph.initializer}
     inputs = [value for value in graph.input if value.name not in given]
     del graph.input[:]
@@ -105,13 +108,15 @@ def _input(graph: Any) -> tuple[int | None, ...]:
     shape = _shape(inputs[0])
     if inputs[0].type.tensor_type.elem_type not in (1, 10, 11):
         raise BadNetwork("Expected a network that takes numbers as float32; its input is of another type.")
+    if len(shape) == 4 and shape[1] not in (None, 1, 3) and shape[3] in (1, 3):
+        return (shape[0], shape[3], shape[1], shape[2]), True
     if len(shape) != 4 or shape[1] not in (None, 1, 3):
         words = (
             "Expected an input of images, channels, height and width, with 1 or 3 channels; the file says "
             "{shape}."
         )
         raise BadNetwork(words, shape=" x ".join("?" if n is None else str(n) for n in shape) or "nothing")
-    return shape
+    return shape, False
 
 
 def _shape(value: Any) -> tuple[int | None, ...]:

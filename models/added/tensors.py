@@ -39,7 +39,7 @@ COUNTER = "num_batches_tracked"
 OLD_DENSENET = re.compile(r"(denselayer\d+\.(?:norm|relu|conv))\.([12]\.)")
 NAMED = 3
 """Names in a sentence at most."""
-HINTS = 2000
+HINTS = 500
 """Names among which the nearest is looked for at most."""
 DAMAGED = (
     SafetensorError, UnpicklingError, RuntimeError, EOFError, OSError, ValueError, TypeError, AttributeError,
@@ -161,7 +161,8 @@ def put(tensors: Mapping[str, Tensor], network: nn.Module) -> nn.Module:
         shapes = [f"{shown(n)}: {_size(own[n])} expected, {_size(tensors[n])} came" for n in other[:NAMED]]
         raise BadNetwork(words, n=len(other), shapes="; ".join([*shapes, *["…"][: len(other) - NAMED]]))
     try:
-        network.load_state_dict({**_counters(own), **tensors}, strict=True)
+        own.update(tensors)  # beside tensors it has the versions that networks such as MNASNet ask for
+        network.load_state_dict(own, strict=True)
     except RuntimeError as error:
         raise BadNetwork("The file does not fit the network: {reason}", reason=shown(error)) from error
     return network.eval()
@@ -313,10 +314,6 @@ def _listed(names: Sequence[str], others: Sequence[str] = ()) -> str:
 def _nearest(name: str, others: Sequence[str]) -> str:
     near = difflib.get_close_matches(name[:200], [other[:200] for other in others[:HINTS]], n=1, cutoff=0.8)
     return f" – {shown(near[0])}?" if near else ""
-
-
-def _counters(own: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    return {name: value for name, value in own.items() if name.endswith(COUNTER)}
 
 
 def _dtype(value: Tensor) -> str:

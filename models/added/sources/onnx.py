@@ -11,7 +11,7 @@ from torch import nn
 
 from errors import BadNetwork
 from models.added import onnx_graph
-from models.added.batching import OneByOne, batched
+from models.added.batching import ChannelsLast, OneByOne, batched
 from models.added.headers import onnx as header
 from models.added.headers.limits import shown
 from models.added.record import AddedModel, CheckResult, Facts, Request
@@ -44,15 +44,16 @@ class Onnx(Source):
         plain = onnx_graph.plainer(header.checked(path, request.trusted))
         _, channels, height, width = plain.shape
         side = request.input or SIZE
-        model, network, notes = _batched(plain.model, (channels or 3, height or side, width or side))
+        shape = (channels or 3, height or side, width or side)
+        model, network, notes = _batched(plain.model, shape, plain.channels_last)
         (folder / KEPT).write_bytes(model.SerializeToString())
         facts = Facts(height=height, width=width, channels=channels)
-        arguments = {"one_by_one": isinstance(network, OneByOne)}
+        arguments = {"one_by_one": isinstance(network, OneByOne), "channels_last": plain.channels_last}
         return Draft(network, facts, arguments, (*plain.notes, *_opset(plain.model), *notes))
 
     def build(self, record: AddedModel, folder: Path) -> nn.Module:
         """Return the network again, from the graph that was kept."""
-        network = converted(header.checked(folder / KEPT, trusted=False))
+        network = _taking(header.checked(folder / KEPT, False), bool(record.arguments["channels_last"]))
         return OneByOne(network).eval() if record.arguments["one_by_one"] else network
 
 
@@ -76,13 +77,21 @@ def converted(model: Any) -> nn.Module:
     return network
 
 
-def _batched(model: Any, shape: tuple[int, int, int]) -> tuple[Any, nn.Module, tuple[CheckResult, ...]]:
+def _taking(model: Any, channels_last: bool) -> nn.Module:
+    """Return a plain model as a network that takes channels first."""
+    network = converted(model)
+    return ChannelsLast(network).eval() if channels_last else network
+
+
+def _batched(
+    model: Any, shape: tuple[int, int, int], channels_last: bool
+) -> tuple[Any, nn.Module, tuple[CheckResult, ...]]:
     """Return a model, changed where it was exported for one image and can be, the network that it is, and
     what is worth knowing."""
-    network, notes = batched(converted(model), shape)
+    network, notes = batched(_taking(model, channels_last), shape)
     if isinstance(network, OneByOne):
         other = onnx_graph.loosened(model)
-        loose, none = batched(converted(other), shape)
+        loose, none = batched(_taking(other, channels_last), shape)
         if not none:
             words = "It was exported for one image at a time; its shapes were changed to take several."
             return other, loose, (CheckResult("batch", "note", words),)

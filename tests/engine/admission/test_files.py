@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -152,10 +154,37 @@ def test_a_program_for_one_image_is_asked_image_by_image(home: Path, tmp_path: P
     assert torch.allclose(draft.network(x), small(x), atol=1e-5)
 
 
-def test_a_declared_giant_is_refused_and_not_tried(home: Path, tmp_path: Path) -> None:
+class Command:
+    """What makes a folder when it is unpickled."""
+
+    def __reduce__(self) -> tuple[object, tuple[str]]:
+        return os.mkdir, ("was_run",)
+
+
+def giant(path: Path) -> Path:
     header = b'{"a": {"dtype": "F32", "shape": [100000, 100000], "data_offsets": [0, 40000000000]}}'
-    (tmp_path / "net.safetensors").write_bytes(len(header).to_bytes(8, "little") + header)
-    asked = Request("mine", "torchvision:shufflenet_v2_x0_5", tmp_path / "net.safetensors")
-    with pytest.raises(BadNetwork, match="declares 1e[+]10 numbers; at most 2e[+]09"):
+    path.with_suffix(".safetensors").write_bytes(len(header).to_bytes(8, "little") + header)
+    return path.with_suffix(".safetensors")
+
+
+def pickled(path: Path) -> Path:
+    torch.save({"state_dict": {"a": Command()}}, path.with_suffix(".pth"))
+    return path.with_suffix(".pth")
+
+
+@pytest.mark.parametrize(
+    ("written_by", "sentence"),
+    [(giant, "declares 1e[+]10 numbers; at most 2e[+]09"), (pickled, r"Python objects .*\(posix.mkdir\)")],
+)
+def test_a_hostile_file_is_refused_and_nothing_is_kept(
+    home: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    written_by: Callable[[Path], Path],
+    sentence: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    asked = Request("mine", "torchvision:shufflenet_v2_x0_5", written_by(tmp_path / "net"))
+    with pytest.raises(BadNetwork, match=sentence):
         add(asked)
-    assert not shelf.records()
+    assert not shelf.records() and not list(shelf.folder().iterdir()) and not (tmp_path / "was_run").exists()

@@ -9,7 +9,7 @@ import onnx2torch
 import pytest
 import torch
 from onnx import TensorProto, helper
-from torch import Tensor
+from torch import Tensor, nn
 
 from errors import BadNetwork
 from models.added.record import AddedModel, InputFormat, OutputFormat, Request
@@ -26,6 +26,13 @@ AXES = torch.tensor([2, 3])
 def read(folder: Path, model: onnx.ModelProto) -> Draft:
     onnx.save(model, folder / "a.onnx")
     return Onnx().read(Request("mine", f"onnx:{folder / 'a.onnx'}"), folder, lambda done, total: None)
+
+
+def built(draft: Draft, folder: Path) -> nn.Module:
+    """Return the network again, as it is when it is asked for later."""
+    takes, gives = InputFormat(8, 8), OutputFormat()
+    record = AddedModel("mine", "", "onnx:a", takes, gives, (), (), 0, arguments=draft.arguments)
+    return Onnx().build(record, folder)
 
 
 def expected(x: Tensor) -> Tensor:
@@ -55,10 +62,8 @@ def test_later_opsets_are_read_as_they_are_meant(tmp_path: Path, opset: int) -> 
 def test_it_has_gradients_and_is_built_again_from_what_was_kept(tmp_path: Path) -> None:
     draft = read(tmp_path, graph(MEAN, GEMM, head=HEAD, axes=AXES))
     (tmp_path / "a.onnx").unlink()
-    takes, gives = InputFormat(8, 8), OutputFormat()
-    record = AddedModel("mine", "", "onnx:a", takes, gives, (), (), 0, arguments=draft.arguments)
     x = images().requires_grad_()
-    Onnx().build(record, tmp_path)(x)[:, 4].sum().backward()
+    built(draft, tmp_path)(x)[:, 4].sum().backward()
     assert x.grad is not None
     assert torch.allclose(x.grad, HEAD[:, 4].view(1, 3, 1, 1).expand_as(x) / 64, atol=1e-7)
 
@@ -73,6 +78,15 @@ def test_what_was_exported_for_one_image_takes_several(tmp_path: Path) -> None:
     assert "its shapes were changed to take several" in str(draft.notes[-1])
     assert torch.allclose(draft.network(images()), expected(images()), atol=1e-6)
     assert draft.arguments["one_by_one"] is False
+
+
+def test_channels_last_are_taken_as_they_come_from_tensorflow(tmp_path: Path) -> None:
+    last = [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", 8, 6, 3])]
+    draft = read(tmp_path, graph(MEAN, GEMM, inputs=last, head=HEAD, axes=torch.tensor([1, 2])))
+    assert (draft.facts.height, draft.facts.width, draft.facts.channels) == (8, 6, 3)
+    x = images()[..., :6]
+    assert torch.allclose(draft.network(x), expected(x), atol=1e-6)
+    assert torch.allclose(built(draft, tmp_path)(x), expected(x), atol=1e-6)
 
 
 def test_of_several_outputs_a_row_for_each_image_is_taken(tmp_path: Path) -> None:
@@ -112,7 +126,7 @@ def test_what_cannot_be_read_is_named(tmp_path: Path) -> None:
     ("shapes", "sentence"),
     [
         ([["n", 3, 8, 8], ["n", 4]], "one input, a batch of images; it has 2 (x, x1)"),
-        ([["n", 8, 8, 3]], "1 or 3 channels; the file says ? x 8 x 8 x 3"),
+        ([["n", 8, 8, 4]], "1 or 3 channels; the file says ? x 8 x 8 x 4"),
         ([["n", 10]], "the file says ? x 10"),
     ],
 )

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
+import torchvision.models
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
@@ -130,6 +131,14 @@ def test_a_file_that_does_not_fit_is_refused_with_what_is_wrong(tmp_path: Path) 
     wider = dict(drawn(7, width=8).state_dict())
     words = "7 of its tensors have another shape (stem.weight: 6 x 3 x 3 x 3 expected, 8 x 3 x 3 x 3 came; "
     assert words in refusal(tmp_path, wider)
+
+
+def test_a_network_that_asks_for_its_version_is_filled(tmp_path: Path) -> None:
+    def mnasnet(classes: int) -> nn.Module:
+        return torchvision.models.mnasnet0_5(num_classes=classes).eval()
+
+    save_file(mnasnet(3).state_dict(), tmp_path / "a.safetensors")
+    assert fill(tmp_path / "a.safetensors", mnasnet).classes == 3
 
 
 def test_a_name_that_two_prefixes_share_is_not_lost(tmp_path: Path) -> None:
