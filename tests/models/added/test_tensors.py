@@ -135,7 +135,8 @@ def test_a_file_that_does_not_fit_is_refused_with_what_is_wrong(tmp_path: Path) 
 
 def test_a_network_that_asks_for_its_version_is_filled(tmp_path: Path) -> None:
     def mnasnet(classes: int) -> nn.Module:
-        return torchvision.models.mnasnet0_5(num_classes=classes).eval()
+        network: nn.Module = torchvision.models.mnasnet0_5(num_classes=classes).eval()
+        return network
 
     save_file(mnasnet(3).state_dict(), tmp_path / "a.safetensors")
     assert fill(tmp_path / "a.safetensors", mnasnet).classes == 3
