@@ -103,7 +103,8 @@ def test_a_python_file_is_added_named_from_where_people_are_and_not_run_once_cha
     (tmp_path / "net.py").write_text(PYTHON.replace("HERE", "pass"), "utf-8")
     (tmp_path / "errors.py").write_text("raise SystemExit('the wrong file')", "utf-8")
     monkeypatch.chdir(tmp_path)
-    added = add(Request("mine", "python:net.py", trusted=True))
+    added = add(Request("mine", "python:../" + tmp_path.name + "/net.py", trusted=True))
+    assert added.source == "python:net.py"
     assert added.labels == ("plum", "pear", "fig") and added.input.mean == (0.5, 0.4, 0.3)
     assert added.input.size == 16 and added.parameters == 4 * 3 * 9 + 4 + 4 * 3 + 3
     x = torch.rand(2, 3, 16, 16)
