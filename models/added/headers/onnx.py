@@ -58,7 +58,7 @@ def _parsed(path: Path, content: bytes) -> Any:
     try:
         model = onnx.ModelProto.FromString(content)
     except (message.DecodeError, ValueError, RecursionError, SystemError) as error:
-        raise WeightsError(DAMAGED, path=shown(path.name), reason=shown(error)) from error
+        raise WeightsError(DAMAGED, path=shown(path.name), reason="it cannot be parsed") from error
     if not all(isinstance(one.domain, str) for one in model.opset_import):
         raise WeightsError(DAMAGED, path=shown(path.name), reason="a name in it is no text")
     if not model.HasField("graph") or not model.graph.node:
