@@ -24,7 +24,7 @@ from errors import FoolscopeError, Hint, UnknownName
 from settings import TEXT
 
 HAN = "\u2e80-\u9fff\uff00-\uffef"
-NAMED = ("kind", "what")
+NAMED = ("kind", "what", "reason")
 """The facts of an error that are words, and not names or numbers."""
 LABELS = ("label", "goal", "original")
 """The facts of a sentence that are labels of classes."""

@@ -13,7 +13,7 @@ import tempfile
 import threading
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import models
@@ -26,15 +26,23 @@ from settings import ROOT
 
 log = logging.getLogger("foolscope")
 Stage = Callable[[str], None]
+OUT_OF_MEMORY = ("MemoryError", "not enough memory", "can't allocate memory")
+"""What Python and torch say when a process gets no more memory."""
 
 
 @dataclass(frozen=True)
 class Limits:
     """What adding a network may take: ``seconds`` without a word from the process that reads and checks it,
-    which says at least what it checks next, and ``memory`` in bytes."""
+    which says at least what it checks next, and ``memory`` in bytes, by default at most three quarters of
+    the machine's."""
 
     seconds: float = 120
-    memory: int = 16 * 2**30
+    memory: int = field(default_factory=lambda: min(16 * 2**30, _machine_memory() * 3 // 4))
+
+
+def _machine_memory() -> int:
+    """Return the machine's memory in bytes."""
+    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
 
 
 def add(
@@ -82,8 +90,8 @@ def _in_a_process(
     environment = os.environ | {"FOOLSCOPE_HOME": str(settings.home()), "PYTHONPATH": str(ROOT)}
     with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as words:
         process = subprocess.Popen(
-            [sys.executable, "-m", "engine.admission.worker"],
-            cwd=ROOT, env=environment, text=True, encoding="utf-8",
+            [sys.executable, "-P", "-m", "engine.admission.worker"],  # files are named from where people are
+            env=environment, text=True, encoding="utf-8",
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=words,
         )  # fmt: skip
         with process:
@@ -146,6 +154,6 @@ def _why(status: int, words: str, limits: Limits) -> BadNetwork:
         )
     log.warning("a worker that read a network ended with status %s:\n%s", status, words[-4000:])
     last = (words.strip().splitlines() or ["without a word"])[-1][:200]
-    if "MemoryError" in words or "not enough memory" in words:
+    if any(sign in words for sign in OUT_OF_MEMORY):
         return BadNetwork("The network needs more memory than is allowed for adding one.")
     return BadNetwork("The network broke the process that read it ({last}).", last=last)

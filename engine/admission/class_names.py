@@ -26,7 +26,12 @@ def from_file(path: Path) -> tuple[str, ...]:
         lines = path.read_text("utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise BadNetwork("Expected a text file with a label on every line, got {path}.", path=path) from error
-    return tuple(line.strip()[:LONGEST_LABEL] for line in lines if line.strip())
+    return tuple(label for line in lines if (label := shown(line)))
+
+
+def shown(label: str) -> str:
+    """Return a label as it can be shown: at most `LONGEST_LABEL` signs, without control characters."""
+    return "".join(sign if sign.isprintable() else " " for sign in label[:LONGEST_LABEL]).strip()
 
 
 def named(
@@ -37,6 +42,7 @@ def named(
 
     Raises `errors.BadNetwork` when there is another number of them.
     """
+    labels = labels and tuple(shown(label) or f"class {index}" for index, label in enumerate(labels))
     if labels and background and len(labels) == classes + 1:
         labels = labels[1:]
     if labels:

@@ -81,7 +81,7 @@ def _record(
     return AddedModel(
         name=request.name,
         title=facts.title or request.name,
-        source=request.source,
+        source=source.shown(request),
         input=examination.takes,
         output=examination.gives,
         labels=examination.labels,

@@ -16,6 +16,7 @@ from torch import nn
 
 from errors import BadSetting, MissingExtra, UnknownName
 from models.added import sources
+from models.added.headers import limits
 from models.added.record import AddedModel, CheckResult, Facts, Plain, Request
 from models.download import Progress
 
@@ -70,6 +71,13 @@ def registry() -> dict[str, Source]:
     for info in pkgutil.iter_modules(sources.__path__):
         importlib.import_module(f"{sources.__name__}.{info.name}")
     return {kind.kind: kind() for kind in sorted(Source.__subclasses__(), key=lambda kind: kind.kind)}
+
+
+def shown(request: Request) -> str:
+    """Return where a network came from, a file without its folder: that may be one that is gone already."""
+    if registry()[request.kind].is_file:
+        return f"{request.kind}:{limits.shown(Path(request.rest).name)}"
+    return request.source
 
 
 def source_of(request: Request) -> Source:

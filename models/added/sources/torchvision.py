@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import importlib
 import re
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 import settings
 from errors import BadNetwork, UnknownName
@@ -35,20 +36,18 @@ class Torchvision(Source):
         """Read the network; without a file its newest weights are downloaded and their sha256 checked."""
         chosen = _weights(request.rest)
         if request.weights:
-            values = tensors.read(request.weights)
-            classes = tensors.classes(values, _empty(request.rest, tensors.CLASSES))
+            filled = tensors.fill(request.weights, partial(_empty, request.rest))
             facts = Facts()
         else:
-            values, classes = _released(chosen, progress), len(chosen.meta["categories"])
+            filled = tensors.fill(_released(chosen, progress), partial(_empty, request.rest))
             facts = _facts(request.rest, chosen)
-        network = tensors.put(values, _empty(request.rest, classes))
-        tensors.keep(network, folder)
-        return Draft(network, facts, {"classes": classes})
+        tensors.keep(filled.network, folder)
+        return Draft(filled.network, facts, {"classes": filled.classes}, filled.notes)
 
     def build(self, record: AddedModel, folder: Path) -> nn.Module:
         """Return the network again, from what was kept."""
         network = _empty(record.source.partition(":")[2], int(record.arguments["classes"]))
-        return tensors.put(tensors.read(folder / tensors.KEPT), network)
+        return tensors.put(tensors.stored(folder), network)
 
 
 def _models() -> Any:
@@ -65,15 +64,15 @@ def _weights(name: str) -> Any:
     return library.get_model_weights(name).DEFAULT
 
 
-def _released(chosen: Any, progress: Progress) -> dict[str, Tensor]:
-    """Return the released tensors, downloaded into the cache of weights unless they are there."""
+def _released(chosen: Any, progress: Progress) -> Path:
+    """Return the file of released tensors, downloaded into the cache of weights unless they are there."""
     digest = DIGEST.search(chosen.url)
     if not digest:
         raise BadNetwork(
             "Nobody published a sha256 for {url}: download it and give it as --weights.", url=chosen.url
         )
     target = settings.home() / "weights" / chosen.url.rpartition("/")[2]
-    return tensors.read(download(chosen.url, target, digest[1], progress=progress))
+    return download(chosen.url, target, digest[1], progress=progress)
 
 
 def _empty(name: str, classes: int) -> nn.Module:
