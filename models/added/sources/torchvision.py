@@ -1,9 +1,12 @@
-"""``torchvision:NAME``: a classifier of torchvision's registry, with its own weights or those of a file."""
+"""``torchvision:NAME`` or ``torchvision:NAME@WEIGHTS``: a classifier of torchvision, with its own weights or
+those of a file."""
 
 from __future__ import annotations
 
 import importlib
+import math
 import re
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -19,6 +22,12 @@ from models.download import Progress, download
 
 DIGEST = re.compile(r"-([0-9a-f]{8,64})\.pth$")
 LAST = "num_classes"
+TRAINING = ("aux1.", "aux2.", "AuxLogits.")
+"""What the heads are called that only training uses."""
+DENSE = re.compile(r"(denselayer\d+\.(?:norm|relu|conv))\.([12]\.)")
+"""What DenseNet's released files call ``norm1`` and the like."""
+PLACES, PATCHES = "encoder.pos_embedding", "conv_proj.weight"
+"""Tensors of vision transformers that say for how large images they are."""
 
 
 class Torchvision(Source):
@@ -33,22 +42,24 @@ class Torchvision(Source):
 
     def read(self, request: Request, folder: Path, progress: Progress) -> Draft:
         """Read the network; without a file its newest weights are downloaded and their sha256 checked."""
-        chosen = _weights(request.rest)
+        name, chosen = _weights(request.rest)
         if request.weights:
             values = tensors.read(request.weights)
-            classes = tensors.classes(values, _empty(request.rest, tensors.CLASSES))
-            facts = Facts()
+            size = _side(values)
+            classes = tensors.classes(values, _empty(name, tensors.CLASSES, size))
+            facts = Facts(height=size or None)
         else:
-            values, classes = _released(chosen, progress), len(chosen.meta["categories"])
-            facts = _facts(request.rest, chosen)
-        network = tensors.put(values, _empty(request.rest, classes))
+            values, classes = _renamed(_released(chosen, progress)), len(chosen.meta["categories"])
+            facts, size = _facts(request.rest, chosen), _side(values)
+        network = _filled(values, _empty(name, classes, size))
         tensors.keep(network, folder)
-        return Draft(network, facts, {"classes": classes})
+        return Draft(network, facts, {"classes": classes, "size": size})
 
     def build(self, record: AddedModel, folder: Path) -> nn.Module:
         """Return the network again, from what was kept."""
-        network = _empty(record.source.partition(":")[2], int(record.arguments["classes"]))
-        return tensors.put(tensors.read(folder / tensors.KEPT), network)
+        name = record.source.partition(":")[2].partition("@")[0].strip()
+        network = _empty(name, int(record.arguments["classes"]), int(record.arguments.get("size", 0)))
+        return _filled(tensors.read(folder / tensors.KEPT), network)
 
 
 def _models() -> Any:
@@ -56,13 +67,18 @@ def _models() -> Any:
     return importlib.import_module("torchvision.models")
 
 
-def _weights(name: str) -> Any:
-    """Return what torchvision says of a network's newest weights; raises `errors.UnknownName`."""
+def _weights(rest: str) -> tuple[str, Any]:
+    """Return a network's name and what torchvision says of the weights behind its “@”, of the newest where
+    none are named; raises `errors.UnknownName`."""
+    name, _, wanted = (part.strip() for part in rest.partition("@"))
     library = _models()
     known = library.list_models(module=library)
     if name not in known:
         raise UnknownName.of("network of torchvision", name, known)
-    return library.get_model_weights(name).DEFAULT
+    released = library.get_model_weights(name)
+    if wanted and wanted not in released.__members__:
+        raise UnknownName.of("file of weights", wanted, released.__members__)
+    return name, released[wanted or "DEFAULT"]
 
 
 def _released(chosen: Any, progress: Progress) -> dict[str, Tensor]:
@@ -76,9 +92,36 @@ def _released(chosen: Any, progress: Progress) -> dict[str, Tensor]:
     return tensors.read(download(chosen.url, target, digest[1], progress=progress))
 
 
-def _empty(name: str, classes: int) -> nn.Module:
-    """Return the network before weights are put in, without the heads that only training used."""
-    arguments: dict[str, Any] = {LAST: classes}
+def _renamed(values: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Return released tensors under the names of today, without the heads that only training used."""
+    return {
+        DENSE.sub(r"\1\2", name): value for name, value in values.items() if not name.startswith(TRAINING)
+    }
+
+
+def _side(values: dict[str, Tensor]) -> int:
+    """Return the side of the images in pixels that a vision transformer's tensors are for; 0 for others."""
+    places = next((value for name, value in values.items() if name.endswith(PLACES)), None)
+    patches = next((value for name, value in values.items() if name.endswith(PATCHES)), None)
+    if places is None or patches is None or places.ndim != 3 or patches.ndim != 4:
+        return 0
+    return math.isqrt(max(places.shape[1] - 1, 0)) * patches.shape[-1]
+
+
+def _filled(values: dict[str, Tensor], network: nn.Module) -> nn.Module:
+    """Return the network with its tensors, as `tensors.put`: MNASNet alone asks for the version that only
+    pickled files carry, so it is not asked."""
+    vars(network)["_load_from_state_dict"] = partial(nn.Module._load_from_state_dict, network)
+    try:
+        return tensors.put(values, network)
+    finally:
+        del vars(network)["_load_from_state_dict"]
+
+
+def _empty(name: str, classes: int, size: int = 0) -> nn.Module:
+    """Return the network before weights are put in, without the heads that only training used; ``size``: the
+    side of the images that a vision transformer is for, 0 for its usual one."""
+    arguments: dict[str, Any] = {LAST: classes} | ({"image_size": size} if size else {})
     if name in ("googlenet", "inception_v3"):
         arguments |= {"aux_logits": False, "init_weights": False, "transform_input": True}
     with torch.random.fork_rng(devices=[]):
