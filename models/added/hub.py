@@ -20,10 +20,11 @@ from typing import Any
 from urllib.parse import quote
 
 import httpx
+from safetensors import SafetensorError
 
 import settings
 from errors import BadNetwork, BadSetting, DownloadFailed, WrongFile
-from models.added.record import CheckResult
+from models.added.record import CheckResult, Request
 from models.download import Progress, content, digest, download, silent
 
 for _variable in (
@@ -78,6 +79,14 @@ class Repository:
             return (CheckResult("hub", "fine", words, facts),)
         words = "The hub could not be reached: the files are those that came before, of commit {commit}."
         return (CheckResult("hub", "note", words, facts),)
+
+
+def repository_of(request: Request) -> Repository:
+    """Return the repository that a request names, which has its own weights; raises as `repository` does."""
+    if request.weights:
+        words = "{source} has weights of its own: leave the file out."
+        raise BadSetting(words, source=request.source[:80])
+    return repository(request.rest)
 
 
 def repository(reference: str) -> Repository:
@@ -202,6 +211,7 @@ GATED = (
     "{repository} is handed out only to those who accepted its terms on the hub: do so there, and log in "
     "here (hf auth login)."
 )
+ABSENT = "The hub has no repository {name} that may be read: check the name; it may also be private."
 
 
 def _folder(name: str) -> Path:
@@ -223,16 +233,25 @@ def _ask(name: str, revision: str) -> Repository:
         )
     except library.errors.GatedRepoError as error:
         raise BadNetwork(GATED, repository=name) from error
-    except (library.errors.RepositoryNotFoundError, library.errors.RevisionNotFoundError) as error:
-        raise BadNetwork(
-            "The hub has no repository {name} that may be read: check the name; it may also be private.",
-            name=f"{name}@{revision}" if revision else name,
-        ) from error
     except (*_unreachable(library), ValueError, TypeError) as error:
+        if getattr(getattr(error, "response", None), "status_code", 0) in (401, 403, 404):
+            raise BadNetwork(ABSENT, name=f"{name}@{revision}" if revision else name) from error
         raise DownloadFailed(f"{hub}/{name}", _first_line(error)) from error
     files = tuple(_file(sibling) for sibling in info.siblings or ())
     card = info.card_data.to_dict() if info.card_data else {}
     return Repository(name, _hex(info.sha, 40), files, str(card.get("license") or "")[:80])
+
+
+def refusals() -> tuple[type[Exception], ...]:
+    """Return what libraries raise for a description or for tensors that they can make nothing of."""
+    strict: type[Exception] = _library().errors.StrictDataclassError
+    return (strict, SafetensorError, RuntimeError, ValueError, TypeError, LookupError, AttributeError,
+            ImportError, OSError, AssertionError, ArithmeticError)  # fmt: skip
+
+
+def reason(error: Exception) -> str:
+    """Return what an error says, as one line."""
+    return " ".join(str(error).split())[:300] or type(error).__name__
 
 
 def _unreachable(library: Any) -> tuple[type[Exception], ...]:

@@ -23,7 +23,9 @@ class Hub:
 
     ``replaced``: what is sent in place of a file, by the digest that the hub states. ``break_after``: after
     how many bytes the next large files break off. ``status``: what is answered to everything, 0 when the hub
-    works. ``asked``: methods and paths; ``ranges``: of large files.
+    works. ``asked``: methods and paths; ``ranges``: of large files; ``tokens``: what came along to read a
+    file, small or large. ``base``: its address; ``store``: that of
+    the server to which it sends people for large files.
     """
 
     repositories: dict[str, Mapping[str, bytes]] = field(default_factory=dict)
@@ -34,7 +36,9 @@ class Hub:
     status: int = 0
     asked: list[str] = field(default_factory=list)
     ranges: list[str | None] = field(default_factory=list)
+    tokens: list[str | None] = field(default_factory=list)
     base: str = ""
+    store: str = ""
 
     def push(self, name: str, folder: Path) -> None:
         """Take the files of a folder in as a repository."""
@@ -88,6 +92,8 @@ def _handler(hub: Hub) -> type[BaseHTTPRequestHandler]:
         def answer(self) -> None:
             path = unquote(urlparse(self.path).path).strip("/").split("/")
             hub.asked.append(f"{self.command} {self.path}")
+            if path[0] != "api":
+                hub.tokens.append(self.headers["Authorization"])
             match path:
                 case _ if hub.status:
                     self.send(hub.status)
@@ -127,7 +133,7 @@ def _handler(hub: Hub) -> type[BaseHTTPRequestHandler]:
                 self.send(200, {"ETag": f'"{blob(data)}"', "X-Repo-Commit": commit}, body)
                 return
             digest = sha256(data)
-            headers = {"Location": f"{hub.base}/large/{digest}", "X-Repo-Commit": commit}
+            headers = {"Location": f"{hub.store}/large/{digest}", "X-Repo-Commit": commit}
             self.send(302, headers | {"X-Linked-Etag": f'"{digest}"', "X-Linked-Size": str(len(data))})
 
         def send_large(self, digest: str) -> None:
@@ -169,14 +175,16 @@ def _handler(hub: Hub) -> type[BaseHTTPRequestHandler]:
 def hub_server(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Hub]:
     """Yield a running hub that the program asks, with a home of its own for what comes from it."""
     hub = Hub()
-    http = ThreadingHTTPServer(("127.0.0.1", 0), _handler(hub))
-    hub.base = f"http://127.0.0.1:{http.server_port}"
+    servers = [ThreadingHTTPServer(("127.0.0.1", 0), _handler(hub)) for _ in range(2)]
+    hub.base, hub.store = (f"http://127.0.0.1:{http.server_port}" for http in servers)
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     monkeypatch.setenv("HF_ENDPOINT", hub.base)
     monkeypatch.setenv("FOOLSCOPE_HOME", str(tmp_path / "home"))
-    thread = threading.Thread(target=http.serve_forever, args=(0.02,), daemon=True)
-    thread.start()
+    threads = [threading.Thread(target=http.serve_forever, args=(0.02,), daemon=True) for http in servers]
+    for thread in threads:
+        thread.start()
     yield hub
-    http.shutdown()
-    http.server_close()
-    thread.join()
+    for http, thread in zip(servers, threads, strict=True):
+        http.shutdown()
+        http.server_close()
+        thread.join()

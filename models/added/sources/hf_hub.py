@@ -18,13 +18,15 @@ class HuggingFaceHub(Source):
     """A repository whose ``config.json`` names one of timm's architectures."""
 
     kind: ClassVar[str] = "hf-hub"
+    title: ClassVar[str] = "Hugging Face hub, for timm"
     example: ClassVar[str] = "hf-hub:timm/resnet18.a1_in1k"
-    help: ClassVar[str] = "A network of the Hugging Face hub that timm can build."
+    help: ClassVar[str] = "A repository of the Hugging Face hub whose config.json names a network of timm."
+    takes_file: ClassVar[bool] = False
     packages: ClassVar[tuple[str, ...]] = ("timm", "huggingface_hub")
 
     def read(self, request: Request, folder: Path, progress: Progress) -> Draft:
         """Read the network; its files are fetched and have the digests that the hub states."""
-        source = hub.repository(request.rest)
+        source = hub.repository_of(request)
         config = hub.document(source, timm_networks.CONFIG)
         _check(config, source)
         (path,) = hub.fetch_all(source, hub.weights(source)[:1], progress)

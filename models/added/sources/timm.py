@@ -22,8 +22,9 @@ class Timm(Source):
     """Every classifier of timm."""
 
     kind: ClassVar[str] = "timm"
+    title: ClassVar[str] = "timm"
     example: ClassVar[str] = "timm:resnet18.a1_in1k"
-    help: ClassVar[str] = "A network of timm, with its own weights or, as --weights, yours."
+    help: ClassVar[str] = "Any classifier of timm, with the weights that are published for it or with yours."
     packages: ClassVar[tuple[str, ...]] = ("timm",)
 
     def read(self, request: Request, folder: Path, progress: Progress) -> Draft:

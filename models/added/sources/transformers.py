@@ -48,13 +48,15 @@ class Transformers(Source):
     """An image classifier in the format of transformers; no code of the repository is run."""
 
     kind: ClassVar[str] = "transformers"
+    title: ClassVar[str] = "Hugging Face hub, for transformers"
     example: ClassVar[str] = "transformers:google/vit-base-patch16-224"
-    help: ClassVar[str] = "An image classifier of the Hugging Face hub that transformers can build."
+    help: ClassVar[str] = "A repository of the Hugging Face hub with an image classifier of transformers."
+    takes_file: ClassVar[bool] = False
     packages: ClassVar[tuple[str, ...]] = ("transformers", "huggingface_hub")
 
     def read(self, request: Request, folder: Path, progress: Progress) -> Draft:
         """Read the network; its files are fetched and have the digests that the hub states."""
-        source = hub.repository(request.rest)
+        source = hub.repository_of(request)
         config = _checked(hub.document(source, CONFIG), source)
         seen = _processor(source)
         files = hub.weights(source)
