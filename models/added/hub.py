@@ -15,6 +15,7 @@ import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -153,12 +154,13 @@ def _is_safe(name: str) -> bool:
 
 def fetch_all(source: Repository, files: tuple[HubFile, ...], progress: Progress) -> tuple[Path, ...]:
     """Return where the files are, fetched where need be; ``progress`` is told of all of them as one."""
-    total, before, paths = sum(file.bytes for file in files), 0, []
-    for file in files:
-        shift = before
-        paths.append(fetch(source, file, lambda done, _, shift=shift: progress(shift + done, total)))
-        before += file.bytes
-    return tuple(paths)
+    total = sum(file.bytes for file in files)
+
+    def moved(before: int) -> Progress:
+        return lambda done, _: progress(before + done, total)
+
+    starts = accumulate((file.bytes for file in files), initial=0)
+    return tuple(fetch(source, file, moved(start)) for file, start in zip(files, starts, strict=False))
 
 
 def fetch(source: Repository, file: HubFile, progress: Progress = silent) -> Path:
@@ -233,7 +235,7 @@ def _ask(name: str, revision: str) -> Repository:
         )
     except library.errors.GatedRepoError as error:
         raise BadNetwork(GATED, repository=name) from error
-    except (*_unreachable(library), ValueError, TypeError) as error:
+    except _unreachable(library) as error:
         if getattr(getattr(error, "response", None), "status_code", 0) in (401, 403, 404):
             raise BadNetwork(ABSENT, name=f"{name}@{revision}" if revision else name) from error
         raise DownloadFailed(f"{hub}/{name}", _first_line(error)) from error
@@ -257,7 +259,7 @@ def reason(error: Exception) -> str:
 def _unreachable(library: Any) -> tuple[type[Exception], ...]:
     """Return what huggingface_hub raises when the hub fails or is not there."""
     transport: type[Exception] = library.errors.HfHubHTTPError.__mro__[1]
-    return (transport, OSError)
+    return (transport, OSError, ValueError, TypeError)
 
 
 def _first_line(error: Exception) -> str:

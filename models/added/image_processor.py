@@ -19,6 +19,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from errors import BadNetwork
+from models.added import hub
 from models.added.record import CheckResult, Facts
 
 WIDTH, HEIGHT = 640, 480
@@ -31,7 +32,6 @@ EVEN = 0.02
 """Scales of width and height that differ by less are one."""
 AFFINE = 0.01
 Values = npt.NDArray[np.float64]
-REFUSALS = (RuntimeError, ValueError, TypeError, KeyError, AttributeError, ImportError, OSError, IndexError)
 
 
 @dataclass(frozen=True)
@@ -88,18 +88,20 @@ def _processor(described: Mapping[str, Any], config: Mapping[str, Any]) -> Any:
             return library().AutoImageProcessor.from_pretrained(
                 place, local_files_only=True, trust_remote_code=False
             )
-    except REFUSALS as error:
-        reason = " ".join(str(error).split())[:200]
-        raise BadNetwork("transformers has no such image processor: {reason}", reason=reason) from error
+    except hub.refusals() as error:
+        raise BadNetwork(
+            "transformers has no such image processor: {reason}", reason=hub.reason(error)
+        ) from error
 
 
 def _answer(processor: Any, picture: Image.Image) -> Values:
     """Return what a processor makes of a picture: ``(c, h, w)``."""
     try:
         values = processor(images=picture, return_tensors="np")["pixel_values"]
-    except REFUSALS as error:
-        reason = " ".join(str(error).split())[:200]
-        raise BadNetwork("The image processor takes no pictures: {reason}", reason=reason) from error
+    except hub.refusals() as error:
+        raise BadNetwork(
+            "The image processor takes no pictures: {reason}", reason=hub.reason(error)
+        ) from error
     answer = np.asarray(values, dtype=np.float64)
     if answer.ndim != 4 or len(answer) != 1:
         raise BadNetwork("Expected one image of an image processor for one picture, got another shape.")

@@ -17,7 +17,7 @@ from torch import nn
 
 from errors import BadNetwork
 from models import imagenet
-from models.added import tensors
+from models.added import hub, tensors
 from models.added.record import CheckResult, Facts
 from models.added.source import Draft
 
@@ -50,17 +50,8 @@ def create(folder: Path, weights: Path | None = None) -> nn.Module:
             network: nn.Module = library().create_model(
                 f"local-dir:{folder}", pretrained=bool(weights), pretrained_cfg_overlay=overlay
             )
-    except (
-        RuntimeError,
-        ValueError,
-        TypeError,
-        KeyError,
-        AttributeError,
-        AssertionError,
-        IndexError,
-    ) as error:
-        reason = " ".join(str(error).split())[:300] or type(error).__name__
-        raise BadNetwork("timm cannot build the network: {reason}", reason=reason) from error
+    except hub.refusals() as error:
+        raise BadNetwork("timm cannot build the network: {reason}", reason=hub.reason(error)) from error
     return network.eval()
 
 

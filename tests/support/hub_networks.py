@@ -21,14 +21,14 @@ PROCESSOR = {
 }
 
 
-def timm_network(folder: Path, architecture: str = "test_resnet") -> nn.Module:
+def timm_network(folder: Path, architecture: str = "test_resnet", classes: int = len(FRUIT)) -> nn.Module:
     """Write a small network of timm into a folder as timm publishes it; return it."""
     timm: Any = importlib.import_module("timm")
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(3)
-        network: nn.Module = timm.create_model(architecture, num_classes=len(FRUIT)).eval()
+        network: nn.Module = timm.create_model(architecture, num_classes=classes).eval()
     folder.mkdir()
-    timm.models.save_for_hf(network, folder, {"label_names": list(FRUIT)}, safe_serialization=True)
+    timm.models.save_for_hf(network, folder, {"label_names": list(FRUIT)[:classes]}, safe_serialization=True)
     return network
 
 

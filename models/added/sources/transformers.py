@@ -26,9 +26,12 @@ PROCESSORS = ("preprocessor_config.json", "processor_config.json")
 TASK = "ForImageClassification"
 DROPPED = ("attn_implementation", "_attn_implementation", "experts_implementation", "_experts_implementation")
 """What could name code of a hub in a description."""
+LACKING = (
+    "The repository's weights lack {count} tensors of the classifier, such as {name}: it was not trained to "
+    "classify, or its config.json is of another network."
+)
+MISSHAPEN = "{count} of the repository's tensors have other shapes than its config.json says, such as {name}."
 FIXED = {"trust_remote_code": False, "attn_implementation": "eager"}
-REFUSALS = (RuntimeError, ValueError, TypeError, KeyError, AttributeError, ImportError, OSError, IndexError)
-"""What transformers raises for a description that it can make nothing of."""
 
 
 class Logits(nn.Module):
@@ -146,23 +149,23 @@ def _load(place: Path) -> tuple[nn.Module, tuple[CheckResult, ...]]:
     try:
         network, report = image_processor.library().AutoModelForImageClassification.from_pretrained(
             place, use_safetensors=True, local_files_only=True, dtype=torch.float32,
-            output_loading_info=True, **FIXED,
+            output_loading_info=True, ignore_mismatched_sizes=True, **FIXED,
         )  # fmt: skip
-    except REFUSALS as error:
-        reason = " ".join(str(error).split()).replace(str(place), "config.json")[:300]
+    except hub.refusals() as error:
+        reason = hub.reason(error).replace(str(place), "the repository")
         raise BadNetwork("transformers cannot build the network: {reason}", reason=reason) from error
-    lacking = sorted({*report["missing_keys"], *(str(item[0]) for item in report["mismatched_keys"])})
-    if lacking:
-        raise BadNetwork(
-            "The repository's weights lack {count} tensors of the classifier, such as {name}: it was not "
-            "trained to classify, or its config.json is of another network.",
-            count=len(lacking),
-            name=lacking[0],
-        )
+    _refuse(LACKING, sorted(report["missing_keys"]))
+    _refuse(MISSHAPEN, sorted(str(item[0]) for item in report["mismatched_keys"]))
     words = "{count} tensors of the file are not used, such as {name}."
     left = sorted(report["unexpected_keys"])
     notes = (CheckResult("tensors", "note", words, {"count": len(left), "name": left[0]}),) if left else ()
     return network.eval(), notes
+
+
+def _refuse(words: str, names: list[str]) -> None:
+    """Raise `errors.BadNetwork` if there are any names of tensors."""
+    if names:
+        raise BadNetwork(words, count=len(names), name=names[0])
 
 
 def _head_notes(config: Mapping[str, Any]) -> tuple[CheckResult, ...]:

@@ -152,7 +152,8 @@ def test_nothing_is_imported_before_it_is_used_and_nothing_is_told(filled: Hub, 
         source.registry(), models.registry()
         assert not {{"timm", "transformers", "huggingface_hub"}} & set(sys.modules)
         import huggingface_hub as library
-        assert library.constants.HF_HUB_DISABLE_TELEMETRY and library.constants.HF_HUB_DISABLE_XET
+        from huggingface_hub import constants
+        assert constants.HF_HUB_DISABLE_TELEMETRY and constants.HF_HUB_DISABLE_XET
         print(library.hf_hub_download({NAME!r}, "model.safetensors", cache_dir={str(tmp_path)!r}))"""
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
