@@ -49,8 +49,9 @@ class Torchvision(Source):
             classes = tensors.classes(values, _empty(name, tensors.CLASSES, size))
             facts = Facts(height=size or None)
         else:
-            values, classes = _renamed(_released(chosen, progress)), len(chosen.meta["categories"])
-            facts, size = _facts(request.rest, chosen), _side(values)
+            values = _renamed(_released(chosen, progress))
+            classes, size = len(chosen.meta["categories"]), _side(values)
+            facts = _facts(request.rest, chosen)
         network = _filled(values, _empty(name, classes, size))
         tensors.keep(network, folder)
         return Draft(network, facts, {"classes": classes, "size": size})
@@ -83,6 +84,9 @@ def _weights(rest: str) -> tuple[str, Any]:
 
 def _released(chosen: Any, progress: Progress) -> dict[str, Tensor]:
     """Return the released tensors, downloaded into the cache of weights unless they are there."""
+    if not chosen.meta["categories"]:
+        words = "The weights {name} are for features alone, not for classes: choose others."
+        raise BadNetwork(words, name=chosen.name)
     digest = DIGEST.search(chosen.url)
     if not digest:
         raise BadNetwork(
