@@ -106,8 +106,7 @@ def repository(reference: str) -> Repository:
         if not listing.is_file():
             raise
         return _remembered(listing)
-    listing.parent.mkdir(parents=True, exist_ok=True)
-    listing.write_text(json.dumps(asdict(asked)), encoding="utf-8")
+    _store(listing, json.dumps(asdict(asked)).encode())
     return asked
 
 
@@ -182,11 +181,16 @@ def fetch(source: Repository, file: HubFile, progress: Progress = silent) -> Pat
         data = content(url, min(LONGEST, file.bytes), headers)
     if not _is_it(data, file):
         raise WrongFile(url, f"it is not the file with the digest {file.blob[:16]}… that the hub states")
+    _store(target, data)
+    return target
+
+
+def _store(target: Path, data: bytes) -> None:
+    """Write a file that is there as a whole or not at all."""
     target.parent.mkdir(parents=True, exist_ok=True)
     part = target.with_name(f"{target.name}.{os.getpid()}.part")
     part.write_bytes(data)
     part.replace(target)
-    return target
 
 
 def _is_it(content: Path | bytes, file: HubFile) -> bool:

@@ -24,6 +24,7 @@ from models.added.source import Draft
 CONFIG = "config.json"
 PILLOW = ("bilinear", "bicubic")
 IMAGENET = "imagenet-1k"
+FEATURES = "Expected a network for classes, got one that gives features alone."
 NOWHERE = {"url": "", "hf_hub_id": "", "hf_hub_filename": "", "source": ""}
 """In place of where timm would fetch weights from."""
 
@@ -63,7 +64,7 @@ def build(folder: Path) -> nn.Module:
 def draft(network: nn.Module, facts: Facts, folder: Path, notes: tuple[CheckResult, ...] = ()) -> Draft:
     """Keep a network's tensors in its folder, and return it with all that is known of it."""
     if not getattr(network, "num_classes", 0):
-        raise BadNetwork("Expected a network for classes, got one that gives features alone.")
+        raise BadNetwork(FEATURES)
     tensors.keep(network, folder)
     return Draft(network, facts, {}, (*notes, *crop_notes(network)))
 

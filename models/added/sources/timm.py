@@ -60,6 +60,8 @@ def _description(name: str, config: dict[str, Any]) -> dict[str, Any]:
 
 def _released(request: Request, config: dict[str, Any], folder: Path, progress: Progress) -> Draft:
     """Return the network with the weights that timm itself would fetch."""
+    if not config["num_classes"]:
+        raise BadNetwork(timm_networks.FEATURES)
     place = config.get("hf_hub_id")
     if not place:
         words = "timm has no weights for {name} on a hub: give a file of your own as --weights."

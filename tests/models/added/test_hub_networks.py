@@ -242,6 +242,8 @@ def test_what_is_asked_for_wrongly_is_said(hub_server: Hub, tmp_path: Path) -> N
         read(Request("x", f"hf-hub:{NAME}", tmp_path / "file"), tmp_path / "b")
     with pytest.raises(BadNetwork, match="timm has no weights"):
         read(Request("x", "timm:legacy_xception"), tmp_path / "c")
+    with pytest.raises(BadNetwork, match="features alone"):
+        read(Request("x", "timm:vit_small_patch16_224.dino"), tmp_path / "d")
     assert not hub_server.asked
 
 
