@@ -14,7 +14,7 @@ from errors import BadNetwork
 from models.added import shelf
 from models.added.record import Request
 from models.download import ATTEMPTS
-from tests.support.hub_networks import FRUIT, change, timm_network, transformers_network
+from tests.support.hub_networks import FRUIT, timm_network, transformers_network
 from tests.support.hub_server import Hub, sha256
 
 NAME = "someone/fruit"
@@ -73,15 +73,3 @@ def test_a_file_with_other_contents_is_refused_by_the_process(of_timm: Hub) -> N
         add(Request("fruit", f"hf-hub:{NAME}"))
     assert nothing_left()
     assert not list((settings.home() / "hub").rglob("*model.safetensors*.part"))
-
-
-def test_code_of_a_repository_is_not_run(hub_server: Hub, tmp_path: Path) -> None:
-    transformers_network(tmp_path / "repo")
-    change(tmp_path / "repo", auto_map={"AutoModelForImageClassification": "code.Own"})
-    mark = tmp_path / "was-run"
-    (tmp_path / "repo" / "code.py").write_text(f"open({str(mark)!r}, 'w')\nclass Own: pass\n")
-    hub_server.push(NAME, tmp_path / "repo")
-    with pytest.raises(BadNetwork, match="brings its own code"):
-        add(Request("fruit", f"transformers:{NAME}"))
-    assert not mark.exists() and nothing_left()
-    assert not any(line.endswith("code.py") for line in hub_server.asked)

@@ -188,10 +188,13 @@ def test_code_that_a_description_names_is_not_fetched(hub_server: Hub, tmp_path:
     built: Any = draft.network
     assert built.network.config._attn_implementation == "eager"
     assert not any("kernel" in line for line in hub_server.asked)
+    mark = tmp_path / "was-run"
+    (tmp_path / "repo" / "code.py").write_text(f"open({str(mark)!r}, 'w')\nclass Own: pass\n")
     processor.write_text(json.dumps(PROCESSOR | {"auto_map": {"AutoImageProcessor": "code.Own"}}))
     hub_server.push(NAME, tmp_path / "repo")
     with pytest.raises(BadNetwork, match="brings its own code"):
         read(Request("fruit", f"transformers:{NAME}"), tmp_path / "again")
+    assert not mark.exists() and not any("code.py" in line for line in hub_server.asked)
 
 
 @pytest.mark.parametrize(
