@@ -82,7 +82,7 @@ def _own(request: Request, weights: Path, config: dict[str, Any], folder: Path) 
     classes = tensors.classes(values, timm_networks.create(folder))
     timm_networks.write(_description(request.rest, config | {"num_classes": classes}), folder)
     network = tensors.put(values, timm_networks.create(folder))
-    own = timm_networks.facts(network, f"{request.rest} ({weights.name})", None, "")
+    own = timm_networks.facts(network, "", None, "")
     words = "Mean and deviation are those of timm's own weights: say it if yours were trained with others."
     note = CheckResult("normalisation", "note", words)
     notes = () if request.mean and request.std else (note,)
