@@ -19,7 +19,7 @@ from engine.admission import worker
 from errors import BadNetwork, BadSetting, UnknownName
 from models import imagenet
 from models.added import image_processor, shelf, source
-from models.added.record import AddedModel, OutputFormat, Request
+from models.added.record import AddedModel, InputFormat, OutputFormat, Request
 from models.core import Classifier
 from models.download import silent
 from settings import SAMPLES
@@ -272,7 +272,11 @@ def test_a_processor_is_read_off_its_answers(kind: str) -> None:
     settings, resize, flip = PROCESSORS[kind]
     seen = image_processor.seen({"image_processor_type": kind, **settings}, {"model_type": "vit"})
     assert (seen.facts.height, seen.facts.resize, seen.flip) == (32, resize, flip)
-    takes, _ = worker.input_format(seen.facts)
+    known = seen.facts
+    assert known.height and known.width and known.channels and known.mean and known.std
+    takes = InputFormat(
+        known.height, known.width, known.channels, known.mean, known.std, known.resize, known.interpolation
+    )
     picture = Image.fromarray(np.asarray(Image.open(SAMPLES / "cat.jpg").convert("RGB").resize((300, 300))))
     transformers = importlib.import_module("transformers")
     theirs = getattr(transformers, kind)(**settings)(images=picture, return_tensors="pt")["pixel_values"][0]
