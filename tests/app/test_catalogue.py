@@ -137,7 +137,10 @@ def test_networks_are_added_where_that_is_allowed_alone(engine, monkeypatch, why
         ({"added.name": "../x", "added.rest.torchvision": "resnet18"}, "Expected a name of at most 48"),
         ({"added.name": "lenet", "added.rest.torchvision": "resnet18"}, "comes with Foolscope"),
         ({"added.name": "mine", "added.rest.torchvision": "resnet18", "added.input": "x"}, "side in pixels"),
-        ({"added.name": "mine", "added.rest.torchvision": "resnet18", "added.std": "a"}, "numbers with commas"),
+        (
+            {"added.name": "mine", "added.rest.torchvision": "resnet18", "added.std": "a"},
+            "numbers with commas",
+        ),
     ],
 )
 def test_a_form_that_cannot_be_is_refused_in_a_sentence(engine, fields, sentence):
