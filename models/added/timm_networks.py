@@ -125,9 +125,9 @@ def labels_of(config: Mapping[str, Any]) -> tuple[str, ...] | None:
         names = [names[key] for key in sorted(names, key=int)] if all(map(str.isdecimal, names)) else None
     if not isinstance(names, (list, tuple)) or not names:
         return None
-    words = config.get("label_descriptions")
-    words = words if isinstance(words, Mapping) else {}
-    return tuple(str(words.get(name, name)) for name in names)
+    described = config.get("label_descriptions")
+    meanings: Mapping[str, str] = described if isinstance(described, Mapping) else {}
+    return tuple(str(meanings.get(name, name)) for name in names)
 
 
 def known_labels(network: nn.Module) -> tuple[str, ...] | None:
