@@ -15,6 +15,7 @@
 | ``FOOLSCOPE_ADD_MODELS`` | 0: the page does not offer to add networks (1, on this machine alone) |
 | ``FOOLSCOPE_LABS`` | experiments that are computed at the same time (1) |
 | ``FOOLSCOPE_FRAME_ANCESTORS`` | sites that may show the page in a frame, by default all |
+| ``HF_ENDPOINT`` | hub of networks, as huggingface_hub names it (https://huggingface.co) |
 | ``FOOLSCOPE_CHROMIUM`` | browser that tests and benchmarks drive |
 """
 
@@ -139,6 +140,11 @@ def _bytes(variable: str, default: int) -> int:
     if not number.isdecimal():
         raise BadSetting(f"Expected {variable} to be a number of bytes, such as 500M or 2G, got “{named}”.")
     return int(number) * UNITS[unit]
+
+
+def hub() -> str:
+    """Return the address of the hub that networks are fetched from, without a slash at its end."""
+    return (os.environ.get("HF_ENDPOINT", "").strip() or "https://huggingface.co").rstrip("/")
 
 
 def chromium() -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -43,10 +43,19 @@ def matches(path: Path, sha256: str) -> bool:
     return len(sha256) >= 8 and digest(path).startswith(sha256.lower())
 
 
-def download(url: str, target: Path, sha256: str, *, size: int = 0, progress: Progress = silent) -> Path:
+def download(
+    url: str,
+    target: Path,
+    sha256: str,
+    *,
+    size: int = 0,
+    progress: Progress = silent,
+    headers: Mapping[str, str] | None = None,
+) -> Path:
     """Return ``target``, fetched from ``url`` unless it is there already.
 
-    ``sha256``: what its digest begins with, 8 to 64 hex digits; ``size``: its bytes, where they are known.
+    ``sha256``: what its digest begins with, 8 to 64 hex digits; ``size``: its bytes, where they are known;
+    ``headers``: what to send along; an authorisation goes to the url's own server alone.
     One process or thread fetches at a time; the others wait, and are told of its progress. What a broken
     connection left is kept, and a later call goes on from there.
     Raises `errors.DownloadFailed` when it cannot be fetched, `errors.WrongFile` (and keeps nothing) when
@@ -56,7 +65,7 @@ def download(url: str, target: Path, sha256: str, *, size: int = 0, progress: Pr
     part = target.with_name(target.name + ".part")
     with _turn(target, part, size, progress):
         if not target.is_file():
-            _transfer_all(url, part, size, progress)
+            _transfer_all(url, part, size, progress, headers or {})
             _verify(url, part, sha256)
             os.replace(part, target)
     return target
@@ -85,12 +94,30 @@ def _size(path: Path) -> int:
         return 0
 
 
-def _transfer_all(url: str, part: Path, size: int, progress: Progress) -> None:
+def content(url: str, most: int, headers: Mapping[str, str] | None = None) -> bytes:
+    """Return what is at ``url``, which is expected to be no more than ``most`` bytes.
+
+    Raises `errors.DownloadFailed` when it cannot be fetched, and `errors.WrongFile` when it is longer.
+    """
+    got = bytearray()
+    try:
+        with httpx.stream("GET", url, headers=headers, timeout=TIMEOUT, follow_redirects=True) as response:
+            response.raise_for_status()
+            for block in response.iter_bytes():
+                got += block
+                if len(got) > most:
+                    raise WrongFile(url, f"it is longer than {most} bytes")
+    except httpx.HTTPError as error:
+        raise DownloadFailed(url, _reason(error)) from error
+    return bytes(got)
+
+
+def _transfer_all(url: str, part: Path, size: int, progress: Progress, headers: Mapping[str, str]) -> None:
     """Fill ``part``, going on where a connection broke off as long as each one brought something."""
     for attempt in range(ATTEMPTS):
         before = _size(part)
         try:
-            return _transfer(url, part, size, progress)
+            return _transfer(url, part, size, progress, headers)
         except httpx.HTTPError as error:
             done = _size(part)
             if done > before and attempt + 1 < ATTEMPTS:
@@ -101,12 +128,12 @@ def _transfer_all(url: str, part: Path, size: int, progress: Progress) -> None:
     return None
 
 
-def _transfer(url: str, part: Path, size: int, progress: Progress) -> None:
+def _transfer(url: str, part: Path, size: int, progress: Progress, headers: Mapping[str, str]) -> None:
     """Ask once for what ``part`` still lacks, and append it as it comes."""
     have = _size(part)
     # "identity": a compressed answer would not resume at a byte of the file.
-    headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={have}-"} if have else {})
-    with httpx.stream("GET", url, headers=headers, timeout=TIMEOUT, follow_redirects=True) as response:
+    asked = {**headers, "Accept-Encoding": "identity"} | ({"Range": f"bytes={have}-"} if have else {})
+    with httpx.stream("GET", url, headers=asked, timeout=TIMEOUT, follow_redirects=True) as response:
         if have and response.status_code == httpx.codes.REQUESTED_RANGE_NOT_SATISFIABLE:
             return  # nothing is left to send; the sha256 tells whether what is here is the file
         response.raise_for_status()

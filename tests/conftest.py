@@ -16,7 +16,12 @@ import pytest
 ROOT = Path(__file__).parents[1]
 Report = TypeVar("Report", pytest.TestReport, pytest.CollectReport)
 sys.path.insert(0, str(ROOT))
-pytest_plugins = ["tests.support.browser", "tests.support.file_server", "tests.support.attack_contract"]
+pytest_plugins = [
+    "tests.support.browser",
+    "tests.support.file_server",
+    "tests.support.hub_server",
+    "tests.support.attack_contract",
+]
 
 _HOME = tempfile.mkdtemp(prefix="foolscope-tests-")
 os.environ["FOOLSCOPE_HOME"] = _HOME

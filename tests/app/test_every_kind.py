@@ -134,7 +134,18 @@ def test_its_checks_say_what_it_is(home: Path, name: str) -> None:
 @pytest.mark.parametrize("name", KINDS)
 def test_the_command_line_attacks_it(home: Path, name: str, capsys: pytest.CaptureFixture[str]) -> None:
     out = home / f"out-{name}"
-    command = ["attack", "cat", "--model", name, "--attack", "bim", "--set", "steps=2", "--set", "epsilon=8/255"]
+    command = [
+        "attack",
+        "cat",
+        "--model",
+        name,
+        "--attack",
+        "bim",
+        "--set",
+        "steps=2",
+        "--set",
+        "epsilon=8/255",
+    ]
     assert main([*command, "--stop", "steps", "--out", str(out)]) == 0
     result = json.loads((out / "result.json").read_text("utf-8"))
     assert result["steps"] == 2 and result["linf"] > 0
@@ -150,7 +161,13 @@ def page() -> None:
 @pytest.mark.parametrize("name", KINDS)
 def test_the_page_attacks_it(engine: Engine, name: str) -> None:
     shown = AppTest.from_function(page, default_timeout=120)
-    for part, value in {"model": name, "attack": "bim", "steps": "2", "stop": "steps", "image": "cat"}.items():
+    for part, value in {
+        "model": name,
+        "attack": "bim",
+        "steps": "2",
+        "stop": "steps",
+        "image": "cat",
+    }.items():
         shown.query_params[part] = value
     shown.run()
     next(button for button in shown.button if button.key == "start").click().run()

@@ -1,15 +1,17 @@
-"""``torchvision:NAME``: a classifier of torchvision's registry, with its own weights or those of a file."""
+"""``torchvision:NAME`` or ``torchvision:NAME@WEIGHTS``: a classifier of torchvision, with its own weights or
+those of a file."""
 
 from __future__ import annotations
 
 import importlib
+import math
 import re
-from functools import partial
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 import settings
 from errors import BadNetwork, UnknownName
@@ -20,6 +22,8 @@ from models.download import Progress, download
 
 DIGEST = re.compile(r"-([0-9a-f]{8,64})\.pth$")
 LAST = "num_classes"
+PLACES, PATCHES = "encoder.pos_embedding", "conv_proj.weight"
+"""Tensors of vision transformers that say for how large images they are."""
 
 
 class Torchvision(Source):
@@ -34,19 +38,20 @@ class Torchvision(Source):
 
     def read(self, request: Request, folder: Path, progress: Progress) -> Draft:
         """Read the network; without a file its newest weights are downloaded and their sha256 checked."""
-        chosen = _weights(request.rest)
-        if request.weights:
-            filled = tensors.fill(request.weights, partial(_empty, request.rest))
-            facts = Facts()
-        else:
-            filled = tensors.fill(_released(chosen, progress), partial(_empty, request.rest))
-            facts = _facts(request.rest, chosen)
-        tensors.keep(filled.network, folder)
-        return Draft(filled.network, facts, {"classes": filled.classes}, filled.notes)
+        name, chosen = _weights(request.rest)
+        path = request.weights or _released(chosen, progress)
+        given = tensors.understood(path, _empty(name, tensors.CLASSES))
+        size = _side(given.values)
+        classes = tensors.classes(given.values, _empty(name, tensors.CLASSES, size))
+        facts = Facts(height=size or None) if request.weights else _facts(request.rest, chosen)
+        network = tensors.put(given.values, _empty(name, classes, size))
+        tensors.keep(network, folder)
+        return Draft(network, facts, {"classes": classes, "size": size}, given.notes)
 
     def build(self, record: AddedModel, folder: Path) -> nn.Module:
         """Return the network again, from what was kept."""
-        network = _empty(record.source.partition(":")[2], int(record.arguments["classes"]))
+        name = record.source.partition(":")[2].partition("@")[0].strip()
+        network = _empty(name, int(record.arguments["classes"]), int(record.arguments.get("size", 0)))
         return tensors.put(tensors.stored(folder), network)
 
 
@@ -55,17 +60,25 @@ def _models() -> Any:
     return importlib.import_module("torchvision.models")
 
 
-def _weights(name: str) -> Any:
-    """Return what torchvision says of a network's newest weights; raises `errors.UnknownName`."""
+def _weights(rest: str) -> tuple[str, Any]:
+    """Return a network's name and what torchvision says of the weights behind its “@”, of the newest where
+    none are named; raises `errors.UnknownName`."""
+    name, _, wanted = (part.strip() for part in rest.partition("@"))
     library = _models()
     known = library.list_models(module=library)
     if name not in known:
         raise UnknownName.of("network of torchvision", name, known)
-    return library.get_model_weights(name).DEFAULT
+    released = library.get_model_weights(name)
+    if wanted and wanted not in released.__members__:
+        raise UnknownName.of("file of weights", wanted, released.__members__)
+    return name, released[wanted or "DEFAULT"]
 
 
 def _released(chosen: Any, progress: Progress) -> Path:
     """Return the file of released tensors, downloaded into the cache of weights unless they are there."""
+    if not chosen.meta["categories"]:
+        words = "The weights {name} are for features alone, not for classes: choose others."
+        raise BadNetwork(words, name=chosen.name)
     digest = DIGEST.search(chosen.url)
     if not digest:
         raise BadNetwork(
@@ -75,9 +88,19 @@ def _released(chosen: Any, progress: Progress) -> Path:
     return download(chosen.url, target, digest[1], progress=progress)
 
 
-def _empty(name: str, classes: int) -> nn.Module:
-    """Return the network before weights are put in, without the heads that only training used."""
-    arguments: dict[str, Any] = {LAST: classes}
+def _side(values: Mapping[str, Tensor]) -> int:
+    """Return the side of the images in pixels that a vision transformer's tensors are for; 0 for others."""
+    places = next((value for name, value in values.items() if name.endswith(PLACES)), None)
+    patches = next((value for name, value in values.items() if name.endswith(PATCHES)), None)
+    if places is None or patches is None or places.ndim != 3 or patches.ndim != 4:
+        return 0
+    return math.isqrt(max(places.shape[1] - 1, 0)) * patches.shape[-1]
+
+
+def _empty(name: str, classes: int, size: int = 0) -> nn.Module:
+    """Return the network before weights are put in, without the heads that only training used; ``size``: the
+    side of the images that a vision transformer is for, 0 for its usual one."""
+    arguments: dict[str, Any] = {LAST: classes} | ({"image_size": size} if size else {})
     if name in ("googlenet", "inception_v3"):
         arguments |= {"aux_logits": False, "init_weights": False, "transform_input": True}
     with torch.random.fork_rng(devices=[]):
