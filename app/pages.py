@@ -55,6 +55,7 @@ st.session_state.ways = {
 first = [
     st.Page(shown_later("app.playground.page"), title=say("Playground"), url_path="playground", default=True),
     st.Page(shown_later("app.compare.page"), title=say("Compare"), url_path="compare"),
+    st.Page(shown_later("app.evaluate.page"), title=say("Evaluate"), url_path="evaluate"),
     st.Page(shown_later("app.my_runs.page"), title=say("My runs"), url_path="my_runs"),
     st.Page(shown_later("app.catalogue.page"), title=say("Attacks and networks"), url_path="catalogue"),
 ]

@@ -12,7 +12,7 @@ from starlette.routing import BaseRoute, Mount, Route, WebSocketRoute
 from starlette.staticfiles import StaticFiles
 from starlette.websockets import WebSocket
 
-from app import export_routes
+from app import evaluation_routes, export_routes
 from app.access import base, cursor, do, find, language, refusing
 from app.service import engine, ready
 from app.sharing_routes import route as files_route
@@ -139,4 +139,5 @@ def routes() -> list[BaseRoute]:
         Route(f"{at}/{{action}}", refusing(act), methods=["POST"]),
         WebSocketRoute(f"{at}/live", live),
         *export_routes.routes(),
+        *evaluation_routes.routes(),
     ]

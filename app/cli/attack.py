@@ -15,6 +15,7 @@ import typer
 from tqdm import tqdm
 
 import models
+from app.cli import evaluate
 from app.cli.classify import PREPARED_NOTE
 from app.cli.options import AsIs, AsJson, Finish, Force, ModelName, OutFolder, recipe_options, texts
 from engine import links, report
@@ -32,7 +33,10 @@ OUT = Path("foolscope-out")
 
 @recipe_options()
 def command(
-    image: Annotated[str, typer.Argument(help="A file, or the name of a sample (cat, black, ...).")],
+    image: Annotated[
+        str,
+        typer.Argument(help="A file, the name of a sample (cat, black, ...), or a folder: many pictures."),
+    ],
     target: Annotated[
         str,
         typer.Option(help="Class to reach: a label, an index, second, “least likely”, random, or any other."),
@@ -48,13 +52,26 @@ def command(
     finish: Finish = True,
     force: Force = False,
     model: ModelName = None,
+    networks: evaluate.Models = None,
+    several: evaluate.Attacks = None,
+    epsilons: evaluate.Epsilons = None,
+    labels: evaluate.Labels = None,
+    pictures: evaluate.Pictures = True,
     as_is: AsIs = False,
     as_json: AsJson = False,
     **fields: str | bool | None,
 ) -> None:
-    """Run an attack on an image; write images, curve and result, and say what the files are read as."""
-    query = {"model": model, "attack": attack, "target": target} | texts(fields)
-    link = links.checked(query | dict(map(_pair, settings or [])))
+    """Run an attack on an image; write images, curve and result, and say what the files are read as. Of a
+    folder, or with several attacks, models or budgets: write a table with a row for each picture, a summary
+    and a page; called again with the same arguments it goes on where it was broken off."""
+    given, stated = dict(map(_pair, settings or [])), texts(fields)
+    grid = evaluate.Grid(image, networks or model, several or attack, epsilons, target, given, stated)
+    if Path(image).is_dir() or networks or several or epsilons or labels:
+        folder = out or OUT / f"{_slug(Path(image).resolve().stem)}-table"
+        evaluate.run(grid, labels, evaluate.Saving(folder, pictures, force, as_json), as_is=as_is)
+        return
+    query = {"model": model, "attack": attack, "target": target} | stated
+    link = links.checked(query | given)
     run(link, image, Output(out, finish, force, as_json), as_is=as_is)
 
 

@@ -12,7 +12,7 @@ from markupsafe import Markup
 from components.display import html_table
 from components.i18n.text import say
 from components.lesson import tabs
-from experiments.toolkit.intervals import Estimate
+from engine.intervals import Estimate
 
 BREAK = Markup("<br>")
 

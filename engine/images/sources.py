@@ -551,6 +551,12 @@ class Uploads:
                 self._bytes += len(png)
                 self._forget()
 
+    def drop(self, token: str) -> None:
+        """Let go of the picture, if it is here."""
+        with self._lock:
+            upload = self._kept.pop(token, None)
+            self._bytes -= len(upload.png) if upload else 0
+
     def _used(self, token: str) -> _Kept:
         with self._lock:
             self._forget()

@@ -13,16 +13,16 @@ import torch
 import models
 from attacks.contract import Criterion
 from attacks.settings import setting
+from engine import intervals
+from engine.intervals import Estimate
 from engine.networks import shared
 from errors import BadSetting
 from experiments.cache import Store
 from experiments.core import ExperimentCard, Stage
 from experiments.datasets import superclasses
 from experiments.evans2016 import article
-from experiments.toolkit import intervals
 from experiments.toolkit.bases import OfNetworks
 from experiments.toolkit.codec import key
-from experiments.toolkit.intervals import Estimate
 
 AT_ONCE = 10
 

@@ -14,6 +14,8 @@ from torch.nn import functional
 
 from attacks.contract import Criterion
 from attacks.settings import setting
+from engine import intervals
+from engine.intervals import Estimate
 from errors import BadSetting
 from experiments.cache import Store
 from experiments.core import Experiment, ExperimentCard, Stage
@@ -21,9 +23,7 @@ from experiments.datasets import digit_sets, superclasses
 from experiments.datasets.digit_sets import Digits
 from experiments.evans2016 import article
 from experiments.methods.perceptron import Perceptron, wrong
-from experiments.toolkit import intervals
 from experiments.toolkit.codec import key
-from experiments.toolkit.intervals import Estimate
 
 SUPERCLASS = (3, 5, 8)
 KINDS = ("balanced", "ten times")

@@ -9,6 +9,8 @@ from typing import ClassVar
 import torch
 
 from attacks.settings import setting
+from engine import intervals
+from engine.intervals import Estimate
 from engine.networks import copied
 from experiments.cache import Store
 from experiments.core import ExperimentCard, Stage
@@ -16,9 +18,7 @@ from experiments.evans2016 import article
 from experiments.evans2016.black import WALKS as BLACK_WALKS
 from experiments.evans2016.black import intended
 from experiments.methods.sign_steps import asking, step
-from experiments.toolkit import intervals
 from experiments.toolkit.bases import OfNetwork
-from experiments.toolkit.intervals import Estimate
 
 WALKS = {name: BLACK_WALKS[name] for name in ("one step", "nine steps")}
 

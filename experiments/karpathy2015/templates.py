@@ -15,12 +15,12 @@ from torch import Tensor
 from torch.nn import functional
 
 from attacks.settings import setting
+from engine import intervals
+from engine.intervals import Estimate
 from errors import BadSetting, MissingData
 from experiments.cache import Store
 from experiments.core import Experiment, ExperimentCard, Stage, stored
-from experiments.toolkit import intervals
 from experiments.toolkit.image_sheets import colour, read
-from experiments.toolkit.intervals import Estimate
 from models.records import FOLDER
 from models.train.data import ARCHIVES, data_root, load_photos, read_classes
 

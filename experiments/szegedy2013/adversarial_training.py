@@ -15,6 +15,8 @@ import torch
 from torch import Tensor
 
 from attacks.settings import setting
+from engine import intervals
+from engine.intervals import Estimate
 from experiments.cache import Store
 from experiments.core import Experiment, ExperimentCard, Published, Stage
 from experiments.datasets import digit_sets
@@ -22,9 +24,7 @@ from experiments.methods.distortion import distortions
 from experiments.methods.perceptron import Perceptron, wrong
 from experiments.szegedy2013 import paper
 from experiments.szegedy2013.adversarial_pools import Trainer, Training, train
-from experiments.toolkit import intervals
 from experiments.toolkit.image_sheets import png
-from experiments.toolkit.intervals import Estimate
 
 WIDTHS = (784, 100, 100, 10)
 DROP, SHIFT = 0.1, 1

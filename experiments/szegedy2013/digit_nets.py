@@ -19,11 +19,11 @@ from torch.nn import functional
 
 import console
 from attacks.settings import setting
+from engine.intervals import Estimate, share
 from experiments.cache import Store, cache
 from experiments.core import Experiment, ExperimentCard, Published, Result, Stage, run
 from experiments.datasets.digit_sets import Digits, digits, source
 from experiments.szegedy2013 import paper
-from experiments.toolkit.intervals import Estimate, share
 from models.architectures.perceptrons import NETWORKS
 from models.records import write_network
 from models.train.digit_nets import RECIPES, descend, error, fresh, layers, part, penalty, train_round

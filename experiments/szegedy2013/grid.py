@@ -14,13 +14,13 @@ import models
 from attacks.contract import Criterion, walk
 from attacks.lbfgs import LBFGS
 from attacks.settings import setting
+from engine.intervals import Estimate, mean
 from engine.networks import shared
 from experiments.cache import Store
 from experiments.core import Experiment, ExperimentCard, Stage
 from experiments.datasets.digit_sets import digits, source
 from experiments.szegedy2013 import paper
 from experiments.toolkit.image_sheets import png, signed
-from experiments.toolkit.intervals import Estimate, mean
 
 DIGIT_NETWORKS = tuple(card.name for card in models.cards() if card.channels == 1)
 GAIN = 0.25

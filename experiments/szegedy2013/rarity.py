@@ -16,6 +16,8 @@ from attacks.contract import Attack, Criterion, walk
 from attacks.lbfgs import LBFGS
 from attacks.random_noise import reach
 from attacks.settings import setting
+from engine import intervals
+from engine.intervals import Estimate
 from engine.networks import shared
 from errors import BadSetting
 from experiments.cache import Store
@@ -23,9 +25,7 @@ from experiments.core import ExperimentCard, Stage
 from experiments.datasets.digit_sets import digits
 from experiments.datasets.images import origin, pictures
 from experiments.szegedy2013 import paper
-from experiments.toolkit import intervals
 from experiments.toolkit.bases import OfNetworks
-from experiments.toolkit.intervals import Estimate
 from models.core import Card, Classifier
 
 CHUNK = 10

@@ -18,6 +18,8 @@ from attacks.pgd import PGD
 from attacks.random_noise import reach
 from attacks.settings import setting
 from attacks.toolkit.norms import L2
+from engine import intervals
+from engine.intervals import Estimate
 from engine.networks import copied, shared
 from experiments.cache import Store
 from experiments.core import ExperimentCard, Published, Stage
@@ -25,9 +27,7 @@ from experiments.datasets.images import origin
 from experiments.methods import activations, operator_norms
 from experiments.szegedy2013 import paper
 from experiments.szegedy2013.rarity import answers, fooled, right, sphere
-from experiments.toolkit import intervals
 from experiments.toolkit.bases import OfNetworks
-from experiments.toolkit.intervals import Estimate
 from models.core import Classifier
 
 SHARES = 4

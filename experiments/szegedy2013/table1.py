@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import models
+from engine.intervals import Estimate, mean, median, share
 from experiments.cache import Store
 from experiments.core import ExperimentCard, Published, Stage
 from experiments.datasets.digit_sets import digits
@@ -31,7 +32,6 @@ from experiments.methods.lbfgs_examples import (
 from experiments.szegedy2013 import paper
 from experiments.szegedy2013.digit_nets import LINEAR, TEST, TRAIN, Count
 from experiments.toolkit.bases import OfDistorted
-from experiments.toolkit.intervals import Estimate, mean, median, share
 
 DISTORTION = {
     "fc10_1e-4": Published(0.062),

@@ -14,6 +14,7 @@ from typing import ClassVar
 import torch
 
 import models
+from engine.intervals import Estimate, share
 from experiments.cache import Store
 from experiments.core import ExperimentCard, Published, Stage
 from experiments.methods.lbfgs_examples import (
@@ -47,7 +48,6 @@ from experiments.szegedy2013.transfer import (
     wrong_in,
 )
 from experiments.toolkit.bases import OfDistorted
-from experiments.toolkit.intervals import Estimate, share
 
 COLUMNS = ("fc10_1e-4", "fc10_1e-2", "fc10_1", "fc100_100", "fc200_200", "ae400")
 PAPER = {

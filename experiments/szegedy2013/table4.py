@@ -14,6 +14,7 @@ import torch
 from cattrs import override
 
 import models
+from engine.intervals import Estimate, mean, share
 from experiments.cache import Store
 from experiments.core import ExperimentCard, Published, Stage
 from experiments.datasets.digit_sets import Digits, digits
@@ -47,7 +48,6 @@ from experiments.szegedy2013.transfer import (
     wrong_in,
 )
 from experiments.toolkit.bases import OfDistorted
-from experiments.toolkit.intervals import Estimate, mean, share
 from models.train.digit_nets import part
 
 NETS = ("fc100_p1", "fc123_p1", "fc100_p2")

@@ -9,9 +9,9 @@ from typing import ClassVar
 
 from torch import Tensor
 
+from engine.intervals import Estimate, share
 from experiments.core import Published, Stage
 from experiments.methods.lbfgs_examples import count_wrong
-from experiments.toolkit.intervals import Estimate, share
 
 UNCUT, CUT = "uncut", "cut"
 """Whether noise stays as it is (nearer to the paper's rows) or is cut to [0, 1]."""

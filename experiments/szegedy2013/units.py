@@ -17,6 +17,8 @@ from torch import Tensor, nn
 
 import models
 from attacks.settings import setting
+from engine import intervals
+from engine.intervals import Estimate
 from engine.networks import copied
 from errors import BadSetting
 from experiments.cache import Store
@@ -24,8 +26,6 @@ from experiments.core import Experiment, ExperimentCard, Stage
 from experiments.datasets.images import origin, pictures
 from experiments.methods import activations
 from experiments.szegedy2013 import paper
-from experiments.toolkit import intervals
-from experiments.toolkit.intervals import Estimate
 from models.core import Classifier
 
 CHUNK = 500

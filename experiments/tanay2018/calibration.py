@@ -13,13 +13,14 @@ from torch.nn import functional
 
 import models
 from attacks.settings import setting
+from engine import intervals
+from engine.intervals import Estimate
 from engine.networks import shared
 from experiments.cache import Store
 from experiments.core import Experiment, ExperimentCard, Published, Stage, stored
 from experiments.datasets.digit_sets import digits, source
 from experiments.methods import maxout
 from experiments.methods.probability_ascent import TemperatureScaled
-from experiments.toolkit import intervals
 from experiments.toolkit.calibration import (
     BINS,
     bins,
@@ -31,7 +32,6 @@ from experiments.toolkit.calibration import (
     top_scores,
 )
 from experiments.toolkit.codec import OMITTED, key
-from experiments.toolkit.intervals import Estimate
 from models.train.tanay import DECAYS, DecaySettings, Training, misread
 
 LOW, HIGH = DECAYS

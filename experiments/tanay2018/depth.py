@@ -18,11 +18,11 @@ from torch.nn import functional
 from attacks.contract import Criterion, walk
 from attacks.ddn import DDN
 from attacks.settings import setting
+from engine.intervals import Estimate, mean
 from experiments.cache import Store
 from experiments.core import ExperimentCard, Stage
 from experiments.tanay2018 import tilting_angle
 from experiments.toolkit.bases import OfTwoDigits
-from experiments.toolkit.intervals import Estimate, mean
 
 DEPTHS = (2, 4, 6)
 DECAYS = (0.0, 3e-3, 1e-2, 3e-2, 1e-1)

@@ -11,15 +11,16 @@ from torch import Tensor, nn
 
 import models
 from attacks.settings import setting
+from engine import intervals
+from engine.intervals import Estimate
 from engine.networks import shared
 from experiments.cache import Store
 from experiments.core import Experiment, ExperimentCard, Published, Stage, stored
 from experiments.datasets.digit_sets import digits, source
 from experiments.methods.probability_ascent import Ascent, Trajectory, ascend
-from experiments.toolkit import image_sheets, intervals
+from experiments.toolkit import image_sheets
 from experiments.toolkit.calibration import median_temperature, top_scores
 from experiments.toolkit.codec import OMITTED
-from experiments.toolkit.intervals import Estimate
 from models.architectures.level_lenet import LevelLeNet
 from models.records import read_record
 from models.train.tanay import DECAYS, DecaySettings, Training, misread

@@ -11,13 +11,13 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from attacks.settings import setting
+from engine.intervals import Estimate, median
 from experiments.cache import Store
 from experiments.core import Experiment, ExperimentCard, Stage
 from experiments.datasets.digit_sets import MNIST, source
 from experiments.methods.svm import Array
 from experiments.tanay2018 import tilting_angle
 from experiments.tanay2018.svm_path import ANGLE_BAND, ERROR_BAND, Differences, differences
-from experiments.toolkit.intervals import Estimate, median
 from experiments.toolkit.packing import Packed, pack, unpack
 
 STEPS = {

@@ -16,15 +16,15 @@ import torch
 from torch import Tensor
 
 from attacks.settings import setting
+from engine import intervals
+from engine.intervals import Estimate
 from experiments.cache import Store
 from experiments.core import Experiment, ExperimentCard, Published, Stage
 from experiments.datasets import digit_sets
 from experiments.datasets.digit_sets import Digits
 from experiments.methods.distortion import distortions
 from experiments.methods.perceptron import Perceptron
-from experiments.toolkit import intervals
 from experiments.toolkit.image_sheets import png
-from experiments.toolkit.intervals import Estimate
 from experiments.zhang2016.fitting import Curves, Fit, fit, patterns
 from experiments.zhang2016.label_noise import (
     Replace,

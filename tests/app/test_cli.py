@@ -169,7 +169,7 @@ def test_a_region_and_successes_in_a_row(tmp_path: Path, capsys: pytest.CaptureF
 REFUSALS = {
     "no file": (["classify", "nowhere.jpg"], "nowhere.jpg"),
     "a folder without pictures": (["classify", "bench"], "bench"),
-    "a folder to attack": (["attack", "assets"], "assets"),
+    "a folder to attack": (["attack", "bench"], "bench"),
     "not a picture": (["classify", "Makefile"], "JPEG, PNG"),
     "model": (["classify", "cat", "--model", "photoss"], "photos"),
     "crop": (["classify", "cat", "--crop", "2,2,2"], "crop"),

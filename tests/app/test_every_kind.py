@@ -1,4 +1,4 @@
-"""A network of every kind: made on the spot, added by the command line, attacked on the page and from there."""
+"""A network of every kind: made on the spot, added by the command line, attacked there and on the page."""
 
 from __future__ import annotations
 

@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from experiments.toolkit import codec, intervals
-from experiments.toolkit.intervals import Estimate
+from engine import intervals
+from engine.intervals import Estimate
+from experiments.toolkit import codec
 
 
 @dataclass(frozen=True)

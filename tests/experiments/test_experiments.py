@@ -14,7 +14,9 @@ import pytest
 from scipy import stats
 
 import experiments
+from engine import intervals
 from engine.images.sources import open_image
+from engine.intervals import Estimate
 from errors import BadSetting, MissingData, UnknownName
 from experiments.__main__ import listing, main
 from experiments.cache import Store
@@ -31,8 +33,6 @@ from experiments.core import (
     walk,
 )
 from experiments.datasets import digit_sets
-from experiments.toolkit import intervals
-from experiments.toolkit.intervals import Estimate
 from settings import ROOT
 
 

@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch.nn import functional
 
+from engine.intervals import Estimate
 from experiments.cache import Store
 from experiments.core import run
 from experiments.datasets import digit_sets
@@ -22,7 +23,6 @@ from experiments.szegedy2013.adversarial_training import (
     _above_zero,
     difference,
 )
-from experiments.toolkit.intervals import Estimate
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 import models
+from engine.intervals import Estimate
 from errors import BadSetting, UnknownName
 from experiments.cache import Store
 from experiments.core import run
@@ -27,7 +28,6 @@ from experiments.szegedy2013.stability import (
     norms,
     ratios,
 )
-from experiments.toolkit.intervals import Estimate
 from models.core import Card, Classifier, WeightsFile
 
 

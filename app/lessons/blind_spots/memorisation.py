@@ -11,8 +11,8 @@ from components.display.comparison_table import Cell, cell
 from components.display.image_grid import Tile, tiles
 from components.i18n.text import say
 from components.lesson import experiment_panel, layout
+from engine.intervals import Estimate
 from experiments.core import Published
-from experiments.toolkit.intervals import Estimate
 from experiments.zhang2016.fitting import Curves
 from experiments.zhang2016.memorisation import (
     ConditionFigures,

@@ -8,8 +8,8 @@ from components.display import charts, comparison_table
 from components.display.comparison_table import Cell, cell
 from components.i18n.text import say
 from components.lesson import experiment_panel, layout
+from engine.intervals import Estimate
 from experiments.szegedy2013.stability import MeasuredLayer, NetworkStability, Paper, Stability
-from experiments.toolkit.intervals import Estimate
 
 URL = "https://arxiv.org/abs/1312.6199"
 

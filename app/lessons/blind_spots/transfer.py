@@ -10,13 +10,13 @@ from components.display import comparison_table
 from components.display.comparison_table import Cell, cell
 from components.i18n.text import say
 from components.lesson import experiment_panel, layout
+from engine.intervals import Estimate
 from experiments.core import Published, Result
 from experiments.methods.lbfgs_examples import Examples
 from experiments.szegedy2013 import transfer
 from experiments.szegedy2013.table2 import Interval, Table2, Table2Figures
 from experiments.szegedy2013.table4 import Table3Row, Table4, Table4Figures
 from experiments.szegedy2013.transfer import CUT, UNCUT
-from experiments.toolkit.intervals import Estimate
 
 URL = "https://arxiv.org/abs/1312.6199"
 Line = list[str | Cell]

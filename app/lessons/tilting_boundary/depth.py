@@ -10,8 +10,8 @@ from components.display import charts, comparison_table
 from components.display.comparison_table import Cell, cell
 from components.i18n.text import say
 from components.lesson import experiment_panel, layout
+from engine.intervals import Estimate
 from experiments.tanay2018.depth import Depth, DepthRow
-from experiments.toolkit.intervals import Estimate
 
 URL = "https://arxiv.org/abs/1806.11186"
 SMALL = {"n": 500, "epochs": 3, "repeats": 2}

@@ -13,12 +13,12 @@ from components.display.comparison_table import Cell, cell
 from components.display.probability_bars import percent
 from components.i18n.text import named, say
 from components.lesson import experiment_panel
+from engine.intervals import Estimate
 from experiments.core import Result
 from experiments.evans2016 import article
 from experiments.evans2016.arithmetic import Arithmetic, ArithmeticFigures
 from experiments.evans2016.black import LONG, Black, BlackFigures
 from experiments.evans2016.rounding import Rounding
-from experiments.toolkit.intervals import Estimate
 from models import weights
 
 ENDS = {

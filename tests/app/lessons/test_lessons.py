@@ -55,7 +55,7 @@ def test_an_unknown_lesson_has_no_texts():
 
 def page():
     from components.display import comparison_table
-    from experiments.toolkit.intervals import Estimate
+    from engine.intervals import Estimate
 
     comparison_table.claims({"It holds.": True, "It <fails>.": False})
     found = Estimate(0.05, 0.04, 0.06, 100)

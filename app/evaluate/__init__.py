@@ -1,0 +1,1 @@
+"""The page that attacks many pictures and shows the table."""
