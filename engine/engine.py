@@ -16,7 +16,7 @@ from PIL import Image
 from torch import Tensor
 
 import models
-from attacks.contract import Evaluation, Objective
+from attacks.contract import Criterion, Evaluation, Objective
 from attacks.toolkit.probes import look
 from engine import saved
 from engine.classification import Rankings, classify_many
@@ -151,11 +151,15 @@ class Engine:
         """Return the logits ``(n, classes)`` of images ``(n, c, h, w)`` in [0, 1], on the CPU."""
         return self.evaluate(model, x).logits
 
-    def evaluate(self, model: str, x: Tensor, objective: Objective | None = None) -> Evaluation:
+    def evaluate(
+        self, model: str, x: Tensor, objective: Objective | None = None, goal: Criterion | None = None
+    ) -> Evaluation:
         """Return the answer to one query about images ``(n, c, h, w)`` in [0, 1], on the CPU: with an
-        ``objective`` of the logits also its values and its gradient."""
+        ``objective`` of the logits also its values and its gradient. ``goal``: what a search is after, the
+        same for all images, by which networks taken as one may answer (`models.ensemble`)."""
         x, key = x.to(self.device), f"query-{next(self._numbers)}"
         network = self.pool.acquire(model)
+        network = network.against(int(goal.label[0]), goal.targeted) if goal else network
         job = QueryJob(key, network, look(x, objective), partial(self.pool.release, model))
         self._loop.start(job)
         while True:

@@ -14,7 +14,7 @@ from typing import Protocol
 from PIL import Image
 from torch import Tensor
 
-from attacks.contract import Evaluation, Objective
+from attacks.contract import Criterion, Evaluation, Objective
 from engine.export.exports import Export, Wanted
 from engine.history.records import RunRecord
 from engine.loop import Health
@@ -65,7 +65,9 @@ class EngineInterface(Protocol):
     def logits(self, model: str, x: Tensor) -> Tensor:
         """Return the logits ``(n, classes)``, on the CPU."""
 
-    def evaluate(self, model: str, x: Tensor, objective: Objective | None = None) -> Evaluation:
+    def evaluate(
+        self, model: str, x: Tensor, objective: Objective | None = None, goal: Criterion | None = None
+    ) -> Evaluation:
         """Return the answer to one query, on the CPU: with an ``objective`` also its values and gradient."""
 
     def classify(self, model: str, image: str, crop: Crop | None = None) -> list[Prediction]:

@@ -23,6 +23,7 @@ from engine.robustness.surviving import surviving, views
 from engine.run import Floats, Observation, Prediction, Run
 from errors import BadTarget, FoolscopeError
 from models.core import Classifier
+from models.ensemble import WORST
 
 Build = Callable[[Classifier, Callable[[], None]], "RunJob"]
 """Makes the job of a run from its model and what is to be called when that is no longer needed."""
@@ -191,9 +192,12 @@ def run_job(
     criterion = Criterion(torch.tensor([aim]), recipe.target is not None)
     labels = models.card(recipe.model).labels
     run = Run(recipe, labels, x, original.index, attack.updates(), criterion, clock)
-    run.answers_again = _log_probabilities(ranking)
+    if models.card(recipe.model).ensemble != WORST:  # which answers otherwise once it knows the goal
+        run.answers_again = _log_probabilities(ranking)
     search = _search(recipe, attack, x[None].to(device), replace(criterion, label=criterion.label.to(device)))
-    return run, lambda model, release: RunJob(run, attack, model, search, release)
+    return run, lambda model, release: RunJob(
+        run, attack, model.against(aim, criterion.targeted), search, release
+    )
 
 
 def _search(recipe: Recipe, attack: Attack, x: Tensor, criterion: Criterion) -> ReasonedSearch:

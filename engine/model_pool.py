@@ -17,7 +17,6 @@ from engine.placement import placed
 from errors import OutOfMemory
 from models.core import Classifier
 from models.download import Progress
-from models.ensemble import JOINT, Ensemble
 
 log = logging.getLogger("foolscope")
 Load = Callable[[str, Progress | None], Classifier]
@@ -32,11 +31,6 @@ def size_of(model: Classifier) -> int:
     """Return how many bytes a model's weights take."""
     tensors = [*model.parameters(), *model.buffers()]
     return sum(tensor.numel() * tensor.element_size() for tensor in tensors)
-
-
-def _parts(name: str) -> tuple[str, ...]:
-    """Return the models that ``name`` takes as one, or itself alone."""
-    return tuple(name.split(JOINT))
 
 
 def _replaced(model: Classifier) -> bool:
@@ -60,7 +54,7 @@ class ModelPool:
         self._lock = threading.Lock()
 
     def __contains__(self, name: str) -> bool:
-        return all(part in self._models for part in _parts(name))
+        return all(base in self._models for base in models.bases(name))
 
     @property
     def bytes(self) -> int:
@@ -84,12 +78,12 @@ class ModelPool:
 
     def acquire(self, name: str, progress: Progress | None = None) -> Classifier:
         """Return a model that stays in the pool until `release`, loaded (and downloaded) at first use. Of
-        several as one the pool holds the parts, which are shared with their single use.
+        several as one, and of one with other words, the pool holds what it is made of (`models.bases`).
 
         Raises `errors.UnknownName`, `errors.WeightsError` or `errors.OutOfMemory`.
         """
-        if len(_parts(name)) > 1:
-            return self._joined(name, progress)
+        if models.bases(name) != (name,):
+            return self._made_of(name, progress)
         with self._lock:
             self._users[name] += 1
             loading = self._loading.setdefault(name, threading.Lock())
@@ -107,22 +101,22 @@ class ModelPool:
             self._remove_idle(self._limit)
             return self._models[name]
 
-    def _joined(self, name: str, progress: Progress | None) -> Classifier:
-        card, acquired = models.card(name), list[Classifier]()
+    def _made_of(self, name: str, progress: Progress | None) -> Classifier:
+        acquired = list[Classifier]()
         try:
-            for part in card.parts:
-                acquired.append(self.acquire(part, progress))
+            for base in models.bases(name):
+                acquired.append(self.acquire(base, progress))
+            return models.made_of(name, acquired)
         except BaseException:
             for model in acquired:
                 self.release(model.card.name)
             raise
-        return Ensemble(card, acquired)
 
     def release(self, name: str) -> None:
         """End one use of a model that was acquired."""
-        if len(_parts(name)) > 1:
-            for part in _parts(name):
-                self.release(part)
+        if models.bases(name) != (name,):
+            for base in models.bases(name):
+                self.release(base)
             return
         with self._lock:
             self._users[name] -= 1

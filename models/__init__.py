@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+from collections.abc import Sequence
 from functools import cache
 
 import torch
@@ -15,7 +16,7 @@ from torch import nn
 
 from errors import UnknownName, WeightsError
 from models import ensemble, weights
-from models.added import shelf
+from models.added import clip, shelf, words
 from models.core import _REGISTRY, Card, Classifier, Entry
 from models.download import Progress
 from models.fusion import fold, suits_channels_last
@@ -50,15 +51,38 @@ def cards() -> list[Card]:
 
 
 def card(name: str) -> Card:
-    """Return the card of the model called ``name``, or of several as one ("a+b", `models.ensemble`).
+    """Return the card of the model called ``name``, or of several as one ("a+b", `models.ensemble`), or of
+    one with a person's own words ("clip~cat;dog", `models.added.words`).
 
-    Raises `errors.UnknownName`, and `errors.BadSetting` for models that cannot be taken as one.
+    Raises `errors.UnknownName`, and `errors.BadSetting` for models that cannot be taken as one, and words
+    that cannot be classes.
     """
     known = registry()
     if name in known:
         return known[name].card
-    cards = [_entry(part).card for part in ensemble.names_of(name, list(known))]
-    return cards[0] if len(cards) == 1 else ensemble.joined(cards)
+    names, kind = ensemble.parsed(name, known)
+    cards = [_card(part) for part in names]
+    return cards[0] if len(cards) == 1 else ensemble.joined(cards, kind)
+
+
+def _card(name: str) -> Card:
+    base, own = words.parsed(name)
+    return clip.card(_entry(base).card, own) if own else _entry(base).card
+
+
+def bases(name: str) -> tuple[str, ...]:
+    """Return the names of the models that ``name`` is made of: itself, where it is registered."""
+    return tuple(words.parsed(part).base for part in ensemble.parsed(name).names)
+
+
+def made_of(name: str, loaded: Sequence[Classifier]) -> Classifier:
+    """Return the model called ``name``, made of its `bases`, which it shares; raises as `load` does."""
+    joint = ensemble.parsed(name)
+    parts = [
+        clip.reworded(base, own) if (own := words.parsed(part).words) else base
+        for part, base in zip(joint.names, loaded, strict=True)
+    ]
+    return parts[0] if len(parts) == 1 else ensemble.Ensemble(card(name), parts)
 
 
 def load(name: str, *, progress: Progress | None = None) -> Classifier:
@@ -67,13 +91,20 @@ def load(name: str, *, progress: Progress | None = None) -> Classifier:
     ``progress`` is called with bytes done and bytes in all while weights are downloaded.
     Raises `errors.UnknownName` and `errors.WeightsError` (missing, wrong hash, or of another network).
     """
-    joint = card(name)
-    if joint.parts:
-        return ensemble.Ensemble(joint, [load(part, progress=progress) for part in joint.parts])
+    joint = card(name)  # which knows an address in which a plus became a space
+    if bases(joint.name) != (joint.name,):
+        return made_of(joint.name, [load(base, progress=progress) for base in bases(joint.name)])
     entry = _entry(name)
     if entry.card.added:
-        return Classifier(entry.card, prepared(entry.build()))
+        return _added(entry)
     return assemble(entry, weights.fetch(entry.card, progress))
+
+
+def _added(entry: Entry) -> Classifier:
+    network = entry.build()
+    if isinstance(network, clip.WordNetwork):
+        return clip.WordClassifier(entry.card, prepared(network.encoder), network.texts)
+    return Classifier(entry.card, prepared(network))
 
 
 def assemble(entry: Entry, located: weights.Found) -> Classifier:

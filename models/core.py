@@ -85,7 +85,9 @@ class Card:
     ``lab``: meant for the experiments; listed after the others. ``twin``: a network of the same build and
     classes that learnt otherwise, to be shown beside this one. ``order``: place among the models that need
     no download, the least first. ``parts``: the names of the networks that it takes as one
-    (`models.ensemble`), none for a single network. ``added``: somebody added it here (`models.added`).
+    (`models.ensemble`), none for a single network; ``ensemble``: how, "" for a single one.
+    ``added``: somebody added it here (`models.added`). ``worded``: its classes are texts that anybody may
+    replace (`models.added.words`).
     """
 
     name: str
@@ -109,7 +111,9 @@ class Card:
     twin: str = ""
     order: int = 100
     parts: tuple[str, ...] = ()
+    ensemble: str = ""
     added: bool = False
+    worded: bool = False
 
     def __post_init__(self) -> None:
         """Refuse a card whose facts contradict each other."""
@@ -213,6 +217,11 @@ class Classifier(nn.Module):
         """Return logits ``(n, classes)`` for pictures ``(n, c, size, size)`` in [0, 1]."""
         logits: Tensor = self.network((x - self.mean) / self.std)
         return logits
+
+    def against(self, label: int, targeted: bool) -> Classifier:
+        """Return what a search towards a goal asks, the classifier itself; ``targeted``: ``label`` is the
+        class to reach, else the class to leave. Networks taken as one may answer by the goal."""
+        return self
 
 
 @dataclass(frozen=True)

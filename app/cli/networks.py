@@ -13,6 +13,7 @@ from errors import BadSetting
 from models import __main__ as listing
 from models.added import shelf
 from models.added.record import AddedModel, Request
+from models.added.words import BETWEEN
 
 ACTIONS = ("add", "show", "remove")
 MARKS = {"fine": "ok  ", "note": "note", "refused": "no  "}
@@ -31,11 +32,15 @@ def add(
     bgr: Annotated[
         bool, typer.Option("--bgr", help="It takes blue, green, red; so are --mean, --std.")
     ] = False,
+    words: Annotated[str | None, typer.Option(help="Of a CLIP: its classes, such as 'cat;toaster'.")] = None,
     replace: Annotated[bool, typer.Option("--replace", help="In place of one of that name.")] = False,
 ) -> None:
     """Read a network, check it, and keep it for the page and all commands."""
     numbers = _numbers("mean", mean), _numbers("std", std)
-    request = Request(name, source, weights, labels, input, *numbers, trusted=True, reversed_channels=bgr)
+    own = tuple(words.split(BETWEEN)) if words else ()
+    request = Request(
+        name, source, weights, labels, input, *numbers, trusted=True, reversed_channels=bgr, words=own
+    )
     with tqdm(unit="B", unit_scale=True, leave=False) as bar:
 
         def show(done: int, total: int) -> None:

@@ -15,7 +15,8 @@ ModelName = Annotated[
     str | None,
     typer.Option(
         "--model",
-        help="As listed by python -m app models, or a+b: several as one; default: the page's first.",
+        help="As listed by python -m app models, or a+b: several as one (a+b@worst: every one is to be "
+        "fooled); default: the page's first.",
     ),
 ]
 Text = str | None

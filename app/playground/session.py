@@ -232,7 +232,7 @@ class Session:
         except WeightsError as error:
             self.refusals.add("model", error, "The page goes on with the network that needs no download.")
             self.recipe = replace(recipe, model=links.DEFAULT.model, crop=None, target=None)
-            self._forget = ("model", ensemble_picker.key_of(recipe.model), *CROP_KEYS)
+            self._forget = ("model", *ensemble_picker.keys_of(recipe.model), *CROP_KEYS)
             self.run = None
             st.rerun()
 
@@ -349,4 +349,4 @@ class Session:
 def _of_the_recipe(key: str) -> bool:
     """Return whether a widget with this key says a part of the recipe."""
     head = key.partition(".")[0]
-    return key in WIDGETS or head in ("target", "together") or head in attacks.registry()
+    return key in WIDGETS or head in ("target", "together", "kind", "words") or head in attacks.registry()

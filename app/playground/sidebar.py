@@ -11,14 +11,17 @@ from components.i18n.text import say
 from components.widgets import controls, recipe_fields
 from components.widgets.ensemble_picker import with_others
 from components.widgets.gallery import Item, gallery
+from components.widgets.word_box import with_words
 from engine.images.sources import samples
+from models.added import words
 
 
 def subject(session: Session) -> None:
     """Let the person choose a picture, a network and a target."""
     session.find_picture()
     _image(session)
-    first = controls.model_picker(session.card.parts[0] if session.card.parts else session.recipe.model)
+    chosen = session.card.parts[0] if session.card.parts else session.recipe.model
+    first = with_words(controls.model_picker(words.parsed(chosen).base), chosen)
     session.model(with_others(first, session.recipe.model))
     session.look()
     session.change(target=controls.target_picker(session.card, session.ranking, session.target()))

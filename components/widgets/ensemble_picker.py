@@ -10,9 +10,11 @@ from components.i18n.text import say
 from models import ensemble, weights
 
 
-def key_of(model: str) -> str:
-    """Return the key of the widget that takes other networks together with the first of ``model``."""
-    return f"together.{model.split(ensemble.JOINT)[0]}"
+def keys_of(model: str) -> tuple[str, str]:
+    """Return the keys of the widgets that take other networks together with the first of ``model``, and
+    say how."""
+    first = ensemble.parsed(model).names[0]
+    return f"together.{first}", f"kind.{first}"
 
 
 def with_others(first: str, chosen: str) -> str:
@@ -25,8 +27,9 @@ def with_others(first: str, chosen: str) -> str:
     near = [c for c in models.cards() if c.name != first and ensemble.suited(card, c) and weights.locate(c)]
     if not near:
         return first
-    key, before = key_of(first), models.card(chosen).parts
-    preferences.keep(key, list(before[1:]) if before and before[0] == first else [])
+    (key, kind_key), before = keys_of(first), models.card(chosen)
+    own = before.parts[:1] == (first,)
+    preferences.keep(key, list(before.parts[1:]) if own else [])
     added = [f"+ {models.card(name).title}" for name in st.session_state[key]]
     label = " ".join(added) or say("Several as one")
     with st.popover(label, type="tertiary", icon=":material/join:", key="together"):
@@ -37,9 +40,34 @@ def with_others(first: str, chosen: str) -> str:
             key=key,
             max_selections=ensemble.MOST - 1,
             placeholder=say("choose"),
-            help=say(
-                "The attack goes against the mean of what all of them say (their log-probabilities); such a "
-                "picture more often fools networks that were not attacked."
-            ),
+            help=say("Such a picture more often fools networks that were not attacked."),
         )
-    return ensemble.JOINT.join([first, *names])
+        kind = _kind(kind_key, before.ensemble if own else ensemble.MEAN) if names else ensemble.MEAN
+    return ensemble.name_of([first, *names], kind)
+
+
+def _kind(key: str, chosen: str) -> str:
+    """Let the person choose how the networks are taken as one."""
+    words = {
+        ensemble.MEAN: say("the mean of their log-probabilities"),
+        ensemble.PROBABILITIES: say("the mean of their probabilities"),
+        ensemble.WORST: say("every one of them must be fooled"),
+    }
+    meaning = {
+        ensemble.MEAN: say("A network that finds the goal all but impossible pulls the mean far down."),
+        ensemble.PROBABILITIES: say("A network that finds the goal all but impossible hardly counts."),
+        ensemble.WORST: say(
+            "At every step the network that is least fooled answers, and the figures are its own; the goal "
+            "is reached when all of them are fooled."
+        ),
+    }
+    preferences.keep(key, chosen)
+    return str(
+        st.radio(
+            say("The attack goes against"),
+            list(words),
+            format_func=words.__getitem__,
+            captions=list(meaning.values()),
+            key=key,
+        )
+    )

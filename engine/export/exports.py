@@ -66,7 +66,9 @@ class Export:
 class Asked(Protocol):
     """What an export asks of an engine."""
 
-    def evaluate(self, model: str, x: Tensor, objective: Objective | None = None) -> Evaluation:
+    def evaluate(
+        self, model: str, x: Tensor, objective: Objective | None = None, goal: Criterion | None = None
+    ) -> Evaluation:
         """Return the answer to one query."""
 
     def picture(self, image: str) -> Image.Image:
@@ -145,7 +147,7 @@ class Exports:
                 )
             view = View(card, original, carried.entering(card, original))
             criterion = own_criterion(criterion, ask(view.see(_nothing(view)), None).logits)
-        return Subject(run, wanted, ask, view, criterion, original)
+        return Subject(run, wanted, partial(ask, goal=criterion), view, criterion, original)
 
 
 @dataclass(frozen=True)

@@ -54,7 +54,7 @@ def here(card: Card) -> list[str]:
     """Return the networks that take the same kind of image as ``card``'s and whose weights are here, itself
     first, those of the lab last."""
     near = [c for c in models.cards() if c.channels == card.channels and weights.locate(c)]
-    first = [card] if card.parts else []
+    first = [card] if card.name not in models.registry() else []
     return [c.name for c in sorted(first + near, key=lambda c: (c.name != card.name, c.lab))]
 
 

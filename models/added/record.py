@@ -126,7 +126,8 @@ class Request:
     ``source``: ``KIND:REST``. What they know better than the source: a file of ``weights``, a file of
     ``labels`` (one a line), the ``input``'s side in pixels, ``mean`` and ``std``, and that it takes blue,
     green, red (``reversed_channels``), in whose order these are then. ``trusted``: whether a source that runs
-    code may be read (the command line alone).
+    code may be read (the command line alone). ``words``: the classes of a network that compares images with
+    texts.
     """
 
     name: str
@@ -138,6 +139,7 @@ class Request:
     std: tuple[float, ...] | None = None
     trusted: bool = False
     reversed_channels: bool = False
+    words: tuple[str, ...] = ()
 
     @property
     def kind(self) -> str:

@@ -26,6 +26,8 @@ from models.download import digest
 
 log = logging.getLogger("foolscope")
 NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,47}")
+WORDED = "open_clip:"
+"""What the source of a network begins with whose classes are texts that anybody may replace."""
 UNFINISHED = "."
 """What the name of a folder begins with while it is filled."""
 _lock = threading.Lock()
@@ -151,6 +153,7 @@ def card(added: AddedModel) -> Card:
         offline=True,
         order=200,
         added=True,
+        worded=added.source.startswith(WORDED),
     )
 
 

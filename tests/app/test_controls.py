@@ -474,6 +474,12 @@ def test_several_networks_are_attacked_as_one(open_page, engine, monkeypatch):
     assert run.status == "finished"
     again = open_page(run=run.id)
     assert [each.value for each in again.multiselect if each.key == "together.small"] == [["smaller"]]
+    quiet(again.radio(key="kind.small").set_value("worst").run())
+    assert address(again)["model"] == "small+smaller@worst" and address(again)["target"] == "class 5"
+    press(again, "start")
+    worst = engine.run(address(again)["run"])
+    list(engine.follow(worst))
+    assert worst.status == "finished" and worst.recipe.model == "small+smaller@worst"
     quiet(again.multiselect(key="together.small").unselect("smaller").run())
     assert address(again)["model"] == "small"
 

@@ -1,0 +1,1 @@
+"""Adding networks of one's own."""
