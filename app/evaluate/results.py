@@ -8,16 +8,16 @@ import streamlit as st
 from markupsafe import Markup
 
 from app.evaluate.shelf import shelf
+from components.display import charts
 from components.display.html_table import joined
 from components.i18n import preferences
 from components.i18n.text import say, told
 from components.take_home.voice import voice
-from engine.evaluation import curve_svg
 from engine.evaluation.contact_sheet import HOW, Showing, line_names, rows_table, summary_table
 from engine.evaluation.leaving import stem
 from engine.evaluation.record import Row
 from engine.evaluation.shelf import Going
-from engine.evaluation.summary import Group, groups, lines
+from engine.evaluation.summary import Group, Line, groups, lines
 from engine.evaluation.tables import has_parquet
 
 SHOWN = 100
@@ -49,7 +49,7 @@ def _draw(going: Going, base: str) -> None:
     several = groups(rows)
     at = f"{base}/evaluations/{going.id}"
     _downloads(going, at)
-    _summary(several)
+    _summary(going, several)
     st.html(_pictures(going, rows, at))
     if len(rows) > SHOWN:
         st.caption(say("The first {most} rows are shown; all are in the table.", most=SHOWN))
@@ -90,16 +90,35 @@ def _downloads(going: Going, at: str) -> None:
     st.html(Markup('<p class="evaluation-files">{}</p>').format(joined(links)))
 
 
-def _summary(several: list[Group]) -> None:
-    speaks = voice(preferences.language())
-    table = summary_table(several, speaks)
+def _summary(going: Going, several: list[Group]) -> None:
+    table = summary_table(several, voice(preferences.language()))
     st.html(Markup('<div class="beside evaluation" tabindex="0">{}</div>').format(table))
     st.caption(say(HOW))
-    curves = lines(several)
+    curves = [_series(line, name) for line, name in zip(lines(several), line_names(several), strict=True)]
     if curves:
-        chart = curve_svg.chart(curves, line_names(several), speaks)
         title = say("What withstands, by budget")
-        st.html(Markup('<h3>{}</h3><div class="evaluation-curve">{}</div>').format(title, chart))
+        st.markdown(f"### {title}")
+        charts.lines(
+            curves,
+            say("budget ε, on the scale of [0, 1]"),
+            "",
+            alt=title,
+            key=f"evaluation.curve.{going.id}",
+            percent=True,
+            span=(0.0, 1.0),
+        )
+
+
+def _series(line: Line, name: str) -> charts.Series:
+    """Return a robustness curve with its intervals."""
+    points = [(group.epsilon or 0.0, group.held) for group in line.groups if group.held is not None]
+    return charts.Series(
+        name,
+        [epsilon for epsilon, _ in points],
+        [held.value for _, held in points],
+        [held.low or 0.0 for _, held in points],
+        [1.0 if held.high is None else held.high for _, held in points],
+    )
 
 
 def _pictures(going: Going, rows: list[Row], at: str) -> Markup:
