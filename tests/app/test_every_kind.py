@@ -13,7 +13,6 @@ import torch
 import torchvision.models
 from safetensors.torch import save_file
 from streamlit.testing.v1 import AppTest
-from torch import nn
 
 import models
 from app import service
@@ -22,10 +21,10 @@ from engine.engine import Engine
 from models import weights
 from models.added import shelf
 from models.added.record import AddedModel
+from tests.support import exported as written
 
 ONE_OUTPUT = '''"""A network of one output, for a test."""
 import torch
-from torch import nn
 
 labels = ("calm", "busy")
 size, mean, std = 48, (0.5,), (0.25,)
@@ -62,11 +61,8 @@ def tiny_transformer(folder: Path) -> list[str]:
 
 
 def exported(folder: Path) -> list[str]:
-    torch.manual_seed(2)
-    layers = nn.Conv2d(3, 8, 3, 2), nn.BatchNorm2d(8), nn.ReLU(), nn.AdaptiveAvgPool2d(3), nn.Flatten()
-    network, path = nn.Sequential(*layers, nn.Linear(72, 6)).eval(), folder / "exported.onnx"
-    x = torch.rand(1, 3, 40, 40)
-    torch.onnx.export(network, (x,), str(path), dynamo=False, dynamic_axes={"x": {0: "n"}}, input_names=["x"])
+    network = written.shufflenet()
+    path = written.to_onnx(network, folder / "exported.onnx")
     return [f"onnx:{path}", "--mean", "0.5,0.5,0.5", "--std", "0.25,0.25,0.25"]
 
 
@@ -92,7 +88,7 @@ KINDS = {
     "shuffle": Kind(lambda folder: shufflenet(folder, 7), 7),
     "with_background": Kind(lambda folder: shufflenet(folder, 1001), 1000, "background"),
     "tiny_vit": Kind(tiny_transformer, 5),
-    "from_onnx": Kind(exported, 6),
+    "from_onnx": Kind(exported, written.CLASSES),
     "one_output": Kind(one_output, 2),
     "wrong_lite0": Kind(wrongly_normalised, 1000, "seems to have been trained with"),
 }
