@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import streamlit as st
@@ -34,6 +34,7 @@ class Filled:
     input: str
     mean: str
     std: str
+    words: tuple[str, ...] = ()
 
 
 def form(added: Callable[[str], None]) -> None:
@@ -70,6 +71,11 @@ def _fields(kind: Source) -> Filled:
         weights = st.file_uploader(label, key=f"added.file.{kind.kind}", max_upload_size=LARGEST)
     if kind.is_file and weights is not None:
         rest = weights.name
+    words: tuple[str, ...] = ()
+    if kind.takes_words:
+        label, example = say("Your own words, a class on every line"), "giant panda\ntoaster"
+        text = st.text_area(label, key="added.words", placeholder=example, height=100)
+        words = tuple(line.strip() for line in text.splitlines() if line.strip())
     with st.expander(say("What you know of it")):
         labels = st.file_uploader(
             say("Labels: a text file, a class on every line"), key="added.labels", max_upload_size=4
@@ -80,7 +86,7 @@ def _fields(kind: Source) -> Filled:
         )
         mean = columns[1].text_input(say("Mean"), key="added.mean", placeholder="0.485, 0.456, 0.406")
         std = columns[2].text_input(say("Deviation"), key="added.std", placeholder="0.229, 0.224, 0.225")
-    return Filled(name, f"{kind.kind}:{rest}", weights, labels, size, mean, std)
+    return Filled(name, f"{kind.kind}:{rest}", weights, labels, size, mean, std, words)
 
 
 def _carried_out(filled: Filled) -> str:
@@ -112,7 +118,8 @@ def _request(filled: Filled, folder: Path) -> Request:
     kind = filled.source.partition(":")[0]
     if weights and source.registry()[kind].is_file:
         return Request(filled.name.strip(), f"{kind}:{weights}", None, *_known(filled, folder))
-    return Request(filled.name.strip(), filled.source, weights, *_known(filled, folder))
+    asked = Request(filled.name.strip(), filled.source, weights, *_known(filled, folder))
+    return replace(asked, words=filled.words)
 
 
 def _known(

@@ -16,6 +16,8 @@ from models.added.record import AddedModel, Request
 from models.added.words import BETWEEN
 
 ACTIONS = ("add", "show", "remove")
+STAGE = "{desc} {elapsed}"
+"""How progress looks where no bytes are counted."""
 MARKS = {"fine": "ok  ", "note": "note", "refused": "no  "}
 program = typer.Typer(help="Networks of one's own.", add_completion=False, rich_markup_mode=None)
 
@@ -41,13 +43,17 @@ def add(
     request = Request(
         name, source, weights, labels, input, *numbers, trusted=True, reversed_channels=bgr, words=own
     )
-    with tqdm(unit="B", unit_scale=True, leave=False) as bar:
+    with tqdm(unit="B", unit_scale=True, leave=False, bar_format=STAGE) as bar:
 
         def show(done: int, total: int) -> None:
-            bar.total = total or None
+            bar.total, bar.bar_format = total or None, None
             bar.update(done - bar.n)
 
-        added = admit(request, show, bar.set_description, replace=replace)
+        def stage(name: str) -> None:
+            bar.bar_format = STAGE
+            bar.set_description_str(name)
+
+        added = admit(request, show, stage, replace=replace)
     print(described(added))
 
 

@@ -18,11 +18,11 @@ from torch import Tensor
 import models
 from attacks.settings import setting
 from engine.images.sources import open_sample, samples
+from engine.intervals import Estimate, mean, share
 from engine.networks import shared
 from experiments.cache import Store
 from experiments.core import Experiment, ExperimentCard, Stage
 from experiments.methods.written_label import labelled, nonsense, seen, square
-from experiments.toolkit.intervals import Estimate, mean, share
 
 NETWORKS = ("efficientnet_lite0", "efficientnet_lite2")
 WORDS = (

@@ -42,6 +42,7 @@ class Source(ABC):
     ``help``: in one sentence. ``packages``: optional ones that it imports when used. ``runs_code``: reading
     it runs code that comes with the network, so that only the command line may. ``is_file``: what stands
     behind the colon is a file, which is all there is. ``takes_file``: a file of weights can be given.
+    ``takes_words``: its classes are a person's own words.
     """
 
     kind: ClassVar[str]
@@ -52,6 +53,7 @@ class Source(ABC):
     runs_code: ClassVar[bool] = False
     is_file: ClassVar[bool] = False
     takes_file: ClassVar[bool] = True
+    takes_words: ClassVar[bool] = False
 
     @abstractmethod
     def read(self, request: Request, folder: Path, progress: Progress) -> Draft:

@@ -25,6 +25,7 @@ from tests.support import exported as written
 
 ONE_OUTPUT = '''"""A network of one output, for a test."""
 import torch
+from torch import nn
 
 labels = ("calm", "busy")
 size, mean, std = 48, (0.5,), (0.25,)
@@ -35,6 +36,10 @@ def build() -> nn.Module:
     layers = nn.Conv2d(1, 4, 5, 2), nn.Tanh(), nn.AdaptiveAvgPool2d(4), nn.Flatten(), nn.Linear(64, 1)
     return nn.Sequential(*layers)
 '''
+
+
+# onnx2torch's own, of its slices.
+pytestmark = pytest.mark.filterwarnings("ignore:Using a non-tuple sequence:UserWarning")
 
 
 @dataclass(frozen=True)

@@ -9,11 +9,11 @@ again needs the first and the last alone.
 from __future__ import annotations
 
 import importlib
-import io
 import json
 import logging
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -23,7 +23,7 @@ from torch import Tensor, nn
 
 import models
 from errors import BadNetwork, BadSetting, FoolscopeError, UnknownName, WeightsError
-from models.added import shelf, tensors, words
+from models.added import hub, shelf, tensors, words
 from models.added.clip import KIND, Encoder, Texts, WordNetwork
 from models.added.record import AddedModel, CheckResult, Facts, Plain, Request
 from models.added.source import Draft, Source
@@ -33,6 +33,7 @@ HUB, LOCAL = "hf-hub:", "local-dir:"
 CONFIG, IMAGE, TEXT, WORDS = (
     "open_clip_config.json", "image.safetensors", "text.safetensors", "words.safetensors",
 )  # fmt: skip
+SAFE = "open_clip_model.safetensors"
 VISUAL = "visual."
 """What the names of the image half's tensors begin with."""
 LEARNT = ("logit_scale", "logit_bias")
@@ -44,24 +45,28 @@ class OpenClip(Source):
     """Every CLIP of open_clip."""
 
     kind: ClassVar[str] = KIND
+    title: ClassVar[str] = "CLIP, with your own words (open_clip)"
     example: ClassVar[str] = "open_clip:ViT-B-32@laion2b_s34b_b79k"
     help: ClassVar[str] = "A CLIP of open_clip; its classes are your own words, as --words or --labels."
-    packages: ClassVar[tuple[str, ...]] = (KIND,)
+    takes_words: ClassVar[bool] = True
+    packages: ClassVar[tuple[str, ...]] = (KIND, "huggingface_hub")
 
     def read(self, request: Request, folder: Path, progress: Progress) -> Draft:
-        """Read the network, its weights downloaded by open_clip unless a file is given."""
+        """Read the network; without a file its weights are fetched from a hub and verified."""
         own, notes = _words(request)
-        name, config = _config(request)
+        published = _published(request)
+        name, config = _config(request, published, folder)
         with _refusing(request.source), torch.random.fork_rng(devices=[]):
-            network: Any = _loaded(request, name, config, progress).eval()
-            preprocessing = _library().get_model_preprocess_cfg(network)
+            network: Any = _loaded(request, name, published, progress).eval()
+            preprocessing = {**_library().get_model_preprocess_cfg(network), **published.preprocessing}
             _keep(network, config, preprocessing, folder)
             _keep_tokenizer(name, folder)
             texts = Texts(*_learnt(network, _embedded(network, folder, tuple(map(words.text_of, own)))))
         _keep_words(texts, folder)
         facts, more = _facts(request, preprocessing, own)
         visual = Encoder(network.visual, several=_several(config))
-        return Draft(WordNetwork(visual, texts), facts, _arguments(config), (*notes, *more))
+        notes = (*notes, *more, *(published.repository.notes() if published.repository else ()))
+        return Draft(WordNetwork(visual, texts), facts, _arguments(config), notes)
 
     def build(self, record: AddedModel, folder: Path) -> nn.Module:
         """Return the image's half and the vectors of the words, from what was kept."""
@@ -136,50 +141,94 @@ def _words(request: Request) -> tuple[tuple[str, ...], tuple[CheckResult, ...]]:
     return own, (CheckResult("words", "note", note, {"n": len(own)}),)
 
 
-def _config(request: Request) -> tuple[str, Config]:
-    """Return what open_clip calls the architecture, and how it describes it; raises `errors.UnknownName`."""
+@dataclass(frozen=True)
+class Published:
+    """What a hub has of a network: its ``repository``, how open_clip's file there describes it, and which
+    mean, deviation and the like its weights want of images; all empty where a person gives a file."""
+
+    repository: hub.Repository | None = None
+    description: Mapping[str, Any] = field(default_factory=dict)
+    preprocessing: Mapping[str, Any] = field(default_factory=dict)
+    quick_gelu: bool = False
+
+
+def _published(request: Request) -> Published:
+    """Return what a hub has of the network that is asked for; raises `errors.FoolscopeError`."""
+    if request.rest.startswith(HUB):
+        source = hub.repository(request.rest.removeprefix(HUB))
+        description = hub.document(source, CONFIG)
+        if not isinstance(description.get("model_cfg"), dict):
+            raise BadNetwork("Expected {name} to describe a CLIP, got something else.", name=CONFIG)
+        return Published(source, description, _wanted(description.get("preprocess_cfg")))
+    name, _, tag = request.rest.partition("@")
+    if request.weights or not tag:
+        return Published()
+    return _tagged(name, tag)
+
+
+def _tagged(name: str, tag: str) -> Published:
+    """Return what a hub has of the weights that open_clip knows by ``tag``; raises `errors.UnknownName`."""
     library = _library()
-    name = request.rest if request.rest.startswith(HUB) else request.rest.partition("@")[0]
-    if name.endswith(".json") and request.trusted:
+    known = library.get_pretrained_cfg(name, tag) if name in library.list_models() else {}
+    if not known:
+        raise UnknownName.of("weights of open_clip", tag, library.list_pretrained_tags_by_model(name))
+    repository = "/".join(str(known.get("hf_hub", "")).split("/")[:2])
+    if not repository:
+        words_ = "Nobody publishes safetensors of {name} that can be verified: give a file as --weights."
+        raise BadNetwork(words_, name=f"{name}@{tag}")
+    wanted, quick = _wanted(known), bool(known.get("quick_gelu"))
+    return Published(hub.repository(repository), preprocessing=wanted, quick_gelu=quick)
+
+
+def _wanted(known: object) -> dict[str, Any]:
+    """Return of a description what says how images are prepared."""
+    names = ("size", "mean", "std", "interpolation", "resize_mode")
+    return {name: known[name] for name in names if known.get(name)} if isinstance(known, dict) else {}
+
+
+def _config(request: Request, published: Published, folder: Path) -> tuple[str, Config]:
+    """Return what open_clip calls the architecture, and how it describes it; raises `errors.UnknownName`."""
+    library, name = _library(), request.rest.partition("@")[0]
+    if published.description:
+        (folder / CONFIG).write_text(json.dumps(published.description), encoding="utf-8")
+        name = f"{LOCAL}{folder}"
+    elif name.endswith(".json") and request.trusted:
         library.add_model_config(Path(name))
         name = Path(name).stem
-    if not name.startswith(HUB) and name not in library.list_models():
+    if not published.description and name not in library.list_models():
         raise UnknownName.of("architecture of open_clip", name, library.list_models())
     with _refusing(request.source):
         config: Config = library.get_model_config(name)
     for tower, argument in (("vision_cfg", "timm_model_pretrained"), ("text_cfg", "hf_model_pretrained")):
         config[tower] = {**config[tower], argument: False}
+    config["quick_gelu"] = bool(config.get("quick_gelu") or published.quick_gelu)
     return name, config
 
 
-def _loaded(request: Request, name: str, config: Config, progress: Progress) -> nn.Module:
-    """Return open_clip's network with its weights, float32; note in ``config`` what they want of it."""
-    library, tag = _library(), request.rest.partition("@")[2]
+def _loaded(request: Request, name: str, published: Published, progress: Progress) -> nn.Module:
+    """Return open_clip's network with its weights, float32."""
+    library = _library()
     if request.weights:
-        network: nn.Module = library.create_model(name, load_weights=False, pretrained_text=False)
-        library.load_checkpoint(network, str(_checked(request.weights)), weights_only=True)
-        return network
-    if name.startswith(HUB):
-        _fetch(name.removeprefix(HUB), "", progress)
-        return _made(name, require_pretrained=True)
-    known = library.get_pretrained_cfg(name, tag) if tag else {}
-    if not known:
+        path = _checked(request.weights)
+    elif published.repository:
+        (path,) = hub.fetch_all(published.repository, _file(published.repository), progress)
+    else:
         tags = library.list_pretrained_tags_by_model(name)
-        if tag:
-            raise UnknownName.of("weights of open_clip", tag, tags)
         raise BadSetting(
             "Expected weights: {name}@PRETRAINED such as {hint}, or a file as --weights.",
             name=name,
             hint=f"{name}@{tags[0]}" if tags else "ViT-B-32@laion2b_s34b_b79k",
         )
-    config["quick_gelu"] = bool(config.get("quick_gelu") or known.get("quick_gelu"))
-    _fetch(*str(known.get("hf_hub", "")).rpartition("/")[::2], progress)
-    return _made(name, pretrained=tag, force_quick_gelu=config["quick_gelu"], require_pretrained=True)
-
-
-def _made(name: str, **options: Any) -> nn.Module:
-    network: nn.Module = _library().create_model(name, pretrained_text=False, weights_only=True, **options)
+    options = {"load_weights": False, "pretrained_text": False, "force_quick_gelu": published.quick_gelu}
+    network: nn.Module = library.create_model(name, **options)
+    library.load_checkpoint(network, str(path), weights_only=True)
     return network
+
+
+def _file(source: hub.Repository) -> tuple[hub.HubFile, ...]:
+    """Return the file with a repository's tensors under open_clip's names, which may lie beside another with
+    timm's; raises `errors.BadNetwork` when none is safe to read."""
+    return tuple(file for file in source.files if file.name == SAFE) or hub.weights(source)[:1]
 
 
 def _checked(path: Path) -> Path:
@@ -188,38 +237,6 @@ def _checked(path: Path) -> Path:
         raise BadNetwork("Expected a file of weights as safetensors or .pth, got {path}.", path=path.name)
     tensors.load(path)  # headers before anything else, and nothing but tensors
     return path
-
-
-def _fetch(repository: str, file: str, progress: Progress) -> None:
-    """Fetch the weights that open_clip is going to look for, so that it is seen how far that is; what is not
-    there is its own to tell."""
-    if not repository:
-        return
-    hub = importlib.import_module("huggingface_hub")
-    bar = _bar(progress)
-    for name in [file] if file else ["open_clip_model.safetensors", "open_clip_pytorch_model.bin"]:
-        try:
-            hub.hf_hub_download(repository, name, tqdm_class=bar)
-            return
-        except (hub.errors.EntryNotFoundError, hub.errors.HfHubHTTPError, OSError, ValueError):
-            continue
-
-
-def _bar(progress: Progress) -> type:
-    """Return a bar, as huggingface_hub wants one, that draws nothing and tells how far a download is."""
-    tqdm: type = importlib.import_module("tqdm").tqdm
-
-    class Bar(tqdm):  # type: ignore[misc]
-        """Tells ``progress``."""
-
-        def __init__(self, *values: Any, **options: Any) -> None:
-            options.pop("name", None)
-            super().__init__(*values, **{**options, "disable": False, "file": io.StringIO()})
-
-        def display(self, *_: object, **__: object) -> None:
-            progress(int(self.n), int(self.total or 0))
-
-    return Bar
 
 
 def _several(config: Config) -> bool:
@@ -262,7 +279,8 @@ def _embedded(network: nn.Module, folder: Path, texts: tuple[str, ...]) -> Tenso
 
 def _learnt(network: Any, vectors: Tensor) -> tuple[Tensor, float, float]:
     bias = getattr(network, "logit_bias", None)
-    return vectors, float(network.logit_scale.exp()), 0.0 if bias is None else float(bias)
+    scale = float(network.logit_scale.detach().exp())
+    return vectors, scale, 0.0 if bias is None else float(bias.detach())
 
 
 def _facts(

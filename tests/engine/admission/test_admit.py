@@ -18,9 +18,10 @@ from engine.admission.admit import add
 from engine.engine import Engine
 from engine.recipe import Recipe
 from errors import BadNetwork, BadSetting, FoolscopeError, UnknownName, WeightsError
-from models.added import record, shelf
+from models.added import record, shelf, source
 from models.added.record import AddedModel, Request
 from models.core import Classifier
+from settings import ROOT
 
 SOURCE = "torchvision:shufflenet_v2_x0_5"
 
@@ -138,10 +139,21 @@ def test_a_damaged_record_costs_its_network_alone(mine: AddedModel) -> None:
     assert set(shelf.records()) == {"mine"} and "broken" not in models.registry()
 
 
+@pytest.mark.parametrize("kind", source.registry())
+def test_a_kind_of_source_says_what_it_is(kind: str) -> None:
+    one = source.registry()[kind]
+    assert one.title and one.help.endswith(".") and one.example.startswith(f"{kind}:")
+    needed = (ROOT / "requirements-more.txt").read_text("utf-8").replace("-", "_")
+    assert all(f"\n{package}" in needed for package in one.packages)
+    if one.runs_code:
+        with pytest.raises(BadSetting, match="command line alone"):
+            source.source_of(Request("mine", one.example))
+
+
 def test_an_unknown_kind_and_a_missing_rest_are_refused(home: Path) -> None:
-    for source in ("nonsense:x", "torchvision", "torchvision:"):
+    for named in ("nonsense:x", "torchvision", "torchvision:"):
         with pytest.raises(UnknownName, match="kind of source"):
-            add(Request("mine", source))
+            add(Request("mine", named))
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,14 +13,17 @@ import models
 from app.cli.networks import main
 from attacks.contract import Stop
 from engine import links
+from engine.admission import worker
 from engine.engine import Engine
 from engine.recipe import Recipe
 from errors import BadSetting, FoolscopeError
 from models.added import clip, shelf, source, words
 from models.added.record import AddedModel, Request
 from tests.support import small_clip
+from tests.support.hub_server import Hub
 
 OWN = ("giant panda", "toaster", "a red fire engine in snow", "Ada")
+CENTRE, SPREAD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)
 TEXTS = ["a photo of a giant panda", "a photo of a toaster", "a red fire engine in snow", "a photo of Ada"]
 
 
@@ -130,6 +134,40 @@ def test_what_cannot_be_read_is_refused_in_a_sentence(home: Path, added: AddedMo
         draft(Request("x", f"open_clip:{config}", weights), home)
     with pytest.raises(BadSetting, match="compares images with words"):
         models.card("lenet~cat")
+
+
+def test_a_repository_of_a_hub_is_the_network_it_was(hub_server: Hub, tmp_path: Path) -> None:
+    config, weights = small_clip.files(tmp_path)
+    preprocessing = {"mean": [0.5, 0.4, 0.3], "std": [0.2, 0.25, 0.3], "interpolation": "bicubic"}
+    described = json.dumps({"model_cfg": small_clip.CONFIG, "preprocess_cfg": preprocessing}).encode()
+    files = {"open_clip_config.json": described, "model.safetensors": b"of timm"}
+    hub_server.repositories["me/clip"] = files | {"open_clip_model.safetensors": weights.read_bytes()}
+    folder = shelf.folder() / "hubbed"
+    folder.mkdir(parents=True)
+    asked = Request("hubbed", "open_clip:hf-hub:me/clip", words=OWN)
+    record = worker.admit(asked, folder, lambda **line: None)
+    shelf.changed()
+    assert record.labels == OWN and record.input.mean == (0.5, 0.4, 0.3)
+    assert "have the digests that the hub states" in " ".join(map(str, record.checks))
+    hub_server.repositories.clear()  # it is built again without the hub
+    model, x = models.load("hubbed"), torch.rand(2, 3, 32, 32, generator=torch.Generator().manual_seed(3))
+    usual = torch.tensor(CENTRE).view(3, 1, 1), torch.tensor(SPREAD).view(3, 1, 1)
+    normalised = (x - model.mean) / model.std
+    expected = small_clip.plain(tmp_path, normalised * usual[1] + usual[0], TEXTS)
+    assert torch.allclose(model(x), expected, atol=1e-4)
+
+
+def test_weights_that_nobody_can_verify_are_not_fetched(hub_server: Hub, tmp_path: Path) -> None:
+    described = json.dumps({"model_cfg": small_clip.CONFIG}).encode()
+    pickled = {"open_clip_config.json": described, "open_clip_pytorch_model.bin": b"cos\nsystem\n"}
+    hub_server.repositories["me/pickled"] = pickled
+    for name, sentence in (
+        ("hf-hub:me/pickled", "which can run code when read"),
+        ("hf-hub:me/none", "me/none"),
+        ("RN50@yfcc15m", "timm/resnet50_clip.yfcc15m"),
+    ):
+        with pytest.raises(FoolscopeError, match=sentence):
+            draft(Request("x", f"open_clip:{name}", words=("cat",)), tmp_path)
 
 
 def draft(request: Request, folder: Path) -> None:
