@@ -57,7 +57,7 @@ first = [
     st.Page(shown_later("app.compare.page"), title=say("Compare"), url_path="compare"),
     st.Page(shown_later("app.evaluate.page"), title=say("Evaluate"), url_path="evaluate"),
     st.Page(shown_later("app.my_runs.page"), title=say("My runs"), url_path="my_runs"),
-    st.Page(shown_later("app.catalogue.page"), title=say("Attacks and networks"), url_path="catalogue"),
+    st.Page(shown_later("app.catalogue.page"), title=say("Catalogue"), url_path="catalogue"),
 ]
 # In another site's frame there is one page: the others are a tab away.
 alone = embedding.embedded()
