@@ -6,13 +6,13 @@ import json
 import logging
 import os
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -26,6 +26,10 @@ from settings import ROOT
 
 log = logging.getLogger("foolscope")
 Stage = Callable[[str], None]
+NO_ROOM = "Expected room to keep networks in {folder}, got: {reason}."
+KILLED = 9
+LONG_AGO = 86_400
+"""Seconds after which nobody is still filling a folder."""
 OUT_OF_MEMORY = ("MemoryError", "not enough memory", "can't allocate memory")
 """What Python and torch say when a process gets no more memory."""
 
@@ -41,7 +45,9 @@ class Limits:
 
 
 def _machine_memory() -> int:
-    """Return the machine's memory in bytes."""
+    """Return the machine's memory in bytes; where the system does not say it, what nobody has."""
+    if sys.platform == "win32":
+        return 2**50
     return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
 
 
@@ -62,15 +68,33 @@ def add(
     shelf.checked_name(request.name)
     _free(request.name, replace)
     source.source_of(request)
-    shelf.folder().mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=shelf.UNFINISHED, dir=shelf.folder()) as place:
-        added = _in_a_process(request, Path(place), progress, stage, limits or Limits())
-        if request.name in shelf.records():
-            shelf.remove(request.name)
-        shutil.copytree(place, target := shelf.folder() / f"{shelf.UNFINISHED}{request.name}.new")
-        target.rename(shelf.folder() / request.name)
-        shelf.changed()
+    try:
+        with _unfinished() as place:
+            added = _in_a_process(request, place, progress, stage, limits or Limits())
+            if request.name in shelf.records():
+                shelf.remove(request.name)
+            place.rename(shelf.folder() / request.name)
+            shelf.changed()
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+        raise BadNetwork(NO_ROOM, folder=shelf.folder(), reason=reason) from error
     return added
+
+
+@contextmanager
+def _unfinished() -> Iterator[Path]:
+    """Provide a folder beside the networks' own, which is removed in the end unless it was renamed; so are
+    those that a process left which was killed long ago."""
+    shelf.folder().mkdir(parents=True, exist_ok=True)
+    for old in shelf.folder().glob(f"{shelf.UNFINISHED}*"):
+        if old.stat().st_mtime < time.time() - LONG_AGO:
+            shutil.rmtree(old, ignore_errors=True)
+    place = Path(tempfile.mkdtemp(prefix=shelf.UNFINISHED, dir=shelf.folder()))
+    place.chmod(0o755)
+    try:
+        yield place
+    finally:
+        shutil.rmtree(place, ignore_errors=True)
 
 
 def _free(name: str, replace: bool) -> None:
@@ -147,7 +171,7 @@ def _line(process: subprocess.Popen[str], seconds: float) -> str:
 
 def _why(status: int, words: str, limits: Limits) -> BadNetwork:
     """Return the refusal for a worker that ended with ``status`` and without a result."""
-    if status == -signal.SIGKILL:
+    if status == -KILLED:
         return BadNetwork(
             "The network was stopped: it gave no answer for {seconds:.0f} seconds, or took all memory.",
             seconds=limits.seconds,

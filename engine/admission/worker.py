@@ -6,7 +6,6 @@ It reads a job as JSON from its standard input and prints lines of JSON: progres
 from __future__ import annotations
 
 import json
-import resource
 import sys
 from collections.abc import Mapping
 from dataclasses import replace
@@ -23,6 +22,9 @@ from models.added.record import AddedModel, Facts, KeptFile, Request
 from models.added.source import Draft
 from models.download import digest
 
+if sys.platform != "win32":
+    import resource
+
 PACKAGES = ("torch", "torchvision", "timm", "transformers", "onnx2torch", "open_clip_torch")
 GRAVITY = {"refused": 0, "note": 1, "fine": 2}
 
@@ -30,7 +32,7 @@ GRAVITY = {"refused": 0, "note": 1, "fine": 2}
 def main() -> int:
     """Carry out the job on standard input."""
     job = json.loads(sys.stdin.read())
-    if job.get("memory"):
+    if sys.platform != "win32":  # which has no such limit
         resource.setrlimit(resource.RLIMIT_DATA, (job["memory"], job["memory"]))
     out = sys.stdout
     sys.stdout = sys.stderr  # what a network prints must not be taken for an answer

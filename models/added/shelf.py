@@ -79,8 +79,8 @@ def _all() -> Shelf:
     if shelf is not None and shelf.folder == here and now < shelf.looked + FRESH:
         return shelf
     try:
-        stamp = here.stat().st_mtime_ns
-    except OSError:  # nothing was added yet
+        stamp = here.stat().st_mtime_ns if here.is_dir() else 0
+    except OSError:  # it was removed just now
         stamp = 0
     with _lock:
         if shelf is None or (shelf.folder, shelf.stamp) != (here, stamp):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -83,6 +84,24 @@ def test_what_is_refused_leaves_nothing(home: Path, tmp_path: Path) -> None:
     with pytest.raises(BadNetwork):
         add(wrong)
     assert not shelf.records() and not list(shelf.folder().iterdir())
+
+
+def test_without_room_for_networks_it_is_said(home: Path, tmp_path: Path) -> None:
+    _, asked = request_for(tmp_path)
+    home.mkdir()
+    (home / "models").write_text("a file where the folder should be", "utf-8")
+    with pytest.raises(BadNetwork, match="Expected room to keep networks in .*models"):
+        add(asked)
+
+
+def test_what_a_killed_process_left_is_removed(home: Path, tmp_path: Path) -> None:
+    old, new = shelf.folder() / ".old", shelf.folder() / ".new"
+    for folder in (old, new):
+        folder.mkdir(parents=True)
+    os.utime(old, (0, 0))
+    with pytest.raises(FoolscopeError, match="no_such_network"):
+        add(Request("mine", "torchvision:no_such_network"))
+    assert not old.exists() and new.exists() and not shelf.records()
 
 
 @pytest.mark.parametrize("name", ["", "..", "../x", "a/b", "A", ".hidden", "x" * 49, "com\n", "a."])
