@@ -43,8 +43,9 @@ def form(added: Callable[[str], None]) -> None:
     words = "It is read as plain numbers, never run as code, and checked before anything is kept."
     st.markdown(say(words))
     kinds = {kind: one for kind, one in source.registry().items() if not one.runs_code}
+    first = sorted(kinds, key=lambda kind: len(kinds[kind].packages))  # what needs nothing more comes first
     kind = st.selectbox(
-        say("Where it comes from"), list(kinds), format_func=lambda k: say(kinds[k].title), key="added.kind"
+        say("Where it comes from"), first, format_func=lambda k: say(kinds[k].title), key="added.kind"
     )
     st.caption(say(kinds[kind].help))
     filled = _fields(kinds[kind])

@@ -111,7 +111,8 @@ def _in_a_process(
 ) -> AddedModel:
     """Return what a worker makes of the request in ``folder``; raises as `add` does."""
     job = {"request": record.plain(request), "folder": str(folder), "memory": limits.memory}
-    environment = os.environ | {"FOOLSCOPE_HOME": str(settings.home()), "PYTHONPATH": str(ROOT)}
+    own = {"FOOLSCOPE_HOME": str(settings.home()), "PYTHONPATH": str(ROOT), "PYTHONUTF8": "1"}
+    environment = os.environ | own
     with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as words:
         process = subprocess.Popen(
             [sys.executable, "-P", "-m", "engine.admission.worker"],  # files are named from where people are

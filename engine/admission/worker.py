@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
 
+import console
 from engine.admission import class_names, cost
 from engine.admission.examination import Examination, examine
 from engine.admission.subject import Report
@@ -115,4 +116,4 @@ def versions() -> Mapping[str, str]:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    raise SystemExit(console.run(main))
