@@ -25,7 +25,7 @@ from errors import FoolscopeError, HistoryDamaged, HistoryFailed, UnknownName
 
 log = logging.getLogger("foolscope")
 Answer = TypeVar("Answer")
-PERIOD = 0.5
+PERIOD = 0.8
 """Seconds between two writes of what is new."""
 REST = 2.0
 """Seconds until the next try after one that failed."""

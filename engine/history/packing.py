@@ -16,6 +16,8 @@ from engine.run import SCALARS, Floats
 from engine.saved import whole
 from errors import UnknownName
 
+SMALL, QUICK = 6, 1
+"""Levels of zlib: the second takes a quarter of the time."""
 DAMAGED = "Expected a whole record of that run, got a damaged one. Press Run to compute it again."
 
 
@@ -28,10 +30,13 @@ class Rows:
     log_p: Floats
 
 
-def pack_rows(scalars: Floats, log_p: npt.NDArray[Any], classes: Sequence[int] | None = None) -> bytes:
-    """Return steps as bytes; ``log_p`` ``(steps, n)`` is of ``classes``, None for all of them."""
+def pack_rows(
+    scalars: Floats, log_p: npt.NDArray[Any], classes: Sequence[int] | None = None, level: int = SMALL
+) -> bytes:
+    """Return steps as bytes; ``log_p`` ``(steps, n)`` is of ``classes``, None for all of them. ``level``: of
+    zlib, `QUICK` for what is written again soon."""
     named = np.array([] if classes is None else classes, np.int32)
-    return _pack(scalars=scalars, figures=np.array(SCALARS), log_p=log_p, classes=named)
+    return _pack(level, scalars=scalars, figures=np.array(SCALARS), log_p=log_p, classes=named)
 
 
 def unpack_rows(blob: bytes, count: int) -> Rows:
@@ -48,9 +53,9 @@ def unpack_rows(blob: bytes, count: int) -> Rows:
     return Rows(table, whole(log_p, classes.tolist(), count) if len(classes) else log_p.astype(np.float32))
 
 
-def pack_array(array: npt.NDArray[Any]) -> bytes:
-    """Return an array as bytes."""
-    return _pack(array=array)
+def pack_array(array: npt.NDArray[Any], level: int = SMALL) -> bytes:
+    """Return an array as bytes; ``level`` as for `pack_rows`."""
+    return _pack(level, array=array)
 
 
 def unpack_array(blob: bytes) -> npt.NDArray[Any]:
@@ -58,9 +63,13 @@ def unpack_array(blob: bytes) -> npt.NDArray[Any]:
     return _unpack(blob, "array")[0]
 
 
-def _pack(**arrays: npt.NDArray[Any]) -> bytes:
+def _pack(level: int, **arrays: npt.NDArray[Any]) -> bytes:
+    """Return what `numpy.savez_compressed` writes, whose level nobody can choose."""
     file = io.BytesIO()
-    np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED, compresslevel=level) as archive:
+        for name, array in arrays.items():
+            with archive.open(f"{name}.npy", "w") as part:
+                np.lib.format.write_array(part, array, allow_pickle=False)
     return file.getvalue()
 
 

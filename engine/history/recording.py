@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from engine.history.packing import pack_array, pack_rows
+from engine.history.packing import QUICK, SMALL, pack_array, pack_rows
 from engine.history.records import Upload
 from engine.images.sources import PREPARED, UPLOAD
 from engine.loop import CLOSED
@@ -75,7 +75,9 @@ class Recording:
         rows = self._rows(steps, over)
         pictures = self._pictures(steps, stored, over) if self._keeps and steps else {}
         blobs = {
-            step: pack_array(array) for step, array in pictures.items() if over or step not in self._sizes
+            step: pack_array(array, SMALL if over else QUICK)
+            for step, array in pictures.items()
+            if over or step not in self._sizes
         }
         sizes = {step: len(blobs[step]) if step in blobs else self._sizes[step] for step in pictures}
         rows_bytes = len(rows or b"") + (0 if over else self._rows_bytes)
@@ -104,7 +106,7 @@ class Recording:
         if steps == self.written:
             return None
         log_p = run.log_p(self.written, steps).astype(np.float16)
-        return pack_rows(run.scalars(self.written, steps), log_p)
+        return pack_rows(run.scalars(self.written, steps), log_p, level=QUICK)
 
     def _pictures(self, steps: int, stored: Pictures, over: bool) -> Pictures:
         """Return the pictures to keep: some evenly spaced ones and the last."""
