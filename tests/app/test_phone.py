@@ -40,6 +40,17 @@ def fits(section: Locator) -> None:
     assert beyond == {"beyond": [], "across": 0, "down": 0}
 
 
+def stands_open(section: Locator) -> None:
+    """Wait until the drawer in which a section is has come to rest: it slides in."""
+    widths = [0]
+
+    def rests() -> bool:
+        widths.append(section.evaluate("section => section.clientWidth"))
+        return widths[-1] > 150 and widths[-1] == widths[-2]
+
+    until(rests, "the drawer to stand open")
+
+
 def whole(here: Playground) -> None:
     """Fail where something reaches beyond the sides of the window."""
     page = here.page
@@ -69,6 +80,7 @@ def test_the_uploaders_words_stay_in_their_box(visitor: Visitor, size, lang, the
     if size is not DESK:
         sections = [here.page.locator(".st-key-phone_upload section"), *sections]
         here.page.get_by_test_id("stExpandSidebarButton").click()
+        stands_open(sections[-1])
     words = sections[-1].evaluate("section => getComputedStyle(section, '::after').content")
     assert words == {"en": '"or drop a photo"', "zh": '"或拖入照片"'}[lang]
     for section in sections:
