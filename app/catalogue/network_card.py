@@ -28,7 +28,7 @@ def facts(card: Card) -> list[tuple[str, str]]:
         (say("Classes"), f"{len(card.labels):,}"),
         (say("Learnt numbers"), f"{card.parameters:,}" if card.parameters else ""),
         (say("Learnt from"), say(card.training_set) if card.training_set else ""),
-        (say("Accuracy"), _accuracy(card)),
+        (say("Accuracy"), accuracy(card)),
         (say("Normalisation"), _normalisation(card)),
         (say("Weights"), _weights(card)),
         (say("Licence"), say(card.licence) if card.licence else ""),
@@ -86,7 +86,8 @@ def _said(result: CheckResult) -> str:
     return say(result.sentence, **result.facts)
 
 
-def _accuracy(card: Card) -> str:
+def accuracy(card: Card) -> str:
+    """Return how often a network is right, by measure, in words."""
     measured = (f"{say(measure)} {value:.1f} %" for measure, value in card.accuracy.items())
     return say(", ").join(measured)
 

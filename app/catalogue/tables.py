@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 import attacks
 import experiments
 import models
+from app.catalogue.network_card import accuracy, sees
 from components.i18n.text import say
 from engine.images.sources import samples
 from models.core import Card
@@ -31,17 +32,11 @@ def models_table() -> str:
     """Return the networks, those that come with the product first, without those that were added here."""
     rows = []
     for card in (card for card in models.cards() if not card.added):
-        accuracy = say(", ").join(f"{say(measure)} {value:.1f} %" for measure, value in card.accuracy.items())
         title = f"[{card.title}]({card.paper})" if card.paper else card.title
-        facts = (_sees(card), f"{len(card.labels):,}", accuracy, _origin(card), say(card.licence))
+        facts = (sees(card), f"{len(card.labels):,}", accuracy(card), _origin(card), say(card.licence))
         rows.append((f"`{card.name}`", title, *facts))
     head = say("Name"), say("Network"), say("Sees"), say("Classes"), say("Accuracy"), say("Weights")
     return _table((*head, say("Licence")), rows)
-
-
-def _sees(card: Card) -> str:
-    size = f"{card.size} x {card.size}"
-    return say("{size} grey", size=size) if card.channels == 1 else size
 
 
 def _origin(card: Card) -> str:

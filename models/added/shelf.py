@@ -26,8 +26,6 @@ from models.download import digest
 
 log = logging.getLogger("foolscope")
 NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,47}")
-WORDED = "open_clip:"
-"""What the source of a network begins with whose classes are texts that anybody may replace."""
 UNFINISHED = "."
 """What the name of a folder begins with while it is filled."""
 _lock = threading.Lock()
@@ -103,7 +101,9 @@ def _read_all(here: Path) -> dict[str, AddedModel]:
     for path in sorted(here.iterdir()):
         if path.is_dir() and NAME.fullmatch(path.name):
             try:
-                added[path.name] = record.read(path / record.FILE)
+                one = record.read(path / record.FILE)
+                _source(one)  # of a kind that this version knows
+                added[path.name] = one
             except WeightsError as error:
                 log.warning("%s", error)
     return added
@@ -153,7 +153,7 @@ def card(added: AddedModel) -> Card:
         offline=True,
         order=200,
         added=True,
-        worded=added.source.startswith(WORDED),
+        worded=_kind(added) in source.registry() and _source(added).takes_words,
     )
 
 
@@ -172,6 +172,19 @@ def build(added: AddedModel) -> nn.Module:
                 path=path,
                 name=added.name,
             )
-    kind = added.source.partition(":")[0]
-    network = source.registry()[kind].build(added, here)
+    network = _source(added).build(added, here)
     return adapted(network, added.input, added.output)
+
+
+def _source(added: AddedModel) -> source.Source:
+    """Return what reads the network; raises `errors.WeightsError` for a kind of source that is not known."""
+    kind = _kind(added)
+    if kind not in source.registry():
+        words = "Expected {name} to be of a known kind of source, got “{kind}”."
+        raise WeightsError(words, name=added.name, kind=kind[:40])
+    return source.registry()[kind]
+
+
+def _kind(added: AddedModel) -> str:
+    """Return the kind of source, "" where a network is only being checked."""
+    return added.source.partition(":")[0]

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import importlib
+import inspect
 import pkgutil
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from torch import nn
 
@@ -72,7 +73,15 @@ def registry() -> dict[str, Source]:
     """Return every kind of source by its name."""
     for info in pkgutil.iter_modules(sources.__path__):
         importlib.import_module(f"{sources.__name__}.{info.name}")
-    return {kind.kind: kind() for kind in sorted(Source.__subclasses__(), key=lambda kind: kind.kind)}
+    return {kind.kind: kind() for kind in sorted(_concrete(Source), key=lambda kind: kind.kind)}
+
+
+def _concrete(base: type[Any]) -> Iterator[type[Source]]:
+    """Yield the kinds of source among the classes derived from ``base``."""
+    for kind in base.__subclasses__():
+        if not inspect.isabstract(kind):
+            yield kind
+        yield from _concrete(kind)
 
 
 def shown(request: Request) -> str:

@@ -15,9 +15,9 @@ from torch import nn
 from errors import BadNetwork, WeightsError
 from models.added import tensors
 from models.added.headers.limits import shown, sized
+from models.added.programs import RUNS_CODE
 from models.added.record import AddedModel, CheckResult, Facts, Request
 from models.added.source import Draft, Source
-from models.added.sources.torchscript import RUNS_CODE
 from models.download import Progress
 
 KEPT = "network.py"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -153,6 +154,9 @@ def test_a_file_that_changed_since_is_refused(mine: AddedModel) -> None:
 def test_a_damaged_record_costs_its_network_alone(mine: AddedModel) -> None:
     broken = shelf.folder() / "broken"
     broken.mkdir()
+    later = shelf.folder() / "later"  # of a kind that a newer program knows
+    later.mkdir()
+    record.write(replace(mine, name="later", source="telepathy:x"), later)
     (broken / record.FILE).write_text('{"name": "broken", "labels": 3}', "utf-8")
     shelf.changed()
     assert set(shelf.records()) == {"mine"} and "broken" not in models.registry()
