@@ -156,3 +156,34 @@ def test_labels_keep_apart_and_the_important_ones_stay() -> None:
     places = [place for place, _ in answer]
     assert sum(must for _, must in answer) == 2 and len(answer) < 12
     assert all(b - a >= 15 for a, b in zip(places, places[1:], strict=False)) and max(places) <= 100
+
+
+def test_a_picture_that_decodes_late_does_not_replace_a_newer_one() -> None:
+    """The last live preview may take longer to decode than the exact picture that was asked for after it."""
+    pictures = json.dumps((LIVE / "pictures.js").as_uri())
+    answer = _node(
+        f"""
+        class Node {{
+          constructor() {{ this.style = {{ setProperty() {{}} }}; this.dataset = {{}}; this.marks = {{}}; }}
+          append() {{}} setAttribute(name, value) {{ this.marks[name] = value; }} addEventListener() {{}}
+          getAttribute(name) {{ return this.marks[name] ?? null; }}
+          hasAttribute(name) {{ return name in this.marks; }}
+          removeAttribute(name) {{ delete this.marks[name]; }}
+          replaceChildren() {{}} querySelector() {{ return new Node(); }}
+        }}
+        globalThis.document = {{ createElement: () => new Node(), createElementNS: () => new Node() }};
+        const decoding = [];
+        globalThis.MutationObserver = class {{ observe() {{}} }};
+        globalThis.Image = class {{ decode() {{ return new Promise((done) => decoding.push(done)); }} }};
+        globalThis.fetch = async () => ({{ ok: true, blob: async () => new Blob(["exact"]) }});
+        const {{ Pictures }} = await import({pictures});
+        const panel = new Pictures({{ changed() {{}} }}).adversarial;
+        const preview = panel.take(new Uint8Array([1]), "live preview", 6);
+        const exact = panel.request("/steps/6/adversarial.png", "lossless", 6);
+        while (decoding.length < 2) await new Promise((done) => setTimeout(done, 1));
+        decoding[1](); await exact;
+        decoding[0](); await preview;
+        answer = panel.kind.textContent;
+        """
+    )
+    assert answer == "lossless"

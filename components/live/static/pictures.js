@@ -19,6 +19,8 @@ class Panel {
     this.busy = false;
     this.shown = null;
     this.era = 0;
+    this.turn = 0;
+    this.latest = 0;
   }
 
   /** Show what is at `url`; `kind` says what it is (lossless, live preview). */
@@ -63,16 +65,18 @@ class Panel {
     if (this.wanted === request) this.shown = request.url;
   }
 
+  /** Show a picture once it is decoded, unless one that came later was quicker. */
   async #put(blob, { url, kind, step }) {
+    const turn = ++this.turn;
     const address = URL.createObjectURL(blob);
     const next = new Image();
     next.src = address;
-    try {
-      await next.decode();
-    } catch {
+    const decoded = await next.decode().then(() => true, () => false);
+    if (!decoded || turn < this.latest) {
       URL.revokeObjectURL(address);
       return;
     }
+    this.latest = turn;
     const old = this.address;
     this.address = address;
     this.image.src = address;
