@@ -20,6 +20,8 @@
     ├── EngineFailed            the engine broke and has started again
     ├── HistoryFailed           the database of runs cannot be read or written
     │   └── HistoryDamaged      it was damaged: it was set aside, and a new one started
+    ├── NotAllowed              what a room does not allow, or not to whoever asks
+    │   └── TooMany             too much at once: later it may be allowed
     ├── LabCancelled            an experiment was cancelled between two of its stages
     └── EngineClosed            the engine was shut down while a run was waiting
 
@@ -149,6 +151,18 @@ class HistoryFailed(FoolscopeError):
 
 class HistoryDamaged(HistoryFailed):
     """The database of runs was damaged; it was set aside, and a new one started."""
+
+
+class NotAllowed(FoolscopeError):
+    """What a room does not allow, or allows others alone."""
+
+
+class TooMany(NotAllowed):
+    """Too much at once; later it may be allowed. ``seconds``: until it is worth another try."""
+
+    def __init__(self, sentence: str, seconds: float = 1.0, **facts: object) -> None:
+        super().__init__(sentence, **facts)
+        self.seconds = seconds
 
 
 class LabCancelled(FoolscopeError):

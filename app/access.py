@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -14,7 +15,8 @@ from starlette.responses import JSONResponse, Response
 import settings
 from app.service import engine
 from components.i18n.preferences import LANGUAGES
-from errors import BadSetting, FoolscopeError, UnknownName
+from components.i18n.text import told
+from errors import BadSetting, FoolscopeError, NotAllowed, TooMany, UnknownName
 
 if TYPE_CHECKING:
     from engine.run import Run
@@ -59,11 +61,21 @@ def refusing(handler: Handler) -> Handler:
         try:
             return await handler(request)
         except UnknownName as error:
-            return JSONResponse({"error": str(error)}, 404)
+            return JSONResponse({"error": refusal(request, error)}, 404)
+        except TooMany as error:
+            wait = {"Retry-After": str(math.ceil(error.seconds))}
+            return JSONResponse({"error": refusal(request, error)}, 429, wait)
+        except NotAllowed as error:
+            return JSONResponse({"error": refusal(request, error)}, 403)
         except FoolscopeError as error:
-            return JSONResponse({"error": str(error)}, 400)
+            return JSONResponse({"error": refusal(request, error)}, 400)
 
     return guarded
+
+
+def refusal(connection: HTTPConnection, error: FoolscopeError) -> str:
+    """Return a refusal in the reader's language, as far as its sentence is known there."""
+    return told(error, language(connection))
 
 
 async def find(connection: HTTPConnection) -> Run:

@@ -14,6 +14,7 @@ from starlette.websockets import WebSocket
 
 from app import evaluation_routes, export_routes
 from app.access import base, cursor, do, find, language, refusing
+from app.rooms.routes import routes as room_routes
 from app.service import engine, ready
 from app.sharing_routes import route as files_route
 from errors import UnknownName
@@ -140,4 +141,5 @@ def routes() -> list[BaseRoute]:
         WebSocketRoute(f"{at}/live", live),
         *export_routes.routes(),
         *evaluation_routes.routes(),
+        *room_routes(),
     ]

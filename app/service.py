@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
     from engine.engine import Engine
+    from engine.rooms.rooms import Rooms
 
 log = logging.getLogger("foolscope")
 _up = threading.Event()
@@ -32,6 +33,14 @@ def engine() -> Engine:
     networks.use_pool(started.pool)
     _up.set()
     return started
+
+
+@st.cache_resource(show_spinner=False)
+def rooms() -> Rooms:
+    """Return the rooms of this server, in the engine's database."""
+    from engine.rooms.rooms import Rooms
+
+    return Rooms(engine().history.database)
 
 
 def _digit(name: str) -> Image:

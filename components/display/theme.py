@@ -31,8 +31,9 @@ def palette() -> str:
 
 
 def _set(colours: dict[str, str]) -> str:
-    return ";".join(f"--st-{_dashed(name)}:{colour}" for name, colour in colours.items())
+    return ";".join(f"--st-{dashed(name)}:{colour}" for name, colour in colours.items())
 
 
-def _dashed(name: str) -> str:
+def dashed(name: str) -> str:
+    """Return a name of the theme as CSS spells it."""
     return re.sub("[A-Z]", lambda letter: f"-{letter[0].lower()}", name)

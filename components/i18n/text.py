@@ -74,20 +74,27 @@ def say(phrase: str, **facts: object) -> str:
 
     A phrase that was not translated stays English; a test finds those.
     """
-    translation = phrases(preferences.language()).get(phrase, phrase)
+    return say_in(preferences.language(), phrase, **facts)
+
+
+def say_in(tongue: str, phrase: str, **facts: object) -> str:
+    """Return ``phrase`` as `say` does, in the language ``tongue``."""
+    translation = phrases(tongue).get(phrase, phrase)
     return translation.format(**facts) if facts else translation
 
 
-def told(error: FoolscopeError) -> str:
-    """Return what an error says, in the reader's language where its sentence was translated."""
-    if error.sentence not in phrases(preferences.language()):
+def told(error: FoolscopeError, language: str = "") -> str:
+    """Return what an error says, in ``language``, by default the reader's, where its sentence was
+    translated."""
+    tongue = language or preferences.language()
+    if error.sentence not in phrases(tongue):
         return str(error)
-    facts = translated(error.facts)
-    facts |= {name: say(str(fact)) for name, fact in facts.items() if name in NAMED}
+    facts = translated(error.facts, tongue)
+    facts |= {name: say_in(tongue, str(fact)) for name, fact in facts.items() if name in NAMED}
     hint = facts.get("hint")
     if error.facts.get("kind") == "class" and isinstance(hint, Hint):
-        facts["hint"] = say(", ").join(map(named, hint))
-    return say(error.sentence, **facts)
+        facts["hint"] = say_in(tongue, ", ").join(named(label, tongue) for label in hint)
+    return say_in(tongue, error.sentence, **facts)
 
 
 def translated(facts: Mapping[str, Any], language: str = "") -> dict[str, Any]:

@@ -46,6 +46,6 @@ def facts(base: str, **more: Any) -> list[dict[str, Any]]:
 def live_version() -> str:
     """Twelve hex digits that change when any of the browser's files does."""
     digest = sha256()
-    for path in sorted(LIVE.iterdir()):
-        digest.update(path.name.encode() + b"\0" + path.read_bytes())
+    for path in sorted(path for path in LIVE.rglob("*") if path.is_file()):
+        digest.update(path.relative_to(LIVE).as_posix().encode() + b"\0" + path.read_bytes())
     return digest.hexdigest()[:12]

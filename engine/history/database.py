@@ -163,7 +163,7 @@ class Database:
             if version is not None and version > VERSION:
                 raise HistoryFailed(NEWER, file=self.file, version=version, known=VERSION)
             metadata.create_all(connection)
-            if version is None:
+            if version is None or version < VERSION:  # versions so far have only added tables
                 connection.execute(sa.insert(schema).values(version=VERSION))
 
     def _set_aside(self, generation: int, words: str) -> HistoryFailed:

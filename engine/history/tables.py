@@ -17,7 +17,7 @@ from sqlalchemy import (
     Text,
 )
 
-VERSION = 1
+VERSION = 2
 """Of the tables; a database of a greater one was written by a newer program."""
 metadata = MetaData()
 

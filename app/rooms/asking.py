@@ -1,0 +1,70 @@
+"""Who asks something of a room, and with what."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import anyio
+from starlette.requests import HTTPConnection, Request
+
+from app.service import rooms
+from engine.rooms.records import Member, Room
+from errors import BadSetting
+
+MOST_JSON = 64 * 1024
+"""Bytes of a request's JSON at most."""
+
+
+def code(request: HTTPConnection) -> str:
+    """Return the code in the address."""
+    return str(request.path_params["code"])
+
+
+def token(request: HTTPConnection) -> str:
+    """Return the token or key that comes with a request: ``Authorization: Bearer ...``."""
+    return request.headers.get("authorization", "").removeprefix("Bearer ").strip()
+
+
+async def member(request: Request) -> tuple[Room, Member]:
+    """Return the room and who asks; raises `errors.UnknownName`, `errors.NotAllowed`."""
+
+    def find() -> tuple[Room, Member]:
+        known = rooms()
+        return known.room(code(request)), known.member(code(request), token(request))
+
+    return await anyio.to_thread.run_sync(find)
+
+
+async def teacher(request: Request) -> Room:
+    """Return the room of which the teacher asks; raises `errors.UnknownName`, `errors.NotAllowed`."""
+    return await anyio.to_thread.run_sync(lambda: rooms().teacher(code(request), token(request)))
+
+
+async def plain(request: Request) -> dict[str, Any]:
+    """Return a request's JSON object; raises `errors.BadSetting`."""
+    try:
+        asked = json.loads(await body(request, MOST_JSON) or b"{}")
+    except (ValueError, RecursionError):
+        asked = None
+    if not isinstance(asked, dict):
+        raise BadSetting("Expected a JSON object.")
+    return asked
+
+
+async def body(request: Request, most: int) -> bytes:
+    """Return a request's body of ``most`` bytes at most; raises `errors.BadSetting` for more."""
+    data = b""
+    async for chunk in request.stream():
+        data += chunk
+        if len(data) > most:
+            raise BadSetting("Expected at most {most} bytes, got more.", most=most)
+    return data
+
+
+def text(asked: dict[str, Any], name: str, default: str = "") -> str:
+    """Return a text of a JSON object; raises `errors.BadSetting` when it is something else."""
+    value = asked.get(name, default)
+    if not isinstance(value, str):
+        raise BadSetting("Expected {name} to be a text.", name=name)
+    return value

@@ -1,0 +1,95 @@
+"""The HTML of the pages of rooms: a frame that a module of ``components/live/static/rooms`` fills."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import anyio
+import streamlit as st
+from markupsafe import Markup
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response
+
+from app.access import base, language
+from app.rooms import asking
+from app.service import rooms
+from components.display.theme import NAMES, dashed
+from components.i18n.preferences import LANGUAGES
+from components.i18n.text import phrases, say_in
+from components.live.loader import live_version
+from settings import ASSETS
+
+PAGE = Markup("""<!doctype html>
+<html lang="{language}">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1, viewport-fit=cover">
+<meta name="referrer" content="no-referrer">
+<title>{title}</title>
+<link rel="icon" href="data:image/svg+xml,{icon}">
+<style>:root {{ color-scheme: light dark; {colours} }}</style>
+<link rel="stylesheet" href="{static}/rooms/room.css">
+</head>
+<body data-page="{page}">
+<main id="room"><p class="waiting">{waiting}</p></main>
+<script type="application/json" id="facts">{facts}</script>
+<script type="module" src="{static}/rooms/{page}.js"></script>
+</body>
+</html>
+""")
+WAITING = "One moment …"
+
+
+async def join(request: Request) -> Response:
+    """GET the page on which a room's code is typed."""
+    return page(request, "student", "Foolscope")
+
+
+async def student(request: Request) -> Response:
+    """GET the page of a room's members; raises `errors.UnknownName` for no room, as a page that says so."""
+    code = asking.code(request)
+    room = await anyio.to_thread.run_sync(lambda: rooms().room(code))
+    return page(request, "student", room.title or room.code, code=room.code)
+
+
+async def wall(request: Request) -> Response:
+    """GET the page for the projector, which asks for the teacher's key."""
+    code = asking.code(request)
+    room = await anyio.to_thread.run_sync(lambda: rooms().room(code))
+    return page(request, "wall", room.title or room.code, code=room.code)
+
+
+def page(request: Request, name: str, title: str, **facts: Any) -> Response:
+    """Return a page that the module ``name`` fills, which finds ``facts`` in it."""
+    spoken, static = language(request), f"{base()}/static/{live_version()}"
+    words = phrases(spoken, part="live") | phrases(spoken, part="room")
+    given = {"base": base(), "v": live_version(), "language": spoken, "languages": LANGUAGES, "words": words}
+    html = PAGE.format(
+        language=spoken,
+        title=title,
+        icon=Markup(_icon()),
+        colours=Markup(colours()),
+        static=static,
+        page=name,
+        waiting=say_in(spoken, WAITING),
+        facts=Markup(json.dumps(given | facts).replace("<", "\\u003c")),
+    )
+    return HTMLResponse(str(html), headers={"Cache-Control": "no-store"})
+
+
+def colours() -> str:
+    """Return the theme's colours as CSS variables that follow the reader's light or dark."""
+    pairs = {
+        name: tuple(st.get_option(f"theme.{kind}.{name}") for kind in ("light", "dark")) for name in NAMES
+    }
+    return ";".join(
+        f"--st-{dashed(name)}:light-dark({light},{dark})" for name, (light, dark) in pairs.items()
+    )
+
+
+def _icon() -> str:
+    text = (ASSETS / "icon.svg").read_text(encoding="utf-8")
+    return (
+        text.replace("#", "%23").replace('"', "'").replace("<", "%3C").replace(">", "%3E").replace("\n", "")
+    )

@@ -1,0 +1,62 @@
+"""What only a teacher may ask of a room."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import anyio
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from app.access import language
+from app.rooms import asking
+from app.service import rooms
+from components.rooms import messages
+from engine.rooms.records import Allowed, Room
+from errors import BadSetting
+
+SWITCHES = ("frozen", "hide_names", "judging")
+
+
+async def open_room(request: Request) -> Response:
+    """POST ``{"title": ..., "allowed": {...}}``: open a room; the answer has its code and its key."""
+    asked = await asking.plain(request)
+    allowed = _allowed(asked.get("allowed", {}))
+    title = asking.text(asked, "title")
+    opened = await anyio.to_thread.run_sync(lambda: rooms().open(title, allowed))
+    return JSONResponse({"code": opened.room.code, "key": opened.key})
+
+
+async def change(request: Request) -> Response:
+    """POST any of ``{"frozen", "hide_names", "judging", "title", "question", "allowed", "broadcast"}``."""
+    room, asked = await asking.teacher(request), await asking.plain(request)
+    answer = await anyio.to_thread.run_sync(_change, room, asked)
+    return JSONResponse(messages.room(answer, language(request)))
+
+
+def _change(room: Room, asked: dict[str, Any]) -> Room:
+    parts: dict[str, Any] = {
+        name: asking.text(asked, name) for name in ("title", "question") if name in asked
+    }
+    for name in SWITCHES:
+        if name in asked and not isinstance(asked[name], bool):
+            raise BadSetting("Expected {name} to be true or false.", name=name)
+    parts |= {name: asked[name] for name in SWITCHES if name in asked}
+    if "allowed" in asked:
+        parts["allowed"] = _allowed(room.allowed.plain() | _object(asked["allowed"]))
+    changed = rooms().change(room.code, **parts)
+    if "broadcast" not in asked:
+        return changed
+    wanted = asked["broadcast"]
+    query = None if wanted is None else {str(k): str(v) for k, v in _object(wanted).items()}
+    return rooms().broadcast(room.code, query, asking.text(asked, "words"))
+
+
+def _allowed(plain: object) -> Allowed:
+    return Allowed.read(_object(plain))
+
+
+def _object(plain: object) -> dict[str, Any]:
+    if not isinstance(plain, dict):
+        raise BadSetting("Expected a JSON object.")
+    return plain

@@ -1,0 +1,238 @@
+"""The rooms of this server: opened, joined, changed and ended; kept in the database of runs."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, fields
+from typing import Any
+
+import sqlalchemy as sa
+
+from engine.history.database import Database
+from engine.rooms import tables
+from engine.rooms.records import NAME, TITLE, Allowed, Broadcast, Joined, Member, MemberRun, Opened, Room
+from errors import BadSetting, NotAllowed, UnknownName
+
+LETTERS = "ABCDEFGHJKLMNPQRSTUVWXYZ23456789"
+"""Of codes: without those that look alike."""
+CODE = 6
+MOST_MEMBERS = 1_000
+NO_ROOM = "Expected the code of a room that is open, got “{code}”."
+NO_KEY = "Expected the key of this room's teacher."
+NO_TOKEN = "Expected a member of this room: join it again by its code."
+CHANGEABLE = ("title", "allowed", "frozen", "hide_names", "judging", "broadcast", "question")
+
+
+class Rooms:
+    """Rooms in a database. ``clock`` gives seconds since 1970."""
+
+    def __init__(self, database: Database, clock: Callable[[], float] = time.time) -> None:
+        self.database, self.clock = database, clock
+
+    def open(self, title: str = "", allowed: Allowed | None = None) -> Opened:
+        """Open a room; raises `errors.HistoryFailed`."""
+        key, code = secrets.token_urlsafe(16), "".join(secrets.choice(LETTERS) for _ in range(CODE))
+        row = {
+            "code": code,
+            "key": digest(key),
+            "title": _plain(title, TITLE),
+            "opened": self.clock(),
+            "settings": (allowed or Allowed()).plain(),
+            "frozen": False,
+            "hide_names": False,
+            "judging": False,
+            "broadcast": None,
+            "question": "",
+        }
+        with self.database.writing() as connection:
+            connection.execute(sa.insert(tables.rooms).values(row))
+        return Opened(self.room(code), key)
+
+    def room(self, code: str) -> Room:
+        """Return an open room by its code, however it is spelt; raises `errors.UnknownName`."""
+        wanted = spelt(code)
+        row = self._one(sa.select(tables.rooms).where(tables.rooms.c.code == wanted))
+        if row is None:
+            raise UnknownName(NO_ROOM, code=code[:20])
+        return _room(row)
+
+    def teacher(self, code: str, key: str) -> Room:
+        """Return a room to whoever holds its key; raises `errors.UnknownName`, `errors.NotAllowed`."""
+        room = self.room(code)
+        known = self._one(sa.select(tables.rooms.c.key).where(tables.rooms.c.code == room.code))
+        if known is None or not secrets.compare_digest(known.key, digest(key)):
+            raise NotAllowed(NO_KEY)
+        return room
+
+    def change(self, code: str, **parts: Any) -> Room:
+        """Change parts of a room (`CHANGEABLE`), as `records.Room` has them; return what it is then."""
+        unknown = set(parts) - set(CHANGEABLE)
+        if unknown:
+            raise BadSetting("Expected {known}, got {names}.", known=", ".join(CHANGEABLE), names=unknown)
+        values = {"settings" if name == "allowed" else name: _column(value) for name, value in parts.items()}
+        room = self.room(code)
+        if values:
+            with self.database.writing() as connection:
+                connection.execute(
+                    sa.update(tables.rooms).where(tables.rooms.c.code == room.code).values(values)
+                )
+        return self.room(room.code)
+
+    def broadcast(self, code: str, query: dict[str, str] | None, words: str = "") -> Room:
+        """Ask everybody to run what the link's ``query`` says, None to end that."""
+        before = self.room(code).broadcast
+        number = before.number + 1 if before else 1
+        return self.change(
+            code, broadcast=None if query is None else Broadcast(number, query, _plain(words, 200))
+        )
+
+    def end(self, code: str) -> list[Member]:
+        """Delete a room with all that belongs to it; return who was in it, whose runs are to be deleted."""
+        room = self.room(code)
+        gone = self.members(room.code, removed=True)
+        with self.database.writing() as connection:
+            for table in tables.DEPENDENT:
+                column = table.c.code if table is tables.rooms else table.c.room
+                connection.execute(sa.delete(table).where(column == room.code))
+        return gone
+
+    # ---- members -------------------------------------------------------------------------
+
+    def join(self, code: str, name: str) -> Joined:
+        """Let somebody in; whose name is taken gets a number after it.
+
+        Raises `errors.UnknownName`, `errors.BadSetting` for no name, `errors.NotAllowed` when it is full.
+        """
+        room, wanted = self.room(code), _plain(name, NAME - 5)
+        if not wanted:
+            raise BadSetting("Expected a name.")
+        token = secrets.token_urlsafe(16)
+        with self.database.writing() as connection:
+            others = connection.execute(
+                sa.select(tables.members.c.name).where(tables.members.c.room == room.code)
+            )
+            names = {row.name for row in others}
+            if len(names) >= MOST_MEMBERS:
+                raise NotAllowed("Expected at most {most} people in a room.", most=MOST_MEMBERS)
+            member = Member(
+                id=secrets.token_urlsafe(16),
+                room=room.code,
+                name=_free(wanted, names),
+                owner=digest(token),
+                number=len(names) + 1,
+                joined=self.clock(),
+                removed=False,
+            )
+            connection.execute(sa.insert(tables.members).values(asdict(member)))
+        return Joined(member, token)
+
+    def member(self, code: str, token: str) -> Member:
+        """Return who holds ``token`` in a room; raises `errors.UnknownName`, `errors.NotAllowed`."""
+        members, room = tables.members, self.room(code)
+        mine = (members.c.room == room.code) & (members.c.owner == digest(token))
+        row = self._one(sa.select(members).where(mine))
+        if row is None or row.removed:
+            raise NotAllowed(NO_TOKEN)
+        return Member(**row._mapping)
+
+    def members(self, code: str, removed: bool = False) -> list[Member]:
+        """Return who is in a room in the order of joining; ``removed``: those too who were sent out."""
+        members = tables.members
+        query = sa.select(members).where(members.c.room == spelt(code)).order_by(members.c.number)
+        rows = self._all(query if removed else query.where(members.c.removed.is_(False)))
+        return [Member(**row._mapping) for row in rows]
+
+    def remove(self, code: str, member: str) -> None:
+        """Send a member out: its token no longer counts; what it did stays."""
+        members = tables.members
+        mine = (members.c.room == spelt(code)) & (members.c.id == member)
+        with self.database.writing() as connection:
+            connection.execute(sa.update(members).where(mine).values(removed=True))
+
+    # ---- what members start --------------------------------------------------------------
+
+    def note_run(self, member: Member, run: str, broadcast: int = 0) -> MemberRun:
+        """Note that a member has started a run, as an answer to a broadcast if it is one."""
+        runs = tables.runs
+        with self.database.writing() as connection:
+            before = connection.scalar(sa.select(sa.func.count()).where(runs.c.member == member.id)) or 0
+            noted = MemberRun(run, member.id, before + 1, self.clock(), broadcast)
+            connection.execute(sa.insert(runs).values(asdict(noted) | {"room": member.room}))
+        return noted
+
+    def note_upload(self, member: Member, token: str) -> None:
+        """Note that an upload is a member's."""
+        with self.database.writing() as connection:
+            row = {"token": token, "room": member.room, "member": member.id}
+            connection.execute(sa.insert(tables.uploads).values(row))
+
+    def uploads(self, member: Member) -> list[str]:
+        """Return the names of a member's uploads."""
+        uploads = tables.uploads
+        return [row.token for row in self._all(sa.select(uploads).where(uploads.c.member == member.id))]
+
+    def runs(self, code: str, member: str | None = None) -> list[MemberRun]:
+        """Return a room's runs, or one member's, the oldest first."""
+        runs = tables.runs
+        query = sa.select(runs).where(runs.c.room == spelt(code)).order_by(runs.c.started, runs.c.number)
+        rows = self._all(query if member is None else query.where(runs.c.member == member))
+        names = [field.name for field in fields(MemberRun)]
+        return [MemberRun(**{name: getattr(row, name) for name in names}) for row in rows]
+
+    # ---- the database --------------------------------------------------------------------
+
+    def _all(self, query: sa.Select[Any]) -> Sequence[sa.Row[Any]]:
+        with self.database.reading() as connection:
+            return connection.execute(query).all()
+
+    def _one(self, query: sa.Select[Any]) -> sa.Row[Any] | None:
+        with self.database.reading() as connection:
+            return connection.execute(query).one_or_none()
+
+
+def spelt(code: str) -> str:
+    """Return a code as it is kept: capitals, without what people put between."""
+    return "".join(sign for sign in code.upper() if sign in LETTERS)[:CODE]
+
+
+def digest(secret: str) -> str:
+    """Return what is kept of a secret."""
+    return hashlib.sha256(secret.encode()).hexdigest()
+
+
+def _room(row: sa.Row[Any]) -> Room:
+    broadcast = Broadcast(**row.broadcast) if row.broadcast else None
+    return Room(
+        row.code,
+        row.title,
+        row.opened,
+        Allowed.read(row.settings),
+        row.frozen,
+        row.hide_names,
+        row.judging,
+        broadcast,
+        row.question,
+    )
+
+
+def _column(value: object) -> object:
+    """Return a part of a room as its column has it."""
+    if isinstance(value, Allowed):
+        return value.plain()
+    return asdict(value) if isinstance(value, Broadcast) else value
+
+
+def _plain(text: str, most: int) -> str:
+    """Return what can be printed of a text, in one line."""
+    return " ".join("".join(sign if sign.isprintable() else " " for sign in text).split())[:most].strip()
+
+
+def _free(name: str, taken: set[str]) -> str:
+    """Return a name that is not taken: with a number after it if it is."""
+    number, free = 2, name
+    while free in taken:
+        free, number = f"{name} {number}", number + 1
+    return free

@@ -1,0 +1,120 @@
+"""Rooms in a real database: opened, joined, changed, ended, and there after a restart."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from engine.history.database import Database
+from engine.history.tables import VERSION
+from engine.rooms.records import Allowed
+from engine.rooms.rooms import CODE, LETTERS, Rooms
+from errors import BadSetting, NotAllowed, UnknownName
+
+
+@pytest.fixture
+def rooms(tmp_path: Path) -> Rooms:
+    return Rooms(Database(f"sqlite:///{tmp_path / 'rooms.sqlite'}"))
+
+
+def test_a_room_is_opened_by_a_teacher_and_joined_by_a_code(rooms: Rooms) -> None:
+    opened = rooms.open("Friday", Allowed(steps=40, camera=False))
+    code = opened.room.code
+    assert len(code) == CODE and set(code) <= set(LETTERS)
+    spelt = f" {code[:3].lower()}-{code[3:].lower()}"
+    first, second = rooms.join(spelt, "  Anna\n"), rooms.join(code, "Anna")
+    assert [m.name for m in rooms.members(code)] == ["Anna", "Anna 2"]
+    assert rooms.member(code, first.token) == first.member != second.member
+    assert rooms.room(code).allowed == Allowed(steps=40, camera=False)
+
+
+def test_the_key_opens_and_nothing_else_does(rooms: Rooms) -> None:
+    opened, other = rooms.open(), rooms.open()
+    code = opened.room.code
+    assert rooms.teacher(code, opened.key) == opened.room
+    joined = rooms.join(code, "Anna")
+    for wrong in ("", other.key, joined.token, opened.key[:-1]):
+        with pytest.raises(NotAllowed):
+            rooms.teacher(code, wrong)
+    for wrong in ("", opened.key, joined.token + "x"):
+        with pytest.raises(NotAllowed):
+            rooms.member(code, wrong)
+    with pytest.raises(NotAllowed):
+        rooms.member(other.room.code, joined.token)
+    with pytest.raises(UnknownName):
+        rooms.join("nowhere", "Anna")
+    with pytest.raises(BadSetting):
+        rooms.join(code, " \t ")
+
+
+def test_a_member_who_was_sent_out_stays_out(rooms: Rooms) -> None:
+    code = rooms.open().room.code
+    joined = rooms.join(code, "Anna")
+    rooms.remove(code, joined.member.id)
+    with pytest.raises(NotAllowed):
+        rooms.member(code, joined.token)
+    assert rooms.members(code) == []
+
+
+def test_what_a_teacher_changes_and_asks_for(rooms: Rooms) -> None:
+    code = rooms.open().room.code
+    assert rooms.change(code, frozen=True, hide_names=True, allowed=Allowed(runs=3)).frozen
+    first = rooms.broadcast(code, {"image": "panda"}, "everyone, now").broadcast
+    second = rooms.broadcast(code, {"image": "cat"}).broadcast
+    assert first and second and (first.number, second.number) == (1, 2)
+    assert dict(second.query) == {"image": "cat"} and first.words == "everyone, now"
+    room = rooms.room(code)
+    assert room.frozen and room.hide_names and room.allowed.runs == 3 and room.broadcast == second
+
+
+def test_runs_and_rooms_are_there_after_a_restart_and_gone_after_the_end(tmp_path: Path) -> None:
+    address = f"sqlite:///{tmp_path / 'rooms.sqlite'}"
+    before = Rooms(Database(address))
+    code = before.open("Friday").room.code
+    member = before.join(code, "Anna").member
+    before.note_run(member, "run-1")
+    before.note_run(member, "run-2", broadcast=1)
+    before.note_upload(member, "upload:x")
+    before.database.close()
+
+    after = Rooms(Database(address))
+    assert [(run.run, run.number, run.broadcast) for run in after.runs(code)] == [
+        ("run-1", 1, 0),
+        ("run-2", 2, 1),
+    ]
+    assert after.uploads(member) == ["upload:x"]
+    assert after.end(code) == [member]
+    with pytest.raises(UnknownName):
+        after.room(code)
+    assert after.runs(code) == [] and after.members(code, removed=True) == []
+
+
+def test_a_database_from_before_there_were_rooms_gets_them(tmp_path: Path) -> None:
+    path = tmp_path / "runs.sqlite"
+    with sqlite3.connect(path) as file:
+        file.execute("CREATE TABLE foolscope_schema (version INTEGER PRIMARY KEY)")
+        file.execute("INSERT INTO foolscope_schema VALUES (1)")
+    rooms = Rooms(Database(f"sqlite:///{path}"))
+    code = rooms.open("Friday").room.code
+    assert rooms.room(code).title == "Friday"
+    with sqlite3.connect(path) as file:
+        assert file.execute("SELECT max(version) FROM foolscope_schema").fetchone() == (VERSION,)
+
+
+@pytest.mark.parametrize(
+    ("settings", "word"),
+    [
+        ({"steps": 0}, "steps"),
+        ({"steps": "many"}, "steps"),
+        ({"models": ["no_such"]}, "no_such"),
+        ({"images": ["no_such"]}, "no_such"),
+        ({"epsilon": 2}, "epsilon"),
+        ({"camera": 1}, "camera"),
+        ({"colour": 1}, "colour"),
+    ],
+)
+def test_settings_that_make_no_sense_are_refused(settings: dict[str, object], word: str) -> None:
+    with pytest.raises((BadSetting, UnknownName), match=word):
+        Allowed.read(settings)
