@@ -63,7 +63,7 @@ async def wall(request: Request) -> Response:
 def page(request: Request, name: str, title: str, **facts: Any) -> Response:
     """Return a page that the module ``name`` fills, which finds ``facts`` in it."""
     spoken, static = language(request), f"{base()}/static/{live_version()}"
-    words = phrases(spoken, part="live") | phrases(spoken, part="room")
+    words = phrases(spoken, part="live") | phrases(spoken, part="room*")
     given = {"base": base(), "v": live_version(), "language": spoken, "languages": LANGUAGES, "words": words}
     html = PAGE.format(
         language=spoken,
