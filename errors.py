@@ -158,11 +158,11 @@ class NotAllowed(FoolscopeError):
 
 
 class TooMany(NotAllowed):
-    """Too much at once; later it may be allowed. ``seconds``: until it is worth another try."""
+    """Too much at once; later it may be allowed. ``after``: seconds until it is worth another try."""
 
-    def __init__(self, sentence: str, seconds: float = 1.0, **facts: object) -> None:
+    def __init__(self, sentence: str, after: float = 1.0, **facts: object) -> None:
         super().__init__(sentence, **facts)
-        self.seconds = seconds
+        self.after = after
 
 
 class LabCancelled(FoolscopeError):

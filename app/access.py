@@ -63,7 +63,7 @@ def refusing(handler: Handler) -> Handler:
         except UnknownName as error:
             return JSONResponse({"error": refusal(request, error)}, 404)
         except TooMany as error:
-            wait = {"Retry-After": str(math.ceil(error.seconds))}
+            wait = {"Retry-After": str(math.ceil(error.after))}
             return JSONResponse({"error": refusal(request, error)}, 429, wait)
         except NotAllowed as error:
             return JSONResponse({"error": refusal(request, error)}, 403)

@@ -69,11 +69,12 @@ class Rewritten:
 
 def script(host: str) -> bytes:
     """Return our script as an HTML element that knows for which ``host`` the page was asked."""
-    return f'<script data-host="{escape(host)}" {_words()}>{_code()}</script>'.encode()
+    return f'<script data-host="{escape(host)}" {_words()}>{code()}</script>'.encode()
 
 
 @cache
-def _code() -> str:
+def code() -> str:
+    """Return the script that every page begins with."""
     return (ASSETS / "front.js").read_text(encoding="utf-8")
 
 

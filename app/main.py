@@ -15,6 +15,7 @@ import streamlit as st  # noqa: E402
 from starlette.middleware import Middleware  # noqa: E402
 
 from app.front import Front  # noqa: E402
+from app.headers import SafeHeaders  # noqa: E402
 from app.owner_cookie import OwnerCookie  # noqa: E402
 from app.routes import routes  # noqa: E402
 from app.service import lifespan  # noqa: E402
@@ -23,5 +24,5 @@ app = st.App(
     Path(__file__).parent / "pages.py",
     routes=routes(),
     lifespan=lifespan,
-    middleware=[Middleware(OwnerCookie), Middleware(Front)],
+    middleware=[Middleware(SafeHeaders), Middleware(OwnerCookie), Middleware(Front)],
 )

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import anyio
 from starlette.requests import HTTPConnection, Request
 
+from app.rooms.limits import LIMITER, address
 from app.service import rooms
 from engine.rooms.records import Member, Room
-from errors import BadSetting
+from errors import BadSetting, NotAllowed, UnknownName
 
+Answer = TypeVar("Answer")
 MOST_JSON = 64 * 1024
 """Bytes of a request's JSON at most."""
 
@@ -33,12 +36,27 @@ async def member(request: Request) -> tuple[Room, Member]:
         known = rooms()
         return known.room(code(request)), known.member(code(request), token(request))
 
-    return await anyio.to_thread.run_sync(find)
+    return await _not_guessed(request, find)
 
 
 async def teacher(request: Request) -> Room:
     """Return the room of which the teacher asks; raises `errors.UnknownName`, `errors.NotAllowed`."""
-    return await anyio.to_thread.run_sync(lambda: rooms().teacher(code(request), token(request)))
+    return await _not_guessed(request, lambda: rooms().teacher(code(request), token(request)))
+
+
+async def room(request: HTTPConnection) -> Room:
+    """Return the room that the address names; raises `errors.UnknownName`, `errors.TooMany` for guessing."""
+    LIMITER.check("wrong", address(request))
+    return await _not_guessed(request, lambda: rooms().room(code(request)))
+
+
+async def _not_guessed(request: HTTPConnection, find: Callable[[], Answer]) -> Answer:
+    """Return what is looked up; count it against the address when there is no such thing."""
+    try:
+        return await anyio.to_thread.run_sync(find)
+    except (UnknownName, NotAllowed):
+        LIMITER.take("wrong", address(request))
+        raise
 
 
 async def plain(request: Request) -> dict[str, Any]:

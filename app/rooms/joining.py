@@ -19,9 +19,8 @@ from errors import NotAllowed
 async def join(request: Request) -> Response:
     """POST ``{"name": ...}``: join; the answer has the token that only this browser gets."""
     asked = await asking.plain(request)
-    joined = await anyio.to_thread.run_sync(
-        lambda: rooms().join(asking.code(request), asking.text(asked, "name"))
-    )
+    room = await asking.room(request)
+    joined = await anyio.to_thread.run_sync(lambda: rooms().join(room.code, asking.text(asked, "name")))
     return JSONResponse({"token": joined.token, "member": messages.member(joined.member)})
 
 

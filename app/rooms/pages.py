@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from typing import Any
 
-import anyio
 import streamlit as st
 from markupsafe import Markup
 from starlette.requests import Request
@@ -13,7 +12,6 @@ from starlette.responses import HTMLResponse, Response
 
 from app.access import base, language
 from app.rooms import asking
-from app.service import rooms
 from components.display.theme import NAMES, dashed
 from components.i18n.preferences import LANGUAGES
 from components.i18n.text import phrases, say_in
@@ -48,15 +46,13 @@ async def join(request: Request) -> Response:
 
 async def student(request: Request) -> Response:
     """GET the page of a room's members; raises `errors.UnknownName` for no room, as a page that says so."""
-    code = asking.code(request)
-    room = await anyio.to_thread.run_sync(lambda: rooms().room(code))
+    room = await asking.room(request)
     return page(request, "student", room.title or room.code, code=room.code)
 
 
 async def wall(request: Request) -> Response:
     """GET the page for the projector, which asks for the teacher's key."""
-    code = asking.code(request)
-    room = await anyio.to_thread.run_sync(lambda: rooms().room(code))
+    room = await asking.room(request)
     return page(request, "wall", room.title or room.code, code=room.code)
 
 

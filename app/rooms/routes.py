@@ -11,8 +11,11 @@ from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.websockets import WebSocket
 
 from app.access import Handler, base, refusing
+from app.rooms.limits import LIMITER, address, asker
 
 MODULES = "app.rooms."
+BY_ADDRESS = ("open", "join")
+"""Limits of those who have no token yet."""
 
 
 def routes() -> list[BaseRoute]:
@@ -21,15 +24,15 @@ def routes() -> list[BaseRoute]:
     room = f"{at}/{{code}}"
     return [
         Route(f"{at}", _later("pages", "join")),
-        Route(f"{at}", _later("teaching", "open_room"), methods=["POST"]),
+        Route(f"{at}", _later("teaching", "open_room", "open"), methods=["POST"]),
         Route(f"{room}", _later("pages", "student")),
         Route(f"{room}/wall", _later("pages", "wall")),
-        Route(f"{room}/join", _later("joining", "join"), methods=["POST"]),
+        Route(f"{room}/join", _later("joining", "join", "join"), methods=["POST"]),
         Route(f"{room}/me", _later("joining", "me")),
         Route(f"{room}/classes", _later("joining", "classes")),
-        Route(f"{room}/uploads", _later("running", "upload"), methods=["POST"]),
-        Route(f"{room}/runs", _later("running", "start"), methods=["POST"]),
-        Route(f"{room}/teacher", _later("teaching", "change"), methods=["POST"]),
+        Route(f"{room}/uploads", _later("running", "upload", "upload"), methods=["POST"]),
+        Route(f"{room}/runs", _later("running", "start", "run"), methods=["POST"]),
+        Route(f"{room}/teacher", _later("teaching", "change", "teach"), methods=["POST"]),
         WebSocketRoute(f"{room}/live", live),
     ]
 
@@ -40,10 +43,12 @@ async def live(socket: WebSocket) -> None:
     await module.live(socket)
 
 
-def _later(module: str, name: str) -> Handler:
-    """Return the handler called ``name`` of a module beside this one."""
+def _later(module: str, name: str, limit: str = "") -> Handler:
+    """Return the handler called ``name`` of a module beside this one; ``limit``: which of `LIMITS` counts."""
 
     async def handle(request: Request) -> Response:
+        if limit:
+            LIMITER.take(limit, address(request) if limit in BY_ADDRESS else asker(request))
         there = await anyio.to_thread.run_sync(importlib.import_module, f"{MODULES}{module}")
         answer: Response = await getattr(there, name)(request)
         return answer

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
+import pkgutil
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -12,8 +15,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+import app.rooms
 import models
 from engine.engine import Engine
+from engine.rooms.rooms import Rooms
 from models.core import _REGISTRY, Card, Classifier, WeightsFile, register
 
 SIZE, CLASSES = 16, 6
@@ -94,10 +99,18 @@ def engine(gate: Gate, **options: Any) -> Iterator[Engine]:
 
 @contextmanager
 def behind_routes(monkeypatch: pytest.MonkeyPatch, gate: Gate | None = None) -> Iterator[Engine]:
-    """Run that engine behind the app's routes."""
+    """Run that engine, and rooms in its database, behind the app's routes."""
     with engine(gate or Gate()) as served:
-        for module in ("app.access", "app.routes", "app.export_routes"):
-            monkeypatch.setattr(f"{module}.engine", lambda: served)
+        rooms = Rooms(served.history.database)
+        for info in pkgutil.iter_modules(app.rooms.__path__):  # before what they import is replaced
+            importlib.import_module(f"app.rooms.{info.name}")
+        monkeypatch.setattr("app.service.engine", lambda: served)
+        monkeypatch.setattr("app.service.rooms", lambda: rooms)
+        for name, module in list(sys.modules.items()):
+            if name.startswith("app.") and hasattr(module, "engine") and callable(module.engine):
+                monkeypatch.setattr(module, "engine", lambda: served)
+            if name.startswith("app.rooms.") and callable(getattr(module, "rooms", None)):
+                monkeypatch.setattr(module, "rooms", lambda: rooms)
         yield served
 
 
