@@ -2,7 +2,8 @@
 
 The text, ``assets/text/en/NAME.md``, says between two lines ``---`` at its top which ``menu`` the lesson
 ``NAME`` is in and its ``order`` among all lessons; the lesson itself is imported when it is first shown.
-Other files in the folders hold parts of lessons.
+Other files in the folders hold parts of lessons. A lesson whose text asks a question
+(`components.lesson.questions`) has a function ``answer`` besides, which works the right one out.
 """
 
 from __future__ import annotations
@@ -14,6 +15,9 @@ from functools import cache
 from pathlib import Path
 
 from app.waiting import wait_for_engine
+from components.lesson import questions
+from components.lesson.questions import RightAnswer
+from errors import UnknownName
 from settings import TEXT
 
 
@@ -57,3 +61,25 @@ def menus() -> dict[str, list[str]]:
     for name, lesson in registry().items():
         names.setdefault(lesson.menu, []).append(name)
     return names
+
+
+def asking() -> list[str]:
+    """Return the names of the lessons that ask a question, in the order of the menus."""
+    return [name for name in registry() if questions.asks(name)]
+
+
+def check_asks(name: str) -> None:
+    """Raise `errors.UnknownName` for a lesson that is not there or asks nothing."""
+    if name not in registry() or not questions.asks(name):
+        raise UnknownName(questions.NO_QUESTION, name=name[:40])
+
+
+@cache
+def answer(name: str) -> RightAnswer:
+    """Return the right answer to the question of the lesson ``name``, worked out from what ships.
+
+    Raises `errors.UnknownName` for a lesson that is not there or asks nothing.
+    """
+    check_asks(name)
+    right: RightAnswer = importlib.import_module(registry()[name].module).answer()
+    return right

@@ -34,6 +34,16 @@ def routes() -> list[BaseRoute]:
         Route(f"{room}/runs", _later("running", "start", "run"), methods=["POST"]),
         Route(f"{room}/teacher", _later("teaching", "change", "teach"), methods=["POST"]),
         WebSocketRoute(f"{room}/live", live),
+        *_bets(room),
+    ]
+
+
+def _bets(room: str) -> list[BaseRoute]:
+    return [
+        Route(f"{room}/bets", _later("betting", "bet"), methods=["POST"]),
+        Route(f"{room}/bets", _later("betting", "own")),
+        Route(f"{room}/questions", _later("betting", "questions")),
+        Route(f"{room}/reveal", _later("betting", "reveal"), methods=["POST"]),
     ]
 
 

@@ -8,6 +8,7 @@ import anyio
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from app import lessons
 from app.access import language
 from app.rooms import asking
 from app.service import rooms
@@ -38,6 +39,8 @@ def _change(room: Room, asked: dict[str, Any]) -> Room:
     parts: dict[str, Any] = {
         name: asking.text(asked, name) for name in ("title", "question") if name in asked
     }
+    if parts.get("question"):
+        lessons.check_asks(parts["question"])
     for name in SWITCHES:
         if name in asked and not isinstance(asked[name], bool):
             raise BadSetting("Expected {name} to be true or false.", name=name)

@@ -14,8 +14,9 @@ from streamlit.navigation.page import StreamlitPage
 from attacks.contract import Stop
 from components.i18n import preferences
 from components.i18n.text import say, texts
-from components.lesson import slides, tabs
+from components.lesson import bet, slides, tabs
 from components.lesson.navigation import Way
+from components.lesson.questions import Answer
 from components.lesson.slides import part
 from components.lesson.tabs import Screen
 from engine.links import write
@@ -58,13 +59,14 @@ class Prose:
 
 
 @contextmanager
-def page(name: str) -> Iterator[Prose]:
+def page(name: str, answer: Answer | None = None) -> Iterator[Prose]:
     """Lay out the lesson ``name``: heading, lead and story from its texts, then what is drawn within the
     block, then the way to its neighbours. The block is given the texts in the reader's language.
 
     Who wants formulas reads the text ``maths`` in place of ``story``; any other text ``key`` gives way to
     ``key_maths`` where there is one. Other readers find the formulas in a fold. A lesson whose texts have
-    ``parts``, a list of titles, is a chapter on one screen: `part` opens one tab after the other.
+    ``parts``, a list of titles, is a chapter on one screen: `part` opens one tab after the other, and under
+    the last one stands the chapter's question, whose right ``answer`` the lesson works out.
     """
     prose = Prose.of(name)
     with st.container(key="lesson"):
@@ -77,7 +79,7 @@ def page(name: str) -> Iterator[Prose]:
             if "maths" in prose and not preferences.mathematical():
                 with st.expander(say("For the mathematician")):
                     st.markdown(prose("maths"))
-        _ways(name, laid)
+        _ways(name, laid, answer)
 
 
 @contextmanager
@@ -101,7 +103,7 @@ def _opening(prose: Prose) -> None:
         st.markdown(prose("story"))
 
 
-def _ways(name: str, laid: Screen | None) -> None:
+def _ways(name: str, laid: Screen | None, answer: Answer | None) -> None:
     """Show the way to the lessons before and after, or follow the keys while presenting."""
     way: Way | None = st.session_state.get("ways", {}).get(name)
     if preferences.presenting():
@@ -113,7 +115,10 @@ def _ways(name: str, laid: Screen | None) -> None:
         if way:
             _link(way.back, ":material/arrow_back:")
             _link(way.page, ":material/present_to_all:", say("Present"), present="1")
-        if not (laid and tabs.onward(laid)) and way:
+        onward = laid is not None and tabs.onward(laid)
+        if laid and answer and not onward:
+            bet.offer(name, answer)
+        if way and not onward:
             _link(way.onward, ":material/arrow_forward:")
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import attacks
 import models
 from components.i18n.text import named, say_in
+from components.lesson import questions
 from engine.images.sources import samples
 from engine.interface import EngineInterface
 from engine.rooms.records import Allowed, Member, Room
@@ -26,6 +27,7 @@ def room(room: Room, language: str) -> dict[str, Any]:
         "frozen": room.frozen,
         "judging": room.judging,
         "question": room.question,
+        "asked": asked(room, language),
         "broadcast": room.broadcast
         and {
             "number": room.broadcast.number,
@@ -33,6 +35,25 @@ def room(room: Room, language: str) -> dict[str, Any]:
             "words": room.broadcast.words,
         },
         "allowed": allowed(room.allowed, language),
+    }
+
+
+def asked(room: Room, language: str) -> dict[str, Any] | None:
+    """Return the question that everybody is asked, None for none; ``right`` and ``why`` once the right answer
+    is revealed, None and "" before."""
+    if not room.question:
+        return None
+    try:
+        question = questions.question(room.question, language)
+    except UnknownName:  # the program has been updated, and this lesson has gone
+        return None
+    revealed = room.revealed.get(room.question)
+    return {
+        "question": room.question,
+        "asks": questions.plain(question.asks),
+        "answers": [questions.plain(answer) for answer in question.answers],
+        "right": revealed and revealed.right,
+        "why": questions.plain(question.because(revealed.facts)) if revealed else "",
     }
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
 import attacks
@@ -101,10 +101,20 @@ class Broadcast:
 
 
 @dataclass(frozen=True)
+class Revealed:
+    """The right answer to a question, as everybody may know it now. ``right``: its number, from 0 on;
+    ``facts``: what the sentence on why it is right says."""
+
+    right: int
+    facts: Mapping[str, str]
+
+
+@dataclass(frozen=True)
 class Room:
     """A room. ``opened``: in seconds since 1970. ``frozen``: nothing can be started or handed in.
     ``hide_names``: the wall shows numbers instead. ``judging``: people are asked what they see in others'
-    pictures. ``question``: what everybody is asked now (`engine.rooms.bets`), "" for nothing."""
+    pictures. ``question``: what everybody is asked now (`engine.rooms.bets`), "" for nothing; ``revealed``:
+    by question, all right answers that the teacher has revealed."""
 
     code: str
     title: str
@@ -115,6 +125,7 @@ class Room:
     judging: bool
     broadcast: Broadcast | None
     question: str
+    revealed: Mapping[str, Revealed] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

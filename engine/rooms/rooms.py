@@ -13,7 +13,18 @@ import sqlalchemy as sa
 
 from engine.history.database import Database
 from engine.rooms import tables
-from engine.rooms.records import NAME, TITLE, Allowed, Broadcast, Joined, Member, MemberRun, Opened, Room
+from engine.rooms.records import (
+    NAME,
+    TITLE,
+    Allowed,
+    Broadcast,
+    Joined,
+    Member,
+    MemberRun,
+    Opened,
+    Revealed,
+    Room,
+)
 from errors import BadSetting, NotAllowed, UnknownName
 
 LETTERS = "ABCDEFGHJKLMNPQRSTUVWXYZ23456789"
@@ -46,6 +57,7 @@ class Rooms:
             "judging": False,
             "broadcast": None,
             "question": "",
+            "revealed": {},
         }
         with self.database.writing() as connection:
             connection.execute(sa.insert(tables.rooms).values(row))
@@ -215,6 +227,7 @@ def _room(row: sa.Row[Any]) -> Room:
         row.judging,
         broadcast,
         row.question,
+        {question: Revealed(**answer) for question, answer in row.revealed.items()},
     )
 
 

@@ -30,6 +30,7 @@ rooms = Table(
     Column("judging", Boolean, nullable=False),  # whether people are asked what they see
     Column("broadcast", JSON),  # what everybody is asked to run: `records.Broadcast`
     Column("question", String(64), nullable=False),  # that everybody is asked now, "" for none
+    Column("revealed", JSON, nullable=False),  # right answers by question: `records.Revealed`
 )
 
 members = Table(

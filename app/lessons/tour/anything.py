@@ -10,8 +10,10 @@ from app.shipped_recipes import PAIRS
 from components.i18n.text import named, say
 from components.lesson import layout
 from components.lesson.live_run import stage
+from components.lesson.questions import RightAnswer
 from components.widgets import class_picker, image_picker
 from components.widgets.image_picker import Subject
+from engine import saved
 from experiments.datasets.photos import photographs
 
 OWN = "own"
@@ -22,7 +24,7 @@ PHOTOS = {"ashcan": ("cocktail shaker", "cup")}
 
 def render() -> None:
     """Draw the chapter."""
-    with layout.page("anything") as prose:
+    with layout.page("anything", answer) as prose:
         with layout.aside():
             playing = image_picker.pick(service.engine())
         with layout.part():
@@ -30,6 +32,13 @@ def render() -> None:
             _go(playing, target, prose("go"), ready)
         with layout.aside():
             st.markdown(prose("after"))
+
+
+def answer() -> RightAnswer:
+    """Return which of the runs that ship took most steps."""
+    steps = {name: len(saved.read(f"pair-{name}")) - 1 for name in PAIRS}
+    longest = max(steps, key=steps.__getitem__)
+    return RightAnswer(list(PAIRS).index(longest), {name: str(count) for name, count in steps.items()})
 
 
 def _choose(playing: Subject, own: str) -> tuple[Subject, str, str]:

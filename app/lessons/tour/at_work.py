@@ -9,15 +9,20 @@ from components.display import image_views
 from components.display.probability_bars import odds, percent
 from components.i18n.text import named
 from components.lesson import layout
+from components.lesson.questions import RightAnswer
 from components.widgets import image_picker
 from components.widgets.image_picker import Subject
 from engine.images.sources import samples
+from engine.links import DEFAULT
 from models.core import Card
+
+ODD = "moose"
+"""A picture of something that is not on the list of the network that opens."""
 
 
 def render() -> None:
     """Draw the chapter."""
-    with layout.page("at_work") as prose:
+    with layout.page("at_work", answer) as prose:
         with layout.aside():
             playing = image_picker.pick(service.engine())
         with layout.part():
@@ -25,6 +30,16 @@ def render() -> None:
         with layout.part():
             st.markdown(prose("mistake"))
             _mistake(playing, prose("press"), prose("missing"))
+
+
+def answer() -> RightAnswer:
+    """Return what the network that opens makes of `ODD`: whether one name leads by far, by a tenfold of what
+    every name has when all have the same."""
+    ranking = service.engine().classify(DEFAULT.model, ODD)
+    first = ranking[0]
+    ahead = first.probability > 10 / len(ranking)
+    facts = {"label": first.label, "share": percent(first.probability), "count": f"{len(ranking):,}"}
+    return RightAnswer(2 if ahead else 1, facts)
 
 
 def _look(playing: Subject) -> None:

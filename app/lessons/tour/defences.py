@@ -17,6 +17,7 @@ from components.i18n import preferences
 from components.i18n.text import named, say
 from components.lesson import layout, slides
 from components.lesson.live_run import begin, begun, follow, origin
+from components.lesson.questions import RightAnswer
 from components.widgets import image_picker
 from engine.links import DEFAULT
 from experiments.toolkit import codec
@@ -29,7 +30,7 @@ LABS = ("adversarial_training", "calibration", "tilt", "lenet_decay")
 
 def render() -> None:
     """Draw the chapter."""
-    with layout.page("defences") as prose:
+    with layout.page("defences", answer) as prose:
         with layout.aside():
             playing = image_picker.pick(service.engine())
         with layout.part():
@@ -45,6 +46,16 @@ def render() -> None:
             _labs()
 
 
+def answer() -> RightAnswer:
+    """Return how often the robust twin is right under attack, as its training measured it."""
+    measured = _measured()
+    clean, attacked = measured.robust
+    share = measured.robust[attacked]
+    facts = {"robust": f"{share:g} %", "plain": f"{measured.photos[attacked]:g} %"}
+    facts |= {"clean": f"{measured.robust[clean]:g} %", "clean_plain": f"{measured.photos[clean]:g} %"}
+    return RightAnswer(0 if share < 30 else 1 if share <= 80 else 2, facts | {"n": str(measured.judged)})
+
+
 @dataclass(frozen=True)
 class Robustness:
     """How often the twins are right on ``judged`` photos, in per cent: clean, attacked by ``epsilon``."""
@@ -55,9 +66,14 @@ class Robustness:
     robust: dict[str, float]
 
 
+def _measured() -> Robustness:
+    """Return what the robust twin's training measured of both."""
+    return codec.load(read_record("photos_robust")["robust"], Robustness)
+
+
 def _facts() -> None:
     """Show how often each of the twins is right, clean and attacked, as their training measured it."""
-    measured = codec.load(read_record("photos_robust")["robust"], Robustness)
+    measured = _measured()
     heads = [say("Network"), *(say("Right, {kind}", kind=say(kind)) for kind in measured.photos)]
     shares = dict(zip(NETS, (measured.photos, measured.robust), strict=True))
     rows: list[list[str | Cell]] = [

@@ -11,6 +11,7 @@ from components.display import charts
 from components.display.probability_bars import percent
 from components.i18n.text import say
 from components.lesson import layout
+from components.lesson.questions import RightAnswer
 from experiments.karpathy2015 import linear
 
 FIRST = (3, 200, 20, 100, 14)
@@ -19,7 +20,7 @@ KARPATHY = "http://karpathy.github.io/2015/03/30/breaking-convnets/"
 
 def render() -> None:
     """Draw the chapter."""
-    with layout.page("five_pixels") as prose:
+    with layout.page("five_pixels", answer) as prose:
         with layout.part():
             st.button(say("Find five pixels that score exactly 794"), type="primary", on_click=_find)
             _pixels()
@@ -30,6 +31,14 @@ def render() -> None:
             st.markdown(prose("ten"))
             shown.ten()
             layout.source(say("Karpathy, Breaking Linear Classifiers on ImageNet"), KARPATHY)
+
+
+def answer() -> RightAnswer:
+    """Return how large a share of all pictures gets a probability from 1 % to 99 %."""
+    counted = linear.census()
+    share = counted.unsure / counted.pictures
+    number = 0 if share > 0.3 else 1 if share >= 0.01 else 2
+    return RightAnswer(number, {"share": f"{100 * share:.2f} %", "pictures": f"{counted.pictures:,}"})
 
 
 def _counted() -> dict[str, object]:

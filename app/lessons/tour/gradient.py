@@ -14,6 +14,7 @@ from components.display.probability_bars import percent
 from components.i18n.text import named, say
 from components.lesson import layout
 from components.lesson.layout import Prose
+from components.lesson.questions import RightAnswer
 from components.lesson.session_cache import kept
 from components.widgets import image_picker
 from components.widgets.image_picker import Subject
@@ -21,10 +22,13 @@ from experiments.evans2016 import article
 from experiments.methods import first_order
 from experiments.methods.first_order import Line, Slope
 
+BETS = ((1, 1, 1, 1, 1), (-1, -1, 1, 1, 1), (0, 0, 0, 0, 1))
+"""The steps of the question, for the article's five numbers."""
+
 
 def render() -> None:
     """Draw the chapter."""
-    with layout.page("gradient") as prose:
+    with layout.page("gradient", answer) as prose:
         with layout.aside():
             playing = image_picker.pick(service.engine())
         with layout.part():
@@ -48,6 +52,14 @@ def render() -> None:
             st.markdown(prose("logs"))
             shown.logs(at.probability)
         layout.source("Evans 2016, Goodfellow et al. 2014", article.URL)
+
+
+def answer() -> RightAnswer:
+    """Return which of `BETS` is worth most along the article's gradient."""
+    worth = [first_order.product(step, first_order.EXAMPLE_GRADIENT) for step in BETS]
+    names = ("first", "second", "third")
+    facts = {name: f"{value:.2f}".lstrip("0") for name, value in zip(names, worth, strict=True)}
+    return RightAnswer(worth.index(max(worth)), facts)
 
 
 def _slope(playing: Subject, index: int) -> tuple[Slope, dict[str, Line]]:

@@ -8,12 +8,15 @@ from app import service, shipped_recipes
 from app.access import base
 from app.lessons.tour import black_panels
 from components.display import comparison_table
+from components.display.probability_bars import percent
 from components.i18n import preferences
 from components.i18n.text import named, say
 from components.lesson import experiment_panel, layout, tabs
 from components.lesson.live_run import follow, ready, stretches
+from components.lesson.questions import RightAnswer
 from components.widgets import class_picker, image_picker
 from components.widgets.image_picker import Subject
+from engine import saved
 from engine.run import Run
 from engine.saved import PREFIX
 from experiments.evans2016.between import Between, ClassPath
@@ -24,7 +27,7 @@ LEVELS = (0.9, 2.0, 4.0, 9.0)
 
 def render() -> None:
     """Draw the chapter."""
-    with layout.page("many_steps") as prose:
+    with layout.page("many_steps", answer) as prose:
         with layout.aside():
             playing = image_picker.pick(service.engine())
         with layout.part():
@@ -44,6 +47,16 @@ def render() -> None:
         with layout.part():
             st.markdown(prose("between"))
             _between(playing)
+
+
+def answer() -> RightAnswer:
+    """Return when the target is first ahead in the run that ships."""
+    run = saved.read("hundred")
+    ahead = next((step for step in range(len(run)) if run.succeeded(step)), None)
+    number = 3 if ahead is None else 0 if ahead <= 25 else 1 if ahead <= 75 else 2
+    last, goal = run.top(len(run) - 1, 1)[0], run.labels[run.recipe.target or 0]
+    facts = {"label": last.label, "share": percent(last.probability), "goal": goal}
+    return RightAnswer(number, facts | {"step": "—" if ahead is None else str(ahead)})
 
 
 def _hundred(playing: Subject, words: str) -> Run | None:

@@ -12,6 +12,7 @@ from components.display import comparison_table, image_views
 from components.display.probability_bars import odds, percent
 from components.i18n.text import named, say
 from components.lesson import experiment_panel, layout
+from components.lesson.questions import RightAnswer
 from components.lesson.session_cache import kept
 from components.widgets import image_picker
 from components.widgets.image_picker import Subject
@@ -26,7 +27,7 @@ SIZE = 0.9 / 255
 
 def render() -> None:
     """Draw the chapter."""
-    with layout.page("one_step") as prose:
+    with layout.page("one_step", answer) as prose:
         with layout.aside():
             playing = image_picker.pick(service.engine())
         with layout.part():
@@ -41,6 +42,15 @@ def render() -> None:
             st.markdown(prose("eps"))
             _away(playing, prose("press"), "famous")
         layout.source(say("How to trick a neural network into thinking a panda is a vulture"), article.URL)
+
+
+def answer() -> RightAnswer:
+    """Return what the step of .007 does in what ships; "about as sure" is nine tenths of before."""
+    taken = experiment_panel.shipped(StepAway).figures.steps["famous"]
+    (label, share), (original, before) = taken.after[0], taken.before[0]
+    number = 2 if label != original else 0 if share >= 0.9 * before else 1
+    facts = {"label": label, "share": percent(share), "original": original, "before": percent(before)}
+    return RightAnswer(number, facts)
 
 
 def _black(playing: Subject, figures: BlackFigures, below: str) -> None:

@@ -11,11 +11,14 @@ import experiments
 from app import service
 from app.lessons.tour import superclass_tables
 from components.display import comparison_table
+from components.display.probability_bars import percent
 from components.i18n.text import say
 from components.lesson import experiment_panel, layout
+from components.lesson.questions import RightAnswer
 from components.widgets import image_picker
 from components.widgets.image_picker import Subject
 from engine.images.sources import UPLOAD
+from engine.links import DEFAULT
 from experiments.cache import Memory
 from experiments.core import Result, Stage
 from experiments.evans2016 import article
@@ -27,7 +30,7 @@ from experiments.karpathy2015.templates import here
 
 def render() -> None:
     """Draw the chapter."""
-    with layout.page("resistance") as prose:
+    with layout.page("resistance", answer) as prose:
         with layout.aside():
             playing = image_picker.pick(service.engine())
         with layout.part():
@@ -44,6 +47,15 @@ def render() -> None:
             st.markdown(prose("imbalance"))
             _imbalance()
         layout.source(say("How to trick a neural network into thinking a panda is a vulture"), article.URL)
+
+
+def answer() -> RightAnswer:
+    """Return how many dogs stay dogs with the network that opens, in the result that ships."""
+    dogs = experiment_panel.shipped(Confusion).figures.networks[DEFAULT.model]["dogs"]
+    share = dogs.stays.value
+    number = 0 if share < 0.3 else 1 if share <= 0.75 else 2
+    facts = {"share": percent(share), "chance": percent(dogs.chance)}
+    return RightAnswer(number, facts | {"n": str(dogs.stays.n), "size": str(dogs.size), "of": str(dogs.of)})
 
 
 def _cells(playing: Subject) -> Result[ResistanceFigures] | None:

@@ -11,7 +11,9 @@ from components.display import comparison_table
 from components.i18n import preferences
 from components.i18n.text import named, say
 from components.lesson import experiment_panel, layout
+from components.lesson.questions import RightAnswer
 from components.widgets import image_picker
+from engine.intervals import Estimate
 from engine.links import DEFAULT
 from experiments.core import Result
 from experiments.karpathy2015 import templates
@@ -22,7 +24,7 @@ KARPATHY = "http://karpathy.github.io/2015/03/30/breaking-convnets/"
 
 def render() -> None:
     """Draw the chapter."""
-    with layout.page("templates") as prose:
+    with layout.page("templates", answer) as prose:
         with layout.part():
             result = _result()
             figures = result.figures
@@ -38,6 +40,19 @@ def render() -> None:
             st.markdown(prose("karpathy").format(noisy=published.noisy, smooth=published.smooth))
             comparison_table.claims(result.claims)
             layout.source(say("Karpathy, Breaking Linear Classifiers on ImageNet"), KARPATHY)
+
+
+def answer() -> RightAnswer:
+    """Return which are easier to fool in the result that ships: both alike where the intervals overlap."""
+    rows = experiment_panel.shipped(Templates).figures.decays
+    noisy, smooth = rows[0].distance, rows[-1].distance
+    apart = _below(noisy, smooth), _below(smooth, noisy)
+    number = apart.index(True) if any(apart) else 2
+    return RightAnswer(number, {"noisy": f"{noisy.value:.2g}", "smooth": f"{smooth.value:.2g}"})
+
+
+def _below(low: Estimate, high: Estimate) -> bool:
+    return low.high is not None and high.low is not None and low.high < high.low
 
 
 def _result() -> Result[TemplatesFigures]:

@@ -15,6 +15,7 @@ from components.display.comparison_table import Cell, cell
 from components.display.probability_bars import percent
 from components.i18n.text import named, say, told
 from components.lesson import experiment_panel, layout
+from components.lesson.questions import RightAnswer
 from components.widgets import image_picker
 from engine.classification import ranking
 from engine.run import Prediction
@@ -35,7 +36,7 @@ Answers = list[list[Prediction]]
 
 def render() -> None:
     """Draw the chapter."""
-    with layout.page("typographic") as prose:
+    with layout.page("typographic", answer) as prose:
         with layout.aside():
             playing = image_picker.pick(service.engine())
         with layout.part():
@@ -44,6 +45,14 @@ def render() -> None:
             st.markdown(prose("counted"))
             _counted()
         layout.source(say("Goh et al. 2021, Multimodal Neurons"), URL)
+
+
+def answer() -> RightAnswer:
+    """Return how often the written word became the answer of the first network, in the result that ships."""
+    reading = experiment_panel.shipped(Typographic).figures.networks[NETWORKS[0]]
+    share = reading.written.value
+    facts = {"count": f"{share * reading.pairs:.0f}", "pairs": str(reading.pairs), "network": reading.title}
+    return RightAnswer(0 if share < 0.05 else 1 if share <= 0.5 else 2, facts)
 
 
 def _write(image: str, model: str, clip: str, no_clip: str) -> None:
