@@ -16,7 +16,7 @@ import settings
 from app.service import engine
 from components.i18n.preferences import LANGUAGES
 from components.i18n.text import told
-from errors import BadSetting, FoolscopeError, NotAllowed, TooMany, UnknownName
+from errors import BadSetting, FoolscopeError, HistoryFailed, NotAllowed, TooMany, UnknownName
 
 if TYPE_CHECKING:
     from engine.run import Run
@@ -67,6 +67,8 @@ def refusing(handler: Handler) -> Handler:
             return JSONResponse({"error": refusal(request, error)}, 429, wait)
         except NotAllowed as error:
             return JSONResponse({"error": refusal(request, error)}, 403)
+        except HistoryFailed as error:
+            return JSONResponse({"error": refusal(request, error)}, 503)
         except FoolscopeError as error:
             return JSONResponse({"error": refusal(request, error)}, 400)
 

@@ -78,15 +78,18 @@ def serve(
     root: Path = ROOT,
     prefix: Sequence[str] = (),
     environment: Mapping[str, str] | None = None,
+    port: int = 0,
+    address: str = "127.0.0.1",
 ) -> Iterator[Site]:
     """Start the server in ``root`` as a person would, and stop it at the end. ``prefix``: what stands before
-    its command; ``environment``: in place of this process's.
+    its command; ``environment``: in place of this process's; ``port``: 0 for any that is free.
 
     Raises RuntimeError with the end of the server's output when it is not healthy within
     ``patience`` seconds.
     """
-    port = free_port()
+    port = port or free_port()
     command = [*prefix, sys.executable, "-m", "streamlit", "run", "app/main.py", "--server.port", str(port)]
+    command += ["--server.address", address]
     with tempfile.TemporaryDirectory() as folder:
         log = Path(folder) / "server.log"
         with log.open("wb") as output:
@@ -94,7 +97,7 @@ def serve(
                 command, cwd=root, env=environment, stdout=output, stderr=subprocess.STDOUT
             )
         try:
-            site = Site(f"http://127.0.0.1:{port}", process, log)
+            site = Site(f"http://{address}:{port}", process, log)
             _await_health(site, patience)
             yield site
         finally:

@@ -187,9 +187,10 @@ class Rooms:
         return [row.token for row in self._all(sa.select(uploads).where(uploads.c.member == member.id))]
 
     def runs(self, code: str, member: str | None = None) -> list[MemberRun]:
-        """Return a room's runs, or one member's, the oldest first."""
+        """Return a room's runs, or one member's: everybody's first, everybody's second, and so on."""
         runs = tables.runs
-        query = sa.select(runs).where(runs.c.room == spelt(code)).order_by(runs.c.started, runs.c.number)
+        # By number, not by the time of day, which may be set back.
+        query = sa.select(runs).where(runs.c.room == spelt(code)).order_by(runs.c.number, runs.c.started)
         rows = self._all(query if member is None else query.where(runs.c.member == member))
         names = [field.name for field in fields(MemberRun)]
         return [MemberRun(**{name: getattr(row, name) for name in names}) for row in rows]

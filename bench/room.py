@@ -1,0 +1,383 @@
+"""``python -m app bench room --people 300 --minutes 5 --out FILE``: a class at work, and what it does to the
+server.
+
+A real server in a process of its own, on the same cores; real sockets for everybody, and real pages in a
+browser for some. Everything is drawn from a seed: what people run, how long they think, when a phone's screen
+locks. What each receives is compared with what the server has, and every score is computed again here from
+the very file that was judged.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import json
+import os
+import random
+import time
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from statistics import mean, median
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+import plotly.graph_objects as go
+from playwright.async_api import async_playwright
+from plotly.subplots import make_subplots
+
+import console
+from bench.figures import machine
+from bench.scores import Judged, rescored
+from bench.site import QUIET, Site, chromium, serve
+from bench.students import Record, RefusedError, Server, Student, Teacher
+
+THINK = 6.0
+"""Seconds that somebody thinks between two runs, in the mean."""
+LOCKED = 0.02
+"""Share of frames after which a phone's screen locks."""
+JOINING = 10.0
+"""Seconds in which everybody joins."""
+EVERY = 5.0
+"""Seconds between two looks at the server's memory."""
+NETWORKS = {"lenet": ("seven", "three"), "photos": ("panda", "cat", "dog", "coffee")}
+"""What people attack: a digit network and the everyday one, and pictures of theirs."""
+QUANTILES = (0.5, 0.95, 0.99)
+
+
+@dataclass(frozen=True)
+class Wait:
+    """A run in the queue: what it was told when it came (``expected``) and how long it waited, in seconds."""
+
+    expected: float
+    waited: float
+
+
+@dataclass
+class Measured:
+    """What is noted while the class is at work. ``memory``: by minute, MB of the server's processes;
+    ``steps``: received by second since the beginning."""
+
+    memory: list[list[float]] = field(default_factory=list)
+    steps: dict[int, int] = field(default_factory=dict)
+    queued: list[Wait] = field(default_factory=list)
+    judged: list[Judged] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Result:
+    """What is written. ``lost``, ``mixed``, ``doubled``: rows; ``stuck``: runs; ``wrong_scores``: of
+    ``scores`` that were computed again. Waits in milliseconds between two rows of a run; ``fairness``: the
+    mean wait of the slowest quarter of people over that of the fastest. ``place_within_20``: share of queued
+    runs whose expected wait was true within 20 % (or a second). ``largest_room``: people who could all have a
+    run going at one step a second each, which is the steps a second of the busiest minute. ``memory_mb``: the
+    median of every minute; ``memory_drift``: the last minute's over the second's."""
+
+    people: int
+    minutes: float
+    seed: int
+    pages: int
+    runs: int
+    finished: int
+    fooled: int
+    steps: int
+    lost: int
+    mixed: int
+    doubled: int
+    stuck: int
+    cuts: int
+    scores: int
+    wrong_scores: int
+    steps_per_second: float
+    largest_room: int
+    p95_wait_ms: float
+    wait_ms: dict[str, dict[str, float]]
+    fairness: float
+    queued: int
+    place_within_20: float | None
+    memory_mb: list[float]
+    memory_drift: float | None
+    refused: dict[str, int]
+    errors: list[str]
+    page_errors: list[str]
+    about: dict[str, Any]
+
+
+class Person(Student):
+    """A student who notes when rows came, and how true the queue's word was."""
+
+    def __init__(self, server: Server, code: str, name: str, measured: Measured, began: float) -> None:
+        super().__init__(server, code, name)
+        self._measured, self._began = measured, began
+        self._queued: tuple[float, float] | None = None
+
+    def _told(self, message: dict[str, Any], run: str, received: Any) -> bool:
+        wait = message.get("wait")
+        if message.get("status") == "waiting" and wait is not None:
+            self._queued = self._queued or (time.monotonic(), float(wait))
+        elif message.get("status") and self._queued:
+            at, expected = self._queued
+            self._queued = None
+            self._measured.queued.append(Wait(expected, time.monotonic() - at))
+        return super()._told(message, run, received)
+
+    def note_steps(self, before: int) -> None:
+        """Note how many steps came since there were ``before``."""
+        second = int(time.monotonic() - self._began)
+        came = self.record.steps - before
+        self._measured.steps[second] = self._measured.steps.get(second, 0) + came
+
+
+async def live(person: Person, chance: random.Random, until: float, challenges: Sequence[str]) -> None:
+    """Do what a student does until the time is over: think, run, look, hand in, vote."""
+    await asyncio.sleep(chance.uniform(0, JOINING))
+    await person.join()
+    while time.monotonic() < until:
+        await asyncio.sleep(chance.expovariate(1 / THINK))
+        before = person.record.steps
+        try:
+            run = await person.start(query(chance))
+            await person.follow(run, lambda: chance.random() < LOCKED)
+            person.note_steps(before)
+            if challenges and chance.random() < 0.3:
+                await hand_in(person, run, chance.choice(challenges))
+            if chance.random() < 0.2:
+                await vote(person, chance)
+        except RefusedError:
+            continue  # it is in the record
+
+
+def query(chance: random.Random) -> dict[str, str]:
+    """Return what somebody runs."""
+    model = chance.choice(list(NETWORKS))
+    steps = chance.choice((10, 20, 40))
+    return {
+        "model": model,
+        "image": chance.choice(NETWORKS[model]),
+        "attack": chance.choice(("bim", "pgd", "mi_fgsm")),
+        "steps": str(steps),
+        "epsilon": chance.choice(("2/255", "4/255", "8/255")) if model == "photos" else "0.2",
+        "stop": "steps",
+        "seed": str(chance.randrange(1000)),
+    }
+
+
+async def hand_in(person: Person, run: str, challenge: str) -> None:
+    """Hand a run in and compute its score again."""
+    answer = await person.post(f"challenges/{challenge}/submissions", {"run": run})
+    person._measured.judged += await rescored(person.server, run, answer)
+
+
+async def vote(person: Person, chance: random.Random) -> None:
+    """Judge one picture of somebody else, if there is one."""
+    shown = await person.get("vote")
+    if shown.get("submission"):
+        choice = chance.choice(shown["choices"])
+        choice = choice["label"] if isinstance(choice, dict) else choice
+        await person.post("votes", {"submission": shown["submission"], "choice": choice})
+
+
+async def watch_memory(site: Site, measured: Measured, until: float) -> None:
+    """Note the memory of the server's processes, minute by minute."""
+    began = time.monotonic()
+    while time.monotonic() < until:
+        minute = int((time.monotonic() - began) // 60)
+        while len(measured.memory) <= minute:
+            measured.memory.append([])
+        measured.memory[minute].append(memory(site.process.pid))
+        await asyncio.sleep(EVERY)
+
+
+def memory(pid: int) -> float:
+    """Return how many MB a process and its children hold for themselves (Linux)."""
+    total = 0.0
+    for process in (pid, *children(pid)):
+        with contextlib.suppress(OSError, ValueError):
+            text = Path(f"/proc/{process}/status").read_text("ascii", "replace")
+            total += float(text.split("RssAnon:")[1].split()[0]) / 1000
+    return total
+
+
+def children(pid: int) -> Iterator[int]:
+    """Yield the processes that a process started."""
+    with contextlib.suppress(OSError):
+        for child in Path(f"/proc/{pid}/task/{pid}/children").read_text("ascii").split():
+            yield int(child)
+            yield from children(int(child))
+
+
+@contextlib.asynccontextmanager
+async def browser_pages(url: str, count: int, code: str, errors: list[str]) -> AsyncIterator[list[Any]]:
+    """Open a room's page in ``count`` windows of a real browser, each of another person."""
+    if not count:
+        yield []
+        return
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=chromium(), args=list(QUIET))
+        pages = []
+        for number in range(count):
+            context = await browser.new_context(viewport={"width": 390, "height": 844})
+            page = await context.new_page()
+            page.on("pageerror", lambda error: errors.append(str(error)))
+            await page.goto(f"{url}/foolscope/rooms/{code}")
+            await page.locator("[data-test=name]").fill(f"Page {number + 1}")
+            await page.locator("[data-test=join]").locator("button").first.click()
+            pages.append(page)
+        yield pages
+        await browser.close()
+
+
+async def use_page(page: Any, chance: random.Random, until: float, errors: list[str]) -> None:
+    """Press Run on a real page now and then, reload it now and then, and expect a curve."""
+    try:
+        while time.monotonic() < until - 30:
+            await page.locator("[data-test=run]").first.click(timeout=60_000)
+            await page.locator("[data-test=player][data-count]").wait_for(timeout=60_000)
+            await asyncio.sleep(chance.expovariate(1 / THINK))
+            if chance.random() < 0.2:
+                await page.reload()
+    except Exception as error:
+        errors.append(f"page: {str(error)[:300]}")
+
+
+async def attend(site: Site, options: argparse.Namespace) -> Result:
+    """Open a room, let everybody in, and measure."""
+    measured, page_errors = Measured(), list[str]()
+    chance = random.Random(options.seed)
+    async with Server(site.url) as server:
+        teacher = await Teacher.open(server, "Bench", models=["lenet", "photos"], runs=2, seconds=120.0)
+        challenges = await set_challenges(teacher)
+        began = time.monotonic()
+        until = began + 60 * options.minutes
+        people = [Person(server, teacher.code, f"P{n + 1}", measured, began) for n in range(options.people)]
+        watching = asyncio.create_task(watch_memory(site, measured, until))
+        async with browser_pages(site.url, options.pages, teacher.code, page_errors) as pages:
+            tasks = [live(p, random.Random(chance.random()), until, challenges) for p in people]
+            tasks += [use_page(page, random.Random(chance.random()), until, page_errors) for page in pages]
+            failed = [error for error in await asyncio.gather(*tasks, return_exceptions=True) if error]
+        await watching
+        seconds = time.monotonic() - began
+        for person in people:
+            await person.leave()
+    return result(options, people, measured, seconds, page_errors, [repr(error) for error in failed])
+
+
+async def set_challenges(teacher: Teacher) -> list[str]:
+    """Set a challenge for each network; return their ids."""
+    wanted = (
+        {"kind": "least_l2", "settings": {"model": "lenet", "image": "seven"}},
+        {"kind": "least_l2", "settings": {"model": "photos", "image": "cat"}},
+    )
+    return [(await teacher.post("challenges", challenge))["id"] for challenge in wanted]
+
+
+def result(
+    options: argparse.Namespace,
+    people: Sequence[Person],
+    measured: Measured,
+    seconds: float,
+    page_errors: list[str],
+    failed: list[str],
+) -> Result:
+    """Return the figures of what was noted."""
+    total = Record()
+    for person in people:
+        total.add(person.record)
+    waits = {what: quantiles(seconds) for what, seconds in total.waits.items()}
+    by_minute = [median(samples) for samples in measured.memory if samples]
+    refused: dict[str, int] = {}
+    for sentence in total.refused:
+        refused[sentence] = refused.get(sentence, 0) + 1
+    return Result(
+        people=options.people,
+        minutes=options.minutes,
+        seed=options.seed,
+        pages=options.pages,
+        runs=total.runs,
+        finished=total.finished,
+        fooled=total.fooled,
+        steps=total.steps,
+        lost=total.lost,
+        mixed=total.mixed,
+        doubled=total.doubled,
+        stuck=total.stuck,
+        cuts=total.cuts,
+        scores=len(measured.judged),
+        wrong_scores=sum(not judged.right for judged in measured.judged),
+        steps_per_second=total.steps / seconds,
+        largest_room=int(busiest(measured.steps, seconds)),
+        p95_wait_ms=waits.get("step", {}).get("p95", 0.0),
+        wait_ms=waits,
+        fairness=fairness(people),
+        queued=len(measured.queued),
+        place_within_20=within(measured.queued),
+        memory_mb=by_minute,
+        memory_drift=by_minute[-1] / by_minute[1] if len(by_minute) > 2 else None,
+        refused=refused,
+        errors=total.errors + failed,
+        page_errors=page_errors,
+        about=machine(),
+    )
+
+
+def quantiles(seconds: Sequence[float]) -> dict[str, float]:
+    """Return how long waits were, in milliseconds."""
+    return {f"p{share * 100:g}": 1000 * float(np.quantile(seconds, share)) for share in QUANTILES}
+
+
+def busiest(steps: Mapping[int, int], seconds: float) -> float:
+    """Return the steps a second of the busiest whole minute; ``steps`` came in each second."""
+    minutes = range(int(seconds // 60))
+    return max((sum(steps.get(60 * m + s, 0) for s in range(60)) / 60 for m in minutes), default=0.0)
+
+
+def fairness(people: Sequence[Student]) -> float:
+    """Return the mean wait for a step of the slowest quarter of people over that of the fastest."""
+    means = sorted(mean(p.record.waits["step"]) for p in people if p.record.waits.get("step"))
+    quarter = len(means) // 4
+    return mean(means[-quarter:]) / mean(means[:quarter]) if quarter else 1.0
+
+
+def within(queued: Sequence[Wait], share: float = 0.2, seconds: float = 1.0) -> float | None:
+    """Return which share of the waits was as was said, within ``share`` or ``seconds``."""
+    if not queued:
+        return None
+    true = sum(abs(w.waited - w.expected) <= max(share * w.waited, seconds) for w in queued)
+    return true / len(queued)
+
+
+def plot(found: Result, measured_steps: dict[int, int], file: Path) -> None:
+    """Write a page with the curves of a result."""
+    titles = ("MB of memory, by minute", "steps received, by second")
+    figure = make_subplots(rows=2, cols=1, subplot_titles=titles)
+    figure.add_trace(go.Bar(y=found.memory_mb, name="MB"), 1, 1)
+    seconds = sorted(measured_steps)
+    figure.add_trace(go.Scatter(x=seconds, y=[measured_steps[s] for s in seconds], name="steps"), 2, 1)
+    title = f"{found.people} people, {found.steps_per_second:.0f} steps/s"
+    figure.update_layout(title=title, showlegend=False)
+    file.write_text(figure.to_html(include_plotlyjs="cdn"), encoding="utf-8")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Measure, print and write; return 0 when nothing was lost, mixed, doubled, stuck or wrong."""
+    made = argparse.ArgumentParser(prog="python -m app bench room", description=__doc__)
+    made.add_argument("--people", type=int, default=300, help="simulated, each over sockets of its own")
+    made.add_argument("--pages", type=int, default=2, help="real pages in a browser beside them")
+    made.add_argument("--minutes", type=float, default=5.0, help="for how long")
+    made.add_argument("--seed", type=int, default=0, help="of all that is drawn by lot")
+    made.add_argument("--out", type=Path, default=Path("room.json"), help="file to write, plots beside it")
+    options = made.parse_args(arguments)
+    with TemporaryDirectory() as home, serve(environment=os.environ | {"FOOLSCOPE_HOME": home}) as site:
+        found = asyncio.run(attend(site, options))
+    options.out.write_text(json.dumps(asdict(found), indent=1) + "\n", encoding="utf-8")
+    print(json.dumps({k: v for k, v in asdict(found).items() if k not in ("errors",)}, indent=1))
+    for error in found.errors[:20]:
+        print(error)
+    wrong = found.lost or found.mixed or found.doubled or found.stuck or found.wrong_scores
+    return 1 if wrong or found.errors else 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(console.run(main))
