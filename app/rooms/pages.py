@@ -10,12 +10,13 @@ from markupsafe import Markup
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
-from app.access import base, language
+from app.access import base, language, refusal
 from app.rooms import asking
 from components.display.theme import NAMES, dashed
 from components.i18n.preferences import LANGUAGES
 from components.i18n.text import phrases, say_in
 from components.live.loader import live_version
+from errors import TooMany, UnknownName
 from settings import ASSETS
 
 PAGE = Markup("""<!doctype html>
@@ -45,8 +46,12 @@ async def join(request: Request) -> Response:
 
 
 async def student(request: Request) -> Response:
-    """GET the page of a room's members; raises `errors.UnknownName` for no room, as a page that says so."""
-    room = await asking.room(request)
+    """GET the page of a room's members; where there is no such room it says so and asks for the code."""
+    try:
+        room = await asking.room(request)
+    except (UnknownName, TooMany) as error:
+        status, typed = 404 if isinstance(error, UnknownName) else 429, asking.code(request)[:20]
+        return page(request, "student", "Foolscope", status, typed=typed, sentence=refusal(request, error))
     return page(request, "student", room.title or room.code, code=room.code)
 
 
@@ -56,7 +61,7 @@ async def wall(request: Request) -> Response:
     return page(request, "wall", room.title or room.code, code=room.code)
 
 
-def page(request: Request, name: str, title: str, **facts: Any) -> Response:
+def page(request: Request, name: str, title: str, status: int = 200, **facts: Any) -> Response:
     """Return a page that the module ``name`` fills, which finds ``facts`` in it."""
     spoken, static = language(request), f"{base()}/static/{live_version()}"
     words = phrases(spoken, part="live") | phrases(spoken, part="room*")
@@ -71,7 +76,7 @@ def page(request: Request, name: str, title: str, **facts: Any) -> Response:
         waiting=say_in(spoken, WAITING),
         facts=Markup(json.dumps(given | facts).replace("<", "\\u003c")),
     )
-    return HTMLResponse(str(html), headers={"Cache-Control": "no-store"})
+    return HTMLResponse(str(html), status, headers={"Cache-Control": "no-store"})
 
 
 def colours() -> str:

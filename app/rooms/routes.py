@@ -30,6 +30,8 @@ def routes() -> list[BaseRoute]:
         Route(f"{room}/join", _later("joining", "join", "join"), methods=["POST"]),
         Route(f"{room}/me", _later("joining", "me")),
         Route(f"{room}/classes", _later("joining", "classes")),
+        Route(f"{room}/seen", _later("joining", "seen")),
+        Route(f"{room}/runs", _later("joining", "runs")),
         Route(f"{room}/uploads", _later("running", "upload", "upload"), methods=["POST"]),
         Route(f"{room}/runs", _later("running", "start", "run"), methods=["POST"]),
         Route(f"{room}/teacher", _later("teaching", "change", "teach"), methods=["POST"]),

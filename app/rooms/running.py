@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import unquote
 
 import anyio
 from starlette.requests import Request
@@ -29,7 +30,7 @@ async def upload(request: Request) -> Response:
     data = await asking.body(request, MAX_BYTES + 1)
 
     def keep() -> str:
-        name = engine().uploads.add(data, request.headers.get("x-file-name", ""))
+        name = engine().uploads.add(data, unquote(request.headers.get("x-file-name", ""))[:200])
         rooms().note_upload(member, name)
         return name
 

@@ -2,21 +2,31 @@
 
 from __future__ import annotations
 
+import base64
 from typing import Any
 
 import attacks
 import models
 from components.i18n.text import named, say_in
 from components.lesson import questions
+from components.widgets.class_picker import FAVOURITES, MOST
+from engine import links
 from engine.images.sources import samples
 from engine.interface import EngineInterface
+from engine.recipe import Recipe
+from engine.render import encode, to_image
 from engine.rooms.records import Allowed, Member, Room
 from engine.rooms.rooms import Rooms
 from engine.run import Run
 from errors import UnknownName
+from models.labels import names
 
 SHOWN_RUNS = 10
 """Of a member's own runs, the newest."""
+SHOWN_UPLOADS = 4
+"""Of a member's own pictures, the newest."""
+OFFERED = ("epsilon", "step_size", "steps")
+"""The settings of attacks that a member's page offers."""
 
 
 def room(room: Room, language: str) -> dict[str, Any]:
@@ -60,12 +70,10 @@ def asked(room: Room, language: str) -> dict[str, Any] | None:
 def allowed(allowed: Allowed, language: str) -> dict[str, Any]:
     """Return what a room allows, by name and by what it is called."""
     pictures = [s for s in samples().values() if not allowed.images or s.name in allowed.images]
+    networks = map(models.card, allowed.models) if allowed.models else models.cards()
     return {
-        "models": [{"name": card.name, "title": card.title} for card in map(models.card, allowed.models)],
-        "attacks": [
-            {"name": name, "title": say_in(language, attacks.get(name).card.title)}
-            for name in allowed.attacks
-        ],
+        "models": [{"name": card.name, "title": card.title, "channels": card.channels} for card in networks],
+        "attacks": [attack(name, language) for name in allowed.attacks or attacks.registry()],
         "images": [
             {"name": s.name, "label": say_in(language, s.label), "group": s.group, "channels": s.channels}
             for s in pictures
@@ -74,6 +82,27 @@ def allowed(allowed: Allowed, language: str) -> dict[str, Any]:
         "steps": allowed.steps,
         "camera": allowed.camera,
         "uploads": allowed.uploads,
+    }
+
+
+def attack(name: str, language: str) -> dict[str, Any]:
+    """Return what a member's page offers of an attack: ``settings`` are those of `OFFERED` that it has, each
+    with its default as an address writes it; ``level``: in levels of 255."""
+    kind = attacks.get(name)
+    return {
+        "name": name,
+        "title": say_in(language, kind.card.title),
+        "summary": say_in(language, kind.card.summary),
+        "settings": [
+            {
+                "name": s.name,
+                "label": say_in(language, s.label),
+                "usual": s.format(s.default),
+                "level": s.unit == "level",
+            }
+            for s in kind.settings()
+            if s.name in OFFERED
+        ],
     }
 
 
@@ -86,14 +115,65 @@ def member_state(
     engine: EngineInterface, rooms: Rooms, where: Room, who: Member, language: str
 ) -> dict[str, Any]:
     """Return all that a member's page shows at first."""
-    own = rooms.runs(where.code, who.id)[-SHOWN_RUNS:]
+    return {
+        "room": room(where, language),
+        "member": member(who),
+        "runs": own_runs(engine, rooms, where, who, language),
+        "uploads": [name for name in rooms.uploads(who) if _is_here(engine, name)][-SHOWN_UPLOADS:],
+    }
+
+
+def _is_here(engine: EngineInterface, upload: str) -> bool:
+    """Say whether an upload can still be shown: it leaves after a day, and with the server."""
+    try:
+        engine.notes(upload)
+    except UnknownName:
+        return False
+    return True
+
+
+def own_runs(
+    engine: EngineInterface, rooms: Rooms, where: Room, who: Member, language: str
+) -> list[dict[str, Any]]:
+    """Return a member's newest runs, the newest first."""
     shown = []
-    for noted in reversed(own):
+    for noted in reversed(rooms.runs(where.code, who.id)[-SHOWN_RUNS:]):
         try:
-            shown.append(run(engine.run(noted.run), language) | {"number": noted.number})
+            facts = run(engine.run(noted.run), language)
         except UnknownName:  # it is no longer in the database
             continue
-    return {"room": room(where, language), "member": member(who), "runs": shown}
+        shown.append(facts | {"number": noted.number, "broadcast": noted.broadcast})
+    return shown
+
+
+def seen(engine: EngineInterface, model: str, image: str, language: str) -> dict[str, Any]:
+    """Return what a network says of a picture, and the picture as the network sees it, as a data address."""
+    best = engine.classify(model, image)[0]
+    x = engine.preprocess(Recipe(model, image, links.DEFAULT.attack)).numpy()
+    jpeg = base64.b64encode(encode(to_image(x), "jpg")).decode()
+    return {
+        "label": named(best.label, language),
+        "probability": round(best.probability, 4),
+        "size": x.shape[-1],
+        "picture": f"data:image/jpeg;base64,{jpeg}",
+    }
+
+
+def classes(model: str, language: str) -> dict[str, Any]:
+    """Return what can be searched for: a network's classes by index, ``names`` in the reader's language,
+    ``words`` that also find them, and the indices of ``favourites``."""
+    labels = models.card(model).labels
+    return {
+        "labels": labels,
+        "names": [named(label, language) for label in labels],
+        "words": ["; ".join(_others(label)) for label in labels],
+        "favourites": [labels.index(label) for label in FAVOURITES if label in labels][:MOST],
+    }
+
+
+def _others(label: str) -> tuple[str, ...]:
+    called = names(label)
+    return (called.chinese, *called.synonyms, *called.chinese_synonyms)
 
 
 def run(run: Run, language: str) -> dict[str, Any]:
@@ -107,7 +187,9 @@ def run(run: Run, language: str) -> dict[str, Any]:
         "attack": run.recipe.attack,
         "original": named(run.labels[run.original], language),
         "target": None if aim is None else named(run.labels[aim], language),
+        "query": links.write(run.recipe),
         "status": run.status,
+        "reason": run.reason,
         "over": run.over,
         "count": len(run),
         "total": run.total,

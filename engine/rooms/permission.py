@@ -38,9 +38,8 @@ def recipe_of(engine: EngineInterface, room: Room, query: Mapping[str, str], own
 
 def check(allowed: Allowed, recipe: Recipe, own: Collection[str]) -> None:
     """Raise `errors.NotAllowed` unless a room allows ``recipe``; ``own``: the member's uploads."""
-    _among("network", recipe.model, allowed.models)
+    check_sight(allowed, recipe.model, recipe.image, own)
     _among("attack", recipe.attack, allowed.attacks)
-    _picture(allowed, recipe.image.removeprefix(PREPARED), own)
     norm, epsilon = recipe.build().bound() or ("", math.inf)
     if allowed.epsilon and norm == "linf" and epsilon > allowed.epsilon * (1 + 1e-6):
         raise NotAllowed(
@@ -54,6 +53,17 @@ def check(allowed: Allowed, recipe: Recipe, own: Collection[str]) -> None:
             most=allowed.steps,
             got=recipe.build().updates(),
         )
+
+
+def check_sight(allowed: Allowed, model: str, image: str, own: Collection[str]) -> None:
+    """Raise `errors.NotAllowed` unless a room lets a member show ``image`` to ``model``."""
+    check_network(allowed, model)
+    _picture(allowed, image.removeprefix(PREPARED), own)
+
+
+def check_network(allowed: Allowed, model: str) -> None:
+    """Raise `errors.NotAllowed` unless a room has ``model``."""
+    _among("network", model, allowed.models)
 
 
 def _picture(allowed: Allowed, image: str, own: Collection[str]) -> None:

@@ -24,7 +24,7 @@ def spoken() -> set[str]:
 
 def said_by_the_browser() -> set[str]:
     """Return each phrase that stands in the live view's modules as ``say("...")``."""
-    return {phrase for path in LIVE.glob("*.js") if path.stem != "compare" for phrase in _literal(path)}
+    return {phrase for path in LIVE.rglob("*.js") if path.stem != "compare" for phrase in _literal(path)}
 
 
 def compared() -> set[str]:

@@ -71,6 +71,7 @@ class Player {
   /** New data or a new theme; a run that is already followed goes on untouched. */
   update(data, trigger) {
     this.trigger = trigger;
+    this.heard = data.heard; // a page that is not drawn by Streamlit wants to know how the run stands
     mark(this.root, "data-present", Boolean(data.present));
     mark(this.root, "data-beside", Boolean(data.beside));
     mark(this.root, "data-compact", Boolean(data.compact));
@@ -179,6 +180,7 @@ class Player {
     else if (message.type === "picture") this.#picture(message);
     else if (message.type === "status") this.#state(message);
     else if (message.type === "error") this.error = say(message.sentence);
+    if (message.type === "status" || message.type === "error") this.heard?.(message);
     this.#look(false);
     this.#later();
   }

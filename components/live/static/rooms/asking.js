@@ -50,13 +50,13 @@ export class Server {
 }
 
 const LONGEST_DELAY = 8000;
+const AWAY = 15_000;
 
 /** Hear what changes in a room: `heard(message)` gets every message, `link(state)` is told open or lost. */
 export class RoomWire {
   constructor({ server, hello, heard, link }) {
     Object.assign(this, { server, hello, heard, link, failures: 0, over: false });
-    // A phone that wakes up does not wait until the next try.
-    this.woken = () => document.visibilityState === "visible" && this.#again(0);
+    this.woken = () => this.#wake();
     document.addEventListener("visibilitychange", this.woken);
     window.addEventListener("online", this.woken);
     this.#connect();
@@ -92,6 +92,20 @@ export class RoomWire {
       this.#again(Math.min(LONGEST_DELAY, 300 * 2 ** this.failures));
     };
     this.socket = socket;
+  }
+
+  // A phone that wakes up does not wait until the next try; a socket that slept looks open and is not.
+  #wake() {
+    if (document.visibilityState === "hidden") {
+      this.slept = Date.now();
+      return;
+    }
+    if (Date.now() - this.slept > AWAY) {
+      const old = this.socket;
+      this.socket = null;
+      old?.close();
+    }
+    this.#again(0);
   }
 
   #again(delay) {
