@@ -33,6 +33,11 @@ class Store:
         with self._lock:
             return key in self._runs
 
+    def peek(self, key: str) -> Run | None:
+        """Return the run with this id if it is remembered; that does not count as a use."""
+        with self._lock:
+            return self._runs.get(key)
+
     def drop(self, key: str) -> None:
         """Forget the run with this id."""
         with self._lock:

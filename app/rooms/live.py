@@ -1,36 +1,43 @@
-"""The socket over which a member's page hears what changes in a room."""
+"""The socket over which a member's page and the wall hear what changes in a room."""
 
 from __future__ import annotations
 
 import asyncio
 import json
 import time
+from collections.abc import Awaitable, Callable
 from typing import Any
+from weakref import WeakValueDictionary
 
 import anyio
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from app.access import foreign, language, refusal, same_origin
 from app.rooms import asking
-from app.service import rooms
+from app.service import engine, rooms
 from components.rooms import messages
-from errors import FoolscopeError, NotAllowed
+from components.rooms.board import Board
+from engine.rooms.rooms import spelt
+from errors import FoolscopeError, HistoryFailed, NotAllowed
 
 PERIOD = 0.5
 """Seconds between two looks at a room, which all its sockets share."""
 HELLO = 15.0
 """Seconds in which a socket must say who it is."""
+News = Callable[[], Awaitable[str]]
+"""Gives the next message as JSON, "" where there is nothing new."""
 _states: dict[tuple[str, str], tuple[float, str]] = {}
+_boards: WeakValueDictionary[tuple[str, str], Board] = WeakValueDictionary()
 
 
 async def live(socket: WebSocket) -> None:
-    """Send ``{"type": "room", ...}`` whenever the room changes, after the socket's ``{"token": ...}``."""
+    """Send ``{"type": "room", ...}`` whenever the room changes, after the socket's ``{"token": ...}``, and
+    ``{"type": "wall", ...}`` after the teacher's ``{"key": ...}``."""
     await socket.accept()
     try:
         if not same_origin(socket):
             raise NotAllowed(foreign(socket))
-        await _enter(socket)
-        await _talk(socket)
+        await _talk(socket, await _enter(socket))
     except FoolscopeError as error:
         await _say(socket, {"type": "error", "sentence": refusal(socket, error)})
         await _close(socket)
@@ -40,30 +47,69 @@ async def live(socket: WebSocket) -> None:
         await _close(socket)
 
 
-async def _enter(socket: WebSocket) -> None:
-    """Let a member in who says its token."""
+async def _enter(socket: WebSocket) -> News:
+    """Let a member in who says its token, or a teacher with the key; return what each is to hear."""
     hello = await asyncio.wait_for(socket.receive_text(), HELLO)
     try:
         asked = json.loads(hello[: asking.MOST_JSON])
     except (ValueError, RecursionError):
         asked = None
-    token = asked.get("token") if isinstance(asked, dict) else None
+    shown = asked if isinstance(asked, dict) else {}
+    code = asking.code(socket)
+    if "key" in shown:
+        await anyio.to_thread.run_sync(lambda: rooms().teacher(code, asking.text(shown, "key")))
+        return _wall(code, language(socket))
+    token = shown.get("token")
     who = token if isinstance(token, str) else ""
-    await anyio.to_thread.run_sync(lambda: rooms().member(asking.code(socket), who))
+    await anyio.to_thread.run_sync(lambda: rooms().member(code, who))
+    return _member(code, language(socket))
 
 
-async def _talk(socket: WebSocket) -> None:
+async def _talk(socket: WebSocket, news: News) -> None:
     gone = asyncio.create_task(_until_gone(socket))
-    shown = ""
     try:
         while not gone.done():
-            state = await _state(asking.code(socket), language(socket))
-            if state != shown:
-                shown = state
-                await socket.send_text(state)
+            text = await news()
+            if text:
+                await socket.send_text(text)
             await asyncio.wait([gone], timeout=PERIOD)
     finally:
         gone.cancel()
+
+
+def _member(code: str, spoken: str) -> News:
+    """Return what a member hears: the room, whenever it changed."""
+    shown = ""
+
+    async def news() -> str:
+        nonlocal shown
+        state = await _state(code, spoken)
+        changed = state != shown
+        shown = state
+        return state if changed else ""
+
+    return news
+
+
+def _wall(code: str, spoken: str) -> News:
+    """Return what a wall hears: what changed on the board that all walls of its language share."""
+    place = (spelt(code), spoken)
+    board = _boards.get(place) or Board(engine(), rooms(), *place)
+    _boards[place] = board
+    since = 0
+
+    def look() -> str:
+        nonlocal since
+        answer = board.message(since)
+        if answer is None:
+            return ""
+        since, message = answer
+        return json.dumps(message, separators=(",", ":"))
+
+    async def news() -> str:
+        return await anyio.to_thread.run_sync(look)
+
+    return news
 
 
 async def _state(code: str, spoken: str) -> str:
@@ -72,8 +118,11 @@ async def _state(code: str, spoken: str) -> str:
     if time.monotonic() - at < PERIOD:
         return state
     _states[code, spoken] = (time.monotonic(), state)
-    room = await anyio.to_thread.run_sync(lambda: rooms().room(code))
-    state = json.dumps({"type": "room", "room": messages.room(room, spoken)})
+    try:
+        room = await anyio.to_thread.run_sync(lambda: rooms().room(code))
+        state = json.dumps({"type": "room", "room": messages.room(room, spoken)})
+    except HistoryFailed:  # the database is busy or full: what is known stays, and the next look may succeed
+        return state
     _states[code, spoken] = (time.monotonic(), state)
     return state
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 import streamlit as st
@@ -10,12 +11,15 @@ from markupsafe import Markup
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
+import attacks
 from app.access import base, language, refusal
 from app.rooms import asking
+from app.sharing_routes import playground
 from components.display.theme import NAMES, dashed
 from components.i18n.preferences import LANGUAGES
 from components.i18n.text import phrases, say_in
 from components.live.loader import live_version
+from engine.sharing.address import qr
 from errors import TooMany, UnknownName
 from settings import ASSETS
 
@@ -29,7 +33,7 @@ PAGE = Markup("""<!doctype html>
 <link rel="icon" href="data:image/svg+xml,{icon}">
 <style>:root {{ color-scheme: light dark; {colours} }}</style>
 <link rel="stylesheet" href="{static}/rooms/room.css">
-</head>
+{styles}</head>
 <body data-page="{page}">
 <main id="room"><p class="waiting">{waiting}</p></main>
 <script type="application/json" id="facts">{facts}</script>
@@ -37,6 +41,7 @@ PAGE = Markup("""<!doctype html>
 </body>
 </html>
 """)
+STYLE = Markup('<link rel="stylesheet" href="{static}/rooms/{name}.css">\n')
 WAITING = "One moment …"
 
 
@@ -58,11 +63,24 @@ async def student(request: Request) -> Response:
 async def wall(request: Request) -> Response:
     """GET the page for the projector, which asks for the teacher's key."""
     room = await asking.room(request)
-    return page(request, "wall", room.title or room.code, code=room.code)
+    at = playground(request)
+    join = f"{at}foolscope/rooms/{room.code}" if at else ""
+    facts = {"code": room.code, "join": join, "qr": qr(join) if join else "", "settings": settings_of()}
+    return page(request, "wall", room.title or room.code, styles=("wall",), **facts)
 
 
-def page(request: Request, name: str, title: str, status: int = 200, **facts: Any) -> Response:
-    """Return a page that the module ``name`` fills, which finds ``facts`` in it."""
+def settings_of() -> dict[str, list[str]]:
+    """Return the names of each attack's settings."""
+    return {
+        name: [setting.name for setting in kind.settings("")] for name, kind in attacks.registry().items()
+    }
+
+
+def page(
+    request: Request, name: str, title: str, status: int = 200, styles: Sequence[str] = (), **facts: Any
+) -> Response:
+    """Return a page that the module ``name`` fills, which finds ``facts`` in it; ``styles``: style sheets
+    beside the one that all pages of rooms have."""
     spoken, static = language(request), f"{base()}/static/{live_version()}"
     words = phrases(spoken, part="live") | phrases(spoken, part="room*")
     given = {"base": base(), "v": live_version(), "language": spoken, "languages": LANGUAGES, "words": words}
@@ -73,6 +91,7 @@ def page(request: Request, name: str, title: str, status: int = 200, **facts: An
         colours=Markup(colours()),
         static=static,
         page=name,
+        styles=Markup("").join(STYLE.format(static=static, name=style) for style in styles),
         waiting=say_in(spoken, WAITING),
         facts=Markup(json.dumps(given | facts).replace("<", "\\u003c")),
     )

@@ -11,6 +11,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from engine.history import tables as history
 from engine.history.database import Database
 from engine.rooms import tables
 from engine.rooms.records import (
@@ -192,8 +193,22 @@ class Rooms:
         # By number, not by the time of day, which may be set back.
         query = sa.select(runs).where(runs.c.room == spelt(code)).order_by(runs.c.number, runs.c.started)
         rows = self._all(query if member is None else query.where(runs.c.member == member))
-        names = [field.name for field in fields(MemberRun)]
-        return [MemberRun(**{name: getattr(row, name) for name in names}) for row in rows]
+        return [_member_run(row) for row in rows]
+
+    def newest_runs(self, code: str) -> list[MemberRun]:
+        """Return the newest run of each of a room's members."""
+        runs = tables.runs
+        here = sa.select(runs.c.member, sa.func.max(runs.c.number).label("number"))
+        newest = here.where(runs.c.room == spelt(code)).group_by(runs.c.member).subquery()
+        same = (runs.c.member == newest.c.member) & (runs.c.number == newest.c.number)
+        return [_member_run(row) for row in self._all(sa.select(runs).join(newest, same))]
+
+    def outcomes(self, code: str) -> list[tuple[MemberRun, bool]]:
+        """Return a room's runs, and for each whether it fooled the network as far as it was written down."""
+        runs, written = tables.runs, history.runs
+        joined = runs.outerjoin(written, written.c.id == runs.c.run)
+        query = sa.select(runs, written.c.success).select_from(joined).where(runs.c.room == spelt(code))
+        return [(_member_run(row), bool(row.success)) for row in self._all(query)]
 
     # ---- the database --------------------------------------------------------------------
 
@@ -230,6 +245,10 @@ def _room(row: sa.Row[Any]) -> Room:
         row.question,
         {question: Revealed(**answer) for question, answer in row.revealed.items()},
     )
+
+
+def _member_run(row: sa.Row[Any]) -> MemberRun:
+    return MemberRun(**{field.name: getattr(row, field.name) for field in fields(MemberRun)})
 
 
 def _column(value: object) -> object:
