@@ -30,6 +30,15 @@ def routes() -> list[BaseRoute]:
         Route(f"{room}/uploads", _later("running", "upload"), methods=["POST"]),
         Route(f"{room}/runs", _later("running", "start"), methods=["POST"]),
         Route(f"{room}/teacher", _later("teaching", "change"), methods=["POST"]),
+        # challenges, and what people see
+        Route(f"{room}/challenges", _later("submitting", "challenges")),
+        Route(f"{room}/challenges", _later("submitting", "set_challenges"), methods=["POST"]),
+        Route(
+            f"{room}/challenges/{{challenge}}/submissions", _later("submitting", "hand_in"), methods=["POST"]
+        ),
+        Route(f"{room}/vote", _later("judging", "next_picture")),
+        Route(f"{room}/pictures/{{picture}}.png", _later("judging", "picture")),
+        Route(f"{room}/votes", _later("judging", "vote"), methods=["POST"]),
         WebSocketRoute(f"{room}/live", live),
     ]
 

@@ -7,6 +7,7 @@ from typing import Any
 import attacks
 import models
 from components.i18n.text import named, say_in
+from components.rooms import challenges
 from engine.images.sources import samples
 from engine.interface import EngineInterface
 from engine.rooms.records import Allowed, Member, Room
@@ -33,6 +34,7 @@ def room(room: Room, language: str) -> dict[str, Any]:
             "words": room.broadcast.words,
         },
         "allowed": allowed(room.allowed, language),
+        "challenges": challenges.listed(room, language),
     }
 
 
