@@ -10,7 +10,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from app.access import base, find, refusing
-from app.service import engine
+from app.service import engine, judge
 from errors import BadSetting, UnknownName
 
 TYPES = {"png": "image/png", "jpg": "image/jpeg", "webp": "image/webp"}
@@ -30,6 +30,8 @@ async def export(request: Request) -> Response:
         raise BadSetting("Expected a step of a run that is over.")
     wanted = Wanted(kind, int(step), request.query_params.get("finished") == "1", ext)
     made = await anyio.to_thread.run_sync(partial(engine().export, run, wanted))
+    if (kind, ext) == ("network", "png"):
+        await anyio.to_thread.run_sync(partial(judge().note, run, made, wanted.finished))
     headers = {
         "Content-Disposition": f'attachment; filename="{made.name}"',
         "Cache-Control": "private, max-age=31536000, immutable",

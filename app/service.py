@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
     from engine.engine import Engine
+    from engine.rooms.judge import Judge
     from engine.rooms.rooms import Rooms
+    from engine.rooms.votes import Votes
 
 log = logging.getLogger("foolscope")
 _up = threading.Event()
@@ -41,6 +43,23 @@ def rooms() -> Rooms:
     from engine.rooms.rooms import Rooms
 
     return Rooms(engine().history.database)
+
+
+@st.cache_resource(show_spinner=False)
+def judge() -> Judge:
+    """Return who judges what is handed in in this server's rooms."""
+    from engine.rooms.competition import Competition
+    from engine.rooms.judge import Judge
+
+    return Judge(engine(), Competition(rooms()))
+
+
+@st.cache_resource(show_spinner=False)
+def votes() -> Votes:
+    """Return what people see in what was handed in."""
+    from engine.rooms.votes import Votes
+
+    return Votes(engine(), judge().competition)
 
 
 def _digit(name: str) -> Image:

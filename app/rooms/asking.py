@@ -80,6 +80,17 @@ async def body(request: Request, most: int) -> bytes:
     return data
 
 
+async def beginning(request: Request, most: int) -> bytes:
+    """Return the first ``most`` bytes of a request's body; what comes after them is left unread."""
+    chunks, size = [], 0
+    async for chunk in request.stream():
+        chunks.append(chunk)
+        size += len(chunk)
+        if size >= most:
+            break
+    return b"".join(chunks)[:most]
+
+
 def text(asked: dict[str, Any], name: str, default: str = "") -> str:
     """Return a text of a JSON object; raises `errors.BadSetting` when it is something else."""
     value = asked.get(name, default)

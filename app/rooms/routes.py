@@ -36,16 +36,29 @@ def routes() -> list[BaseRoute]:
         Route(f"{room}/runs", _later("running", "start", "run"), methods=["POST"]),
         Route(f"{room}/teacher", _later("teaching", "change", "teach"), methods=["POST"]),
         WebSocketRoute(f"{room}/live", live),
+        *_challenges(room),
         *_bets(room),
+    ]
+
+
+def _challenges(room: str) -> list[BaseRoute]:
+    submissions = f"{room}/challenges/{{challenge}}/submissions"
+    return [
+        Route(f"{room}/challenges", _later("submitting", "challenges")),
+        Route(f"{room}/challenges", _later("submitting", "set_challenges", "teach"), methods=["POST"]),
+        Route(submissions, _later("submitting", "hand_in", "submission"), methods=["POST"]),
+        Route(f"{room}/vote", _later("judging", "next_picture")),
+        Route(f"{room}/pictures/{{picture}}.png", _later("judging", "picture")),
+        Route(f"{room}/votes", _later("judging", "vote", "vote"), methods=["POST"]),
     ]
 
 
 def _bets(room: str) -> list[BaseRoute]:
     return [
-        Route(f"{room}/bets", _later("betting", "bet"), methods=["POST"]),
+        Route(f"{room}/bets", _later("betting", "bet", "bet"), methods=["POST"]),
         Route(f"{room}/bets", _later("betting", "own")),
         Route(f"{room}/questions", _later("betting", "questions")),
-        Route(f"{room}/reveal", _later("betting", "reveal"), methods=["POST"]),
+        Route(f"{room}/reveal", _later("betting", "reveal", "teach"), methods=["POST"]),
     ]
 
 

@@ -11,6 +11,7 @@ from components.i18n.text import named, say_in
 from components.lesson import questions
 from components.widgets.class_picker import FAVOURITES, MOST
 from engine import links
+from components.rooms import challenges
 from engine.images.sources import samples
 from engine.interface import EngineInterface
 from engine.recipe import Recipe
@@ -45,6 +46,7 @@ def room(room: Room, language: str) -> dict[str, Any]:
             "words": room.broadcast.words,
         },
         "allowed": allowed(room.allowed, language),
+        "challenges": challenges.listed(room, language),
     }
 
 

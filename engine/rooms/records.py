@@ -110,11 +110,27 @@ class Revealed:
 
 
 @dataclass(frozen=True)
+class Challenge:
+    """Something that a room's members compete in. ``kind``: of `engine.rooms.challenges.registry`, whose
+    fields are the ``settings``; ``number``: in the order in which the room's were set; ``open``: pictures are
+    taken."""
+
+    id: str
+    room: str
+    kind: str
+    title: str
+    settings: Mapping[str, Any]
+    number: int
+    open: bool
+
+
+@dataclass(frozen=True)
 class Room:
     """A room. ``opened``: in seconds since 1970. ``frozen``: nothing can be started or handed in.
     ``hide_names``: the wall shows numbers instead. ``judging``: people are asked what they see in others'
     pictures. ``question``: what everybody is asked now (`engine.rooms.bets`), "" for nothing; ``revealed``:
-    by question, all right answers that the teacher has revealed."""
+    by question, all right answers that the teacher has revealed. ``challenges``: in the order in which they
+    were set; their settings are for the teacher alone."""
 
     code: str
     title: str
@@ -126,6 +142,7 @@ class Room:
     broadcast: Broadcast | None
     question: str
     revealed: Mapping[str, Revealed] = field(default_factory=dict)
+    challenges: tuple[Challenge, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ import hashlib
 import secrets
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, replace
 from typing import Any
 
 import sqlalchemy as sa
@@ -19,6 +19,7 @@ from engine.rooms.records import (
     TITLE,
     Allowed,
     Broadcast,
+    Challenge,
     Joined,
     Member,
     MemberRun,
@@ -70,7 +71,9 @@ class Rooms:
         row = self._one(sa.select(tables.rooms).where(tables.rooms.c.code == wanted))
         if row is None:
             raise UnknownName(NO_ROOM, code=code[:20])
-        return _room(row)
+        set_here = tables.challenges.c.room == wanted
+        rows = self._all(sa.select(tables.challenges).where(set_here).order_by(tables.challenges.c.number))
+        return replace(_room(row), challenges=tuple(Challenge(**row._mapping) for row in rows))
 
     def teacher(self, code: str, key: str) -> Room:
         """Return a room to whoever holds its key; raises `errors.UnknownName`, `errors.NotAllowed`."""

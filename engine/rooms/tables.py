@@ -76,6 +76,16 @@ challenges = Table(
     Column("open", Boolean, nullable=False),  # whether pictures are taken
 )
 
+files = Table(  # the pictures that were saved of a room's runs
+    "room_files",
+    metadata,
+    Column("pixels", String(64), primary_key=True),  # sha256 of the decoded pixels
+    Column("run", String(64), primary_key=True),
+    Column("room", String(8), ForeignKey("rooms.code"), nullable=False, index=True),
+    Column("member", String(32), ForeignKey("room_members.id"), nullable=False, index=True),
+    Column("finished", Boolean, primary_key=True),  # on the grid of 8 bits, which takes gradients
+)
+
 submissions = Table(
     "room_submissions",
     metadata,
@@ -83,13 +93,16 @@ submissions = Table(
     Column("room", String(8), ForeignKey("rooms.code"), nullable=False, index=True),
     Column("challenge", String(32), ForeignKey("room_challenges.id"), nullable=False, index=True),
     Column("member", String(32), ForeignKey("room_members.id"), nullable=False, index=True),
-    Column("run", String(64), nullable=False),
+    Column("run", String(64), nullable=False),  # of which it is a picture, "" where it is of none
     Column("number", Integer, nullable=False),  # in the order in which the room's came
     Column("at", Double, nullable=False),
     Column("pixels", String(64), nullable=False, index=True),  # sha256 of the decoded pixels
-    Column("png", LargeBinary, nullable=False),
+    Column(
+        "png", LargeBinary, nullable=False
+    ),  # without what the file carried; empty where it does not count
     Column("counts", Boolean, nullable=False),
     Column("score", Double),
+    Column("label", String(200), nullable=False),  # what the fooled network says, "" where it does not count
     Column("template", Text, nullable=False),  # the verdict in words, as `engine.sentences.said` has it
     Column("facts", JSON, nullable=False),
 )
@@ -115,5 +128,5 @@ bets = Table(
     Column("at", Double, nullable=False),
 )
 
-DEPENDENT = (bets, votes, submissions, challenges, uploads, runs, members, rooms)
+DEPENDENT = (bets, votes, submissions, files, challenges, uploads, runs, members, rooms)
 """All tables, those that refer to others before these."""

@@ -1,0 +1,113 @@
+"""A room's challenges, and what was handed in, as plain data for JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from components.i18n.text import LABELS, named, say_in
+from engine.links import ANYTHING
+from engine.rooms.challenges import OFFERS, build
+from engine.rooms.challenges.contract import Kind
+from engine.rooms.competition import Submission, kind_of
+from engine.rooms.ranking import Standing
+from engine.rooms.records import Challenge, Room
+from engine.rooms.votes import Tally, Vote
+from engine.sentences import Said
+
+WORDS = ("picture", "title")
+"""The facts of a sentence that are phrases."""
+
+
+def listed(room: Room, language: str) -> list[dict[str, Any]]:
+    """Return what everybody may know of a room's challenges."""
+    return [public(challenge, room, language) for challenge in room.challenges]
+
+
+def public(challenge: Challenge, room: Room, language: str) -> dict[str, Any]:
+    """Return what everybody may know of a challenge; ``query``: a link's, which sets a run up."""
+    kind = kind_of(challenge)
+    return {
+        "id": challenge.id,
+        "kind": challenge.kind,
+        "title": say_in(language, challenge.title),
+        "rule": told(kind.said(), language),
+        "open": challenge.open,
+        "query": query(kind, room.allowed.attacks),
+    }
+
+
+def query(kind: Kind, allowed: tuple[str, ...]) -> dict[str, str]:
+    """Return what sets up a run for a challenge, with the first suitable of the allowed attacks."""
+    suitable = [attack for attack in kind.suits if not allowed or attack in allowed]
+    target = kind.target_label or ANYTHING
+    begun = {"model": kind.model, "image": kind.image, "target": target, **kind.settings_of_run}
+    return begun | ({"attack": suitable[0]} if suitable else {})
+
+
+def told(said: Said, language: str) -> str:
+    """Return a sentence in ``language``: its labels and phrases too."""
+    template, facts = said
+    return say_in(language, template, **_translated(facts, language))
+
+
+def _translated(facts: Mapping[str, str | int], language: str) -> dict[str, str | int]:
+    shown = dict(facts)
+    shown |= {name: named(str(fact), language) for name, fact in facts.items() if name in LABELS}
+    return shown | {name: say_in(language, str(fact)) for name, fact in facts.items() if name in WORDS}
+
+
+def offers(language: str) -> list[dict[str, str]]:
+    """Return the ready-made challenges, with their rules in words."""
+    return [
+        {
+            "name": offer.name,
+            "title": say_in(language, offer.title),
+            "rule": told(build(offer.kind, offer.settings).said(), language),
+        }
+        for offer in OFFERS.values()
+    ]
+
+
+def verdict(
+    submission: Submission, challenge: Challenge, standing: Standing | None, language: str
+) -> dict[str, Any]:
+    """Return what a member is told of what it handed in; ``standing``: its own in the challenge now."""
+    kind = kind_of(challenge)
+    score = None if submission.score is None else told(kind.shown(submission.score), language)
+    return {
+        "counts": submission.counts,
+        "sentence": told(submission.said, language),
+        "number": submission.number,
+        "score": score,
+        "mine": None if standing is None else own(standing, kind, language),
+    }
+
+
+def own(standing: Standing, kind: Kind, language: str) -> dict[str, Any]:
+    """Return how a member stands in a challenge."""
+    return {
+        "rank": standing.rank,
+        "score": told(kind.shown(standing.score), language),
+        "attempts": standing.attempts,
+        "mark": mark(standing.tally),
+        "votes": standing.tally.votes,
+        "needed": standing.tally.needed,
+    }
+
+
+def mark(tally: Tally) -> str:
+    """Return how people judged a picture that fools the network: "people", "nobody" or "waiting"."""
+    if not tally.judged:
+        return "waiting"
+    return "nobody" if tally.seen else "people"
+
+
+def answered(vote: Vote, judged: int, language: str) -> dict[str, Any]:
+    """Return what somebody is told who has named a picture."""
+    return {
+        "right": vote.right,
+        "true": named(vote.true, language),
+        "says": named(vote.says, language),
+        "judged": judged,
+    }

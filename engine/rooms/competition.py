@@ -1,0 +1,240 @@
+"""What a room's members compete in, and what they handed in: kept in the database of runs."""
+
+from __future__ import annotations
+
+import secrets
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, fields, replace
+from typing import Any
+
+import sqlalchemy as sa
+
+from engine.history import tables as history
+from engine.interface import EngineInterface
+from engine.recipe import Recipe
+from engine.rooms import tables
+from engine.rooms.challenges import build
+from engine.rooms.challenges.contract import Kind
+from engine.rooms.records import TITLE, Allowed, Challenge, Room
+from engine.rooms.rooms import Rooms
+from engine.sentences import Said
+from errors import BadSetting, UnknownName
+
+MOST_CHALLENGES = 20
+REPLAY = "It does not count: you handed in this very picture before, as number {number}."
+NO_CHALLENGE = "Expected a challenge of this room, got “{name}”."
+
+
+@dataclass(frozen=True)
+class Submission:
+    """What was handed in.
+
+    ``run``: of which it is a picture, "" where it is of none; ``number``: in the order in which the room's
+    came; ``at``: in seconds since 1970; ``pixels``: sha256 of the decoded pixels, "" where there are none;
+    ``score``: None where it does not count; ``label``: what the fooled network says; ``template`` and
+    ``facts``: the verdict in words.
+    """
+
+    id: str
+    room: str
+    challenge: str
+    member: str
+    run: str
+    number: int
+    at: float
+    pixels: str
+    counts: bool
+    score: float | None
+    label: str
+    template: str
+    facts: Mapping[str, str | int]
+
+    @property
+    def said(self) -> Said:
+        """Return the verdict in words."""
+        return self.template, self.facts
+
+
+COLUMNS = [tables.submissions.c[field.name] for field in fields(Submission)]
+
+
+class Competition:
+    """The challenges and the submissions of the rooms. Safe to share between threads."""
+
+    def __init__(self, rooms: Rooms) -> None:
+        self.rooms, self.database = rooms, rooms.database
+        self._lock = threading.Lock()
+        self._last: dict[str, int] = {}
+
+    # ---- challenges ----------------------------------------------------------------------
+
+    def add(
+        self, engine: EngineInterface, room: Room, kind: str, settings: Mapping[str, Any], title: str = ""
+    ) -> Challenge:
+        """Set a challenge, which takes pictures at once; the room allows from now on what it needs.
+
+        Raises `errors.FoolscopeError` where the settings make no challenge.
+        """
+        if len(room.challenges) >= MOST_CHALLENGES:
+            raise BadSetting("Expected at most {most} challenges in a room.", most=MOST_CHALLENGES)
+        built = build(kind, settings)
+        if built.hidden_model and built.hidden_model in (*room.allowed.models, *_used(room)):
+            raise BadSetting("Expected a hidden network that the room does not allow.")
+        built.check(engine.classify(built.model, built.image)[0])
+        challenge = Challenge(
+            id=secrets.token_urlsafe(16),
+            room=room.code,
+            kind=kind,
+            title=" ".join(title.split())[:TITLE] or built.title,
+            settings=built.plain(),
+            number=max((each.number for each in room.challenges), default=0) + 1,
+            open=True,
+        )
+        with self.database.writing() as connection:
+            connection.execute(sa.insert(tables.challenges).values(asdict(challenge)))
+        self.rooms.change(room.code, allowed=widened(room.allowed, built))
+        return challenge
+
+    def switch(self, room: Room, challenge: str, open: bool) -> None:
+        """Let a challenge take pictures, or no more."""
+        self.find(room, challenge)
+        mine = (tables.challenges.c.room == room.code) & (tables.challenges.c.id == challenge)
+        with self.database.writing() as connection:
+            connection.execute(sa.update(tables.challenges).where(mine).values(open=open))
+
+    def remove(self, room: Room, challenge: str) -> None:
+        """Delete a challenge with all that was handed in for it."""
+        self.find(room, challenge)
+        theirs = sa.select(tables.submissions.c.id).where(tables.submissions.c.challenge == challenge)
+        with self.database.writing() as connection:
+            connection.execute(sa.delete(tables.votes).where(tables.votes.c.submission.in_(theirs)))
+            connection.execute(
+                sa.delete(tables.submissions).where(tables.submissions.c.challenge == challenge)
+            )
+            connection.execute(sa.delete(tables.challenges).where(tables.challenges.c.id == challenge))
+
+    def find(self, room: Room, challenge: str) -> Challenge:
+        """Return a challenge of a room; raises `errors.UnknownName`."""
+        for each in room.challenges:
+            if each.id == challenge:
+                return each
+        raise UnknownName(NO_CHALLENGE, name=challenge[:40])
+
+    # ---- submissions ---------------------------------------------------------------------
+
+    def number(self, room: Room) -> int:
+        """Return the number of a submission that has just come; the room's next one has a greater one."""
+        with self._lock:
+            kept = sa.select(sa.func.max(tables.submissions.c.number)).where(
+                tables.submissions.c.room == room.code
+            )
+            with self.database.reading() as connection:
+                newest = connection.scalar(kept) or 0
+            self._last[room.code] = max(newest, self._last.get(room.code, 0)) + 1
+            return self._last[room.code]
+
+    def keep(self, submission: Submission, png: bytes) -> Submission:
+        """Keep a submission, and return it; one whose member handed in the same picture meanwhile does not
+        count."""
+        with self._lock:
+            before = self.before(submission) if submission.run else None
+            if before:
+                submission, png = replayed(submission, before.number), b""
+            with self.database.writing() as connection:
+                row = asdict(submission) | {"png": png}
+                connection.execute(sa.insert(tables.submissions).values(row))
+        return submission
+
+    def before(self, submission: Submission) -> Submission | None:
+        """Return the submission with which a member handed in the same picture for the same challenge."""
+        same = (submission.member, submission.challenge)
+        earlier = self.with_pixels(submission.room, submission.pixels)
+        return next((each for each in earlier if (each.member, each.challenge) == same), None)
+
+    def with_pixels(self, room: str, pixels: str) -> list[Submission]:
+        """Return a room's submissions of runs that have these pixels, the first first."""
+        column = tables.submissions.c
+        return self._submissions((column.room == room) & (column.pixels == pixels) & (column.run != ""))
+
+    def submissions(self, room: str, counting: bool = False) -> list[Submission]:
+        """Return a room's submissions in the order in which they came; ``counting``: those alone that
+        count."""
+        column = tables.submissions.c
+        own = column.room == room
+        return self._submissions(own & column.counts if counting else own)
+
+    def png(self, submission: str) -> bytes:
+        """Return the picture of a submission that counts; raises `errors.UnknownName`."""
+        column = tables.submissions.c
+        with self.database.reading() as connection:
+            png = connection.scalar(sa.select(column.png).where(column.id == submission))
+        if not png:
+            raise UnknownName("Expected a picture of this room.")
+        return bytes(png)
+
+    def _submissions(self, wanted: sa.ColumnElement[bool]) -> list[Submission]:
+        with self.database.reading() as connection:
+            query = sa.select(*COLUMNS).where(wanted).order_by(tables.submissions.c.number)
+            return [Submission(**row._mapping) for row in connection.execute(query)]
+
+    # ---- whose pictures they are -----------------------------------------------------------
+
+    def runs_with(self, room: str, recipe: str, besides: str) -> list[str]:
+        """Return a room's runs of a recipe, by its key, but for those of the member ``besides``."""
+        noted, runs = tables.runs.c, history.runs.c
+        theirs = (noted.room == room) & (noted.member != besides) & (noted.run == runs.id)
+        with self.database.reading() as connection:
+            rows = connection.execute(sa.select(runs.id, runs.recipe).where(theirs)).all()
+        return [row.id for row in rows if Recipe.from_json(row.recipe).key() == recipe]
+
+    def note_file(self, run: str, pixels: str, finished: bool) -> None:
+        """Note the pixels of a picture that was saved of a run, if the run is one of a room."""
+        runs, files = tables.runs.c, tables.files.c
+        key = (files.run == run) & (files.pixels == pixels) & (files.finished == finished)
+        with self._lock, self.database.writing() as connection:
+            noted = connection.execute(sa.select(runs.room, runs.member).where(runs.run == run)).one_or_none()
+            if noted and not connection.execute(sa.select(files.run).where(key)).first():
+                row = {"run": run, "pixels": pixels, "finished": finished, **noted._mapping}
+                connection.execute(sa.insert(tables.files).values(row))
+
+    def files(self, room: str, pixels: str) -> Sequence[Any]:
+        """Return of which runs of a room a picture with these pixels was saved: run, member, finished."""
+        files = tables.files.c
+        wanted = (files.room == room) & (files.pixels == pixels)
+        with self.database.reading() as connection:
+            return connection.execute(
+                sa.select(files.run, files.member, files.finished).where(wanted).order_by(files.finished)
+            ).all()
+
+
+def replayed(submission: Submission, number: int) -> Submission:
+    """Return a submission that does not count, as its picture was handed in before as ``number``."""
+    facts = {"number": number}
+    return replace(submission, run="", counts=False, score=None, label="", template=REPLAY, facts=facts)
+
+
+def kind_of(challenge: Challenge) -> Kind:
+    """Return what a challenge asks for."""
+    return build(challenge.kind, challenge.settings)
+
+
+def widened(allowed: Allowed, kind: Kind) -> Allowed:
+    """Return what a room allows with what a challenge needs: its network, its picture, an attack."""
+    attack = next((name for name in kind.suits if name in allowed.attacks), kind.suits[0])
+    return replace(
+        allowed,
+        models=_with(allowed.models, kind.model),
+        images=_with(allowed.images, kind.image),
+        attacks=_with(allowed.attacks, attack),
+    )
+
+
+def _used(room: Room) -> set[str]:
+    """Return the networks that a room's challenges are about."""
+    return {kind_of(challenge).model for challenge in room.challenges}
+
+
+def _with(names: tuple[str, ...], name: str) -> tuple[str, ...]:
+    """Return ``names`` with ``name``; no names are all."""
+    return names if not names or name in names else (*names, name)
