@@ -186,6 +186,11 @@ class Rooms:
         uploads = tables.uploads
         return [row.token for row in self._all(sa.select(uploads).where(uploads.c.member == member.id))]
 
+    def uploads_of(self, code: str) -> list[str]:
+        """Return the names of all uploads of a room."""
+        uploads = tables.uploads
+        return [row.token for row in self._all(sa.select(uploads).where(uploads.c.room == spelt(code)))]
+
     def runs(self, code: str, member: str | None = None) -> list[MemberRun]:
         """Return a room's runs, or one member's, the oldest first."""
         runs = tables.runs
