@@ -4,7 +4,7 @@
 |---|---|
 | ``room.json`` | title, times, settings, members, challenges |
 | ``runs.csv`` | a row for every run: who, network, picture, attack, target, steps, result |
-| ``runs/MEMBER/NUMBER/`` | ``recipe.json``, ``trajectory.csv``, ``last.png``, an own picture's ``first.png`` |
+| ``runs/MEMBER/NUMBER/`` | ``recipe.json``, ``trajectory.csv``, ``last.png``; ``first.png`` of an upload |
 | ``submissions.csv``, ``submissions/NUMBER.png`` | what was handed in, with the verdict |
 | ``votes.csv``, ``bets.csv`` | what people saw in others' pictures; what they bet on |
 

@@ -199,6 +199,13 @@ class Rooms:
         names = [field.name for field in fields(MemberRun)]
         return [MemberRun(**{name: getattr(row, name) for name in names}) for row in rows]
 
+    def run_counts(self, code: str) -> dict[str, int]:
+        """Return how many runs the members of a room have started, by their ids; none is not among them."""
+        runs = tables.runs
+        query = sa.select(runs.c.member, sa.func.count()).where(runs.c.room == spelt(code))
+        with self.database.reading() as connection:
+            return {member: count for member, count in connection.execute(query.group_by(runs.c.member))}
+
     # ---- the database --------------------------------------------------------------------
 
     def _all(self, query: sa.Select[Any]) -> Sequence[sa.Row[Any]]:
