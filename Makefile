@@ -1,5 +1,6 @@
 # One command each, on a machine with nothing but Python 3.11 or newer (without make: python start.py run):
 #   make run     serve on http://127.0.0.1:8501
+#   make room    serve the network that this machine is in, for phones, and open a room for a class
 #   make test    run every test
 # Variables: PYTHON=python3.12 (which Python), VENV=folder, ARGS="..." (for streamlit or pytest), LOCKED=1
 # (the releases of requirements.lock), TORCH_INDEX=address (where torch comes from instead).
@@ -9,10 +10,13 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 export VENV LOCKED TORCH_INDEX
 
-.PHONY: run test install check lint types format docs house translations clean
+.PHONY: run room test install check lint types format docs house translations clean
 
 run:
 	$(PYTHON) start.py run $(ARGS)
+
+room:
+	$(PYTHON) start.py room $(ARGS)
 
 test:
 	$(PYTHON) start.py test $(ARGS)

@@ -1,9 +1,11 @@
 """Install what is missing and start: ``python start.py run`` serves the page, ``python start.py test`` tests.
 
-Needs nothing but Python 3.11 or newer; what follows the command goes to streamlit or pytest. ``make run`` and
-``make test`` call this. Environment variables: ``VENV`` (folder of the environment, .venv by default),
-``TORCH_INDEX`` (where torch comes from instead, such as PyTorch's index of CPU builds), ``LOCKED`` (1: just
-the releases of requirements.lock).
+``python start.py room`` serves the network that this machine is in and opens a room for a class.
+
+Needs nothing but Python 3.11 or newer; what follows the command goes to streamlit or pytest. ``make run``,
+``make room`` and ``make test`` call this. Environment variables: ``VENV`` (folder of the environment, .venv by
+default), ``TORCH_INDEX`` (where torch comes from instead, such as PyTorch's index of CPU builds), ``LOCKED``
+(1: just the releases of requirements.lock).
 """
 
 from __future__ import annotations
@@ -24,7 +26,7 @@ RUN, TEST = "requirements.txt", "requirements-dev.txt"
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 OWN_BROWSER = """from playwright.sync_api import sync_playwright as start
 print(start().start().chromium.executable_path)"""
-COMMANDS = ("run", "test", "install", "install-test")
+COMMANDS = ("run", "room", "test", "install", "install-test")
 
 
 def main(arguments: list[str]) -> int:
@@ -40,6 +42,8 @@ def main(arguments: list[str]) -> int:
         install(TEST)
     if command == "run":
         return call("-m", "streamlit", "run", "app/main.py", *more)
+    if command == "room":
+        return call("-m", "app", "room", *more)
     return run_tests(more) if command == "test" else 0
 
 

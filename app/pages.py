@@ -56,6 +56,7 @@ first = [
     st.Page(shown_later("app.playground.page"), title=say("Playground"), url_path="playground", default=True),
     st.Page(shown_later("app.compare.page"), title=say("Compare"), url_path="compare"),
     st.Page(shown_later("app.evaluate.page"), title=say("Evaluate"), url_path="evaluate"),
+    st.Page(shown_later("app.teach.page"), title=say("Rooms"), url_path="teach"),
     st.Page(shown_later("app.my_runs.page"), title=say("My runs"), url_path="my_runs"),
     st.Page(shown_later("app.catalogue.page"), title=say("Catalogue"), url_path="catalogue"),
 ]

@@ -14,5 +14,10 @@ VALID = re.compile(r"[\w-]{43}")
 
 def owner() -> str:
     """Return whose the runs are that this page starts: a digest of the browser's cookie, "" without one."""
+    return hashlib.sha256(secret().encode()).hexdigest() if secret() else ""
+
+
+def secret() -> str:
+    """Return the browser's cookie, "" without one; it is to be shown and kept nowhere."""
     cookie = st.context.cookies.to_dict().get(COOKIE, "")
-    return hashlib.sha256(cookie.encode()).hexdigest() if VALID.fullmatch(cookie) else ""
+    return cookie if VALID.fullmatch(cookie) else ""

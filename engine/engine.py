@@ -202,6 +202,11 @@ class Engine:
                 self.store.add(run)
         return self.store.get(key)
 
+    def look_up(self, key: str) -> Run | None:
+        """Return the run with this id without remembering it, None where it is gone; raises
+        `errors.UnknownName` when it cannot be read."""
+        return self.store.get(key) if self.store.holds(key) else self._read(key)
+
     def _read(self, key: str) -> Run | None:
         """Return a run that memory has no more; raises `errors.UnknownName` when it cannot be read."""
         if key.startswith(saved.PREFIX):
@@ -227,10 +232,18 @@ class Engine:
 
     def delete_runs(self, owner: str, keys: Sequence[str] | None = None) -> None:
         """Delete an owner's runs, by default all; those that go on end. Raises `errors.HistoryFailed`."""
-        for key in self.history.delete(owner, keys):
+        self._forget(self.history.delete(owner, keys))
+
+    def delete_all_runs(self, owners: Sequence[str]) -> None:
+        """Delete all runs of several owners; those that go on end. Raises `errors.HistoryFailed`."""
+        self._forget(self.history.delete_all(owners))
+
+    def _forget(self, keys: Sequence[str]) -> None:
+        for key in keys:
             if self.store.holds(key):
                 self.cancel(self.store.get(key))
                 self.store.drop(key)
+        self._exports.forget(keys)
 
     def follow(self, run: Run, start: int = 0) -> Iterator[int]:
         """Yield the index of each recorded step from ``start`` on, as they come, until the run is over."""

@@ -47,6 +47,12 @@ class EngineInterface(Protocol):
     def delete_runs(self, owner: str, keys: Sequence[str] | None = None) -> None:
         """Delete an owner's runs, by default all."""
 
+    def delete_all_runs(self, owners: Sequence[str]) -> None:
+        """Delete all runs of several owners."""
+
+    def look_up(self, key: str) -> Run | None:
+        """Return the run with this id without remembering it, None where it is gone."""
+
     def follow(self, run: Run, start: int = 0) -> Iterator[int]:
         """Yield the index of each step from ``start`` on, as they come, until the run is over."""
 

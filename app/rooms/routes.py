@@ -38,6 +38,15 @@ def routes() -> list[BaseRoute]:
         WebSocketRoute(f"{room}/live", live),
         *_challenges(room),
         *_bets(room),
+        *_teachers(room),
+    ]
+
+
+def _teachers(room: str) -> list[BaseRoute]:
+    return [
+        Route(f"{room}/archive.zip", _later("teaching", "archive")),
+        Route(f"{room}/members/{{member}}/remove", _later("teaching", "remove", "teach"), methods=["POST"]),
+        Route(f"{room}/end", _later("teaching", "end", "teach"), methods=["POST"]),
     ]
 
 

@@ -6,13 +6,15 @@ from typing import Any
 
 import anyio
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import JSONResponse, Response, StreamingResponse
 
 from app import lessons
 from app.access import language
 from app.rooms import asking
-from app.service import rooms
+from app.service import engine, rooms
 from components.rooms import messages
+from engine.rooms import archive as archives
+from engine.rooms import ending
 from engine.rooms.records import Allowed, Room
 from errors import BadSetting
 
@@ -33,6 +35,31 @@ async def change(request: Request) -> Response:
     room, asked = await asking.teacher(request), await asking.plain(request)
     answer = await anyio.to_thread.run_sync(_change, room, asked)
     return JSONResponse(messages.room(answer, language(request)))
+
+
+async def remove(request: Request) -> Response:
+    """POST nothing: send a member out, whose id the address has."""
+    room, member = await asking.teacher(request), str(request.path_params["member"])
+    await anyio.to_thread.run_sync(lambda: rooms().remove(room.code, member))
+    return JSONResponse({})
+
+
+async def end(request: Request) -> Response:
+    """POST nothing: end the room; everything of it is deleted."""
+    room = await asking.teacher(request)
+    await anyio.to_thread.run_sync(lambda: ending.end(engine(), rooms(), room.code))
+    return JSONResponse({})
+
+
+async def archive(request: Request) -> Response:
+    """GET all of the room as a ZIP archive, written while it is sent: ``?names=0`` for numbers instead."""
+    room, anonymous = await asking.teacher(request), request.query_params.get("names") == "0"
+    pieces = await anyio.to_thread.run_sync(lambda: archives.pieces(engine(), rooms(), room, anonymous))
+    headers = {
+        "Content-Disposition": f'attachment; filename="room-{room.code}.zip"',
+        "Cache-Control": "no-store",
+    }
+    return StreamingResponse(pieces, media_type="application/zip", headers=headers)
 
 
 def _change(room: Room, asked: dict[str, Any]) -> Room:

@@ -9,9 +9,9 @@ import attacks
 import models
 from components.i18n.text import named, say_in
 from components.lesson import questions
+from components.rooms import challenges
 from components.widgets.class_picker import FAVOURITES, MOST
 from engine import links
-from components.rooms import challenges
 from engine.images.sources import samples
 from engine.interface import EngineInterface
 from engine.recipe import Recipe

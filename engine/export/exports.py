@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 import threading
 from collections import OrderedDict
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -102,6 +103,17 @@ class Exports:
                 found = self._made(run, wanted)
                 self._remember(run, wanted, found)
             return found
+
+    def forget(self, runs: Collection[str]) -> None:
+        """Let go of the files of these runs."""
+        with self._lock:
+            self._drop(self._files, runs)
+            self._drop(self._finishes, runs)
+
+    @staticmethod
+    def _drop(remembered: OrderedDict[tuple[str, Wanted], Any], runs: Collection[str]) -> None:
+        for key in [key for key in remembered if key[0] in runs]:
+            del remembered[key]
 
     def _remember(self, run: Run, wanted: Wanted, export: Export) -> None:
         with self._lock:

@@ -119,7 +119,14 @@ class History:
 
         Raises `errors.HistoryFailed`.
         """
-        return self._ask(lambda: self._delete(owner, keys))
+        return self._ask(lambda: self._delete([owner], keys))
+
+    def delete_all(self, owners: Sequence[str]) -> list[str]:
+        """Delete all runs of several owners; return those that are gone, from the disk too.
+
+        Raises `errors.HistoryFailed`.
+        """
+        return self._ask(lambda: self._delete(owners, None))
 
     def close(self) -> None:
         """Write what there is to write, and end the thread."""
@@ -255,11 +262,12 @@ class History:
         if removed:
             self.database.shrink()
 
-    def _delete(self, owner: str, keys: Sequence[str] | None) -> list[str]:
-        own = {key for key, recording in list(self._recordings.items()) if recording.owner == owner}
+    def _delete(self, owners: Sequence[str], keys: Sequence[str] | None) -> list[str]:
+        wanted = frozenset(owners)
+        own = {key for key, recording in list(self._recordings.items()) if recording.owner in wanted}
         gone = own if keys is None else own & set(keys)
         with self.database.writing() as connection:
-            gone |= set(queries.owned(connection, owner, keys))
+            gone |= set(queries.owned(connection, owners, keys))
             queries.remove(connection, sorted(gone))
         for key in gone:
             self._recordings.pop(key, None)

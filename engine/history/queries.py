@@ -130,10 +130,13 @@ def rename(connection: Connection, owner: str, key: str, name: str) -> bool:
     return bool(connection.execute(update(runs).where(mine).values(name=name)).rowcount)
 
 
-def owned(connection: Connection, owner: str, keys: Sequence[str] | None) -> list[str]:
-    """Return those of ``keys`` that are an owner's runs, None for all of the owner's."""
-    query = select(runs.c.id).where(runs.c.owner == owner)
-    return list(connection.scalars(query if keys is None else query.where(runs.c.id.in_(keys))))
+def owned(connection: Connection, owners: Sequence[str], keys: Sequence[str] | None) -> list[str]:
+    """Return those of ``keys`` that are runs of one of ``owners``, None for all of theirs."""
+    own: list[str] = []
+    for start in range(0, len(owners), AT_ONCE):
+        query = select(runs.c.id).where(runs.c.owner.in_(owners[start : start + AT_ONCE]))
+        own += connection.scalars(query if keys is None else query.where(runs.c.id.in_(keys)))
+    return own
 
 
 def remove(connection: Connection, keys: Sequence[str]) -> None:

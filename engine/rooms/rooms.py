@@ -190,6 +190,11 @@ class Rooms:
         uploads = tables.uploads
         return [row.token for row in self._all(sa.select(uploads).where(uploads.c.member == member.id))]
 
+    def uploads_of(self, code: str) -> list[str]:
+        """Return the names of all uploads of a room."""
+        uploads = tables.uploads
+        return [row.token for row in self._all(sa.select(uploads).where(uploads.c.room == spelt(code)))]
+
     def runs(self, code: str, member: str | None = None) -> list[MemberRun]:
         """Return a room's runs, or one member's: everybody's first, everybody's second, and so on."""
         runs = tables.runs
@@ -212,6 +217,13 @@ class Rooms:
         joined = runs.outerjoin(written, written.c.id == runs.c.run)
         query = sa.select(runs, written.c.success).select_from(joined).where(runs.c.room == spelt(code))
         return [(_member_run(row), bool(row.success)) for row in self._all(query)]
+
+    def run_counts(self, code: str) -> dict[str, int]:
+        """Return how many runs the members of a room have started, by their ids; none is not among them."""
+        runs = tables.runs
+        query = sa.select(runs.c.member, sa.func.count()).where(runs.c.room == spelt(code))
+        with self.database.reading() as connection:
+            return {member: count for member, count in connection.execute(query.group_by(runs.c.member))}
 
     # ---- the database --------------------------------------------------------------------
 

@@ -33,6 +33,14 @@ rooms = Table(
     Column("revealed", JSON, nullable=False),  # right answers by question: `records.Revealed`
 )
 
+teachers = Table(
+    "room_teachers",
+    metadata,
+    Column("room", String(8), ForeignKey("rooms.code"), primary_key=True),
+    Column("owner", String(64), primary_key=True),  # sha256 of the cookie of a browser that has the key
+    Column("sealed", String(64), nullable=False),  # the key, which only that cookie opens
+)
+
 members = Table(
     "room_members",
     metadata,
@@ -128,5 +136,5 @@ bets = Table(
     Column("at", Double, nullable=False),
 )
 
-DEPENDENT = (bets, votes, submissions, files, challenges, uploads, runs, members, rooms)
+DEPENDENT = (bets, votes, submissions, files, challenges, uploads, runs, members, teachers, rooms)
 """All tables, those that refer to others before these."""

@@ -1,0 +1,23 @@
+"""The end of a room: everything of it is deleted, from memory and from the disk."""
+
+from __future__ import annotations
+
+from engine.engine import Engine
+from engine.rooms.rooms import Rooms
+
+
+def end(engine: Engine, rooms: Rooms, code: str) -> None:
+    """Delete a room with its members, their runs and all that they brought or handed in.
+
+    Whoever breaks off finds it frozen and can end it again. Raises `errors.UnknownName`,
+    `errors.HistoryFailed`.
+    """
+    room = rooms.change(code, frozen=True)  # first, so that nothing new begins
+    owners = [member.owner for member in rooms.members(room.code, removed=True)]
+    uploads = rooms.uploads_of(room.code)
+    engine.delete_all_runs(owners)
+    gone = rooms.end(room.code)
+    for token in uploads:
+        engine.uploads.drop(token)
+    # Once more: what began before the room was frozen. It gives the rows' room back to the disk, too.
+    engine.delete_all_runs([member.owner for member in gone])
