@@ -276,8 +276,8 @@ class Student:
             self.record.errors.append(f"{self.name}: nothing came of a run for {self.patience:g} s.")
         return await self._check(run, received)
 
-    async def bet(self, question: str, answer: str) -> Any:
-        """Answer the question that everybody is asked."""
+    async def bet(self, question: str, answer: int) -> Any:
+        """Bet on an answer, by its number from 0 on, to the question that everybody is asked."""
         return await self._ask("POST", "bets", {"question": question, "answer": answer})
 
     async def post(self, path: str, body: Mapping[str, Any] | bytes) -> Any:
