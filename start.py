@@ -3,8 +3,8 @@
 ``python start.py room`` serves the network that this machine is in and opens a room for a class.
 
 Needs nothing but Python 3.11 or newer; what follows the command goes to streamlit or pytest. ``make run``,
-``make room`` and ``make test`` call this. Environment variables: ``VENV`` (folder of the environment, .venv by
-default), ``TORCH_INDEX`` (where torch comes from instead, such as PyTorch's index of CPU builds), ``LOCKED``
+``make room`` and ``make test`` call this. Environment variables: ``VENV`` (folder of the environment, by
+default .venv), ``TORCH_INDEX`` (where torch comes from instead, such as PyTorch's index of CPU builds), ``LOCKED``
 (1: just the releases of requirements.lock).
 """
 

@@ -104,8 +104,10 @@ class Record:
 
 @dataclass
 class Received:
-    """The rows of a run that came, by their number, and how often a number came again."""
+    """The rows of a run that came, by their number, and how often a number came again. ``at``: when the last
+    one came, at first when the run was asked for, by the monotonic clock."""
 
+    at: float
     rows: dict[int, tuple[float, ...]] = field(default_factory=dict)
     doubled: int = 0
     foreign: int = 0
@@ -262,22 +264,26 @@ class Student:
         self, query: Mapping[str, str], broadcast: int = 0, cut: Callable[[], bool] = lambda: False
     ) -> dict[str, Any]:
         """Press Run and follow the run to its end; return what the server says of it then."""
-        return await self.follow(await self.start(query, broadcast), cut)
+        began = time.monotonic()
+        return await self.follow(await self.start(query, broadcast), cut, began)
 
-    async def follow(self, run: str, cut: Callable[[], bool] = lambda: False) -> dict[str, Any]:
+    async def follow(
+        self, run: str, cut: Callable[[], bool] = lambda: False, began: float | None = None
+    ) -> dict[str, Any]:
         """Follow a run to its end, over as many sockets as it takes, and compare what came with what the
         server has. ``cut`` is asked after each frame of rows whether the phone's screen is locked now, which
-        closes the socket; the next one goes on where this one was."""
-        received, began = Received(), time.monotonic()
+        closes the socket; the next one goes on where this one was. ``began``: when Run was pressed, by the
+        monotonic clock, if not now."""
+        received = Received(time.monotonic() if began is None else began)
         try:
-            await self._receive(run, received, cut, began)
+            await self._receive(run, received, cut)
         except TimeoutError:
             self.record.stuck += 1
             self.record.errors.append(f"{self.name}: nothing came of a run for {self.patience:g} s.")
         return await self._check(run, received)
 
-    async def bet(self, question: str, answer: str) -> Any:
-        """Answer the question that everybody is asked."""
+    async def bet(self, question: str, answer: int) -> Any:
+        """Bet on an answer, by its number from 0 on, to the question that everybody is asked."""
         return await self._ask("POST", "bets", {"question": question, "answer": answer})
 
     async def post(self, path: str, body: Mapping[str, Any] | bytes) -> Any:
@@ -304,7 +310,7 @@ class Student:
         finally:
             self.record.waited("answer", time.monotonic() - began)
 
-    async def _receive(self, run: str, received: Received, cut: Callable[[], bool], began: float) -> None:
+    async def _receive(self, run: str, received: Received, cut: Callable[[], bool]) -> None:
         """Receive a run's rows until its end was said, which ends a socket that is opened anew as often as it
         breaks; raises TimeoutError when nothing comes, and notes it when no socket can be opened."""
         failures = 0
@@ -316,18 +322,15 @@ class Student:
                 await asyncio.sleep(min(LONGEST, 0.3 * 2**failures))
                 continue
             before = len(received.rows)
-            if await self._listen(wire, run, received, cut, began):
+            if await self._listen(wire, run, received, cut):
                 return
             self.record.cuts += 1
             failures = 0 if len(received.rows) > before else failures + 1
             await asyncio.sleep(0.05 * 2**failures)
         self.record.errors.append(f"{self.name}: a run's socket could not be kept open.")
 
-    async def _listen(
-        self, wire: Wire, run: str, received: Received, cut: Callable[[], bool], began: float
-    ) -> bool:
+    async def _listen(self, wire: Wire, run: str, received: Received, cut: Callable[[], bool]) -> bool:
         """Return whether the run's end was heard before the socket closed."""
-        last = began
         try:
             while True:
                 frame = await asyncio.wait_for(wire.recv(), self.patience)
@@ -335,8 +338,8 @@ class Student:
                 if isinstance(frame, bytes):
                     first = not received.rows
                     if received.take(frame):
-                        self.record.waited("first" if first else "step", now - last)
-                        last = now
+                        self.record.waited("first" if first else "step", now - received.at)
+                        received.at = now
                         if cut():
                             return False
                 elif self._told(json.loads(frame), run, received):

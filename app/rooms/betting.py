@@ -13,6 +13,7 @@ from app.service import rooms
 from components.i18n.text import texts
 from components.lesson.questions import plain, question
 from components.rooms import messages
+from components.rooms.answers import answers
 from engine.rooms import bets
 from engine.rooms.records import Member, Revealed, Room
 from errors import BadSetting
@@ -53,6 +54,13 @@ async def questions(request: Request) -> Response:
         for name in lessons.asking()
     ]
     return JSONResponse({"questions": known})
+
+
+async def answered(request: Request) -> Response:
+    """GET, as the teacher, what the wall shows of the answers: ``{"answers": ...}``."""
+    room, spoken = await asking.teacher(request), language(request)
+    found = await anyio.to_thread.run_sync(lambda: answers(rooms(), room, spoken))
+    return JSONResponse({"answers": found})
 
 
 async def reveal(request: Request) -> Response:

@@ -67,6 +67,7 @@ def _bets(room: str) -> list[BaseRoute]:
         Route(f"{room}/bets", _later("betting", "bet", "bet"), methods=["POST"]),
         Route(f"{room}/bets", _later("betting", "own")),
         Route(f"{room}/questions", _later("betting", "questions")),
+        Route(f"{room}/answers", _later("betting", "answered")),
         Route(f"{room}/reveal", _later("betting", "reveal", "teach"), methods=["POST"]),
     ]
 
