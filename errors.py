@@ -20,6 +20,8 @@
     ├── EngineFailed            the engine broke and has started again
     ├── HistoryFailed           the database of runs cannot be read or written
     │   └── HistoryDamaged      it was damaged: it was set aside, and a new one started
+    ├── TooManyRuns             a person has as many runs as one may have at the same time
+    ├── OverAllowance           a run that costs more of the device's time than it may
     ├── LabCancelled            an experiment was cancelled between two of its stages
     └── EngineClosed            the engine was shut down while a run was waiting
 
@@ -149,6 +151,14 @@ class HistoryFailed(FoolscopeError):
 
 class HistoryDamaged(HistoryFailed):
     """The database of runs was damaged; it was set aside, and a new one started."""
+
+
+class TooManyRuns(FoolscopeError):
+    """A person has as many runs in the queue as one may have at the same time."""
+
+
+class OverAllowance(FoolscopeError):
+    """A run costs more of the device's time than it is allowed; it has not begun."""
 
 
 class LabCancelled(FoolscopeError):
