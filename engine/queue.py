@@ -1,11 +1,11 @@
-"""The queue of runs: so many are active at once, the others wait, in an order that is fair (`engine.waiting_line`).
+"""The queue of runs: so many are active at once, the others wait in a fair order (`engine.waiting_line`).
 
     run = engine.enqueue(recipe, person, allowance=20.0)  # waits, and begins by itself
     engine.place(run.id)                                  # Place(position=7, total=40, wait_seconds=25.1)
 
-A run that waits is a run like any other, with the status "waiting". One that pauses for `PAUSED_AT_MOST` seconds,
-or because nobody watches it, gives its place up, and waits again when it is to go on. Runs that are submitted
-without the queue begin at once, and share the device with these.
+A run that waits is a run like any other, with the status "waiting". One that pauses for `PAUSED_AT_MOST`
+seconds, or because nobody watches it, gives its place up, and waits again when it is to go on. Runs that are
+submitted without the queue begin at once, and share the device with these.
 """
 
 from __future__ import annotations
@@ -41,8 +41,9 @@ TOO_DEAR = (
     "take fewer steps, fewer samples or a smaller network."
 )
 PERHAPS_TOO_DEAR = (
-    "Expected a run of at most {allowance} s of the server's time, got one of about {price} s, by the number of "
-    "the network's weights, as it was never timed here; take fewer steps, fewer samples or a smaller network."
+    "Expected a run of at most {allowance} s of the server's time, got one of about {price} s (estimated "
+    "from the network's size, as it was not timed here yet); take fewer steps, fewer samples or a smaller "
+    "network."
 )
 TOO_MANY = "Expected at most {count} runs of yours at the same time; wait until one ends, or stop one."
 
@@ -136,9 +137,14 @@ class RunQueue:
         """Return the place of a run that waits, None for any other."""
         with self._lock:
             entry = self._entries.get(key)
-            if entry is None or entry.state != "waiting":
+            standing = self._line.position(key)
+            if entry is None or standing is None:
                 return None
-            return entry.run.place or self._line.places(self._clock()).get(key)
+            now = self._clock()
+            if entry.run.place is None or now >= self._forecast_due:
+                self._forecast(now)
+            wait = entry.run.place.wait_seconds if entry.run.place else 0.0
+            return Place(*standing, wait)
 
     def pause(self, run: Run) -> bool:
         """Pause a run that waits, and say so; other runs are the engine's to pause."""
@@ -211,7 +217,7 @@ class RunQueue:
                 log.exception("the queue goes on after an error")
 
     def _turn(self, now: float) -> None:
-        """Take in what became of the runs, let begin who may, and now and then tell the others their places."""
+        """Take in what became of the runs, let begin who may, and now and then place the others."""
         with self._lock:
             for entry in list(self._entries.values()):
                 self._settle(entry, now)
@@ -268,10 +274,12 @@ class RunQueue:
         still = [run.id for run in active if run.status == "paused"]
         asleep = [entry.run.id for entry in waiting if self._asleep(entry)]
         self._line.look({run.id: len(run) for run in active}, now, still, asleep)
-        if not waiting or now < self._forecast_due:
-            return
+        if waiting and now >= self._forecast_due:
+            self._forecast(now)
+
+    def _forecast(self, now: float) -> None:
         began = time.perf_counter()
         places = self._line.places(now)
         self._forecast_due = now + SPARE * (time.perf_counter() - began)
-        for entry in waiting:
-            entry.run.place = places.get(entry.run.id)
+        for key, entry in self._entries.items():
+            entry.run.place = places.get(key)

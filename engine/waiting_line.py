@@ -12,6 +12,7 @@ import math
 from collections import Counter, deque
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
+from statistics import fmean
 
 from engine.forecast import Forecast, Future, Share, full_round
 from engine.places import Place
@@ -104,7 +105,7 @@ class WaitingLine:
         self._active: dict[str, Ticket] = {}
         self._usage, self._pace = Usage(), _Pace()
         self._kinds: dict[str, tuple[float, int]] = {}
-        self._cost = (0.0, 0)
+        self._recent: deque[Ticket] = deque(maxlen=MEMORY)
         self._arrivals: deque[tuple[float, Ticket]] = deque()
         self._looked, self._worked, self._crowded = 0.0, 0.0, False
         self._asleep: Collection[str] = ()
@@ -117,9 +118,9 @@ class WaitingLine:
     def enter(self, key: str, person: str, work: Work, kind: str, now: float, done: int = 0) -> None:
         """Let a run wait from ``now`` on; ``done``: queries that it asked before."""
         ticket = Ticket(key, person, work, kind, done, done)
-        ticket.cost = self._left(ticket) * self._a_query(work)
-        self._cost = _learnt(self._cost, ticket.cost)
-        mean, _ = self._cost
+        ticket.cost = self._costs_still(ticket)
+        self._recent.append(replace(ticket))
+        mean = fmean(self._costs_still(other) for other in self._recent)  # by what is known of prices now
         ticket.order = now + min(USED * self._usage.relative(person, now), MOST_USED)
         ticket.order += min(LONG * ticket.cost / mean, MOST_LONG) if mean else 0.0
         self._usage.add(person, ticket.cost, now)
@@ -175,12 +176,21 @@ class WaitingLine:
         self._looked, self._worked, self._crowded = now, 0.0, bool(self._waiting)
         self._still, self._asleep = frozenset(still), frozenset(asleep)
 
+    def position(self, key: str) -> tuple[int, int] | None:
+        """Return where a run that waits and is not asleep stands, 1 for the next, and how many wait."""
+        waiting = [ticket.key for ticket in self._awake()]
+        return (waiting.index(key) + 1, len(waiting)) if key in waiting else None
+
+    def _awake(self) -> list[Ticket]:
+        """Return those that wait and are not asleep, the next first."""
+        waiting = [ticket for ticket in self._waiting.values() if ticket.key not in self._asleep]
+        return sorted(waiting, key=lambda ticket: ticket.order)
+
     def places(self, now: float) -> dict[str, Place]:
         """Return the place of each run that waits and is not asleep."""
-        waiting = [ticket for ticket in self._waiting.values() if ticket.key not in self._asleep]
+        waiting = self._awake()
         if not waiting:
             return {}
-        waiting.sort(key=lambda ticket: ticket.order)
         still = sum(key in self._active for key in self._still)
         active = [self._share(t) for t in self._active.values() if t.key not in self._still]
         futures = [Future(self._share(ticket), ticket.order, key=ticket.key) for ticket in waiting]
@@ -212,6 +222,9 @@ class WaitingLine:
         share = mean if count else 1.0
         left = max(ticket.work.queries - ticket.done, 0)
         return max(share * ticket.work.queries - ticket.done, share * left / 2)
+
+    def _costs_still(self, ticket: Ticket) -> float:
+        return self._left(ticket) * self._a_query(ticket.work)
 
     def _a_query(self, work: Work) -> float:
         return self._costs.seconds(work.model, work.rows, work.gradients)
