@@ -21,7 +21,9 @@
     ├── HistoryFailed           the database of runs cannot be read or written
     │   └── HistoryDamaged      it was damaged: it was set aside, and a new one started
     ├── NotAllowed              what a room does not allow, or not to whoever asks
+    │   ├── OverAllowance       a run that costs more of the device's time than it may
     │   └── TooMany             too much at once: later it may be allowed
+    │       └── TooManyRuns     a person has as many runs as one may have at the same time
     ├── LabCancelled            an experiment was cancelled between two of its stages
     └── EngineClosed            the engine was shut down while a run was waiting
 
@@ -163,6 +165,14 @@ class TooMany(NotAllowed):
     def __init__(self, sentence: str, after: float = 1.0, **facts: object) -> None:
         super().__init__(sentence, **facts)
         self.after = after
+
+
+class TooManyRuns(TooMany):
+    """A person has as many runs in the queue as one may have at the same time."""
+
+
+class OverAllowance(NotAllowed):
+    """A run costs more of the device's time than it is allowed; it has not begun."""
 
 
 class LabCancelled(FoolscopeError):

@@ -14,6 +14,8 @@
 | ``FOOLSCOPE_HISTORY_BYTES`` | bytes of runs that are kept, the oldest go first (2G) |
 | ``FOOLSCOPE_ADD_MODELS`` | 0: the page does not offer to add networks (1, on this machine alone) |
 | ``FOOLSCOPE_LABS`` | experiments that are computed at the same time (1) |
+| ``FOOLSCOPE_ACTIVE_RUNS`` | runs of the queue that are computed at the same time (16) |
+| ``FOOLSCOPE_RUNS_PER_PERSON`` | runs that one person may have in the queue at the same time (3) |
 | ``FOOLSCOPE_FRAME_ANCESTORS`` | sites that may show the page in a frame, by default all |
 | ``HF_ENDPOINT`` | hub of networks, as huggingface_hub names it (https://huggingface.co) |
 | ``FOOLSCOPE_CHROMIUM`` | browser that tests and benchmarks drive |
@@ -76,6 +78,16 @@ def cache_bytes() -> int:
 def labs() -> int:
     """Return how many experiments are computed at the same time, 1 or more; raises `errors.BadSetting`."""
     return _count("FOOLSCOPE_LABS", 1)
+
+
+def active_runs() -> int:
+    """Return how many runs of the queue are active at once, 1 or more; raises `errors.BadSetting`."""
+    return _count("FOOLSCOPE_ACTIVE_RUNS", 16)
+
+
+def runs_per_person() -> int:
+    """Return how many runs one person may have in the queue, 1 or more; raises `errors.BadSetting`."""
+    return _count("FOOLSCOPE_RUNS_PER_PERSON", 3)
 
 
 def database() -> str:

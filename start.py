@@ -4,8 +4,8 @@
 
 Needs nothing but Python 3.11 or newer; what follows the command goes to streamlit or pytest. ``make run``,
 ``make room`` and ``make test`` call this. Environment variables: ``VENV`` (folder of the environment, by
-default .venv), ``TORCH_INDEX`` (where torch comes from instead, such as PyTorch's index of CPU builds), ``LOCKED``
-(1: just the releases of requirements.lock).
+default .venv), ``TORCH_INDEX`` (where torch comes from instead, such as PyTorch's index of CPU builds) and
+``LOCKED`` (1: just the releases of requirements.lock).
 """
 
 from __future__ import annotations

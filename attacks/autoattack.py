@@ -138,6 +138,12 @@ class AutoAttack(Attack):
         """Return how many queries follow the first one if some picture is never fooled."""
         return sum(part.updates() + 1 for part in self.parts()) if self.steps else 0
 
+    def images(self) -> int:
+        """Return those of the parts, of a part without a budget one more a query, and the first and the
+        last."""
+        beside = sum(part.updates() + 1 for part in self.parts() if not part.bound())
+        return sum(part.images() for part in self.parts()) + beside + 2
+
     def bound(self) -> tuple[str, float]:
         """Return (norm, epsilon)."""
         return self.norm, self.epsilon

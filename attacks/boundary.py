@@ -11,7 +11,7 @@ from torch import Tensor
 from attacks.contract import Attack, AttackCard, Criterion, Search
 from attacks.settings import setting
 from attacks.toolkit import norms
-from attacks.toolkit.decision_based import Path, follow, start, to_boundary
+from attacks.toolkit.decision_based import AT_ONCE, ROUNDS, Path, follow, start, to_boundary
 
 
 @dataclass(frozen=True)
@@ -105,6 +105,11 @@ class Boundary(Attack):
     def updates(self) -> int:
         """Return the number of steps, and one for the nearest picture."""
         return self.steps + (self.steps > 0)
+
+    def images(self) -> int:
+        """Return two a direction and step; where the walk begins as many as fit into a query."""
+        begin = min(self.steps, ROUNDS + 3)
+        return 2 + begin * (AT_ONCE + 1) + (self.steps - begin) * (2 * self.directions + 1)
 
     def stochastic(self) -> bool:
         """Say yes: it is a random walk."""

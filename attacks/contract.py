@@ -241,6 +241,10 @@ class Attack(ABC):
         """Return how many queries follow the first one when nothing stops the search early (at most
         so many where the attack `ends` of itself)."""
 
+    def images(self) -> int:
+        """Return how many images all queries together ask about for each picture, at most."""
+        return self.updates() + 1
+
     def bound(self) -> tuple[str, float] | None:
         """Return (norm, epsilon) when the attack promises to stay within a budget, else None."""
         return None

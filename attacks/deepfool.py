@@ -107,6 +107,10 @@ class DeepFool(Attack):
         """Return the number of steps, and one for the picture found."""
         return self.steps + 1 if self.steps else 0
 
+    def images(self) -> int:
+        """Return one for each candidate a step, and the first and the last."""
+        return self.steps * (self.candidates - 1) + 2
+
 
 def copies(x: Tensor, times: int) -> Tensor:
     """Return ``x`` ``(n, c, h, w)`` ``times`` over: row i + j n is picture i."""

@@ -111,6 +111,10 @@ class EAD(CarliniWagner):
             success = success | fooled
         return adv, success
 
+    def images(self) -> int:
+        """Return two a query where each looks ahead."""
+        return (self.updates() + 1) * (2 if self.method == "fista" else 1)
+
     def question(self, adv: Tensor, ahead: Tensor, criterion: Criterion, last: bool) -> Query:
         """Return the query about ``adv`` and, where the slope will be needed, the points ``ahead`` of it."""
         if last:

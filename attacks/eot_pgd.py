@@ -76,6 +76,10 @@ class EOTPGD(BIM):
             adv = norm.project(x, norm.ascent_step(adv, -grad, self.step_size), self.epsilon)
         yield Query(adv, None)
 
+    def images(self) -> int:
+        """Return the samples of each step, and the picture itself beside them."""
+        return self.updates() + 1 + self.steps * self.samples
+
     def stochastic(self) -> bool:
         """Return True: the transforms are drawn."""
         return True

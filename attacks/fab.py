@@ -136,6 +136,10 @@ class FAB(Attack):
         """Return the queries after the first: two a step, the final search, the picture found."""
         return 2 * self.steps + FINAL + 1 if self.steps else 0
 
+    def images(self) -> int:
+        """Return one more a step for each candidate but the first."""
+        return self.updates() + 1 + self.steps * (self.candidates - 2)
+
 
 def shortest(norm: str, x: Tensor, w: Tensor, need: Tensor) -> Tensor:
     """Return the smallest change ``(n, c, h, w)`` of ``x`` within [0, 1] by which the linear function of

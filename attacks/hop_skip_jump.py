@@ -121,6 +121,10 @@ class HopSkipJump(Attack):
         """Return the number of questions, and one for the nearest picture."""
         return self.steps + (self.steps > 0)
 
+    def images(self) -> int:
+        """Return the first and the last, and for each step as many as fit into a query."""
+        return self.steps * (AT_ONCE + 1) + 2
+
     def stochastic(self) -> bool:
         """Say yes: slopes are guessed from random directions."""
         return True

@@ -124,6 +124,10 @@ class JSMA(Attack):
         """Return the largest number of pairs."""
         return self.steps
 
+    def images(self) -> int:
+        """Return two a pair where the other classes are minded, and the last."""
+        return self.steps * (2 if self.others else 1) + 1
+
     def move(self, x: Tensor, adv: Tensor, grad: Tensor, going: Tensor) -> Tensor:
         """Return ``adv`` with the most salient pair of values of each row that is ``going`` moved by theta.
 

@@ -48,3 +48,7 @@ class NIFGSM(MIFGSM):
                 answer = yield Query(torch.cat([adv, ahead]), criterion.repeat(2).loss)
         if self.steps:
             yield Query(adv, None)
+
+    def images(self) -> int:
+        """Return two a step."""
+        return 2 * self.updates() + 1

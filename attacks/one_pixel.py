@@ -101,6 +101,10 @@ class OnePixel(Attack):
         """Return how many queries the generations take, and one for the best picture."""
         return self.steps * math.ceil(self.population / AT_ONCE) + (self.steps > 0)
 
+    def images(self) -> int:
+        """Return the generations' pictures, and for each of their queries the best one beside them."""
+        return self.steps * self.population + self.updates() + 1
+
     def stochastic(self) -> bool:
         """Say yes: evolution begins and goes on at random."""
         return True

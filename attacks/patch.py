@@ -139,6 +139,11 @@ class AdversarialPatch(Attack):
         """Return the number of steps."""
         return self.steps
 
+    def images(self) -> int:
+        """Return the samples of each step, where there are any, and the picture itself beside them."""
+        samples = self.samples if self.placement == "random" else 0
+        return self.updates() + 1 + self.steps * samples
+
     def stochastic(self) -> bool:
         """Say whether placements are random."""
         return self.placement == "random"

@@ -86,6 +86,10 @@ class Spatial(Attack):
         count = len(self.grid())
         return math.ceil(count / AT_ONCE) + (count > 0)
 
+    def images(self) -> int:
+        """Return the grid's pictures, and for each of its queries the worst one beside them."""
+        return len(self.grid()) + self.updates() + 1
+
 
 def spread(largest: float, count: int) -> Tensor:
     """Return ``count`` numbers from -largest to largest, or fewer where they are alike; one alone is 0."""

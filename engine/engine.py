@@ -27,9 +27,12 @@ from engine.history.loading import load
 from engine.history.records import RunRecord, Upload
 from engine.images import handwriting
 from engine.images.sources import PREPARED, UPLOAD, Source, Uploads, open_image
-from engine.jobs import QueryJob, StepsLeft, run_job
+from engine.jobs import Build, QueryJob, StepsLeft, run_job
 from engine.loop import Health, Loop
 from engine.model_pool import Load, ModelPool, load_model
+from engine.places import Place
+from engine.prices import Costs, Price
+from engine.queue import RunQueue
 from engine.recipe import Recipe
 from engine.run import Prediction, Run
 from engine.sentences import Said
@@ -66,7 +69,9 @@ class Engine:
         self._sources, self._clock = dict(sources or {}), clock
         self._rankings = Rankings(self.logits, self._preprocess)
         self._numbers, self._exports = itertools.count(), Exports(self)
-        self._loop = Loop(self.device, self._sweep, clock)
+        costs = Costs()
+        self._loop = Loop(self.device, self._sweep, clock, costs)
+        self.queue = RunQueue(self, costs, clock=clock)
 
     @property
     def healthy(self) -> bool:
@@ -178,20 +183,54 @@ class Engine:
         an unknown name, a setting out of range, missing weights, a target that is the current class.
         """
         recipe.check()
+        run, build = self.prepare(recipe)
+        self.begin(run, build, StepsLeft.NONE if paused else StepsLeft.ALL)
+        if owner:
+            self.history.record(run, owner)
+        return run
+
+    def enqueue(self, recipe: Recipe, person: str, allowance: float | None = None, owner: str = "") -> Run:
+        """Return a run that waits in the queue and begins by itself; see `engine.queue.RunQueue.submit`.
+
+        ``person``: any string, whose runs share what one person may have; ``allowance``: seconds of the
+        device's time that the run may cost; ``owner``: as in `submit`. Raises `errors.OverAllowance` and
+        `errors.TooManyRuns`, and as `submit` does.
+        """
+        run = self.queue.submit(recipe, person, allowance)
+        self.store.add(run)
+        if owner:
+            self.history.record(run, owner)
+        return run
+
+    def place(self, key: str) -> Place | None:
+        """Return where a run stands in the queue, None unless it waits there."""
+        return self.queue.place(key)
+
+    def price(self, recipe: Recipe) -> Price:
+        """Return what a recipe costs; raises `errors.UnknownName` or `errors.BadSetting`."""
+        return self.queue.price(recipe)
+
+    def prepare(self, recipe: Recipe) -> tuple[Run, Build]:
+        """Return a new run that has not begun, and what makes its job; raises as `submit` does."""
         ranking = self.classify(recipe.model, recipe.image, recipe.crop)
-        run, build = run_job(recipe, ranking, self.preprocess(recipe), self.device, self._clock)
-        job = build(self.pool.acquire(recipe.model), partial(self.pool.release, recipe.model))
-        job.steps_left = StepsLeft.NONE if paused else StepsLeft.ALL
-        run.set_status("paused" if paused else "running")
+        return run_job(recipe, ranking, self.preprocess(recipe), self.device, self._clock)
+
+    def begin(self, run: Run, build: Build, steps: StepsLeft) -> None:
+        """Let a prepared run begin; raises as `submit` does."""
+        name = run.recipe.model
+        job = build(self.pool.acquire(name), partial(self.pool.release, name))
+        job.steps_left = steps
+        run.set_status("paused" if steps is StepsLeft.NONE else "running")
         self.store.add(run)
         try:
             self._loop.start(job)
         except EngineClosed as error:
             job.fail(error)
             raise
-        if owner:
-            self.history.record(run, owner)
-        return run
+
+    def go_on(self, run: Run, steps: StepsLeft) -> None:
+        """Let a paused run go on, so far."""
+        self._loop.allow(run.id, steps, "running")
 
     def run(self, key: str) -> Run:
         """Return the run with this id, one that ships or is in the database included, or raise
@@ -260,15 +299,18 @@ class Engine:
 
     def pause(self, run: Run) -> None:
         """Stop answering: the run keeps its place and takes no device time."""
-        self._loop.allow(run.id, StepsLeft.NONE, "paused")
+        if not self.queue.pause(run):
+            self._loop.allow(run.id, StepsLeft.NONE, "paused")
 
     def resume(self, run: Run) -> None:
-        """Go on where the run was paused."""
-        self._loop.allow(run.id, StepsLeft.ALL, "running")
+        """Go on where the run was paused; a run of the queue waits first if it has lost its place."""
+        if not self.queue.resume(run, StepsLeft.ALL):
+            self.go_on(run, StepsLeft.ALL)
 
     def step(self, run: Run) -> None:
         """Take exactly one more step, then pause."""
-        self._loop.allow(run.id, StepsLeft.ONE, "running")
+        if not self.queue.resume(run, StepsLeft.ONE):
+            self.go_on(run, StepsLeft.ONE)
 
     def cancel(self, run: Run, reason: str = "cancelled") -> None:
         """End the run now; an answer that is under way is thrown away."""
@@ -285,6 +327,7 @@ class Engine:
 
     def close(self) -> None:
         """Cancel everything, write what is kept of it, and end the engine's threads."""
+        self.queue.close()
         self._loop.close()
         self.history.close()
 

@@ -18,6 +18,8 @@ from attacks.contract import Criterion, Evaluation, Objective
 from engine.export.exports import Export, Wanted
 from engine.history.records import RunRecord
 from engine.loop import Health
+from engine.places import Place
+from engine.prices import Price
 from engine.recipe import Recipe
 from engine.run import Prediction, Run
 from engine.sentences import Said
@@ -34,6 +36,16 @@ class EngineInterface(Protocol):
 
     def submit(self, recipe: Recipe, paused: bool = False, owner: str = "") -> Run:
         """Start a run and return it at once; it is kept for ``owner``, "" for nobody."""
+
+    def enqueue(self, recipe: Recipe, person: str, allowance: float | None = None, owner: str = "") -> Run:
+        """Return a run that waits in the queue and begins by itself; it is refused when ``person`` has too
+        many, or when it costs more than ``allowance`` seconds of the device's time."""
+
+    def place(self, key: str) -> Place | None:
+        """Return where a run stands in the queue, None unless it waits there."""
+
+    def price(self, recipe: Recipe) -> Price:
+        """Return what a recipe costs before it begins."""
 
     def run(self, key: str) -> Run:
         """Return the run with this id, one that ships included."""

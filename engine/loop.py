@@ -19,6 +19,7 @@ from torch import Tensor
 from attacks.contract import Evaluation, Query
 from engine.answering import answered
 from engine.jobs import Job, StepsLeft
+from engine.prices import Costs
 from engine.scheduler import Scheduler
 from errors import EngineClosed, EngineFailed, FoolscopeError
 
@@ -42,15 +43,18 @@ class Health:
 
 
 class Loop:
-    """Carries out jobs on ``device``. ``housekeeping`` is called about once a second, by ``clock``."""
+    """Carries out jobs on ``device``. ``housekeeping`` is called about once a second, by ``clock``; ``costs``
+    learns how long batches take."""
 
     def __init__(
         self,
         device: torch.device,
         housekeeping: Callable[[], None],
         clock: Callable[[], float] = time.monotonic,
+        costs: Costs | None = None,
     ) -> None:
         self._device, self._housekeeping, self._clock = device, housekeeping, clock
+        self._costs = costs or Costs()
         self._jobs: dict[str, Job] = {}
         self._new: list[Job] = []
         self._retired: list[Job] = []
@@ -200,12 +204,20 @@ class Loop:
         asking = [job for job in jobs if not self._deliver_held(job)]
         if not asking:
             return
-        budget = self._scheduler.budget(asking[0].model.card.name)
-        for job, answer in answered(asking, budget, self._device):
+        model, began, well = asking[0].model.card.name, time.perf_counter(), True
+        queries = [job.query for job in asking if job.query is not None]  # what comes next takes their place
+        for job, answer in answered(asking, self._scheduler.budget(model), self._device):
             if isinstance(answer, Evaluation):
                 self._deliver(job, answer)
             else:
                 self._end(job, None, answer)
+                well = False
+        seconds = time.perf_counter() - began
+        with self._changed:
+            self._scheduler.spent(model, seconds)
+        if well:
+            gradients = any(query.objective is not None for query in queries)
+            self._costs.observe(model, sum(len(query.x) for query in queries), gradients, seconds)
 
     def _deliver_held(self, job: Job) -> bool:
         """Deliver the answer that came while the job was paused, if there is one."""

@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 
 from attacks.contract import Criterion
+from engine.places import Place
 from engine.recipe import Recipe
 from engine.sentences import Said, said
 from errors import UnknownName
@@ -65,6 +66,7 @@ class Run:
     """``start`` ``(c, h, w)`` in [0, 1], on the CPU like the label of ``criterion``; ``original`` is its
     class; ``total`` the declared number of updates, so a run that is not stopped early has
     ``total + 1`` steps.
+    ``place``: where it stands in the queue while it waits there (`engine.queue`), renewed once a second.
     ``answers_again``: natural-log probabilities ``(classes,)`` that the network gave ``start`` at another
     time, if it was asked then. ``dead_end``: why nothing could change any more, one of the attack's
     `attacks.contract.Attack.dead_ends`."""
@@ -81,6 +83,7 @@ class Run:
     reason: str | None = None
     error: str | None = None
     dead_end: str | None = None
+    place: Place | None = None
     answers_again: Floats | None = None
     queries: int = 0
     gradient_evaluations: int = 0
@@ -96,6 +99,7 @@ class Run:
         self._active = 0.0
         self._resumed: float | None = None
         self._changed = threading.Condition()
+        self._listeners: list[Callable[[], object]] = []
         self.read_at = self.clock()
         self._track([self.original] + ([self.recipe.target] if self.recipe.target is not None else []))
 
@@ -172,6 +176,12 @@ class Run:
                 self._resumed = now
             self.reason, self.error, self.status = reason, error, status
             self._changed.notify_all()
+        for listener in self._listeners:
+            listener()
+
+    def listen(self, listener: Callable[[], object]) -> None:
+        """Call ``listener``, which must be quick and take no lock, after each change of the status."""
+        self._listeners.append(listener)
 
     @property
     def over(self) -> bool:

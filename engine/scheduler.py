@@ -1,8 +1,12 @@
 """Which runs take part in the next forward and backward pass: no torch, no threads.
 
 Continuous batching, one tick at a time: all runs that wait on the same model go
-together, models take turns, and within a model nobody goes twice before everybody
-who waits has gone once.
+together, models share the device's time in equal parts, and within a model nobody goes
+twice before everybody who waits has gone once.
+
+Time is shared as in start-time fair queueing (Goyal, Vin and Cheng 1996,
+https://doi.org/10.1145/248156.248171): the model that has used least goes next, and one that
+comes, or comes back, begins no lower than the least of those that wait.
 """
 
 from __future__ import annotations
@@ -48,6 +52,7 @@ class Scheduler:
         self._full = budget
         self._budgets: dict[str, RowBudget] = {}
         self._models: OrderedDict[str, deque[str]] = OrderedDict()
+        self._seconds: dict[str, float] = {}
         self._rows: dict[str, int] = {}
 
     def __len__(self) -> int:
@@ -59,9 +64,13 @@ class Scheduler:
     def add(self, run: str, model: str, rows: int = 1) -> None:
         """Let ``run``, whose next query has ``rows`` images, take part from the next tick on; adding it twice
         changes nothing."""
-        if run not in self._rows:
-            self._rows[run] = rows
-            self._models.setdefault(model, deque()).append(run)
+        if run in self._rows:
+            return
+        if model not in self._models:
+            self._seconds[model] = max(self._seconds.get(model, 0.0), self._least())
+            self._models[model] = deque()
+        self._rows[run] = rows
+        self._models[model].append(run)
 
     def resize(self, run: str, rows: int) -> None:
         """Note how many ``rows`` the next query of ``run`` has; an unknown run changes nothing."""
@@ -82,12 +91,26 @@ class Scheduler:
         """Return the budget of ``model``."""
         return self._budgets.setdefault(model, RowBudget(self._full))
 
+    def spent(self, model: str, seconds: float) -> None:
+        """Note that a batch of ``model`` took ``seconds`` of the device's time."""
+        self._seconds[model] = self._seconds.get(model, self._least()) + seconds
+
+    def _least(self) -> float:
+        """Return the seconds from which a model that comes begins to count: the least of those that wait;
+        the most that any ever had when none waits, for then nobody is owed anything."""
+        if self._models:
+            return min(self._seconds[model] for model in self._models)
+        return max(self._seconds.values(), default=0.0)
+
     def tick(self) -> list[str]:
         """Return the runs of the next batch (all on one model), or [] when nobody waits."""
         if not self._models:
             return []
-        model, queue = next(iter(self._models.items()))
+        model = min(
+            self._models, key=lambda name: self._seconds[name]
+        )  # of equals the one that waits longest
         self._models.move_to_end(model)
+        queue = self._models[model]
         limit, chosen, rows = self.budget(model).rows, list[str](), 0
         for _ in range(len(queue)):
             if chosen and rows + self._rows[queue[0]] > limit:

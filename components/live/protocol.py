@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 import struct
+import time
 from dataclasses import asdict
 from typing import Any
 
@@ -31,6 +32,10 @@ from errors import BadSetting
 WHICH = ("original", "perturbation", "adversarial")
 VIEWS = ("signed", "size")
 MAX_GAIN = 1000.0
+PLACE_EVERY = 1.0
+"""Seconds between two messages about a run's place, at least."""
+Standing = tuple[int, int, int, int]
+"""Place, runs ahead, runs that wait, and seconds of waiting."""
 ROWS = 2000
 """Rows in one frame at most."""
 
@@ -44,16 +49,18 @@ class Feed:
         self.cursor = min(max(start, 0), len(run))
         self.classes = 0
         self.status: tuple[str, int] | None = None
+        self.place: Standing | None = None
+        self.placed = -PLACE_EVERY
 
     def frames(self) -> list[str | bytes]:
-        """Return the frames to send now: announced classes, new rows, a changed status."""
+        """Return the frames to send now: announced classes, new rows, a changed status or place."""
         self.run.touch()
         over = self.run.over  # read before the rows: what follows "over" would otherwise be lost
         out = [*self._announce(), *self._rows()]
         told = over and self.cursor == len(self.run)
         status = (self.run.status, len(self.run) if told else 0)
-        if status != self.status and (told or not self.run.over):
-            self.status = status
+        if (status != self.status or self._moved()) and (told or not self.run.over):
+            self.status, self.place, self.placed = status, _standing(self.run), time.monotonic()
             out.append(json.dumps(status_message(self.run, self.language)))
         return out
 
@@ -61,6 +68,10 @@ class Feed:
     def ended(self) -> bool:
         """Say whether the end has been sent."""
         return self.status is not None and self.status[0] in ("finished", "cancelled", "failed")
+
+    def _moved(self) -> bool:
+        """Say whether the place of a run that waits has changed, at most once in `PLACE_EVERY` seconds."""
+        return time.monotonic() - self.placed >= PLACE_EVERY and _standing(self.run) != self.place
 
     def _announce(self) -> list[str | bytes]:
         out: list[str | bytes] = []
@@ -119,9 +130,14 @@ def run_message(run: Run, language: str = "en") -> dict[str, Any]:
 
 
 def status_message(run: Run, language: str = "en") -> dict[str, Any]:
-    """Return where the run stands, in words as well; ``said`` is the template of the words, and its facts."""
+    """Return where the run stands, in words as well; ``said`` is the template of the words, and its facts.
+
+    Of a run that waits in the queue: its ``place``, 1 for the next, how many are ``ahead`` of it, ``of`` how
+    many that wait, and the seconds that it is expected to ``wait`` (`about`); else these are None.
+    """
     findings = checks.findings(run) if run.over else []
-    return {
+    standing = dict(zip(("place", "ahead", "of", "wait"), _standing(run) or [None] * 4, strict=True))
+    return standing | {
         "type": "status",
         "status": run.status,
         "reason": run.reason,
@@ -131,6 +147,17 @@ def status_message(run: Run, language: str = "en") -> dict[str, Any]:
         "end": run.over,
         "findings": [finding.plain() | {"said": _said(finding.said, language)} for finding in findings],
     }
+
+
+def _standing(run: Run) -> Standing | None:
+    place = run.place if run.status == "waiting" else None
+    return place and (place.position, place.ahead, place.total, about(place.wait_seconds))
+
+
+def about(seconds: float) -> int:
+    """Return seconds as one says them: whole up to ten, then in fives, from two minutes on in minutes."""
+    step = 1 if seconds < 10 else 5 if seconds < 120 else 60
+    return max(1, step * round(seconds / step))
 
 
 def _said(sentence: Said, language: str) -> Said:

@@ -98,3 +98,96 @@ def test_every_tick_is_one_model_within_budget_without_repeats(entries, budget):
         assert len(batch) == 1 or sum(size[run] for run in batch) <= budget
         seen |= set(batch)
     assert seen == set(size)
+
+
+def serve(scheduler: Scheduler, seconds: dict[str, float], home: dict[str, str], ticks: int) -> Counter[str]:
+    """Return the device's seconds that each model got in so many ticks."""
+    used: Counter[str] = Counter()
+    for _ in range(ticks):
+        batch = scheduler.tick()
+        model = home[batch[0]]
+        scheduler.spent(model, seconds[model])
+        used[model] += seconds[model]  # type: ignore[assignment]
+    return used
+
+
+@given(st.floats(1, 40), st.integers(1, 40), st.integers(1, 40))
+def test_a_slow_model_leaves_the_fast_one_half_of_the_time(slower, slow_runs, fast_runs):
+    scheduler = Scheduler()
+    home = {f"s{i}": "slow" for i in range(slow_runs)} | {f"f{i}": "fast" for i in range(fast_runs)}
+    for run, model in home.items():
+        scheduler.add(run, model)
+    used = serve(scheduler, {"slow": slower, "fast": 1.0}, home, 500)
+    assert abs(used["slow"] - used["fast"]) <= slower
+
+
+def test_twenty_times_slower_is_half_of_the_time_and_twenty_batches_to_one():
+    scheduler, home = Scheduler(), {"a": "slow", "b": "fast"}
+    for run, model in home.items():
+        scheduler.add(run, model)
+    used = serve(scheduler, {"slow": 20.0, "fast": 1.0}, home, 210)
+    assert used == {"slow": 200.0, "fast": 200.0}
+
+
+def test_who_was_away_is_owed_nothing_and_who_comes_back_keeps_what_it_used():
+    scheduler, home, seconds = Scheduler(), {"a": "A", "b": "B"}, {"A": 1.0, "B": 1.0}
+    scheduler.add("a", "A")
+    serve(scheduler, seconds, home, 100)
+    scheduler.add("b", "B")  # a newcomer does not get a hundred batches first
+    assert serve(scheduler, seconds, home, 10) == {"A": 5, "B": 5}
+    scheduler.remove("b")
+    serve(scheduler, seconds, home, 100)
+    scheduler.add("b", "B")
+    assert serve(scheduler, seconds, home, 10) == {"A": 5, "B": 5}
+
+
+def test_one_query_after_the_other_does_not_get_more_than_who_waits_all_the_time():
+    """As callers do who ask, wait for the answer, and ask again: each time their model leaves and comes."""
+    scheduler, used = Scheduler(), Counter[str]()
+    scheduler.add("run", "fast")
+    for index in range(400):
+        if "query" not in scheduler:
+            scheduler.add("query", "slow")
+        (batch,) = scheduler.tick()
+        model, seconds = ("slow", 20.0) if batch == "query" else ("fast", 1.0)
+        scheduler.remove("query") if batch == "query" else None
+        scheduler.spent(model, seconds)
+        used[model] += seconds  # type: ignore[assignment]
+        assert index < 30 or used["slow"] <= used["fast"] + 20
+
+
+def test_an_idle_device_forgets_who_had_more():
+    scheduler, home = Scheduler(), {"a": "A", "b": "B"}
+    scheduler.add("a", "A")
+    serve(scheduler, {"A": 1.0}, home, 100)
+    scheduler.remove("a")
+    scheduler.add("b", "B")
+    scheduler.add("a", "A")
+    assert serve(scheduler, {"A": 1.0, "B": 1.0}, home, 10) == {"A": 5, "B": 5}
+
+
+@given(
+    st.lists(
+        st.tuples(st.sampled_from("abcd"), st.floats(0.001, 50)),
+        min_size=1,
+        max_size=4,
+        unique_by=lambda v: v[0],
+    ),
+    st.integers(1, 5),
+    st.integers(1, 6),
+)
+def test_nobody_starves(models, runs, budget):
+    """Whoever waits is served before the others have used as much as fills its own share by one round more."""
+    seconds = dict(models)
+    scheduler, home = Scheduler(budget), {f"{m}{i}": m for m in seconds for i in range(runs)}
+    for run, model in home.items():
+        scheduler.add(run, model)
+    waited, longest = Counter[str](), max(seconds.values())
+    for _ in range(300):
+        batch = scheduler.tick()
+        model = home[batch[0]]
+        scheduler.spent(model, seconds[model])
+        for run in home:
+            waited[run] = 0 if run in batch else waited[run] + seconds[model]  # type: ignore[assignment]
+        rounds = -(-runs // budget)
+        assert max(waited.values()) <= (rounds + 1) * len(seconds) * 2 * longest

@@ -173,6 +173,10 @@ def first_and_last(kind: type[Attack]) -> None:
             asked, declared = len(queries), attack.updates() + 1
             assert asked <= declared if kind.ends else asked == declared, f"{asked} queries, not {declared}"
             assert sum(q.objective is not None for q in queries) <= attack.updates()
+            images, most = sum(len(query.x) for query in queries), attack.images() * len(at.x)
+            assert images <= most, f"asked about {images} pictures, not {most}"
+            fewer = kind.ends or at.criterion.targeted  # which may need fewer candidates
+            assert fewer or most <= 2 * images + 40 * len(at.x), f"asked about {images}, not {most}"
             assert all(torch.equal(q.x, c) for q, c in zip(queries, copies, strict=True)), "a step was reused"
 
 

@@ -11,6 +11,7 @@ import { Replay } from "./replay.js";
 import { Trajectory } from "./trajectory.js";
 import { Transport } from "./transport.js";
 import { Verdict } from "./verdict.js";
+import { waiting } from "./waiting.js";
 import { Wire } from "./wire.js";
 import { say, speak } from "./words.js";
 
@@ -396,7 +397,7 @@ class Player {
     if (linkState === "lost" && this.#live) return say("The connection was lost; trying again …");
     if (status.end) return told(status) || say("It has ended.");
     const behind = this.cursor != null;
-    if (status.status === "waiting") return say("Waiting for its turn …");
+    if (status.status === "waiting") return waiting(status);
     if (status.status === "running") return behind ? say("Running; you are looking at step {step}", { step }) : say("Running");
     if (status.reason === "unwatched") return told(status);
     if (status.status === "paused") return behind ? say("Paused; you are looking at step {step}", { step }) : say("Paused");

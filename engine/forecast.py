@@ -1,0 +1,150 @@
+"""When those that wait will begin: the queue and the device, played through ahead of time.
+
+Between two events the runs of a model go on evenly: models share the device's time in equal parts, and the
+runs of one model share its batches.
+"""
+
+from __future__ import annotations
+
+import heapq
+import math
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import count
+
+BATCH = 32
+"""Rows of a batch at most, as `engine.scheduler.Scheduler` has them."""
+BatchSeconds = Callable[[str, float, bool], float]
+"""Maps a model, rows and whether gradients are asked for to the seconds that such a batch takes."""
+
+
+@dataclass(frozen=True)
+class Share:
+    """What a run still asks of the device: so many ``queries`` of ``rows`` images, with ``gradients`` or
+    without."""
+
+    model: str
+    queries: float
+    rows: float
+    gradients: bool
+
+
+@dataclass(frozen=True)
+class Future:
+    """A run that waits, or, without a ``key``, one that is expected to come in ``comes`` seconds. ``order``:
+    of those that wait the least begins first."""
+
+    share: Share
+    order: float
+    comes: float = 0.0
+    key: str = ""
+
+
+def full_round(seconds: BatchSeconds, model: str, rows: float, gradients: bool) -> float:
+    """Return the device's seconds in which all runs of ``model``, of so many ``rows`` together, ask once."""
+    parts = max(1.0, rows / BATCH)
+    return parts * max(seconds(model, rows / parts, gradients), 1e-6)
+
+
+def _again_and_again(expected: Sequence[Future], period: float) -> Iterator[Future]:
+    """Yield ``expected``, and again after each ``period`` seconds."""
+    for later in count(0.0, period) if expected and period < math.inf else (0.0,):
+        yield from (replace(f, comes=f.comes + later, order=f.order + later) for f in expected)
+
+
+@dataclass
+class _Together:
+    """The runs of one model. ``asked``: queries of one that was there from the start; ``ends``: the values of
+    ``asked`` at which runs end, with their shares; ``waiting``: order, number and run of those that wait."""
+
+    asked: float = 0.0
+    rows: float = 0.0
+    gradients: int = 0
+    ends: list[tuple[float, int, Share]] = field(default_factory=list)
+    waiting: list[tuple[float, int, Future]] = field(default_factory=list)
+
+
+class Forecast:
+    """``seconds``: of a batch; ``limit``: runs active at once, ``most`` of them of one model; ``pace``: the
+    share of the device's time that these runs get."""
+
+    def __init__(self, seconds: BatchSeconds, limit: int, most: int, pace: float = 1.0) -> None:
+        self._seconds, self._limit, self._most, self._pace = seconds, limit, most, pace
+        self._rounds: dict[tuple[str, float, bool], float] = {}
+        self._models: dict[str, _Together] = {}
+        self._active, self._now, self._number = 0, 0.0, 0
+
+    def waits(
+        self,
+        active: Iterable[Share],
+        waiting: Sequence[Future],
+        expected: Sequence[Future] = (),
+        period: float = math.inf,
+    ) -> dict[str, float]:
+        """Return, by key, in how many seconds each of those ``waiting`` begins. ``expected``: who comes in
+        the next ``period`` seconds, and, as many seconds later, in each period after it."""
+        for share in active:
+            self._begin(share)
+        for future in waiting:
+            self._wait(future)
+        coming = _again_and_again(sorted(expected, key=lambda future: future.comes), period)
+        waits, next_one = dict[str, float](), next(coming, None)
+        while len(waits) < len(waiting):
+            while next_one and next_one.comes <= self._now:
+                self._wait(next_one)
+                next_one = next(coming, None)
+            waits |= {future.key: self._now for future in self._admitted() if future.key}
+            self._advance(next_one.comes - self._now if next_one else math.inf)
+        return waits
+
+    def _of(self, model: str) -> _Together:
+        return self._models.setdefault(model, _Together())
+
+    def _wait(self, future: Future) -> None:
+        self._number += 1
+        heapq.heappush(self._of(future.share.model).waiting, (future.order, self._number, future))
+
+    def _begin(self, share: Share) -> None:
+        together = self._of(share.model)
+        self._number += 1
+        heapq.heappush(together.ends, (together.asked + share.queries, self._number, share))
+        together.rows += share.rows
+        together.gradients += share.gradients
+        self._active += 1
+
+    def _end(self, together: _Together) -> None:
+        _, _, share = heapq.heappop(together.ends)
+        together.rows -= share.rows
+        together.gradients -= share.gradients
+        self._active -= 1
+
+    def _admitted(self) -> list[Future]:
+        """Let begin who may, in their order, and return them."""
+        begun = list[Future]()
+        while self._active < self._limit:
+            free = [t for t in self._models.values() if t.waiting and len(t.ends) < self._most]
+            if not free:
+                break
+            first = min(free, key=lambda together: together.waiting[0][:2])
+            future = heapq.heappop(first.waiting)[2]
+            self._begin(future.share)
+            begun.append(future)
+        return begun
+
+    def _round(self, model: str, together: _Together) -> float:
+        key = (model, round(together.rows, 2), together.gradients > 0)
+        if key not in self._rounds:
+            self._rounds[key] = full_round(self._seconds, *key)
+        return self._rounds[key]
+
+    def _advance(self, arrival: float) -> None:
+        """Go on to the next end of a run, or for ``arrival`` seconds if that is sooner."""
+        busy = [(name, together) for name, together in self._models.items() if together.ends]
+        speeds = [self._pace / (len(busy) * self._round(name, together)) for name, together in busy]
+        ends = [(t.ends[0][0] - t.asked) / speed for (_, t), speed in zip(busy, speeds, strict=True)]
+        passed = min([arrival, *ends])
+        self._now += passed
+        for (_, together), speed, end in zip(busy, speeds, ends, strict=True):
+            together.asked = together.ends[0][0] if end <= passed else together.asked + passed * speed
+            while together.ends and together.ends[0][0] <= together.asked:
+                self._end(together)

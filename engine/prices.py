@@ -1,0 +1,133 @@
+"""What a run costs before it begins: seconds of the device's time, from what batches of its model took here.
+
+costs.observe("lenet", rows=8, gradients=True, seconds=0.004)  # the engine's loop, after each batch
+costs.price(work_of(recipe))
+"""
+
+from __future__ import annotations
+
+import threading
+from bisect import bisect_left
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import models
+from engine.recipe import Recipe
+
+GRADIENTS = 2.5
+"""How many times as long a batch takes with gradients as without: an estimate where one was never timed."""
+MULTIPLY_ADDS_A_SECOND = 1e10
+"""Of a network that was never timed."""
+PIXELS_A_WEIGHT = 500
+"""Pixels of the input for which a convolutional network uses each of its weights about once (EfficientNet,
+MobileNet, ResNet and VGG at 224 x 224: between 310 and 590)."""
+TYPICAL_WEIGHTS = 25_000_000
+"""Weights of a network whose card does not say how many it has."""
+LATEST = 20
+"""About so many batches of one size count in their mean."""
+
+
+@dataclass(frozen=True)
+class Work:
+    """What a run asks of the device. ``queries``: how many at most; ``rows``: images in each, on average;
+    ``gradients``: whether their gradients are asked for."""
+
+    model: str
+    queries: int
+    rows: float = 1.0
+    gradients: bool = True
+
+
+@dataclass(frozen=True)
+class Price:
+    """What a run costs. ``seconds``: of the device's time, alone on it, if nothing stops it early; ``steps``:
+    its declared updates; ``measured``: batches of its network were timed on this device, else the seconds are
+    an estimate from the number of its weights."""
+
+    seconds: float
+    steps: int
+    measured: bool
+
+
+def work_of(recipe: Recipe) -> Work:
+    """Return what a recipe asks of the device; raises `errors.UnknownName` or `errors.BadSetting`."""
+    attack = recipe.build()
+    queries = attack.updates() + 1
+    rows = attack.images() / queries * (1 + len(recipe.survives))
+    return Work(recipe.model, queries, rows, attack.card.access == "white-box")
+
+
+def multiply_adds(model: str) -> float:
+    """Return about how many multiply-adds a forward pass of one image takes; raises `errors.UnknownName`."""
+    card = models.card(model)
+    return (card.parameters or TYPICAL_WEIGHTS) * max(1.0, card.size**2 / PIXELS_A_WEIGHT)
+
+
+class _Mean:
+    """The mean of the latest values; the first, in which things are prepared, gives way to the second."""
+
+    def __init__(self, first: float) -> None:
+        self.value, self.count = first, 0
+
+    def add(self, value: float) -> None:
+        self.count += 1
+        self.value += (value - self.value) / min(self.count, LATEST)
+
+
+class Costs:
+    """How long batches take, by model, number of rows, and with gradients or without; learnt as they come.
+
+    ``size``: multiply-adds for one image, by model, where nothing was timed. Any thread may ask.
+    """
+
+    def __init__(self, size: Callable[[str], float] = multiply_adds) -> None:
+        self._size = size
+        self._means: dict[tuple[str, bool], dict[int, _Mean]] = {}
+        self._lock = threading.Lock()
+
+    def observe(self, model: str, rows: int, gradients: bool, seconds: float) -> None:
+        """Take in that a batch of so many ``rows`` took ``seconds``, all that belongs to it included."""
+        with self._lock:
+            means = self._means.setdefault((model, gradients), {})
+            if rows in means:
+                means[rows].add(seconds)
+            else:
+                means[rows] = _Mean(seconds)
+
+    def measured(self, model: str, gradients: bool) -> bool:
+        """Say whether batches of this kind were timed more than once."""
+        with self._lock:
+            return any(mean.count for mean in self._means.get((model, gradients), {}).values())
+
+    def seconds(self, model: str, rows: float, gradients: bool) -> float:
+        """Return how long a batch of ``rows`` images takes: between the sizes that were timed, or estimated
+        from batches of the other kind, or from the size of the network (raises `errors.UnknownName`)."""
+        times = GRADIENTS if gradients else 1 / GRADIENTS
+        if points := self._timed(model, gradients):
+            return _between(points, rows)
+        if points := self._timed(model, not gradients):
+            return _between(points, rows) * times
+        return rows * self._size(model) / MULTIPLY_ADDS_A_SECOND * (GRADIENTS if gradients else 1)
+
+    def price(self, work: Work) -> Price:
+        """Return what ``work`` costs; raises `errors.UnknownName`."""
+        seconds = work.queries * self.seconds(work.model, work.rows, work.gradients)
+        return Price(seconds, work.queries - 1, self.measured(work.model, work.gradients))
+
+    def _timed(self, model: str, gradients: bool) -> list[tuple[int, float]]:
+        """Return rows and seconds that are known, by rows: those timed more than once, if there are any."""
+        with self._lock:
+            means = self._means.get((model, gradients), {})
+            sure = any(mean.count for mean in means.values())
+            return sorted((rows, mean.value) for rows, mean in means.items() if mean.count or not sure)
+
+
+def _between(points: list[tuple[int, float]], rows: float) -> float:
+    """Return the seconds of ``rows`` on the line between the nearest ``points``, beyond the first and the
+    last in proportion to them."""
+    index = bisect_left(points, (rows, 0.0))
+    if index in (0, len(points)):
+        known, seconds = points[min(index, len(points) - 1)]
+        return seconds * rows / known
+    (low, below), (high, above) = points[index - 1 : index + 1]
+    return below + (above - below) * (rows - low) / (high - low)

@@ -1,0 +1,245 @@
+"""Who begins next, and when: the runs that wait for a place on the device, in order. No torch, no threads.
+
+A run's order is the time at which it came, set back by two things: by what its person's runs used of the
+device in the last minutes, and by what it costs itself. So who has used least goes first, short runs go
+before long ones, and as both have a limit, nobody is overtaken by who comes `LATEST_OVERTAKING` seconds
+later. The order of two runs never changes.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter, deque
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
+from statistics import fmean
+
+from engine.forecast import Forecast, Future, Share, full_round
+from engine.places import Place
+from engine.prices import Costs, Work
+
+USED, MOST_USED = 8.0, 40.0
+"""Seconds by which a run is set back whose person has used as much as others on average, and at most."""
+LONG, MOST_LONG = 4.0, 20.0
+"""Seconds by which a run of average cost is set back, and at most."""
+LATEST_OVERTAKING = MOST_USED + MOST_LONG
+MINUTES = 5 * 60.0
+"""For so many seconds what a person used counts."""
+EXPECTED = 60.0
+"""Who came in the last so many seconds: as many, with runs as long, are expected in the next."""
+MEMORY = 30
+"""About so many runs count in a mean."""
+CHANGE = 20.0
+"""Seconds over which the device's pace is taken."""
+
+
+@dataclass
+class Ticket:
+    """A run in the line. ``kind``: runs alike in how early they stop; ``done``: queries that it has asked,
+    ``before``: when it came; ``order``: by which it waits; ``cost``: the device's seconds that were counted
+    as its person's."""
+
+    key: str
+    person: str
+    work: Work
+    kind: str
+    before: int = 0
+    done: int = 0
+    order: float = 0.0
+    cost: float = 0.0
+
+
+class Usage:
+    """What each person's runs used of the device in the last `MINUTES`, in seconds."""
+
+    def __init__(self) -> None:
+        self._events: deque[tuple[float, str, float]] = deque()
+        self._used: dict[str, float] = {}
+        self._count: dict[str, int] = {}
+
+    def add(self, person: str, seconds: float, now: float) -> None:
+        """Count ``seconds`` as the person's, negative ones where too many were counted."""
+        self._events.append((now, person, seconds))
+        self._used[person] = self._used.get(person, 0.0) + seconds
+        self._count[person] = self._count.get(person, 0) + 1
+
+    def relative(self, person: str, now: float) -> float:
+        """Return what a person used, 1 for the mean of those who used any."""
+        while self._events and self._events[0][0] < now - MINUTES:
+            _, other, seconds = self._events.popleft()
+            self._used[other] -= seconds
+            self._count[other] -= 1
+            if not self._count[other]:
+                del self._count[other], self._used[other]
+        total = sum(self._used.values())
+        return max(self._used.get(person, 0.0), 0.0) * len(self._used) / total if total > 1e-9 else 0.0
+
+
+@dataclass
+class _Pace:
+    """Which share of the device's time the queue's runs get: seconds of work ``done`` in those that
+    ``passed``, the latest counting most."""
+
+    done: float = CHANGE / 4
+    passed: float = CHANGE / 4
+
+    def add(self, done: float, passed: float) -> None:
+        rest = math.exp(-passed / CHANGE)
+        self.done, self.passed = self.done * rest + done, self.passed * rest + passed
+
+    @property
+    def value(self) -> float:
+        return min(max(self.done / self.passed, 0.05), 2.0)
+
+
+class WaitingLine:
+    """Runs that wait and runs that are active, by key. ``limit``: runs active at once; the runs of one model
+    never take the last quarter of the places, so that those of another need not wait for them to end.
+
+    ``now``, everywhere, is in seconds from any start.
+    """
+
+    def __init__(self, limit: int, costs: Costs) -> None:
+        self._limit, self._costs = limit, costs
+        self._waiting: dict[str, Ticket] = {}
+        self._active: dict[str, Ticket] = {}
+        self._usage, self._pace = Usage(), _Pace()
+        self._kinds: dict[str, tuple[float, int]] = {}
+        self._recent: deque[Ticket] = deque(maxlen=MEMORY)
+        self._arrivals: deque[tuple[float, Ticket]] = deque()
+        self._looked, self._worked, self._crowded = 0.0, 0.0, False
+        self._asleep: Collection[str] = ()
+        self._still: Collection[str] = ()
+
+    def __len__(self) -> int:
+        """Return how many wait."""
+        return len(self._waiting)
+
+    def enter(self, key: str, person: str, work: Work, kind: str, now: float, done: int = 0) -> None:
+        """Let a run wait from ``now`` on; ``done``: queries that it asked before."""
+        ticket = Ticket(key, person, work, kind, done, done)
+        ticket.cost = self._costs_still(ticket)
+        self._recent.append(replace(ticket))
+        mean = fmean(self._costs_still(other) for other in self._recent)  # by what is known of prices now
+        ticket.order = now + min(USED * self._usage.relative(person, now), MOST_USED)
+        ticket.order += min(LONG * ticket.cost / mean, MOST_LONG) if mean else 0.0
+        self._usage.add(person, ticket.cost, now)
+        self._waiting[key] = ticket
+        self._arrivals.append((now, replace(ticket)))
+
+    def leave(self, key: str, done: int, now: float, finished: bool = False) -> None:
+        """Take a run out, whether it waits or is active, after ``done`` queries; ``finished``: it came to its
+        own end. An unknown run changes nothing."""
+        ticket = self._waiting.pop(key, None) or self._active.get(key)
+        if ticket is None:
+            return
+        if key in self._active:
+            self._progress(ticket, done)
+            del self._active[key]
+        spent = (ticket.done - ticket.before) * self._a_query(ticket.work)
+        self._usage.add(ticket.person, spent - ticket.cost, now)
+        if finished:
+            share = min(done / ticket.work.queries, 1.0)
+            self._kinds[ticket.kind] = _learnt(self._kinds.get(ticket.kind, (0.0, 0)), share)
+
+    def admit(self) -> str | None:
+        """Let the next run begin and return its key, None where nobody waits that may begin."""
+        if not self._waiting or len(self._active) >= self._limit:
+            return None
+        models, most = Counter(ticket.work.model for ticket in self._active.values()), self._most
+        full = {model for model, count in models.items() if count >= most}
+        may = [ticket for ticket in self._waiting.values() if ticket.work.model not in full]
+        may = [ticket for ticket in may if ticket.key not in self._asleep]
+        if not may:
+            return None
+        return self.begin(min(may, key=lambda ticket: ticket.order).key)
+
+    def begin(self, key: str) -> str:
+        """Let a run that waits begin, whether it is its turn or not, and return its key."""
+        self._active[key] = self._waiting.pop(key)
+        return key
+
+    def look(
+        self,
+        done: Mapping[str, int],
+        now: float,
+        still: Collection[str] = (),
+        asleep: Collection[str] = (),
+    ) -> None:
+        """Take in how things stand. ``done``: queries that active runs have asked; ``still``: those active
+        runs that are paused; ``asleep``: waiting runs to be passed over, as nobody watches them."""
+        for key, count in done.items():
+            if key in self._active:
+                self._progress(self._active[key], count)
+        if self._crowded:
+            self._pace.add(self._worked, now - self._looked)
+        self._looked, self._worked, self._crowded = now, 0.0, bool(self._waiting)
+        self._still, self._asleep = frozenset(still), frozenset(asleep)
+
+    def position(self, key: str) -> tuple[int, int] | None:
+        """Return where a run that waits and is not asleep stands, 1 for the next, and how many wait."""
+        waiting = [ticket.key for ticket in self._awake()]
+        return (waiting.index(key) + 1, len(waiting)) if key in waiting else None
+
+    def _awake(self) -> list[Ticket]:
+        """Return those that wait and are not asleep, the next first."""
+        waiting = [ticket for ticket in self._waiting.values() if ticket.key not in self._asleep]
+        return sorted(waiting, key=lambda ticket: ticket.order)
+
+    def places(self, now: float) -> dict[str, Place]:
+        """Return the place of each run that waits and is not asleep."""
+        waiting = self._awake()
+        if not waiting:
+            return {}
+        still = sum(key in self._active for key in self._still)
+        active = [self._share(t) for t in self._active.values() if t.key not in self._still]
+        futures = [Future(self._share(ticket), ticket.order, key=ticket.key) for ticket in waiting]
+        limit = max(self._limit - still, 1)
+        forecast = Forecast(self._costs.seconds, limit, min(self._most, limit), self._pace.value)
+        waits = forecast.waits(active, futures, self._expected(now), EXPECTED)
+        return {t.key: Place(i, len(waiting), waits[t.key]) for i, t in enumerate(waiting, 1)}
+
+    @property
+    def _most(self) -> int:
+        return self._limit - self._limit // 4
+
+    def _expected(self, now: float) -> list[Future]:
+        """Return the runs that are expected to come: those of the last seconds, once more."""
+        while self._arrivals and self._arrivals[0][0] < now - EXPECTED:
+            self._arrivals.popleft()
+        return [
+            Future(self._share(ticket), ticket.order + EXPECTED, came + EXPECTED - now)
+            for came, ticket in self._arrivals
+        ]
+
+    def _share(self, ticket: Ticket) -> Share:
+        work = ticket.work
+        return Share(work.model, self._left(ticket), work.rows, work.gradients)
+
+    def _left(self, ticket: Ticket) -> float:
+        """Return how many queries a run is expected to ask still."""
+        mean, count = self._kinds.get(ticket.kind, (1.0, 0))
+        share = mean if count else 1.0
+        left = max(ticket.work.queries - ticket.done, 0)
+        return max(share * ticket.work.queries - ticket.done, share * left / 2)
+
+    def _costs_still(self, ticket: Ticket) -> float:
+        return self._left(ticket) * self._a_query(ticket.work)
+
+    def _a_query(self, work: Work) -> float:
+        return self._costs.seconds(work.model, work.rows, work.gradients)
+
+    def _progress(self, ticket: Ticket, done: int) -> None:
+        """Note the queries of an active run, and how much of the device's work they are."""
+        model = ticket.work.model
+        together = [other.work for other in self._active.values() if other.work.model == model]
+        rows, gradients = sum(work.rows for work in together), any(work.gradients for work in together)
+        share = full_round(self._costs.seconds, model, rows, gradients) / len(together)
+        self._worked += (done - ticket.done) * share
+        ticket.done = done
+
+
+def _learnt(known: tuple[float, int], value: float) -> tuple[float, int]:
+    """Return a mean and how many values it is of, after one more; the latest `MEMORY` count most."""
+    mean, count = known
+    return mean + (value - mean) / min(count + 1, MEMORY), count + 1

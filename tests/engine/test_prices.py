@@ -1,0 +1,87 @@
+"""What a run costs before it begins."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from engine.prices import GRADIENTS, Costs, Price, Work, work_of
+from engine.recipe import Recipe
+from tests.engine.test_engine import eventually, finish
+from tests.support import small_model
+
+RECIPE = Recipe("small", "cat", "bim", {"steps": 12, "step_size": 1 / 255})
+
+
+@pytest.fixture
+def engine():
+    with small_model.engine(small_model.Gate()) as made:
+        yield made
+
+
+def timed(*batches: tuple[int, bool, float]) -> Costs:
+    costs = Costs(lambda model: 1e7)
+    for rows, gradients, seconds in batches:
+        costs.observe("M", rows, gradients, seconds)
+    return costs
+
+
+def test_the_first_batch_of_a_size_gives_way_to_the_next():
+    costs = timed((1, True, 5.0))
+    assert costs.seconds("M", 1, True) == 5.0 and not costs.measured("M", True)
+    costs.observe("M", 1, True, 0.2)
+    assert costs.seconds("M", 1, True) == pytest.approx(0.2) and costs.measured("M", True)
+    costs.observe("M", 1, True, 0.4)
+    assert costs.seconds("M", 1, True) == pytest.approx(0.3)
+    costs.observe("M", 8, True, 60.0)  # a first batch of another size counts for nothing yet
+    assert costs.seconds("M", 8, True) == pytest.approx(2.4)
+
+
+def test_a_mean_follows_a_device_that_becomes_slower():
+    costs = timed(*[(1, True, 0.1)] * 1000, *[(1, True, 0.2)] * 100)
+    assert costs.seconds("M", 1, True) == pytest.approx(0.2, rel=0.02)
+
+
+def test_between_two_sizes_the_line_counts_and_beyond_them_the_proportion():
+    costs = timed(*[(2, True, 0.2)] * 2, *[(8, True, 0.5)] * 2)
+    assert costs.seconds("M", 5, True) == pytest.approx(0.35)
+    assert costs.seconds("M", 1, True) == pytest.approx(0.1)
+    assert costs.seconds("M", 16, True) == pytest.approx(1.0)
+
+
+def test_what_was_never_timed_is_estimated_and_says_so():
+    assert timed((1, False, 9.0), (1, False, 0.1)).seconds("M", 2, True) == pytest.approx(0.2 * GRADIENTS)
+    price = timed().price(Work("M", 11))
+    assert price == Price(pytest.approx(11 * 1e7 / 1e10 * GRADIENTS), 10, False)
+    assert timed(*[(1, True, 0.3)] * 2).price(Work("M", 11)) == Price(pytest.approx(3.3), 10, True)
+
+
+def test_a_recipe_s_queries_and_their_rows_count():
+    assert work_of(RECIPE) == Work("small", 13, 1.0, True)
+    assert work_of(replace(RECIPE, survives=("jpeg75", "blur"))).rows == 3
+    pixel = work_of(Recipe("small", "cat", "one_pixel", {"steps": 4, "population": 64}))
+    assert pixel == Work("small", 10, (4 * 64 + 10) / 10, False)
+
+
+@pytest.mark.parametrize("attack", ["one_pixel", "eot_pgd", "hop_skip_jump", "bim"])
+def test_a_run_asks_about_as_many_images_as_it_pays_for(engine, attack):
+    recipe = replace(RECIPE, attack=attack, params={"steps": 6}, survives=("blur",))
+    work, run = work_of(recipe), engine.submit(recipe)
+    finish(engine, run)
+    asked = run.figures(len(run) - 1)["queries"]
+    assert len(run) == work.queries and 0.5 * asked <= work.rows * work.queries
+    assert asked <= work.rows * work.queries + 1e-6
+
+
+def test_the_loop_measures_and_the_price_is_what_a_run_takes(engine, monkeypatch):
+    long = replace(RECIPE, params={"steps": 300})
+    assert not engine.price(long).measured and engine.price(long).seconds > 0
+    run = engine.submit(long)
+    finish(engine, run)
+    eventually(lambda: engine.price(long).measured)
+    price = engine.price(long)
+    assert price.steps == 300 and price.seconds < 10 * run.figures(300)["seconds"]
+    assert engine.price(replace(RECIPE, params={"steps": 600})).seconds == pytest.approx(
+        price.seconds * 601 / 301, rel=0.2
+    )
