@@ -24,6 +24,12 @@ PYTHON = VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 OLDEST = (3, 11)
 RUN, TEST = "requirements.txt", "requirements-dev.txt"
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+OTHER_BROWSERS = {
+    "firefox-esr": ("firefox-esr", "firefox"),
+    "webkit2gtk-driver": ("WebKitWebDriver",),
+    "xvfb": ("Xvfb",),
+}
+"""What tests use beside Chromium: packages of Debian, and the programs of which one must be there."""
 OWN_BROWSER = """from playwright.sync_api import sync_playwright as start
 print(start().start().chromium.executable_path)"""
 COMMANDS = ("run", "room", "test", "install", "install-test")
@@ -89,6 +95,10 @@ def run_tests(more: list[str]) -> int:
         browser = shown.stdout.strip()
     if not browser:
         print("Without Chromium the browser's tests are skipped; on Debian: apt-get install chromium")
+    missing = [name for name, programs in OTHER_BROWSERS.items() if not any(map(shutil.which, programs))]
+    if missing:
+        needed = f"on Debian: apt-get install {' '.join(missing)}"
+        print(f"Tests in Firefox or in WebKit are skipped; {needed}", file=sys.stderr)
     os.environ["FOOLSCOPE_CHROMIUM"] = browser
     os.environ["OMP_NUM_THREADS"] = "1"
     shared = ("-n", "auto", "--maxprocesses", "4", "--dist", "loadfile", "--no-loadscope-reorder")

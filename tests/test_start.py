@@ -53,6 +53,16 @@ def test_the_tests_get_what_follows_and_a_browser(venv: Path) -> None:
     assert calls[-1].endswith("-k pgd") and len(calls) == 3
 
 
+def test_what_the_tests_in_other_browsers_lack_is_named(venv: Path) -> None:
+    programs = venv.parent / "programs"
+    programs.mkdir()
+    for name in ("WebKitWebDriver", "Xvfb"):
+        (programs / name).touch(0o755)
+    _, calls, error = start(venv, "test", FOOLSCOPE_CHROMIUM="/usr/bin/true", PATH=str(programs))
+    assert error == "Tests in Firefox or in WebKit are skipped; on Debian: apt-get install firefox-esr\n"
+    assert "-m pytest" in calls[-1], "the other tests run"
+
+
 def test_locked_releases_and_another_index_are_taken_when_asked_for(venv: Path) -> None:
     _, calls, _ = start(venv, "install", LOCKED="1", TORCH_INDEX="https://example.org/cpu")
     assert "--index-url https://example.org/cpu torch==" in calls[0]

@@ -48,6 +48,7 @@ export class Verdict {
     this.atRest = false;
     mark(this.root, "data-alarm", null);
     mark(this.arrow, "hidden", null);
+    mark(this.root, "data-single", null);
     mark(this.root, "data-fooled", fooled);
     write(this.counter, say("step {step}/{total}", { step, total }));
     write(this.note, note(trajectory, step, now, fooled));
@@ -79,6 +80,7 @@ export class Verdict {
     if (text !== null) this.#answer(this.was, text, "");
     this.#answer(this.now, "", "");
     mark(this.arrow, "hidden", true);
+    mark(this.root, "data-single", true);
     mark(this.root, "data-fooled", null);
     write(this.counter, "");
   }
