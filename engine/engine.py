@@ -189,14 +189,22 @@ class Engine:
             self.history.record(run, owner)
         return run
 
-    def enqueue(self, recipe: Recipe, person: str, allowance: float | None = None, owner: str = "") -> Run:
+    def enqueue(
+        self,
+        recipe: Recipe,
+        person: str,
+        allowance: float | None = None,
+        owner: str = "",
+        most: int | None = None,
+    ) -> Run:
         """Return a run that waits in the queue and begins by itself; see `engine.queue.RunQueue.submit`.
 
-        ``person``: any string, whose runs share what one person may have; ``allowance``: seconds of the
-        device's time that the run may cost; ``owner``: as in `submit`. Raises `errors.OverAllowance` and
+        ``person``: any string, whose runs share what one person may have, ``most`` at the same time
+        (`settings.runs_per_person`); ``allowance``: seconds of the device's time that the run may cost;
+        ``owner``: as in `submit`. Raises `errors.OverAllowance` and
         `errors.TooManyRuns`, and as `submit` does.
         """
-        run = self.queue.submit(recipe, person, allowance)
+        run = self.queue.submit(recipe, person, allowance, most)
         self.store.add(run)
         if owner:
             self.history.record(run, owner)

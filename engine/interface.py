@@ -37,9 +37,16 @@ class EngineInterface(Protocol):
     def submit(self, recipe: Recipe, paused: bool = False, owner: str = "") -> Run:
         """Start a run and return it at once; it is kept for ``owner``, "" for nobody."""
 
-    def enqueue(self, recipe: Recipe, person: str, allowance: float | None = None, owner: str = "") -> Run:
-        """Return a run that waits in the queue and begins by itself; it is refused when ``person`` has too
-        many, or when it costs more than ``allowance`` seconds of the device's time."""
+    def enqueue(
+        self,
+        recipe: Recipe,
+        person: str,
+        allowance: float | None = None,
+        owner: str = "",
+        most: int | None = None,
+    ) -> Run:
+        """Return a run that waits in the queue and begins by itself; it is refused when ``person`` has
+        ``most`` already, or when it costs more than ``allowance`` seconds of the device's time."""
 
     def place(self, key: str) -> Place | None:
         """Return where a run stands in the queue, None unless it waits there."""

@@ -110,19 +110,21 @@ class RunQueue:
         """Return what a recipe costs; raises `errors.UnknownName` or `errors.BadSetting`."""
         return self._costs.price(work_of(recipe))
 
-    def submit(self, recipe: Recipe, person: str, allowance: float | None = None) -> Run:
+    def submit(
+        self, recipe: Recipe, person: str, allowance: float | None = None, most: int | None = None
+    ) -> Run:
         """Return a run that waits for its place, and begins by itself. ``allowance``: seconds of the device's
-        time that it may cost at most.
+        time that it may cost at most; ``most``: in place of ``per_person``.
 
         Raises `errors.OverAllowance`, `errors.TooManyRuns`, and as `engine.engine.Engine.submit` does.
         """
         recipe.check()
         work = work_of(recipe)
         self._check_allowance(work, allowance)
-        self._check_number(person)
+        self._check_number(person, most)
         run, build = self._host.prepare(recipe)
         with self._lock:
-            self._check_number(person)  # once more: preparing takes a while
+            self._check_number(person, most)  # once more: preparing takes a while
             if self._closed:
                 raise EngineClosed(CLOSED)
             entry = _Entry(run, person, work, build)
@@ -188,11 +190,12 @@ class RunQueue:
             sentence = TOO_DEAR if price.measured else PERHAPS_TOO_DEAR
             raise OverAllowance(sentence, allowance=f"{allowance:.3g}", price=f"{price.seconds:.3g}")
 
-    def _check_number(self, person: str) -> None:
+    def _check_number(self, person: str, most: int | None) -> None:
+        most = self._per_person if most is None else most
         with self._lock:
             own = [entry for entry in self._entries.values() if entry.person == person]
-            if sum(self._counts(entry) for entry in own) >= self._per_person:
-                raise TooManyRuns(TOO_MANY, count=self._per_person)
+            if sum(self._counts(entry) for entry in own) >= most:
+                raise TooManyRuns(TOO_MANY, count=most)
 
     def _counts(self, entry: _Entry) -> bool:
         """Say whether a run takes one of its person's places: it is active, or waits and is watched."""

@@ -65,8 +65,8 @@ async def wall(request: Request) -> Response:
     room = await asking.room(request)
     at = playground(request)
     join = f"{at}foolscope/rooms/{room.code}" if at else ""
-    facts = {"code": room.code, "join": join, "qr": qr(join) if join else "", "settings": settings_of()}
-    return page(request, "wall", room.title or room.code, styles=("wall",), **facts)
+    facts: dict[str, Any] = {"join": join, "qr": qr(join) if join else "", "settings": settings_of()}
+    return page(request, "wall", room.title or room.code, styles=("wall",), code=room.code, **facts)
 
 
 def settings_of() -> dict[str, list[str]]:

@@ -17,7 +17,7 @@ from engine.images.sources import MAX_BYTES
 from engine.rooms import permission
 from engine.rooms.records import Member, Room
 from engine.run import Run
-from errors import BadSetting, NotAllowed
+from errors import BadSetting, HistoryFailed, NotAllowed
 
 
 async def upload(request: Request) -> Response:
@@ -55,6 +55,11 @@ def submit(room: Room, member: Member, query: dict[str, Any], broadcast: int) ->
     if room.frozen:
         raise NotAllowed(permission.FROZEN)
     recipe = permission.recipe_of(engine(), room, query, rooms().uploads(member))
-    run = engine().submit(recipe, owner=member.owner)
-    rooms().note_run(member, run.id, broadcast)
+    allowed = room.allowed
+    run = engine().enqueue(recipe, member.owner, allowed.seconds, member.owner, allowed.runs)
+    try:
+        rooms().note_run(member, run.id, broadcast)
+    except HistoryFailed:
+        engine().cancel(run)  # nobody would find it again
+        raise
     return run

@@ -151,7 +151,7 @@ def status_message(run: Run, language: str = "en") -> dict[str, Any]:
 
 def _standing(run: Run) -> Standing | None:
     place = run.place if run.status == "waiting" else None
-    return place and (place.position, place.ahead, place.total, about(place.wait_seconds))
+    return (place.position, place.ahead, place.total, about(place.wait_seconds)) if place else None
 
 
 def about(seconds: float) -> int:

@@ -106,7 +106,8 @@ def test_a_full_disk_costs_what_is_new_and_nothing_that_is_there(monkeypatch, tm
         token = client.post(f"{at}/join", json={"name": "Anna"}).json()["token"]
         mine = {"Authorization": f"Bearer {token}"}
         first = client.post(f"{at}/runs", json={"query": query}, headers=mine).json()["run"]
-        answers, number = [], 0
+        answers: list[Any] = []
+        number = 0
         while (not answers or answers[-1].status_code == 200) and number < 400:
             number += 1
             answers.append(client.post(f"{at}/join", json={"name": f"Guest {number}" + "x" * 20}))
