@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Callable, Sequence
 
 import console
 import models
-from bench import crowd, exports, first_network, labs, step_costs, steps, survivors, watched
+from bench import crowd, exports, first_network, labs, room, step_costs, steps, survivors, watched
 from bench.figures import Figure, keep, machine, table
 from engine.engine import Engine
 
@@ -31,8 +32,11 @@ def parser() -> argparse.ArgumentParser:
     return made
 
 
-def main(arguments: list[str] | None = None) -> None:
+def main(arguments: list[str] | None = None) -> int:
     """Measure what was asked for; figures in the browser come before those that load both cores."""
+    given = sys.argv[1:] if arguments is None else arguments
+    if given[:1] == ["room"]:
+        return room.main(given[1:])
     options = parser().parse_args(arguments)
     about = machine()
     found: list[Figure] = []
@@ -45,6 +49,7 @@ def main(arguments: list[str] | None = None) -> None:
     print("\n" + table(found))
     if not options.dry:
         keep(found, about)
+    return 0
 
 
 def measurements(options: argparse.Namespace) -> dict[str, Callable[[], Sequence[Figure]]]:

@@ -30,7 +30,7 @@ from plotly.subplots import make_subplots
 
 import console
 from bench.figures import machine
-from bench.scores import Judged, rescored
+from bench.scores import HandedIn, handed_in, wrong
 from bench.site import QUIET, Site, chromium, serve
 from bench.students import Record, RefusedError, Server, Student, Teacher
 
@@ -63,7 +63,7 @@ class Measured:
     memory: list[list[float]] = field(default_factory=list)
     steps: dict[int, int] = field(default_factory=dict)
     queued: list[Wait] = field(default_factory=list)
-    judged: list[Judged] = field(default_factory=list)
+    handed: list[HandedIn] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -110,7 +110,7 @@ class Person(Student):
 
     def __init__(self, server: Server, code: str, name: str, measured: Measured, began: float) -> None:
         super().__init__(server, code, name)
-        self._measured, self._began = measured, began
+        self.measured, self._began = measured, began
         self._queued: tuple[float, float] | None = None
 
     def _told(self, message: dict[str, Any], run: str, received: Any) -> bool:
@@ -120,17 +120,19 @@ class Person(Student):
         elif message.get("status") and self._queued:
             at, expected = self._queued
             self._queued = None
-            self._measured.queued.append(Wait(expected, time.monotonic() - at))
+            self.measured.queued.append(Wait(expected, time.monotonic() - at))
         return super()._told(message, run, received)
 
     def note_steps(self, before: int) -> None:
         """Note how many steps came since there were ``before``."""
         second = int(time.monotonic() - self._began)
         came = self.record.steps - before
-        self._measured.steps[second] = self._measured.steps.get(second, 0) + came
+        self.measured.steps[second] = self.measured.steps.get(second, 0) + came
 
 
-async def live(person: Person, chance: random.Random, until: float, challenges: Sequence[str]) -> None:
+async def live(
+    person: Person, chance: random.Random, until: float, challenges: Mapping[tuple[str, str], str]
+) -> None:
     """Do what a student does until the time is over: think, run, look, hand in, vote."""
     await asyncio.sleep(chance.uniform(0, JOINING))
     await person.join()
@@ -138,11 +140,13 @@ async def live(person: Person, chance: random.Random, until: float, challenges: 
         await asyncio.sleep(chance.expovariate(1 / THINK))
         before = person.record.steps
         try:
-            run = await person.start(query(chance))
+            wanted = query(chance)
+            run = await person.start(wanted)
             await person.follow(run, lambda: chance.random() < LOCKED)
             person.note_steps(before)
-            if challenges and chance.random() < 0.3:
-                await hand_in(person, run, chance.choice(challenges))
+            challenge = challenges.get((wanted["model"], wanted["image"]))
+            if challenge and chance.random() < 0.5:
+                await hand_in(person, run, challenge)
             if chance.random() < 0.2:
                 await vote(person, chance)
         except RefusedError:
@@ -165,18 +169,17 @@ def query(chance: random.Random) -> dict[str, str]:
 
 
 async def hand_in(person: Person, run: str, challenge: str) -> None:
-    """Hand a run in and compute its score again."""
+    """Hand a run in, and keep what the server said of it with the files."""
     answer = await person.post(f"challenges/{challenge}/submissions", {"run": run})
-    person._measured.judged += await rescored(person.server, run, answer)
+    person.measured.handed.append(await handed_in(person.server, run, answer))
 
 
 async def vote(person: Person, chance: random.Random) -> None:
     """Judge one picture of somebody else, if there is one."""
     shown = await person.get("vote")
-    if shown.get("submission"):
-        choice = chance.choice(shown["choices"])
-        choice = choice["label"] if isinstance(choice, dict) else choice
-        await person.post("votes", {"submission": shown["submission"], "choice": choice})
+    if shown["picture"]:
+        choice = chance.choice(shown["names"])["choice"]
+        await person.post("votes", {"picture": shown["picture"], "choice": choice})
 
 
 async def watch_memory(site: Site, measured: Measured, until: float) -> None:
@@ -264,13 +267,13 @@ async def attend(site: Site, options: argparse.Namespace) -> Result:
     return result(options, people, measured, seconds, page_errors, [repr(error) for error in failed])
 
 
-async def set_challenges(teacher: Teacher) -> list[str]:
-    """Set a challenge for each network; return their ids."""
-    wanted = (
-        {"kind": "least_l2", "settings": {"model": "lenet", "image": "seven"}},
-        {"kind": "least_l2", "settings": {"model": "photos", "image": "cat"}},
-    )
-    return [(await teacher.post("challenges", challenge))["id"] for challenge in wanted]
+async def set_challenges(teacher: Teacher) -> dict[tuple[str, str], str]:
+    """Set a challenge for each network; return their ids by network and picture."""
+    for model, images in NETWORKS.items():
+        settings = {"model": model, "image": images[0]}
+        await teacher.post("challenges", {"add": {"kind": "least_l2", "settings": settings}})
+    told = (await teacher.change())["challenges"]
+    return {(each["query"]["model"], each["query"]["image"]): each["id"] for each in told}
 
 
 def result(
@@ -304,8 +307,8 @@ def result(
         doubled=total.doubled,
         stuck=total.stuck,
         cuts=total.cuts,
-        scores=len(measured.judged),
-        wrong_scores=sum(not judged.right for judged in measured.judged),
+        scores=len(measured.handed),
+        wrong_scores=wrong(measured.handed),
         steps_per_second=total.steps / seconds,
         largest_room=int(busiest(measured.steps, seconds)),
         p95_wait_ms=waits.get("step", {}).get("p95", 0.0),

@@ -80,6 +80,7 @@ def verdict(
         "sentence": told(submission.said, language),
         "number": submission.number,
         "score": score,
+        "value": submission.score,
         "mine": None if standing is None else own(standing, kind, language),
     }
 
