@@ -25,7 +25,8 @@ from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
-from playwright.async_api import async_playwright
+from playwright.async_api import Browser, BrowserContext, Page, async_playwright
+from playwright.async_api import Error as PlaywrightError
 from plotly.subplots import make_subplots
 
 import console
@@ -44,6 +45,14 @@ EVERY = 5.0
 """Seconds between two looks at the server's memory."""
 NETWORKS = {"lenet": ("seven", "three"), "photos": ("panda", "cat", "dog", "coffee")}
 """What people attack: a digit network and the everyday one, and pictures of theirs."""
+OVER = """seen => {
+  const { run, status } = document.querySelector("[data-test=player]")?.dataset ?? {};
+  return run && !seen.includes(run) && /finished|failed|cancelled/.test(status);
+}"""
+"""Whether a page shows the end of a run that was not seen before."""
+RUNS_A_PAGE = 10
+PATIENCE = 120_000.0
+"""Milliseconds for which a page may take to do what is expected of it."""
 QUANTILES = (0.5, 0.95, 0.99)
 
 
@@ -97,12 +106,22 @@ class Result:
     fairness: float
     queued: int
     place_within_20: float | None
+    steps_by_second: list[int]
     memory_mb: list[float]
     memory_drift: float | None
     refused: dict[str, int]
     errors: list[str]
+    page_runs: int
     page_errors: list[str]
     about: dict[str, Any]
+
+
+@dataclass
+class Pages:
+    """What real pages did: their runs, and what went wrong on them."""
+
+    runs: list[str] = field(default_factory=list)
+    errors: list[str] = field(default_factory=list)
 
 
 class Person(Student):
@@ -212,42 +231,66 @@ def children(pid: int) -> Iterator[int]:
 
 
 @contextlib.asynccontextmanager
-async def browser_pages(url: str, count: int, code: str, errors: list[str]) -> AsyncIterator[list[Any]]:
-    """Open a room's page in ``count`` windows of a real browser, each of another person."""
-    if not count:
-        yield []
+async def browser(wanted: bool) -> AsyncIterator[Browser | None]:
+    """Start a browser if one is wanted."""
+    if not wanted:
+        yield None
         return
     async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=chromium(), args=list(QUIET))
-        pages = []
-        for number in range(count):
-            context = await browser.new_context(viewport={"width": 390, "height": 844})
-            page = await context.new_page()
-            page.on("pageerror", lambda error: errors.append(str(error)))
-            await page.goto(f"{url}/foolscope/rooms/{code}")
-            await page.locator("[data-test=name]").fill(f"Page {number + 1}")
-            await page.locator("[data-test=join]").locator("button").first.click()
-            pages.append(page)
-        yield pages
-        await browser.close()
+        started = await playwright.chromium.launch(executable_path=chromium(), args=list(QUIET))
+        yield started
+        await started.close()
 
 
-async def use_page(page: Any, chance: random.Random, until: float, errors: list[str]) -> None:
-    """Press Run on a real page now and then, reload it now and then, and expect a curve."""
+async def use_page(
+    started: Browser, server: Server, code: str, name: str, chance: random.Random, seen: Pages
+) -> None:
+    """Join on a real page and run `RUNS_A_PAGE` times; now and then reload it, or close the tab and open it
+    again. Each curve must end with as many steps as the server has of that very run."""
+    context = await started.new_context(viewport={"width": 390, "height": 844})
+    address = f"{server.base}/rooms/{code}"
     try:
-        while time.monotonic() < until - 30:
-            await page.locator("[data-test=run]").first.click(timeout=60_000)
-            await page.locator("[data-test=player][data-count]").wait_for(timeout=60_000)
+        page = await opened(context, address, seen)
+        await page.locator("[data-test=name]").fill(name)
+        await page.locator("[data-test=join] button").first.click()
+        for _ in range(RUNS_A_PAGE):
+            await page.locator("[data-test=run]").first.click(timeout=PATIENCE)
+            run = await followed(page, server, seen)
             await asyncio.sleep(chance.expovariate(1 / THINK))
             if chance.random() < 0.2:
                 await page.reload()
-    except Exception as error:
-        errors.append(f"page: {str(error)[:300]}")
+            elif chance.random() < 0.2:
+                await page.close()
+                page = await opened(context, address, seen)
+            seen.runs.append(run)
+    except PlaywrightError as error:
+        seen.errors.append(f"{name}: {str(error)[:300]}")
+    finally:
+        await context.close()
+
+
+async def opened(context: BrowserContext, address: str, seen: Pages) -> Page:
+    """Open a tab, whose errors are noted."""
+    page = await context.new_page()
+    page.on("pageerror", lambda error: seen.errors.append(str(error)[:300]))
+    await page.goto(address)
+    return page
+
+
+async def followed(page: Page, server: Server, seen: Pages) -> str:
+    """Wait until the page's newest run is over; return its id, and note whether its curve is the server's."""
+    player = page.locator("[data-test=player]")
+    await page.wait_for_function(OVER, arg=seen.runs, timeout=PATIENCE)
+    run, count = await player.get_attribute("data-run"), await player.get_attribute("data-count")
+    held = await server.ask("GET", f"runs/{run}")
+    if int(count or 0) != held["count"]:
+        seen.errors.append(f"A page shows {count} steps of {held['count']}.")
+    return str(run)
 
 
 async def attend(site: Site, options: argparse.Namespace) -> Result:
     """Open a room, let everybody in, and measure."""
-    measured, page_errors = Measured(), list[str]()
+    measured, pages = Measured(), Pages()
     chance = random.Random(options.seed)
     async with Server(site.url) as server:
         teacher = await Teacher.open(server, "Bench", models=["lenet", "photos"], runs=2, seconds=120.0)
@@ -256,15 +299,18 @@ async def attend(site: Site, options: argparse.Namespace) -> Result:
         until = began + 60 * options.minutes
         people = [Person(server, teacher.code, f"P{n + 1}", measured, began) for n in range(options.people)]
         watching = asyncio.create_task(watch_memory(site, measured, until))
-        async with browser_pages(site.url, options.pages, teacher.code, page_errors) as pages:
+        async with browser(options.pages > 0) as started:
             tasks = [live(p, random.Random(chance.random()), until, challenges) for p in people]
-            tasks += [use_page(page, random.Random(chance.random()), until, page_errors) for page in pages]
+            for number in range(options.pages):
+                assert started
+                drawn, name = random.Random(chance.random()), f"Page {number + 1}"
+                tasks.append(use_page(started, server, teacher.code, name, drawn, pages))
             failed = [error for error in await asyncio.gather(*tasks, return_exceptions=True) if error]
         await watching
         seconds = time.monotonic() - began
         for person in people:
             await person.leave()
-    return result(options, people, measured, seconds, page_errors, [repr(error) for error in failed])
+    return result(options, people, measured, seconds, pages, [repr(error) for error in failed])
 
 
 async def set_challenges(teacher: Teacher) -> dict[tuple[str, str], str]:
@@ -281,7 +327,7 @@ def result(
     people: Sequence[Person],
     measured: Measured,
     seconds: float,
-    page_errors: list[str],
+    pages: Pages,
     failed: list[str],
 ) -> Result:
     """Return the figures of what was noted."""
@@ -316,11 +362,13 @@ def result(
         fairness=fairness(people),
         queued=len(measured.queued),
         place_within_20=within(measured.queued),
+        steps_by_second=[measured.steps.get(second, 0) for second in range(int(seconds))],
         memory_mb=by_minute,
         memory_drift=by_minute[-1] / by_minute[1] if len(by_minute) > 2 else None,
         refused=refused,
         errors=total.errors + failed,
-        page_errors=page_errors,
+        page_runs=len(pages.runs),
+        page_errors=pages.errors,
         about=machine(),
     )
 
@@ -351,16 +399,15 @@ def within(queued: Sequence[Wait], share: float = 0.2, seconds: float = 1.0) -> 
     return true / len(queued)
 
 
-def plot(found: Result, measured_steps: dict[int, int], file: Path) -> None:
+def plot(found: Result, file: Path) -> None:
     """Write a page with the curves of a result."""
     titles = ("MB of memory, by minute", "steps received, by second")
     figure = make_subplots(rows=2, cols=1, subplot_titles=titles)
     figure.add_trace(go.Bar(y=found.memory_mb, name="MB"), 1, 1)
-    seconds = sorted(measured_steps)
-    figure.add_trace(go.Scatter(x=seconds, y=[measured_steps[s] for s in seconds], name="steps"), 2, 1)
+    figure.add_trace(go.Scatter(y=found.steps_by_second, name="steps"), 2, 1)
     title = f"{found.people} people, {found.steps_per_second:.0f} steps/s"
     figure.update_layout(title=title, showlegend=False)
-    file.write_text(figure.to_html(include_plotlyjs="cdn"), encoding="utf-8")
+    file.write_text(figure.to_html(include_plotlyjs=True), encoding="utf-8")
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -375,11 +422,16 @@ def main(arguments: list[str] | None = None) -> int:
     with TemporaryDirectory() as home, serve(environment=os.environ | {"FOOLSCOPE_HOME": home}) as site:
         found = asyncio.run(attend(site, options))
     options.out.write_text(json.dumps(asdict(found), indent=1) + "\n", encoding="utf-8")
-    print(json.dumps({k: v for k, v in asdict(found).items() if k not in ("errors",)}, indent=1))
+    plot(found, options.out.with_suffix(".html"))
+    print(
+        json.dumps(
+            {k: v for k, v in asdict(found).items() if k not in ("errors", "steps_by_second")}, indent=1
+        )
+    )
     for error in found.errors[:20]:
         print(error)
-    wrong = found.lost or found.mixed or found.doubled or found.stuck or found.wrong_scores
-    return 1 if wrong or found.errors else 0
+    bad = found.lost or found.mixed or found.doubled or found.stuck or found.wrong_scores
+    return 1 if bad or found.errors or found.page_errors else 0
 
 
 if __name__ == "__main__":
