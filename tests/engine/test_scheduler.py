@@ -177,7 +177,7 @@ def test_an_idle_device_forgets_who_had_more():
     st.integers(1, 6),
 )
 def test_nobody_starves(models, runs, budget):
-    """Whoever waits is served before the others have used as much as fills its own share by one round more."""
+    """Whoever waits is served before the others have used twice their share of its model's round."""
     seconds = dict(models)
     scheduler, home = Scheduler(budget), {f"{m}{i}": m for m in seconds for i in range(runs)}
     for run, model in home.items():
@@ -188,6 +188,6 @@ def test_nobody_starves(models, runs, budget):
         model = home[batch[0]]
         scheduler.spent(model, seconds[model])
         for run in home:
-            waited[run] = 0 if run in batch else waited[run] + seconds[model]  # type: ignore[assignment]
+            waited[run] = 0 if run in batch else waited[run] + seconds[model]
         rounds = -(-runs // budget)
         assert max(waited.values()) <= (rounds + 1) * len(seconds) * 2 * longest

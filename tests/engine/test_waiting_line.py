@@ -8,9 +8,13 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from statistics import fmean
 
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from engine.prices import Costs, Work
 from engine.scheduler import Scheduler
-from engine.waiting_line import WaitingLine
+from engine.waiting_line import LATEST_OVERTAKING, WaitingLine
 
 STEPS = 40
 SLOWER = 10
@@ -21,7 +25,7 @@ def work(model: str = "digits") -> Work:
 
 
 def batch_seconds(model: str, rows: float) -> float:
-    return (0.002 + 0.002 * rows) * (SLOWER if model == "photos" else 1)
+    return (0.001 + 0.0006 * rows) * (SLOWER if model == "photos" else 1)
 
 
 @dataclass
@@ -53,8 +57,7 @@ class Crowd:
     taken: float = 0.0
     models: tuple[str, ...] = ("digits", "photos")
     faithful: bool = False
-    """Everybody stays with one model."""
-    random: bool = False
+    """Everybody stays with one model, instead of taking them in turn."""
     seed: int = 0
     now: float = 0.0
     runs: list[Pending] = field(default_factory=list)
@@ -71,7 +74,7 @@ class Crowd:
     def press(self, person: int) -> None:
         self.pressed[person] += 1
         turn = person if self.faithful else person + self.pressed[person]
-        model = self.dice.choice(self.models) if self.random else self.models[turn % len(self.models)]
+        model = self.models[turn % len(self.models)]
         steps = self.dice.randint(10, STEPS) if self.stops else STEPS
         key = str(len(self.runs))
         self.runs.append(Pending(person, model, steps, self.now))
@@ -127,6 +130,11 @@ class Crowd:
         return self
 
 
+def late(crowd: Crowd) -> list[Pending]:
+    """Return the runs that came once the crowd had filled the queue."""
+    return [run for run in crowd.runs if run.came > 90]
+
+
 def truth(runs: list[Pending]) -> float:
     """Return the share of waits, of those above two seconds, that were true within a fifth."""
     told = [
@@ -134,13 +142,14 @@ def truth(runs: list[Pending]) -> float:
         for run in runs
         if run.promised is not None and run.began is not None and run.began - run.came > 2
     ]
-    assert len(told) > 20
+    assert len(told) > 200
     return fmean(abs(said - was) <= 0.2 * was for said, was in told)
 
 
 def step_waits(runs: list[Pending], number: int = 4) -> list[float]:
     """Return each person's mean seconds a step, from the press of Run to the end, the quickest first."""
-    seconds, steps, count = defaultdict(float), Counter[int](), Counter[int]()
+    seconds: dict[int, float] = defaultdict(float)
+    steps, count = Counter[int](), Counter[int]()
     for run in runs:
         if run.ended is not None and count[run.person] < number:
             count[run.person] += 1
@@ -150,62 +159,156 @@ def step_waits(runs: list[Pending], number: int = 4) -> list[float]:
 
 
 def unfairness(waits: list[float]) -> float:
-    quarter = max(len(waits) // 4, 1)
-    if not waits:
-        return 0
+    """Return by how much the slowest quarter waits longer than the quickest."""
+    quarter = len(waits) // 4
     return fmean(waits[-quarter:]) / fmean(waits[:quarter])
 
 
-if __name__ == "__main__":
-    import time
+@pytest.fixture(scope="module")
+def in_turn() -> Crowd:
+    """Return a crowd of which everybody takes the networks in turn, and every run all of its steps."""
+    return Crowd(stops=False, taken=0.2, seed=1).go(300)
 
-    for kw in [
-        dict(stops=False),
-        dict(stops=False, taken=0.3),
-        dict(stops=False, faithful=True),
-        dict(stops=False, think=60.0),
-    ]:
-        b = time.time()
-        c = Crowd(**kw).go(700)
-        late = [r for r in c.runs if r.came > 120]
-        ws = [r.began - r.came for r in late if r.began]
-        print(
-            kw,
-            len(c.runs),
-            "wait",
-            round(fmean(ws), 1),
-            "truth",
-            truth(late) if fmean(ws) > 2 else None,
-            "unfair",
-            round(unfairness(step_waits(late)), 2),
-            [
-                (
-                    round(unfairness(step_waits([r for r in late if r.model == m], n)), 2),
-                    len(step_waits([r for r in late if r.model == m], n)),
-                )
-                for n in (2, 3)
-                for m in ("digits", "photos")
-            ],
-            c.line._pace.value,
-            round(time.time() - b, 1),
-        )
-        errs = sorted(
-            (r.promised - r.came) / (r.began - r.came)
-            for r in late
-            if r.began and r.promised and r.began - r.came > 2
-        )
-        if errs:
-            print("   ratio 5% 50% 95%", [round(errs[int(len(errs) * q)], 2) for q in (0.05, 0.5, 0.95)])
-        for m in ("digits", "photos"):
-            e = sorted(
-                (r.promised - r.came) / (r.began - r.came)
-                for r in late
-                if r.began and r.promised and r.began - r.came > 2 and r.model == m
-            )
-            if e:
-                print(
-                    "    ",
-                    m,
-                    round(fmean([r.began - r.came for r in late if r.began and r.model == m]), 1),
-                    [round(e[int(len(e) * q)], 2) for q in (0.05, 0.5, 0.95)],
-                )
+
+@pytest.fixture(scope="module")
+def faithful() -> Crowd:
+    """Return a crowd of which everybody stays with one network."""
+    return Crowd(faithful=True, stops=False, think=15.0, seed=2).go(250)
+
+
+def test_nine_of_ten_of_three_hundred_are_told_a_wait_that_is_true_within_a_fifth(in_turn, faithful):
+    assert truth(late(in_turn)) >= 0.9 and truth(late(faithful)) >= 0.9
+
+
+def test_the_wait_is_true_where_runs_stop_early_at_random():
+    assert truth(late(Crowd(think=15.0).go(250))) >= 0.9
+
+
+def test_three_hundred_who_press_run_at_once_are_told_the_truth():
+    crowd = Crowd(think=0.0, stops=False, models=("photos",))
+    crowd.presses = [(0.0, person) for person in range(300)]
+    crowd.press(0)
+    crowd.costs.observe("photos", 1, True, batch_seconds("photos", 1))
+    crowd.costs.observe("photos", 12, True, batch_seconds("photos", 12))
+    crowd.go(1000)
+    assert all(run.ended is not None for run in crowd.runs)
+    assert truth(crowd.runs) >= 0.9
+
+
+def test_who_asks_for_the_same_waits_as_long(in_turn):
+    """One run on each network: a step's wait of the slowest quarter of the people, from the press on."""
+    waits = step_waits(late(in_turn), 2)
+    assert len(waits) > 150 and unfairness(waits) <= 1.5
+
+
+def test_who_stays_with_the_slow_network_waits_as_its_others_do_and_the_quick_one_not_for_it(faithful):
+    slow, quick = (
+        [run for run in late(faithful) if run.model == model and run.began is not None]
+        for model in ("photos", "digits")
+    )
+    waits = step_waits(slow, 1)
+    assert len(waits) > 80 and unfairness(waits) <= 1.5
+    waited = [fmean((run.began or run.came) - run.came for run in runs) for runs in (quick, slow)]
+    assert waited[0] < 0.1 * waited[1]
+
+
+# ---- the order ----------------------------------------------------------------------------------
+
+
+def line(limit: int = 2) -> WaitingLine:
+    costs = Costs(lambda model: 1e7)
+    for _ in range(2):
+        costs.observe("digits", 1, True, 0.01)
+        costs.observe("photos", 1, True, 0.1)
+    return WaitingLine(limit, costs)
+
+
+def begun(waiting: WaitingLine) -> list[str]:
+    keys = []
+    while key := waiting.admit():
+        keys.append(key)
+    return keys
+
+
+def test_first_come_first_served_among_equals():
+    waiting = line(limit=1)
+    for index in range(5):
+        waiting.enter(str(index), str(index), work(), "", now=index / 100)
+    order = []
+    while key := waiting.admit():
+        order.append(key)
+        waiting.leave(key, STEPS, 1.0, finished=True)
+    assert order == ["0", "1", "2", "3", "4"]
+
+
+def test_who_used_more_waits_longer_and_is_forgiven_after_some_minutes():
+    for later, first in [(1.0, "new"), (400.0, "old")]:
+        waiting = line(limit=1)
+        waiting.enter("a", "greedy", work(), "", 0.0)
+        assert begun(waiting) == ["a"]
+        waiting.leave("a", STEPS, 0.5, finished=True)
+        waiting.enter("held", "other", work(), "", 0.6)
+        assert begun(waiting) == ["held"]
+        waiting.enter("old", "greedy", work(), "", later)
+        waiting.enter("new", "modest", work(), "", later + 0.1)
+        waiting.leave("held", 1, later + 0.2)
+        assert begun(waiting) == [first]
+
+
+def test_short_goes_before_long_but_not_for_ever():
+    waiting = line(limit=1)
+    waiting.enter("held", "x", work(), "", 0.0)
+    begun(waiting)
+    waiting.enter("long", "a", Work("digits", 100 * STEPS), "", 1.0)
+    waiting.enter("short", "b", work(), "", 2.0)
+    waiting.enter("late", "c", work(), "", 1.1 + LATEST_OVERTAKING)
+    assert [waiting.position(key) for key in ("short", "long", "late")] == [(1, 3), (2, 3), (3, 3)]
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.floats(0, 300), st.integers(0, 5), st.sampled_from(["digits", "photos"]), st.integers(1, 4000)
+        ),
+        min_size=2,
+        max_size=30,
+    )
+)
+def test_nobody_is_overtaken_by_who_comes_much_later(arrivals):
+    waiting = line(limit=1)
+    for index, (now, person, model, steps) in enumerate(sorted(arrivals)):
+        waiting.enter(str(index), str(person), Work(model, steps), "", now)
+    came = {str(index): now for index, (now, *_) in enumerate(sorted(arrivals))}
+    order = sorted(came, key=lambda key: waiting.position(key) or (0, 0))
+    for place, key in enumerate(order):
+        assert all(came[key] - came[other] <= LATEST_OVERTAKING + 1e-6 for other in order[place:])
+
+
+def test_the_last_quarter_of_the_places_is_for_another_model():
+    waiting = line(limit=4)
+    for index in range(6):
+        waiting.enter(f"p{index}", f"p{index}", work("photos"), "", 0.0)
+    assert begun(waiting) == ["p0", "p1", "p2"]
+    waiting.enter("d", "d", work(), "", 50.0)
+    assert begun(waiting) == ["d"] and len(waiting) == 3
+
+
+def test_who_is_asleep_is_passed_over_and_counts_for_nobody():
+    waiting = line(limit=1)
+    for index, key in enumerate("abc"):
+        waiting.enter(key, key, work(), "", index / 100)
+    waiting.look({}, 1.0, asleep=["a"])
+    assert waiting.position("a") is None and waiting.position("b") == (1, 2)
+    assert waiting.places(1.0).keys() == {"b", "c"} and begun(waiting) == ["b"]
+
+
+def test_runs_that_stop_early_are_expected_to():
+    waiting = line(limit=1)
+    for index in range(20):
+        waiting.enter(str(index), str(index), work(), "early", 0.0)
+        assert begun(waiting) == [str(index)]
+        waiting.leave(str(index), STEPS // 4, 0.1, finished=True)
+    waiting.enter("now", "x", work(), "early", 0.1)
+    begun(waiting)
+    waiting.enter("next", "y", work(), "early", 0.1)
+    assert waiting.places(0.1)["next"].wait_seconds == pytest.approx(0.01 * STEPS / 4, rel=0.05)
