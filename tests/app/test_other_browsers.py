@@ -74,7 +74,7 @@ def shows(window: Window, site: Site, step: int) -> None:
     """Fail unless the window comes to show a step: its picture to the last bit, its classes and numbers."""
     path = f"{window.attribute(PLAYER, 'data-run')}/steps/{step}"
     window.wait_for(f"[find('{PLAYER}'), find('{SEEN}')].every((node) => node.dataset.step === '{step}')")
-    window.wait_for(f"find('{SEEN}').innerText.includes('lossless')")
+    window.wait_for(f"find('{SEEN}').textContent.includes('lossless')")
     seen = base64.b64decode(window.evaluate(f"({READ})(find('{SEEN} img'))").split(",")[1])
     same = seen == urllib.request.urlopen(f"{site.url}/foolscope/runs/{path}/adversarial.png").read()
     assert same, "what is on the screen is not the server's picture"
