@@ -182,7 +182,7 @@ class Firefox(Window):
         until(listens, "Firefox to listen")
         server = json.loads(address.read_text())
         url = f"ws://{server['ws_host']}:{server['ws_port']}/session"
-        return self._resources.enter_context(connect(url, max_size=None))
+        return self._resources.enter_context(connect(url, max_size=None, proxy=None))
 
     def _tell(self, method: str, **parameters: Any) -> dict[str, Any]:
         """Carry out a command of the protocol; return what it answers.
