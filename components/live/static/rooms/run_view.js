@@ -33,6 +33,12 @@ export class RunView {
     await fetch(`${base}/runs/${this.run.run}/${action}`, { method: "POST" });
   }
 
+  close() {
+    this.run = null;
+    this.place.remove();
+    leave(this.place);
+  }
+
   #again() {
     const { facts, run } = this;
     const old = this.place;
