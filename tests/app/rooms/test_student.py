@@ -270,6 +270,10 @@ def test_a_phone_joins_chooses_and_runs(visitor: Visitor, site: Site) -> None:
     page.keyboard.press("Enter")
     phone.first_screen(page.locator(".seen-picture"), phone.part("strip"), phone.part("target"))
     expect(phone.part("run")).to_be_in_viewport(ratio=1)
+    phone.part("how").tap()
+    phone.part("step_size").select_option("1/255")
+    phone.part("steps").select_option("10")
+    expect(phone.part("how")).to_contain_text("8/255 · 10 steps")
     assert phone.faults() == []
     phone.run()
     here.reaches("finished")
@@ -291,6 +295,7 @@ def test_a_phone_joins_chooses_and_runs(visitor: Visitor, site: Site) -> None:
     expect(phone.part("runs").locator("button[data-fooled]")).to_have_count(1)
     phone.part("run").tap()  # back to what is chosen, which is as it was
     expect(phone.part("target")).to_contain_text("toaster")
+    expect(phone.part("steps")).to_have_value("10")
     expect(phone.part("member")).to_have_text("Anna")
     phone.part("leave").tap()
     expect(phone.part("name")).to_be_visible()
