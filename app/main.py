@@ -14,6 +14,7 @@ os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 import streamlit as st  # noqa: E402
 from starlette.middleware import Middleware  # noqa: E402
 
+from app.compression import CompressedRooms  # noqa: E402
 from app.front import Front  # noqa: E402
 from app.headers import SafeHeaders  # noqa: E402
 from app.owner_cookie import OwnerCookie  # noqa: E402
@@ -24,5 +25,5 @@ app = st.App(
     Path(__file__).parent / "pages.py",
     routes=routes(),
     lifespan=lifespan,
-    middleware=[Middleware(SafeHeaders), Middleware(OwnerCookie), Middleware(Front)],
+    middleware=[Middleware(kind) for kind in (CompressedRooms, SafeHeaders, OwnerCookie, Front)],
 )

@@ -18,7 +18,7 @@ from app.service import engine, rooms
 from components.rooms import messages
 from components.rooms.board import Board
 from engine.rooms.rooms import spelt
-from errors import FoolscopeError, HistoryFailed, NotAllowed
+from errors import FoolscopeError, HistoryFailed, NotAllowed, UnknownName
 
 PERIOD = 0.5
 """Seconds between two looks at a room, which all its sockets share."""
@@ -39,7 +39,8 @@ async def live(socket: WebSocket) -> None:
             raise NotAllowed(foreign(socket))
         await _talk(socket, await _enter(socket))
     except FoolscopeError as error:
-        await _say(socket, {"type": "error", "sentence": refusal(socket, error)})
+        status = 404 if isinstance(error, UnknownName) else 403
+        await _say(socket, {"type": "error", "sentence": refusal(socket, error), "status": status})
         await _close(socket)
     except (WebSocketDisconnect, RuntimeError):
         return  # the reader left

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import posixpath
+import re
 from collections.abc import Sequence
+from functools import cache
 from typing import Any
 
 import streamlit as st
@@ -21,7 +24,7 @@ from components.i18n.text import phrases, say_in
 from components.live.loader import live_version
 from engine.sharing.address import qr
 from errors import TooMany, UnknownName
-from settings import ASSETS
+from settings import ASSETS, LIVE
 
 PAGE = Markup("""<!doctype html>
 <html lang="{language}">
@@ -33,7 +36,7 @@ PAGE = Markup("""<!doctype html>
 <link rel="icon" href="data:image/svg+xml,{icon}">
 <style>:root {{ color-scheme: light dark; {colours} }}</style>
 <link rel="stylesheet" href="{static}/rooms/room.css">
-{styles}</head>
+{styles}{modules}</head>
 <body data-page="{page}">
 <main id="room"><p class="waiting">{waiting}</p></main>
 <script type="application/json" id="facts">{facts}</script>
@@ -42,6 +45,8 @@ PAGE = Markup("""<!doctype html>
 </html>
 """)
 STYLE = Markup('<link rel="stylesheet" href="{static}/rooms/{name}.css">\n')
+MODULE = Markup('<link rel="modulepreload" href="{static}/{name}">\n')
+IMPORTED = re.compile(r'\bfrom "(\.[^"]+)"')
 WAITING = "One moment …"
 
 
@@ -84,6 +89,7 @@ def page(
     spoken, static = language(request), f"{base()}/static/{live_version()}"
     words = phrases(spoken, part="live") | phrases(spoken, part="room*")
     given = {"base": base(), "v": live_version(), "language": spoken, "languages": LANGUAGES, "words": words}
+    needed = modules(f"rooms/{name}.js")
     html = PAGE.format(
         language=spoken,
         title=title,
@@ -92,6 +98,7 @@ def page(
         static=static,
         page=name,
         styles=Markup("").join(STYLE.format(static=static, name=style) for style in styles),
+        modules=Markup("").join(MODULE.format(static=static, name=module) for module in needed),
         waiting=say_in(spoken, WAITING),
         facts=Markup(json.dumps(given | facts).replace("<", "\\u003c")),
     )
@@ -106,6 +113,20 @@ def colours() -> str:
     return ";".join(
         f"--st-{dashed(name)}:light-dark({light},{dark})" for name, (light, dark) in pairs.items()
     )
+
+
+@cache
+def modules(name: str) -> list[str]:
+    """Return the modules that a module in the folder of the browser's files needs, itself the first: a slow
+    phone shall not learn of them one after the other."""
+    known = [name]
+    for module in known:  # which grows meanwhile
+        text = (LIVE / module).read_text(encoding="utf-8")
+        here = posixpath.dirname(module)
+        for other in IMPORTED.findall(text):
+            path = posixpath.normpath(posixpath.join(here, other))
+            known += [path] if path not in known else []
+    return known
 
 
 def _icon() -> str:

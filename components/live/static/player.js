@@ -22,6 +22,7 @@ const IDLE_TOTAL = 200;
 const CURVE_EVERY = 32;
 const WORDS_EVERY = 120;
 const PICTURES_EVERY = 120;
+const THRIFTY_EVERY = 500;
 const players = new WeakMap();
 
 /** Show, or go on showing, the run named in the component's data, in the reader's language. */
@@ -73,6 +74,7 @@ class Player {
   update(data, trigger) {
     this.trigger = trigger;
     this.heard = data.heard; // a page that is not drawn by Streamlit wants to know how the run stands
+    this.thrifty = Boolean(data.thrifty); // a phone among hundreds: fewer and smaller pictures
     mark(this.root, "data-present", Boolean(data.present));
     mark(this.root, "data-beside", Boolean(data.beside));
     mark(this.root, "data-compact", Boolean(data.compact));
@@ -173,7 +175,7 @@ class Player {
     if (message.type === "run") {
       trajectory.begin(message);
       this.pictures.fitTo(message.model, message.epsilon);
-      this.pictures.original.request(`${this.address}/steps/0/original.png`, "", 0);
+      this.pictures.original.request(`${this.address}/steps/0/original.${this.thrifty ? "jpg" : "png"}`, "", 0);
       this.pictures.original.describe(say("the original picture"));
     } else if (message.type === "class") trajectory.announce(message);
     else if (message.type === "backfill") trajectory.backfill(message.position, message.values);
@@ -229,7 +231,7 @@ class Player {
       if (wire !== this.wire) return;
       this.credit = false;
       this.#look(false);
-    }, this.looked + PICTURES_EVERY - performance.now());
+    }, this.looked + (this.thrifty ? THRIFTY_EVERY : PICTURES_EVERY) - performance.now());
   }
 
   async #picture({ which, step, jpeg }) {
@@ -369,8 +371,9 @@ class Player {
   }
 
   #fetchPictures(step, flowing, detail) {
-    const ext = flowing ? "jpg" : "png";
-    const kind = kindOf(flowing, detail && detail.picture !== step ? detail.picture : null);
+    const small = flowing || this.thrifty;
+    const ext = small ? "jpg" : "png";
+    const kind = kindOf(small, detail && detail.picture !== step ? detail.picture : null);
     for (const which of ["perturbation", "adversarial"]) {
       const query = which === "perturbation" ? this.pictures.query : "";
       this.pictures[which].request(`${this.address}/steps/${step}/${which}.${ext}${query}`, which === "adversarial" ? kind : "", step);

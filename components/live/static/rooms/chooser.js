@@ -23,7 +23,9 @@ export class Chooser {
     this.aim = element("b", {});
     this.target = element("button", { type: "button", class: "target", "data-test": "target" }, element("span", { class: "asked" }, say("Make it say")), this.aim);
     this.target.onclick = () => this.sheet.open(() => classesOf(server, this.choice.model));
-    this.summary = element("summary", { "data-test": "how" });
+    this.network = element("span", { class: "quiet" });
+    this.attack = element("b", {});
+    this.summary = element("summary", { "data-test": "how" }, element("span", {}, this.network, this.attack));
     this.how = element("details", { class: "how" }, this.summary);
     const seen = element("div", { class: "seen" }, this.image, element("div", { class: "seen-side" }, this.says, this.target));
     this.root = element("section", { class: "chooser", "aria-label": say("What to run"), "data-test": "chooser" }, seen, this.strip, this.progress, this.how, this.sheet.root);
@@ -224,7 +226,8 @@ export class Chooser {
     const { settings } = this.#attack;
     const size = settings.some(({ name }) => name === "epsilon") ? choice.settings.epsilon : "";
     const steps = settings.some(({ name }) => name === "steps") ? say("{steps} steps", { steps: choice.settings.steps }) : "";
-    write(this.summary, [this.#model.title, this.#attack.title, size, steps].filter(Boolean).join(" · "));
+    write(this.network, this.#model.title);
+    write(this.attack, [this.#attack.title, size, steps].filter(Boolean).join(" · "));
     write(this.aim, choice.targets[choice.model]?.name ?? say("anything else"));
     this.changed();
     if (!choice.image) return;

@@ -2,20 +2,11 @@ import { element, mark, write } from "../element.js";
 import { say } from "../words.js";
 import { Refused } from "./asking.js";
 
-/** The code of a room is typed: `entered(code)` once there is such a room. */
-export function askCode({ server, typed, sentence, entered }) {
+/** The code of a room is typed: `entered(code)`. */
+export function askCode({ typed, sentence, entered }) {
   const input = element("input", { class: "code", name: "code", maxlength: 12, required: true, autocomplete: "off", autocapitalize: "characters", spellcheck: "false", enterkeyhint: "go", value: typed ?? "", "data-test": "code" });
   const form = new Form({ test: "code-form", title: say("Join a room"), label: say("Code of the room"), hint: say("Your teacher has it; it is on the wall."), input, button: say("Go on"), sentence });
-  form.send = async () => {
-    const code = input.value.toUpperCase().replace(/[^A-Z0-9]/g, "");
-    server.code = encodeURIComponent(code || "-");
-    try {
-      await server.get("me");
-    } catch (error) {
-      if (error.status !== 403) throw error; // there is such a room: it only does not know us yet
-    }
-    entered(code);
-  };
+  form.send = () => entered(input.value.toUpperCase().replace(/[^A-Z0-9]/g, "") || "-");
   return form.root;
 }
 

@@ -1,4 +1,4 @@
-import { element, mark, write } from "../element.js";
+import { element, mark } from "../element.js";
 import { leave, show } from "../player.js";
 import { say } from "../words.js";
 
@@ -8,10 +8,9 @@ const AWAY = 15_000;
 export class RunView {
   constructor({ facts, heard, start }) {
     Object.assign(this, { facts, heard, start, run: null });
-    this.queue = element("p", { class: "queue", role: "status", hidden: true, "data-test": "queue" });
     this.file = element("a", { class: "file", download: true, hidden: true, "data-test": "save" }, say("Save the picture"));
     this.place = element("div", { class: "view" });
-    this.root = element("section", { class: "run-view", "aria-label": say("The run"), "data-test": "run-view" }, this.queue, this.place, this.file);
+    this.root = element("section", { class: "run-view", "aria-label": say("The run"), "data-test": "run-view" }, this.place, this.file);
     this.#stayAwake();
   }
 
@@ -33,15 +32,21 @@ export class RunView {
     await fetch(`${base}/runs/${this.run.run}/${action}`, { method: "POST" });
   }
 
+  close() {
+    this.run = null;
+    this.place.remove();
+    leave(this.place);
+  }
+
   #again() {
     const { facts, run } = this;
     const old = this.place;
     this.place = element("div", { class: "view" });
     old.replaceWith(this.place);
     leave(old);
-    const data = { base: facts.base, v: facts.v, language: facts.language, words: facts.words, run: run.run, waiting: !run.over, heard: (message) => this.#hear(run.run, message) };
+    const data = { base: facts.base, v: facts.v, language: facts.language, words: facts.words, run: run.run, waiting: !run.over, thrifty: true, heard: (message) => this.#hear(run.run, message) };
     show({ parentElement: this.place, data, setTriggerValue: (name) => name === "start" && this.start() });
-    this.#show({});
+    this.#show();
   }
 
   #hear(id, message) {
@@ -49,16 +54,13 @@ export class RunView {
     const { run } = this;
     if (message.type === "error") Object.assign(run, { over: true, status: "gone" });
     else Object.assign(run, { status: message.status, reason: message.reason, over: Boolean(message.end), count: message.count });
-    this.#show(message);
+    this.#show();
     this.heard(run, message);
   }
 
-  #show({ place, wait, ahead }) {
+  #show() {
     const { run } = this;
     mark(this.root, "data-status", run.status);
-    const waits = run.status === "waiting" && place != null;
-    mark(this.queue, "hidden", !waits);
-    if (waits) write(this.queue, queued({ place, wait, ahead }));
     const whole = run.over && run.status !== "gone" && run.count > 0;
     mark(this.file, "hidden", !whole);
     if (whole) mark(this.file, "href", `${this.facts.base}/runs/${run.run}/export/network.png`);
@@ -71,9 +73,4 @@ export class RunView {
       else if (this.run && !this.run.over && Date.now() - this.slept > AWAY) this.#again();
     });
   }
-}
-
-function queued({ place, wait }) {
-  if (wait == null) return say("Place {place} in the queue.", { place });
-  return say("Place {place} in the queue; about {seconds} s to wait.", { place, seconds: Math.ceil(wait) });
 }

@@ -17,7 +17,8 @@ const facts = JSON.parse(document.getElementById("facts").textContent);
 speak(facts.words, facts.language);
 const main = document.getElementById("room");
 const server = new Server(facts);
-let memory = new Memory(facts.code);
+let visit = null;
+const memory = new Memory(facts.code);
 
 /** The page of somebody who is in the room. */
 class Visit {
@@ -33,14 +34,14 @@ class Visit {
     this.stop = element("p", { class: "frozen", role: "status", hidden: true, "data-test": "frozen" }, say("The teacher has stopped the room for a moment."));
     this.primary = element("button", { type: "button", class: "primary", "data-test": "run" });
     this.second = element("button", { type: "button", class: "second", "data-test": "second" });
-    this.bar = element("div", { class: "bar" }, this.stop, this.alert, element("div", { class: "bar-buttons" }, this.second, this.primary));
+    this.actions = element("div", { class: "actions" }, this.stop, this.alert, element("div", { class: "actions-buttons" }, this.second, this.primary));
     this.chooser = new Chooser({ server, memory, room: state.room, uploads: state.uploads, changed: () => this.#buttons(), refused: (error) => this.#refuse(error) });
     this.view = new RunView({ facts, heard: (run, message) => this.#heard(run, message), start: () => this.#start(this.chooser.query) });
     this.runs = new Runs({ thumbnail: (image) => this.chooser.thumbnail(image), chosen: (run) => this.watch(run) });
     this.play = { root: element("section", { class: "play" }, this.chooser.root, this.view.root, this.runs.root) };
     this.parts = this.#parts();
     this.tabs = new Tabs({ parts: this.parts, turned: (name) => this.#turned(name) });
-    main.replaceChildren(header(this.title, this.name), this.line, this.asked.root, ...this.parts.map(({ part }) => part.root), footer(this.member), this.bar, this.tabs.root);
+    main.replaceChildren(header(this.title, this.name), this.line, this.asked.root, ...this.parts.map(({ part }) => part.root), footer(this.member), this.actions, this.tabs.root);
     this.#list(state.runs);
     this.#begin(state.runs);
     this.update(state.room);
@@ -92,6 +93,11 @@ class Visit {
     scrollTo({ top: 0 });
   }
 
+  close() {
+    this.wire.close();
+    this.view.close();
+  }
+
   // ---- what is pressed -----------------------------------------------------------------
 
   #turn(side) {
@@ -102,7 +108,7 @@ class Visit {
   }
 
   #turned(name) {
-    mark(this.bar, "hidden", name !== "play");
+    mark(this.actions, "hidden", name !== "play");
     scrollTo({ top: 0 });
   }
 
@@ -123,7 +129,7 @@ class Visit {
     const [first, other] = plans[state];
     this.#button(this.primary, first);
     this.#button(this.second, other);
-    mark(this.bar, "data-state", state);
+    mark(this.actions, "data-state", state);
   }
 
   #button(button, plan) {
@@ -185,17 +191,7 @@ class Visit {
 
   #hear(message) {
     if (message.type === "room") this.update(message.room);
-    else if (message.type === "error") this.#out(message.sentence);
-  }
-
-  /** The room no longer knows us: it was ended, or the teacher sent us out. */
-  async #out(sentence) {
-    try {
-      await server.get("me");
-      location.reload();
-    } catch (error) {
-      leaveRoom(error.status ? error : { message: sentence });
-    }
+    else if (message.type === "error") leaveRoom(message);
   }
 
   #link(link) {
@@ -236,9 +232,9 @@ class Asked {
   constructor({ memory, pressed }) {
     this.memory = memory;
     this.words = element("p", { class: "asked-of-all-words" });
-    this.run = element("button", { type: "button", "data-test": "asked-of-all-run" }, say("Run it"));
+    this.run = element("button", { type: "button", "data-test": "call-run" }, say("Run it"));
     this.shut = element("button", { type: "button", class: "shut", "aria-label": say("Hide this") }, "×");
-    this.root = element("section", { class: "asked-of-all", role: "status", "aria-label": say("From the teacher"), hidden: true, "data-test": "asked-of-all" }, this.words, this.run, this.shut);
+    this.root = element("section", { class: "asked-of-all", role: "status", "aria-label": say("From the teacher"), hidden: true, "data-test": "call" }, this.words, this.run, this.shut);
     this.run.onclick = () => pressed(this.broadcast);
     this.shut.onclick = () => {
       memory.set("hidden", this.broadcast.number);
@@ -296,23 +292,21 @@ function join(sentence) {
   main.replaceChildren(header(element("span", {})), askName({ server, memory, title, sentence, entered }));
 }
 
-function code(sentence) {
-  const entered = (typed) => {
-    facts.code = typed;
-    server.code = typed;
-    memory = new Memory(typed);
-    const address = new URL(server.at(""), document.baseURI);
-    history.pushState(null, "", address);
-    begin();
+/** Without a code, or with a wrong one: the page of the code that is typed says whether there is such a room. */
+function askForCode() {
+  const entered = (code) => {
+    server.code = code;
+    location.assign(new URL(server.at(""), document.baseURI));
   };
-  main.replaceChildren(header(element("span", {})), askCode({ server, typed: facts.typed, sentence, entered }));
+  main.replaceChildren(header(element("span", {})), askCode({ typed: facts.typed, sentence: facts.sentence, entered }));
 }
 
 /** The room is over, or has no place for us any more. */
 function leaveRoom(error) {
+  visit?.close();
   if (error.status === 403) {
     memory.set("token", null);
-    join(error.message);
+    join(error.message ?? error.sentence);
   } else {
     main.replaceChildren(header(element("h1", {}, say("This room is closed."))), element("p", { "data-test": "closed" }, say("The teacher has ended it, or its code has changed. What was done in it was deleted.")),
       element("p", {}, element("a", { href: server.base + "/rooms" }, say("Join another room"))));
@@ -326,11 +320,11 @@ async function enter(token) {
   else if (state instanceof Error) {
     main.replaceChildren(header(element("span", {})), element("p", { role: "status" }, say("No connection; trying again …")));
     setTimeout(() => enter(token), RETRY);
-  } else new Visit(state);
+  } else visit = new Visit(state);
 }
 
 function begin() {
-  if (!facts.code) return code(facts.sentence);
+  if (!facts.code) return askForCode();
   const token = memory.get("token");
   return token ? enter(token) : join();
 }
