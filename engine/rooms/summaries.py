@@ -142,7 +142,7 @@ def _summary(
     other = _other(last, original) if target is None else target
     both = np.exp(log_p[:, [original, other]].astype(np.float32)).T
     at = thinned(both)
-    curves = [tuple(np.round(curve[at], 4).tolist()) for curve in both]
+    curves = [tuple(curve[at].tolist()) for curve in both]
     now = (labels[best], float(np.exp(last[best])))
     return Summary(
         *facts, count - 1, total, *now, labels[original], labels[other], tuple(at.tolist()), *curves

@@ -8,7 +8,7 @@ const NAMED = "named";
 const PRESETS = [
   { text: () => say("Epsilon 1/255"), attacks: ["pgd", "bim", "mi_fgsm"], epsilon: 1, steps: 40, words: () => say("Everyone, epsilon 1/255, now") },
   { text: () => say("Epsilon 8/255"), attacks: ["pgd", "bim", "mi_fgsm"], epsilon: 8, steps: 40, words: () => say("Everyone, epsilon 8/255, now") },
-  { text: () => say("One step"), attacks: ["fgsm"], epsilon: 8, words: () => say("Everyone: one step is enough?") },
+  { text: () => say("A single step"), attacks: ["fgsm"], epsilon: 8, words: () => say("Everyone: one step is enough?") },
   { text: () => say("Just noise"), attacks: ["random_noise"], epsilon: 8, steps: 40, words: () => say("Everyone: does noise fool it?") },
   { text: () => say("To the least likely class"), attacks: ["pgd", "bim", "mi_fgsm"], epsilon: 8, steps: 100, target: "least likely", words: () => say("Everyone, to the least likely class") },
 ];
