@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ from engine.engine import Engine
 from engine.history import tables
 from engine.history.database import Database
 from engine.recipe import Recipe
+from engine.rooms import tables as room_tables
 from engine.rooms.records import Member, Opened
 from engine.rooms.rooms import Rooms
 from engine.rooms.summaries import POINTS, thinned
@@ -206,9 +208,9 @@ def test_who_fooled_it_counts_after_a_later_run_and_after_a_restart(engine, room
     assert {tile["id"]: tile for tile in again["tiles"]} == tiles
 
 
-def copies(database: Database, key: str, number: int) -> list[str]:
+def copies(database: Database, key: str, code: str, number: int) -> list[str]:
     """Put a written run into the database again, under other ids."""
-    keys = [f"{key}-{i}" for i in range(number)]
+    keys = [f"{code}-{key}-{i}" for i in range(number)]
     with database.writing() as connection:
         for table, column in ((tables.runs, "id"), (tables.chunks, "run")):
             rows = connection.execute(sa.select(table).where(table.c[column] == key)).mappings().all()
@@ -216,23 +218,39 @@ def copies(database: Database, key: str, number: int) -> list[str]:
     return keys
 
 
+def crowd(rooms: Rooms, run: str, people: int) -> str:
+    """Return the code of a room in which so many people have a copy of a run that was written."""
+    code = rooms.open().room.code
+    joined = asdict(rooms.join(code, "Member").member)
+    others = [
+        joined | {"id": f"{code}-{i}", "owner": f"{code}-{i}", "number": i} for i in range(2, people + 1)
+    ]
+    keys = copies(rooms.database, run, code, people)
+    noted = [
+        {"run": key, "room": code, "member": member["id"], "number": 1, "started": 1.0, "broadcast": 0}
+        for key, member in zip(keys, [joined, *others], strict=True)
+    ]
+    with rooms.database.writing() as connection:
+        connection.execute(sa.insert(room_tables.members), others)
+        connection.execute(sa.insert(room_tables.runs), noted)
+    return code
+
+
 def test_the_board_of_three_hundred_costs_as_many_queries_as_that_of_three(engine, rooms):
     counts = {}
+    run = finish(engine, engine.submit(HARMLESS, owner="somebody"))
+    forget(engine, [run])
     for people in (3, 300):
-        code = rooms.open().room.code
-        members = [rooms.join(code, f"Member {i}").member for i in range(people)]
-        run = finish(engine, engine.submit(HARMLESS, owner=members[0].owner))
-        forget(engine, [run])
-        for member, key in zip(members, copies(engine.history.database, run.id, people), strict=True):
-            rooms.note_run(member, key)
         clock = Clock()
-        board = Board(engine, rooms, code, "en", clock)
+        board = Board(engine, rooms, crowd(rooms, run.id, people), "en", clock)
         with statements() as first:
             version, message = board.message(0)
         clock.forward()
         with statements() as later:
             assert board.message(version) is None
-        assert len(message["tiles"]) == people and all(len(tile["at"]) == 4 for tile in message["tiles"])
+        assert len(message["tiles"]) == people and all(
+            tile["at"] == list(range(len(run))) for tile in message["tiles"]
+        )
         counts[people] = (len(first), len(later))
     assert counts[3] == counts[300] and counts[300][1] <= 6, counts
 
@@ -246,7 +264,13 @@ def test_a_database_that_fails_is_told_and_what_was_known_stays(board, rooms, op
 
     with monkeypatch.context() as patched:
         patched.setattr(Database, "reading", broken)
-        assert hear() == {"type": "wall", "all": False, "tiles": [], "gone": [], "problem": "Expected it to work."}
+        assert hear() == {
+            "type": "wall",
+            "all": False,
+            "tiles": [],
+            "gone": [],
+            "problem": "Expected it to work.",
+        }
     assert hear()["problem"] == ""
     rooms.end(opened.room.code)
     with pytest.raises(UnknownName):
