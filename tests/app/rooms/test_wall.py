@@ -37,7 +37,10 @@ LISTEN = """([address, token]) => {
   socket.onmessage = ({ data }) => window.heard.push(JSON.parse(data));
 }"""
 """Hear what a member's page hears."""
-PAINTED = "canvas => canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data.some(value => value)"
+PAINTED = """canvas => {
+  const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+  return data.some((value) => value);
+}"""
 
 
 @pytest.fixture
@@ -45,7 +48,7 @@ def served(monkeypatch):
     """Return the rooms and a client of the routes, over an engine with a small network."""
     with small_model.behind_routes(monkeypatch) as engine:
         rooms = Rooms(engine.history.database)
-        for module in ("live", "asking", "teaching", "pages"):
+        for module in ("live", "asking", "teaching"):
             monkeypatch.setattr(f"app.rooms.{module}.rooms", lambda: rooms)
         monkeypatch.setattr("app.rooms.live.engine", lambda: engine)
         with TestClient(Starlette(routes=routes())) as client:
@@ -90,7 +93,8 @@ def test_the_address_to_join_is_as_the_reader_has_it(served):
     code = rooms.open("Friday").room.code
     proxy = {"x-forwarded-host": "lab.example", "x-forwarded-proto": "https"}
     page = client.get(f"{ROOMS}/{code}/wall", headers=proxy).text
-    facts = json.loads(re.search(r'id="facts">(.*?)</script>', page, re.DOTALL)[1])
+    (plain,) = re.findall(r'id="facts">(.*?)</script>', page, re.DOTALL)
+    facts = json.loads(plain)
     assert facts["join"] == f"https://lab.example/foolscope/rooms/{code}" and facts["qr"].startswith("<svg")
     assert client.get(f"{ROOMS}/NOBODY/wall").status_code == 404
 

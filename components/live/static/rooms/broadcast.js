@@ -26,8 +26,8 @@ export function described(query, { allowed }) {
 
 /** The teacher's recipe for everybody; `send(change)` hands it to the server. What was entered stays. */
 export class Broadcasting {
-  constructor({ facts, send }) {
-    Object.assign(this, { settings: facts.settings, send });
+  constructor({ send }) {
+    this.send = send;
     const field = (text, input) => element("label", { class: "field" }, element("span", {}, text), input);
     const number = (name, max) => element("input", { type: "number", min: 0, max, step: "any", inputmode: "decimal", "data-test": `broadcast-${name}` });
     this.words = element("input", { type: "text", maxlength: 200, "data-test": "broadcast-words" });
@@ -83,7 +83,8 @@ export class Broadcasting {
   }
 
   #has(name) {
-    return (this.settings[this.attack.value] ?? []).includes(name);
+    const attack = this.allowed.attacks.find((one) => one.name === this.attack.value);
+    return Boolean(attack?.settings.some((setting) => setting.name === name));
   }
 
   #fit() {
