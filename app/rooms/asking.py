@@ -29,19 +29,23 @@ def token(request: HTTPConnection) -> str:
     return request.headers.get("authorization", "").removeprefix("Bearer ").strip()
 
 
-async def member(request: Request) -> tuple[Room, Member]:
-    """Return the room and who asks; raises `errors.UnknownName`, `errors.NotAllowed`."""
+async def member(request: HTTPConnection, secret: str | None = None) -> tuple[Room, Member]:
+    """Return the room and who asks, by the request's token or by ``secret``; raises `errors.UnknownName`,
+    `errors.NotAllowed`."""
 
     def find() -> tuple[Room, Member]:
         known = rooms()
-        return known.room(code(request)), known.member(code(request), token(request))
+        who = token(request) if secret is None else secret
+        return known.room(code(request)), known.member(code(request), who)
 
     return await _not_guessed(request, find)
 
 
-async def teacher(request: Request) -> Room:
-    """Return the room of which the teacher asks; raises `errors.UnknownName`, `errors.NotAllowed`."""
-    return await _not_guessed(request, lambda: rooms().teacher(code(request), token(request)))
+async def teacher(request: HTTPConnection, secret: str | None = None) -> Room:
+    """Return the room of which the teacher asks, by the request's key or by ``secret``; raises
+    `errors.UnknownName`, `errors.NotAllowed`."""
+    key = token(request) if secret is None else secret
+    return await _not_guessed(request, lambda: rooms().teacher(code(request), key))
 
 
 async def room(request: HTTPConnection) -> Room:

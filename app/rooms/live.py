@@ -56,14 +56,11 @@ async def _enter(socket: WebSocket) -> News:
     except (ValueError, RecursionError):
         asked = None
     shown = asked if isinstance(asked, dict) else {}
-    code = asking.code(socket)
     if "key" in shown:
-        await anyio.to_thread.run_sync(lambda: rooms().teacher(code, asking.text(shown, "key")))
-        return _wall(code, language(socket))
-    token = shown.get("token")
-    who = token if isinstance(token, str) else ""
-    await anyio.to_thread.run_sync(lambda: rooms().member(code, who))
-    return _member(code, language(socket))
+        room = await asking.teacher(socket, asking.text(shown, "key"))
+        return _wall(room.code, language(socket))
+    room, _ = await asking.member(socket, asking.text(shown, "token"))
+    return _member(room.code, language(socket))
 
 
 async def _talk(socket: WebSocket, news: News) -> None:
@@ -94,7 +91,7 @@ def _member(code: str, spoken: str) -> News:
 
 def _wall(code: str, spoken: str) -> News:
     """Return what a wall hears: what changed on the board that all walls of its language share."""
-    place = (spelt(code), spoken)
+    place = (code, spoken)
     board = _boards.get(place) or Board(engine(), rooms(), *place)
     _boards[place] = board
     since = 0

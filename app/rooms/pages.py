@@ -14,7 +14,6 @@ from markupsafe import Markup
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
-import attacks
 from app.access import base, language, refusal
 from app.rooms import asking
 from app.sharing_routes import playground
@@ -70,15 +69,8 @@ async def wall(request: Request) -> Response:
     room = await asking.room(request)
     at = playground(request)
     join = f"{at}foolscope/rooms/{room.code}" if at else ""
-    facts: dict[str, Any] = {"join": join, "qr": qr(join) if join else "", "settings": settings_of()}
-    return page(request, "wall", room.title or room.code, styles=("wall",), code=room.code, **facts)
-
-
-def settings_of() -> dict[str, list[str]]:
-    """Return the names of each attack's settings."""
-    return {
-        name: [setting.name for setting in kind.settings("")] for name, kind in attacks.registry().items()
-    }
+    title, code = room.title or room.code, qr(join) if join else ""
+    return page(request, "wall", title, styles=("wall",), code=room.code, join=join, qr=code)
 
 
 def page(

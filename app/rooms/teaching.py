@@ -14,7 +14,7 @@ from app.rooms import asking
 from app.service import engine, rooms
 from components.rooms import messages
 from engine.rooms import archive as archives
-from engine.rooms import ending
+from engine.rooms import ending, permission
 from engine.rooms.records import Allowed, Room
 from errors import BadSetting
 
@@ -79,6 +79,8 @@ def _change(room: Room, asked: dict[str, Any]) -> Room:
         return changed
     wanted = asked["broadcast"]
     query = None if wanted is None else {str(k): str(v) for k, v in _object(wanted).items()}
+    if query is not None:  # everybody would be refused what cannot be run
+        permission.recipe_of(engine(), changed, query, ())
     return rooms().broadcast(room.code, query, asking.text(asked, "words"))
 
 

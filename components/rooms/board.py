@@ -129,6 +129,7 @@ def shown(summary: Summary | None, language: str) -> Part:
     return {
         "run": summary.run,
         "state": state(summary),
+        "place": summary.place,
         "fooled": summary.fooled,
         "step": summary.steps,
         "total": summary.total,

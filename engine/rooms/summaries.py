@@ -4,7 +4,7 @@ that are in the database alone come together, in a number of queries that does n
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import TYPE_CHECKING
 
@@ -37,7 +37,8 @@ class Summary:
     whether the network is fooled as asked at the last step; ``steps``: that are done, of ``total``.
     ``label`` and ``probability`` (in [0, 1]): of the most probable class now, None before step 0. ``at``:
     steps, ``original`` and ``other``: the probabilities in [0, 1] at these of the classes ``original_label``
-    and ``other_label``, the target or else the most probable one beside the original.
+    and ``other_label``, the target or else the most probable one beside the original. ``place``: in the queue
+    while it waits there, 1 for the next.
     """
 
     run: str
@@ -54,6 +55,11 @@ class Summary:
     at: tuple[int, ...] = ()
     original: tuple[float, ...] = ()
     other: tuple[float, ...] = ()
+    place: int | None = None
+
+
+Standing = tuple[int, str, int | None]
+"""How many steps a run has, its status, and its place in the queue: when none of these changed, nothing did."""
 
 
 class Summaries:
@@ -61,7 +67,7 @@ class Summaries:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self._known: dict[str, tuple[int, str, Summary]] = {}
+        self._known: dict[str, tuple[Standing, Summary]] = {}
 
     def held(self, key: str) -> Run | None:
         """Return a run that is in memory."""
@@ -73,18 +79,19 @@ class Summaries:
         known = {key: self._known[key] for key in keys if key in self._known}
         missing = []
         for key in keys:
-            if key in known and known[key][2].over:
+            if key in known and known[key][1].over:
                 continue
             run = self.held(key)
             if run is None:
                 missing.append(key)
-            elif key not in known or known[key][:2] != (len(run), run.status):
-                made_of = (len(run), run.status)
-                known[key] = (*made_of, summary(run))
+                continue
+            now = (len(run), run.status, _place(run))
+            if key not in known or known[key][0] != now:
+                known[key] = (now, summary(run))
         for stored in read(self._engine.history.database, missing):
-            known[stored.run] = (stored.steps + 1, stored.status, stored)
+            known[stored.run] = ((stored.steps, stored.status, None), stored)
         self._known = known
-        return {key: item for key, (_, _, item) in known.items()}
+        return {key: item for key, (_, item) in known.items()}
 
 
 def summary(run: Run) -> Summary:
@@ -92,7 +99,13 @@ def summary(run: Run) -> Summary:
     status, over, count = run.status, run.over, len(run)  # before the steps: none follow the last status
     facts = (run.id, status, run.reason, over, count > 0 and run.succeeded(count - 1))
     log_p = run.log_p(0, count)
-    return _summary(facts, run.labels, log_p, run.total, run.original, run.recipe.target)
+    curve = _summary(facts, run.labels, log_p, run.total, run.original, run.recipe.target)
+    return replace(curve, place=_place(run))
+
+
+def _place(run: Run) -> int | None:
+    place = run.place if run.status == "waiting" else None
+    return place.position if place else None
 
 
 def read(database: Database, keys: Sequence[str]) -> Iterator[Summary]:
@@ -142,10 +155,18 @@ def _summary(
     other = _other(last, original) if target is None else target
     both = np.exp(log_p[:, [original, other]].astype(np.float32)).T
     at = thinned(both)
-    curves = [tuple(np.round(curve[at], 4).tolist()) for curve in both]
-    now = (labels[best], float(np.exp(last[best])))
+    first, second = (tuple(curve[at].tolist()) for curve in both)
     return Summary(
-        *facts, count - 1, total, *now, labels[original], labels[other], tuple(at.tolist()), *curves
+        *facts,
+        steps=count - 1,
+        total=total,
+        label=labels[best],
+        probability=float(np.exp(last[best])),
+        original_label=labels[original],
+        other_label=labels[other],
+        at=tuple(at.tolist()),
+        original=first,
+        other=second,
     )
 
 

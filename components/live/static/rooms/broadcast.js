@@ -8,7 +8,7 @@ const NAMED = "named";
 const PRESETS = [
   { text: () => say("Epsilon 1/255"), attacks: ["pgd", "bim", "mi_fgsm"], epsilon: 1, steps: 40, words: () => say("Everyone, epsilon 1/255, now") },
   { text: () => say("Epsilon 8/255"), attacks: ["pgd", "bim", "mi_fgsm"], epsilon: 8, steps: 40, words: () => say("Everyone, epsilon 8/255, now") },
-  { text: () => say("One step"), attacks: ["fgsm"], epsilon: 8, words: () => say("Everyone: one step is enough?") },
+  { text: () => say("A single step"), attacks: ["fgsm"], epsilon: 8, words: () => say("Everyone: one step is enough?") },
   { text: () => say("Just noise"), attacks: ["random_noise"], epsilon: 8, steps: 40, words: () => say("Everyone: does noise fool it?") },
   { text: () => say("To the least likely class"), attacks: ["pgd", "bim", "mi_fgsm"], epsilon: 8, steps: 100, target: "least likely", words: () => say("Everyone, to the least likely class") },
 ];
@@ -26,8 +26,8 @@ export function described(query, { allowed }) {
 
 /** The teacher's recipe for everybody; `send(change)` hands it to the server. What was entered stays. */
 export class Broadcasting {
-  constructor({ facts, send }) {
-    Object.assign(this, { settings: facts.settings, send });
+  constructor({ send }) {
+    this.send = send;
     const field = (text, input) => element("label", { class: "field" }, element("span", {}, text), input);
     const number = (name, max) => element("input", { type: "number", min: 0, max, step: "any", inputmode: "decimal", "data-test": `broadcast-${name}` });
     this.words = element("input", { type: "text", maxlength: 200, "data-test": "broadcast-words" });
@@ -83,7 +83,8 @@ export class Broadcasting {
   }
 
   #has(name) {
-    return (this.settings[this.attack.value] ?? []).includes(name);
+    const attack = this.allowed.attacks.find((one) => one.name === this.attack.value);
+    return Boolean(attack?.settings.some((setting) => setting.name === name));
   }
 
   #fit() {

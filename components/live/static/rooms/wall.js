@@ -83,7 +83,8 @@ class Wall {
     this.tiles = new Tiles({ open: (id) => this.open(id) });
     this.enlarged = new Enlarged({ facts, close: () => this.close(), move: (by) => this.move(by) });
     this.parts = [createLeaderboard({ server, facts }), createAnswers({ server, facts })];
-    this.views = { curves: this.tiles.root, leaderboard: this.parts[0].root, answers: this.parts[1].root };
+    const [leaderboard, answers] = this.parts.map(({ root }) => element("div", { class: "view" }, root));
+    this.views = { curves: this.tiles.root, leaderboard, answers };
     this.bar = new Bar({
       show: (name) => this.show(name),
       sort: (fooledFirst) => this.tiles.sort(fooledFirst),
@@ -91,7 +92,7 @@ class Wall {
       broadcast: () => this.broadcasting.open(this.state.room),
       code: () => this.code(),
     });
-    this.broadcasting = new Broadcasting({ facts, server, send: (change) => server.post("teacher", change) });
+    this.broadcasting = new Broadcasting({ send: (change) => server.post("teacher", change) });
     this.note = element("p", { class: "wall-note", role: "status", "data-test": "note" });
     this.stage = element("div", { class: "stage-wall" }, ...Object.values(this.views), this.enlarged.root, this.header.poster);
     this.root = element("div", { class: "wall", "data-test": "wall" }, this.header.root, this.note, this.stage, this.bar.root, this.broadcasting.root);
