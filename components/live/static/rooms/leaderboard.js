@@ -26,7 +26,7 @@ function column(challenge, judging, pictures) {
   const head = element("header", {}, element("h2", {}, challenge.title), challenge.open ? "" : element("span", { class: "board-closed" }, say("closed")));
   const rows = element("ol", {}, ...challenge.rows.map((standing) => row(standing, judging, pictures)));
   const rest = challenge.people - challenge.rows.length;
-  const foot = element("p", { class: "board-more" }, rest > 0 ? say("and {count} more", { count: rest }) : challenge.rows.length ? "" : say("Nobody yet."));
+  const foot = element("p", { class: "board-more" }, rest > 0 ? say("and {count} more people", { count: rest }) : challenge.rows.length ? "" : say("Nobody yet."));
   return element("article", { "data-test": "board" }, head, element("p", { class: "board-rule" }, challenge.rule), rows, foot);
 }
 
