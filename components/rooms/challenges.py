@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import attacks
 from components.i18n.text import LABELS, named, say_in
 from engine.links import ANYTHING
 from engine.rooms.challenges import OFFERS, build
 from engine.rooms.challenges.contract import Kind
 from engine.rooms.competition import Submission, kind_of
 from engine.rooms.ranking import Standing
-from engine.rooms.records import Challenge, Room
+from engine.rooms.records import Allowed, Challenge, Room
 from engine.rooms.votes import Tally, Vote
 from engine.sentences import Said
 
@@ -33,16 +34,23 @@ def public(challenge: Challenge, room: Room, language: str) -> dict[str, Any]:
         "title": say_in(language, challenge.title),
         "rule": told(kind.said(), language),
         "open": challenge.open,
-        "query": query(kind, room.allowed.attacks),
+        "query": query(kind, room.allowed),
     }
 
 
-def query(kind: Kind, allowed: tuple[str, ...]) -> dict[str, str]:
-    """Return what sets up a run for a challenge, with the first suitable of the allowed attacks."""
-    suitable = [attack for attack in kind.suits if not allowed or attack in allowed]
+def query(kind: Kind, allowed: Allowed) -> dict[str, str]:
+    """Return what sets up a run for a challenge, with the first suitable of the allowed attacks and no more
+    steps than are allowed."""
+    suitable = [attack for attack in kind.suits if not allowed.attacks or attack in allowed.attacks]
     target = kind.target_label or ANYTHING
-    begun = {"model": kind.model, "image": kind.image, "target": target, **kind.settings_of_run}
-    return begun | ({"attack": suitable[0]} if suitable else {})
+    begun = {"model": kind.model, "image": kind.image, "target": target, **kind.begin()}
+    for attack in suitable[:1]:
+        begun["attack"] = attack
+        usual = attacks.get(attack)()
+        too_many = usual.updates() - allowed.steps
+        if too_many > 0:
+            begun["steps"] = str(getattr(usual, "steps", too_many) - too_many)
+    return begun
 
 
 def told(said: Said, language: str) -> str:

@@ -42,6 +42,7 @@ class Visit {
     this.tabs = new Tabs({ parts: this.parts, turned: (name) => this.#turned(name) });
     main.replaceChildren(header(this.title, this.name), this.line, this.asked.root, ...this.parts.map(({ part }) => part.root), footer(this.member), this.bar, this.tabs.root);
     this.#list(state.runs);
+    document.addEventListener("foolscope-fill", ({ detail }) => this.#fill(detail));
     this.#begin(state.runs);
     this.update(state.room);
     this.wire = new RoomWire({ server, hello: { token: server.token }, heard: (message) => this.#hear(message), link: (link) => this.#link(link) });
@@ -156,6 +157,13 @@ class Visit {
     });
     this.starting = false;
     this.#buttons();
+  }
+
+  /** Choose what another part of the page asks for, to be run next. */
+  #fill(query) {
+    this.chooser.take(query);
+    this.tabs.turn("play");
+    this.#back();
   }
 
   #answer(broadcast) {
