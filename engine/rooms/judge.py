@@ -162,7 +162,7 @@ class Judge:
             blank = replace(blank, counts=counts, score=outcome.score, label=outcome.label)
             png = carried.encode(decoded.picture, "png") if counts else b""
         except (NotCountedError, BadImage) as error:
-            said = error.sentence, {name: str(fact) for name, fact in error.facts.items()}
+            said = error.sentence, {name: _plain(fact) for name, fact in error.facts.items()}
         done = replace(blank, template=said[0], facts=dict(said[1]))
         return self.competition.keep(done, png)
 
@@ -255,3 +255,8 @@ def read(data: bytes, card: Card) -> Decoded:
 def _check_size(size: tuple[int, int], card: Card) -> None:
     if size != (card.size, card.size):
         raise NotCountedError(SIZE, side=card.size, width=size[0], height=size[1])
+
+
+def _plain(fact: object) -> str | int:
+    """Return a fact of a sentence as JSON keeps it."""
+    return fact if isinstance(fact, int) else str(fact)

@@ -1,4 +1,4 @@
-import { element, mark, write } from "../element.js";
+import { element, mark } from "../element.js";
 import { say } from "../words.js";
 
 document.head.append(element("link", { rel: "stylesheet", href: new URL("leaderboard.css", import.meta.url).href }));
@@ -33,9 +33,8 @@ function column(challenge, judging, pictures) {
 function row({ rank, name, number, score, mark: people, votes, needed, picture }, judging, pictures) {
   const image = element("img", { alt: "", width: 56, height: 56 });
   pictures.show(image, picture);
-  const words = element("span", { class: "board-words" }, element("b", {}, name || say("Number {number}", { number })), element("span", { class: "board-mark" }));
-  const line = element("li", { "data-test": "row", "data-people": people }, element("span", { class: "board-rank" }, rank == null ? "–" : String(rank)), image, words, element("span", { class: "board-score" }, score));
-  write(words.lastChild, people === "nobody" ? say("fools the network, fools no person") : judging && rank == null ? say("not judged yet ({votes} of {needed})", { votes, needed }) : "");
+  const told = element("span", { class: "board-mark" }, people === "nobody" ? say("fools the network, fools no person") : judging && rank == null ? say("not judged yet ({votes} of {needed})", { votes, needed }) : "");
+  const line = element("li", { "data-test": "row", "data-people": people }, element("span", { class: "board-rank" }, rank == null ? "–" : String(rank)), image, element("b", { class: "board-name" }, name || say("Number {number}", { number })), element("span", { class: "board-score" }, score), told);
   mark(line, "data-waiting", rank == null);
   return line;
 }
