@@ -16,6 +16,9 @@ from engine.rooms.records import Allowed, Challenge, Room
 from engine.rooms.votes import Tally, Vote
 from engine.sentences import Said
 
+STEPS = (200, 100, 40, 20, 10)
+"""Numbers of steps that a page offers."""
+OF_ATTACKS = ("epsilon", "step_size", "steps")
 WORDS = ("picture", "title")
 """The facts of a sentence that are phrases."""
 
@@ -44,12 +47,14 @@ def query(kind: Kind, allowed: Allowed) -> dict[str, str]:
     suitable = [attack for attack in kind.suits if not allowed.attacks or attack in allowed.attacks]
     target = kind.target_label or ANYTHING
     begun = {"model": kind.model, "image": kind.image, "target": target, **kind.begin()}
-    for attack in suitable[:1]:
-        begun["attack"] = attack
-        usual = attacks.get(attack)()
-        too_many = usual.updates() - allowed.steps
-        if too_many > 0:
-            begun["steps"] = str(getattr(usual, "steps", too_many) - too_many)
+    for name in suitable[:1]:
+        begun["attack"] = name
+        attack = attacks.get(name)
+        known = {setting.name for setting in attack.settings()}
+        if "steps" in known and attack().updates() > allowed.steps:
+            fitting = (steps for steps in STEPS if attack(steps=steps).updates() <= allowed.steps)
+            begun["steps"] = str(next(fitting, STEPS[-1]))
+        begun = {part: text for part, text in begun.items() if part in known or part not in OF_ATTACKS}
     return begun
 
 

@@ -35,7 +35,8 @@ def logits(lesson: Class, model: str, picture: Image.Image) -> torch.Tensor:
     mode = "L" if card.channels == 1 else "RGB"
     small = picture.convert(mode).resize((card.size, card.size), Image.Resampling.BILINEAR)
     levels = np.asarray(small, np.float32).reshape(card.size, card.size, -1).transpose(2, 0, 1) / 255
-    return lesson.engine.model(model)(torch.from_numpy(levels.copy())[None])[0]
+    answer: torch.Tensor = lesson.engine.model(model)(torch.from_numpy(levels.copy())[None])
+    return answer[0]
 
 
 @pytest.fixture

@@ -17,7 +17,6 @@ from engine.images.sources import examine
 from engine.rooms.challenges.fewest_queries import GRADIENTS
 from engine.rooms.competition import REPLAY, Submission
 from engine.rooms.judge import (
-    A_MINUTE,
     ANOTHER_START,
     CLOSED,
     EDITED,
@@ -31,7 +30,7 @@ from engine.rooms.judge import (
 from engine.rooms.permission import FROZEN
 from engine.rooms.records import Challenge, Member
 from engine.run import Run
-from errors import BadSetting, NotAllowed, TooMany, UnknownName
+from errors import BadSetting, NotAllowed, UnknownName
 from models.core import Crop
 from tests.engine.rooms.conftest import Class, pixels
 
@@ -229,15 +228,7 @@ def test_a_finish_with_gradients_is_none_without_them(lesson: Class, anna: Membe
     assert judged.facts == {"count": white.gradient_evaluations}
 
 
-def test_who_may_hand_in_and_how_often(lesson: Class, anna: Member, challenge: Challenge, run: Run) -> None:
-    for _ in range(A_MINUTE):
-        lesson.judge.hand_in_file(lesson.room, anna, challenge.id, b"")
-    with pytest.raises(TooMany) as caught:
-        lesson.judge.hand_in_run(lesson.room, anna, challenge.id, run.id)
-    assert 0 < caught.value.after <= 60
-    assert (
-        lesson.judge.hand_in_file(lesson.room, lesson.join("Ben"), challenge.id, b"").number == A_MINUTE + 1
-    )
+def test_when_nothing_can_be_handed_in(lesson: Class, anna: Member, challenge: Challenge, run: Run) -> None:
     lesson.competition.switch(lesson.room, challenge.id, False)
     with pytest.raises(NotAllowed, match=CLOSED):
         lesson.hand_in(anna, challenge, run)
