@@ -5,16 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import attacks
 from components.i18n.text import LABELS, named, say_in
 from engine.links import ANYTHING
 from engine.rooms.challenges import OFFERS, build
 from engine.rooms.challenges.contract import Kind
 from engine.rooms.competition import Submission, kind_of
 from engine.rooms.ranking import Standing
-from engine.rooms.records import Challenge, Room
+from engine.rooms.records import Allowed, Challenge, Room
 from engine.rooms.votes import Tally, Vote
 from engine.sentences import Said
 
+STEPS = (200, 100, 40, 20, 10)
+"""Numbers of steps that a page offers."""
+OF_ATTACKS = ("epsilon", "step_size", "steps")
 WORDS = ("picture", "title")
 """The facts of a sentence that are phrases."""
 
@@ -33,16 +37,25 @@ def public(challenge: Challenge, room: Room, language: str) -> dict[str, Any]:
         "title": say_in(language, challenge.title),
         "rule": told(kind.said(), language),
         "open": challenge.open,
-        "query": query(kind, room.allowed.attacks),
+        "query": query(kind, room.allowed),
     }
 
 
-def query(kind: Kind, allowed: tuple[str, ...]) -> dict[str, str]:
-    """Return what sets up a run for a challenge, with the first suitable of the allowed attacks."""
-    suitable = [attack for attack in kind.suits if not allowed or attack in allowed]
+def query(kind: Kind, allowed: Allowed) -> dict[str, str]:
+    """Return what sets up a run for a challenge, with the first suitable of the allowed attacks and no more
+    steps than are allowed."""
+    suitable = [attack for attack in kind.suits if not allowed.attacks or attack in allowed.attacks]
     target = kind.target_label or ANYTHING
-    begun = {"model": kind.model, "image": kind.image, "target": target, **kind.settings_of_run}
-    return begun | ({"attack": suitable[0]} if suitable else {})
+    begun = {"model": kind.model, "image": kind.image, "target": target, **kind.begin()}
+    for name in suitable[:1]:
+        begun["attack"] = name
+        attack = attacks.get(name)
+        known = {setting.name for setting in attack.settings()}
+        if "steps" in known and attack().updates() > allowed.steps:
+            fitting = (steps for steps in STEPS if attack(steps=steps).updates() <= allowed.steps)
+            begun["steps"] = str(next(fitting, STEPS[-1]))
+        begun = {part: text for part, text in begun.items() if part in known or part not in OF_ATTACKS}
+    return begun
 
 
 def told(said: Said, language: str) -> str:

@@ -8,8 +8,6 @@ and proves nothing.
 from __future__ import annotations
 
 import secrets
-import time
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -24,7 +22,6 @@ from engine.images.sources import Decoded, examine
 from engine.interface import EngineInterface
 from engine.recipe import Recipe
 from engine.rooms import permission
-from engine.rooms.attempts import Attempts
 from engine.rooms.challenges.contract import File, Kind
 from engine.rooms.competition import REPLAY, Competition, Submission, kind_of
 from engine.rooms.records import Challenge, Member, Room
@@ -34,8 +31,6 @@ from models.core import Card
 
 MOST_BYTES = 2 * 2**20
 """Bytes of a file at most: a picture at a network's size is a tenth of that."""
-A_MINUTE = 10
-"""So many attempts of a person a minute, for all challenges together."""
 OWN_RUNS, NEAREST = 60, 3
 """So many of a member's newest runs are looked at, and of so many, those whose pictures are nearest or those
 that the file points to, files are made to be compared."""
@@ -68,17 +63,10 @@ class NotCountedError(FoolscopeError):
 
 
 class Judge:
-    """Judges for the rooms of one engine. Safe to share between threads. ``clock`` gives seconds that never
-    go back."""
+    """Judges for the rooms of one engine. Safe to share between threads."""
 
-    def __init__(
-        self,
-        engine: EngineInterface,
-        competition: Competition,
-        clock: Callable[[], float] = time.monotonic,
-    ) -> None:
+    def __init__(self, engine: EngineInterface, competition: Competition) -> None:
         self.engine, self.competition = engine, competition
-        self._attempts = Attempts(A_MINUTE, clock)
 
     def hand_in_run(self, room: Room, member: Member, challenge: str, run: str) -> Submission:
         """Judge what would be saved of a member's run; raises `errors.FoolscopeError` where there is no such
@@ -90,7 +78,7 @@ class Judge:
         found = self.engine.run(run)
         if not found.over or found.status == "failed" or len(found) < 2:
             raise BadSetting(NOT_OVER)
-        number = self._attempt(room, member)
+        number = self.competition.number(room)
         finished = kind_of(wanted).finished
         export = self.saved(found, finished)
         self.note(found, export, finished)
@@ -99,7 +87,7 @@ class Judge:
     def hand_in_file(self, room: Room, member: Member, challenge: str, data: bytes) -> Submission:
         """Judge the bytes of a file; raises `errors.FoolscopeError` where nothing can be handed in."""
         wanted = self._taking(room, challenge)
-        return self._judged(wanted, member, data, self._attempt(room, member))
+        return self._judged(wanted, member, data, self.competition.number(room))
 
     def saved(self, run: Run, finished: bool) -> Export:
         """Return the file that is saved of a run: a PNG at the network's size of its last picture."""
@@ -126,11 +114,6 @@ class Judge:
         if not wanted.open:
             raise NotAllowed(CLOSED)
         return wanted
-
-    def _attempt(self, room: Room, member: Member) -> int:
-        """Count an attempt and return its number; raises `errors.TooMany`."""
-        self._attempts.count(member.id)
-        return self.competition.number(room)
 
     # ---- what the file is ------------------------------------------------------------------
 
@@ -162,7 +145,7 @@ class Judge:
             blank = replace(blank, counts=counts, score=outcome.score, label=outcome.label)
             png = carried.encode(decoded.picture, "png") if counts else b""
         except (NotCountedError, BadImage) as error:
-            said = error.sentence, {name: str(fact) for name, fact in error.facts.items()}
+            said = error.sentence, {name: _plain(fact) for name, fact in error.facts.items()}
         done = replace(blank, template=said[0], facts=dict(said[1]))
         return self.competition.keep(done, png)
 
@@ -255,3 +238,8 @@ def read(data: bytes, card: Card) -> Decoded:
 def _check_size(size: tuple[int, int], card: Card) -> None:
     if size != (card.size, card.size):
         raise NotCountedError(SIZE, side=card.size, width=size[0], height=size[1])
+
+
+def _plain(fact: object) -> str | int:
+    """Return a fact of a sentence as JSON keeps it."""
+    return fact if isinstance(fact, int) else str(fact)

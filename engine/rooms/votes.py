@@ -5,8 +5,7 @@ from __future__ import annotations
 import hashlib
 import random
 import threading
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +14,6 @@ import sqlalchemy as sa
 from engine.images.sources import samples
 from engine.interface import EngineInterface
 from engine.rooms import tables
-from engine.rooms.attempts import Attempts
 from engine.rooms.challenges.contract import Kind
 from engine.rooms.competition import COLUMNS, Competition, Submission, kind_of
 from engine.rooms.records import Member, Room
@@ -28,8 +26,6 @@ SECONDS = 2.0
 NAMES, SKIPPED, NEAR = 4, 5, 30
 """So many names are offered. The wrong ones are of the ``NEAR`` classes that the network holds for likeliest
 after the first ``SKIPPED``, which may be other words for the same."""
-A_MINUTE = 40
-"""So many votes of a person a minute."""
 OFF = "Nobody is asked what they see in this room now."
 NO_PICTURE = "Expected a picture that you were shown."
 NO_NAME = "Expected one of the names that were shown with the picture."
@@ -75,16 +71,10 @@ class Tally:
 
 
 class Votes:
-    """Who saw what, in the rooms of a competition. ``clock`` gives seconds that never go back."""
+    """Who saw what, in the rooms of a competition. Safe to share between threads."""
 
-    def __init__(
-        self,
-        engine: EngineInterface,
-        competition: Competition,
-        clock: Callable[[], float] = time.monotonic,
-    ) -> None:
+    def __init__(self, engine: EngineInterface, competition: Competition) -> None:
         self.engine, self.competition = engine, competition
-        self._attempts = Attempts(A_MINUTE, clock)
         self._lock = threading.Lock()
 
     def next(self, room: Room, member: Member) -> Ballot | None:
@@ -105,7 +95,6 @@ class Votes:
         its own, one that it has judged, and for another name than those that were shown."""
         if not room.judging:
             raise NotAllowed(OFF)
-        self._attempts.count(member.id)
         submission = self.find(room, member, picture)
         if choice not in self.names(room, submission, member):
             raise BadSetting(NO_NAME)

@@ -97,10 +97,10 @@ OFFERS = {
             {"model": "photos", "image": "panda", "target": "dog", "quality": 75},
         ),
         Offer(
-            "seven_hidden",
-            "A seven for a network nobody may see",
+            "koala_hidden",
+            "A koala for a network nobody may see",
             "hidden_model",
-            {"model": "lenet", "image": "seven", "hidden": "conv"},
+            {"model": "efficientnet_lite0", "image": "koala", "hidden": "efficientnet_lite2"},
         ),
         Offer(
             "no_dog",

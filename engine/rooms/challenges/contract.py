@@ -108,8 +108,7 @@ class Kind(ABC):
     ``name``: in tables and addresses. ``title``: in a list. ``rule`` and ``rule_any``: what to do, in words,
     with a target and without one. ``unit``: how a score is shown. ``lower_wins``: whether less is better.
     ``finished``: whether a run is handed in finished on the grid of 8 bits, which takes gradients.
-    ``suits``: attacks to begin with, the best one first. ``settings_of_run``: parts of the link that sets a
-    run up.
+    ``suits``: attacks to begin with, the best one first.
     """
 
     model: str
@@ -125,7 +124,6 @@ class Kind(ABC):
     lower_wins: ClassVar[bool] = True
     finished: ClassVar[bool] = True
     suits: ClassVar[tuple[str, ...]] = ("bim",)
-    settings_of_run: ClassVar[Mapping[str, str]] = {}
 
     def __post_init__(self) -> None:
         if self.image not in samples():
@@ -158,6 +156,10 @@ class Kind(ABC):
     def hidden_model(self) -> str:
         """Return the network that nobody may see, "" for none."""
         return ""
+
+    def begin(self) -> Mapping[str, str]:
+        """Return the parts of a link that set a run up for this, beside network, picture, target, attack."""
+        return {}
 
     def check(self, first: Prediction) -> None:
         """Raise `errors.BadTarget` where the original is already what is asked for; ``first``: what the

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -50,6 +51,10 @@ class HiddenModel(Kind):
     def hidden_model(self) -> str:
         """Return the network that nobody may see."""
         return self.hidden
+
+    def begin(self) -> Mapping[str, str]:
+        """Return a change that is large enough to have a chance with a network that it was not made for."""
+        return {"epsilon": "16/255", "step_size": "1/255", "steps": "40"}
 
     def score(self, file: File) -> Outcome:
         """Return the l2 of the file, on the scale of [0, 1]."""

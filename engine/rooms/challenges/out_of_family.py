@@ -63,6 +63,10 @@ class OutOfFamily(Kind):
         """Return the facts of the rule, with the size of the family and the largest change."""
         return {**super().facts(), "count": len(self.inside), "levels": self.levels}
 
+    def begin(self) -> Mapping[str, str]:
+        """Return the largest change that is allowed."""
+        return {"epsilon": f"{self.levels}/255"}
+
     def check(self, first: Prediction) -> None:
         """Raise `errors.BadTarget` where the original is not of the family."""
         if first.index not in self.inside:

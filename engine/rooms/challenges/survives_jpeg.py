@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
-from engine.robustness.corruptions import jpeg
+from engine.robustness.corruptions import CORRUPTIONS, jpeg
 from engine.rooms.challenges.contract import File, Kind, Outcome
 from errors import BadSetting
 
@@ -34,7 +34,6 @@ class SurvivesJpeg(Kind):
     )
     unit: ClassVar[str] = "l2 {score}"
     suits: ClassVar[tuple[str, ...]] = ("mi_fgsm", "bim")
-    settings_of_run: ClassVar[Mapping[str, str]] = {"survives": "jpeg75"}
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -44,6 +43,11 @@ class SurvivesJpeg(Kind):
     def facts(self) -> Mapping[str, str | int]:
         """Return the facts of the rule, with the quality."""
         return {**super().facts(), "quality": self.quality}
+
+    def begin(self) -> Mapping[str, str]:
+        """Return that the attack looks at the JPEG too, where there is one of that quality."""
+        name = f"jpeg{self.quality}"
+        return {"survives": name} if name in CORRUPTIONS else {}
 
     def score(self, file: File) -> Outcome:
         """Return the l2 of the file, on the scale of [0, 1]."""

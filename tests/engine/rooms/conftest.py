@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -28,17 +28,16 @@ from engine.run import Run
 
 @dataclass
 class Class:
-    """A room, its people and what judges them. ``seconds``: what the judge's clock says."""
+    """A room, its people and what judges them."""
 
     engine: Engine
     rooms: Rooms
     code: str
-    seconds: list[float] = field(default_factory=lambda: [0.0])
 
     def __post_init__(self) -> None:
         self.competition = Competition(self.rooms)
-        self.judge = Judge(self.engine, self.competition, lambda: self.seconds[0])
-        self.votes = Votes(self.engine, self.competition, lambda: self.seconds[0])
+        self.judge = Judge(self.engine, self.competition)
+        self.votes = Votes(self.engine, self.competition)
 
     @property
     def room(self) -> Room:
@@ -66,8 +65,7 @@ class Class:
         return self.engine.export(run, Wanted("network", len(run) - 1, finished)).data
 
     def hand_in(self, member: Member, challenge: Challenge, what: Run | bytes) -> Any:
-        """Hand in a run or a file, a minute after the one before."""
-        self.seconds[0] += 60
+        """Hand in a run or a file."""
         if isinstance(what, bytes):
             return self.judge.hand_in_file(self.room, member, challenge.id, what)
         return self.judge.hand_in_run(self.room, member, challenge.id, what.id)

@@ -48,6 +48,8 @@ export class Chooser {
     const { choice } = this;
     Object.assign(choice, { model: model ?? choice.model, image: image ?? choice.image, attack: attack ?? choice.attack });
     for (const name of Object.keys(BEGIN)) if (settings[name]) choice.settings[name] = settings[name];
+    const { stop, survives } = settings;
+    this.along = { model: choice.model, image: choice.image, more: { ...(stop && { stop }), ...(survives && { survives }) } };
     const label = target === "any" ? null : target;
     if (target !== undefined) choice.targets[choice.model] = label && { label, name: label };
     this.#fit();
@@ -60,7 +62,9 @@ export class Chooser {
   get query() {
     const { model, image, attack, settings, targets } = this.choice;
     const own = Object.fromEntries(this.#attack.settings.map(({ name }) => [name, settings[name]]));
-    return { model, image, attack, target: targets[model]?.label ?? "any", ...own };
+    // What a challenge or the teacher asks for beside goes with that network and picture alone.
+    const more = this.along?.model === model && this.along.image === image ? this.along.more : {};
+    return { model, image, attack, target: targets[model]?.label ?? "any", ...own, ...more };
   }
 
   /** A thumbnail's address of a picture. */

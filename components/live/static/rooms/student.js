@@ -43,6 +43,7 @@ class Visit {
     this.tabs = new Tabs({ parts: this.parts, turned: (name) => this.#turned(name) });
     main.replaceChildren(header(this.title, this.name), this.line, this.asked.root, ...this.parts.map(({ part }) => part.root), footer(this.member), this.actions, this.tabs.root);
     this.#list(state.runs);
+    document.addEventListener("foolscope-fill", ({ detail }) => this.#fill(detail));
     this.#begin(state.runs);
     this.update(state.room);
     this.wire = new RoomWire({ server, hello: { token: server.token }, heard: (message) => this.#hear(message), link: (link) => this.#link(link) });
@@ -162,6 +163,13 @@ class Visit {
     });
     this.starting = false;
     this.#buttons();
+  }
+
+  /** Choose what another part of the page asks for, to be run next. */
+  #fill(query) {
+    this.chooser.take(query);
+    this.tabs.turn("play");
+    this.#back();
   }
 
   #answer(broadcast) {
