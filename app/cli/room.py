@@ -37,9 +37,7 @@ CAMERA = (
     "needs https, by a proxy in front: see docs/deploy.md."
 )
 NO_NETWORK = "This machine is in no network: connect it to the one that the phones are in, and start again."
-TAKEN = (
-    "Expected port {port} to be free, but another program listens there: end it, or choose another --port."
-)
+TAKEN = "Expected port {port} to be free, but another program listens there: end it or name a --port."
 STOPPED = "Expected the server to start, but it stopped: what it printed above says why."
 SLOW = "Expected the server to be up within {seconds:.0f} seconds, but it is not."
 
