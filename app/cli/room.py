@@ -72,7 +72,9 @@ def _parser() -> argparse.ArgumentParser:
 def command(port: int, more: list[str]) -> list[str]:
     """Return what starts the server."""
     address = ["--server.address", EVERYWHERE, "--server.port", str(port), "--server.headless", "true"]
-    return [sys.executable, "-m", "streamlit", "run", str(ROOT / "app" / "main.py"), *address, *more]
+    # Otherwise Streamlit asks a machine on the internet what this one's address is.
+    shown = [option for host in addresses()[:1] for option in ("--browser.serverAddress", host)]
+    return [sys.executable, "-m", "streamlit", "run", str(ROOT / "app" / "main.py"), *address, *shown, *more]
 
 
 def free(port: int) -> bool:
