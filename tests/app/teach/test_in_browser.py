@@ -31,7 +31,7 @@ class Student:
 
     def __init__(self, room: str, name: str) -> None:
         self.room, self.token = room, ""
-        self.token = self.ask("join", {"name": name})["token"]
+        self.token = str(self.ask("join", {"name": name})["token"])
 
     def ask(self, path: str, plain: object = None) -> dict[str, object]:
         data = None if plain is None else json.dumps(plain).encode()

@@ -11,6 +11,8 @@ from streamlit.testing.v1 import AppTest
 from app import lessons
 from app.teach import broadcasting, invitation
 from engine.rooms import bets
+from engine.rooms.competition import Competition
+from engine.rooms.judge import Judge
 from engine.rooms.records import Opened
 from engine.rooms.rooms import Rooms
 from errors import BadSetting
@@ -25,6 +27,7 @@ def rooms(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Rooms]:
         known = Rooms(engine.history.database)
         for module in ("app.service", "app.rooms.betting"):
             monkeypatch.setattr(f"{module}.rooms", lambda: known)
+        monkeypatch.setattr("app.service.judge", lambda: Judge(engine, Competition(known)))
         yield known
 
 
@@ -141,6 +144,28 @@ def test_a_question_is_asked_revealed_and_ended(rooms: Rooms) -> None:
     app.button(key="teach.questions.end").click()
     drawn(app)
     assert rooms.room(code).question == ""
+
+
+def test_challenges_are_set_closed_and_removed(rooms: Rooms, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("engine.rooms.challenges.contract.Kind.check", lambda self, first: None)
+    opened = rooms.open()
+    code, own = opened.room.code, "teach.challenges.own.{}.{}".format
+    app = visit(opened)
+    app.selectbox(key=own("model", code)).select("photos")
+    drawn(app)
+    app.selectbox(key=own("image", code)).select("cat")
+    app.text_input(key=f"teach.challenges.title.{code}").input("Our own")
+    drawn(app)
+    app.button(key="teach.challenges.set_own").click()
+    drawn(app)
+    (challenge,) = rooms.room(code).challenges
+    assert (challenge.title, challenge.settings["image"], challenge.open) == ("Our own", "cat", True)
+    app.toggle(key=f"teach.challenges.open.{challenge.id}").set_value(False)
+    drawn(app)
+    assert not rooms.room(code).challenges[0].open
+    app.button(key=f"teach.challenges.remove.{challenge.id}").click()
+    drawn(app)
+    assert rooms.room(code).challenges == ()
 
 
 def test_an_address_that_no_phone_reaches_is_said(rooms: Rooms, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -171,7 +171,9 @@ def test_after_the_end_nothing_is_left_in_memory_or_on_the_disk(room: Class, tmp
     others = start(engine, rooms, other, "cat")
     recipe = Recipe("small", "cat", "bim", {"steps": 10_000}, stop=Stop("steps"))
     going_on = engine.submit(recipe, owner=room.anna.member.owner)
-    rooms.note_run(room.anna.member, going_on.id)
+    waiting = engine.enqueue(recipe, "anna", owner=room.anna.member.owner)
+    for run in (going_on, waiting):
+        rooms.note_run(room.anna.member, run.id)
     teachers.remember(rooms, code, room.opened.key, "c" * 43)
     png = engine.uploads.packed(room.upload)
     traces = [b"Annabella", b"HYPERLINK", PNG, code.encode(), room.runs[0].id.encode(), png[200:264]]
@@ -183,8 +185,8 @@ def test_after_the_end_nothing_is_left_in_memory_or_on_the_disk(room: Class, tmp
     ending.end(engine, rooms, code)
     assert not [trace for trace in traces if trace in on_the_disk()]
     assert not engine.uploads.holds(room.upload)
-    assert going_on.status == "cancelled"
-    for key in (going_on.id, *(run.id for run in room.runs)):
+    assert going_on.status == waiting.status == "cancelled"
+    for key in (going_on.id, waiting.id, *(run.id for run in room.runs)):
         with pytest.raises(UnknownName):
             engine.run(key)
     with pytest.raises(UnknownName):
