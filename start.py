@@ -32,7 +32,7 @@ OTHER_BROWSERS = {
 """What tests use beside Chromium: packages of Debian, and the programs of which one must be there."""
 OWN_BROWSER = """from playwright.sync_api import sync_playwright as start
 print(start().start().chromium.executable_path)"""
-COMMANDS = ("run", "room", "test", "install", "install-test")
+COMMANDS = ("run", "test", "room", "install", "install-test")
 
 
 def main(arguments: list[str]) -> int:

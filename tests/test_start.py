@@ -70,6 +70,11 @@ def test_locked_releases_and_another_index_are_taken_when_asked_for(venv: Path) 
     assert len(start(venv, "install")[1]) == 1, "without the lock it is another environment"
 
 
+def test_a_room_is_opened_by_the_programs_own_command(venv: Path) -> None:
+    _, calls, _ = start(venv, "room", "--port", "8600", "--title", "Friday")
+    assert calls[-1] == "-m app room --port 8600 --title Friday"
+
+
 def test_an_unknown_command_is_refused(venv: Path) -> None:
     status, calls, error = start(venv, "fly")
     assert status == 2 and calls == [] and "Expected one of run, test" in error and error.count("\n") == 1

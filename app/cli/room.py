@@ -37,9 +37,7 @@ CAMERA = (
     "needs https, by a proxy in front: see docs/deploy.md."
 )
 NO_NETWORK = "This machine is in no network: connect it to the one that the phones are in, and start again."
-TAKEN = (
-    "Expected port {port} to be free, but another program listens there: end it, or choose another --port."
-)
+TAKEN = "Expected port {port} to be free, but another program listens there: end it or name a --port."
 STOPPED = "Expected the server to start, but it stopped: what it printed above says why."
 SLOW = "Expected the server to be up within {seconds:.0f} seconds, but it is not."
 
@@ -74,7 +72,9 @@ def _parser() -> argparse.ArgumentParser:
 def command(port: int, more: list[str]) -> list[str]:
     """Return what starts the server."""
     address = ["--server.address", EVERYWHERE, "--server.port", str(port), "--server.headless", "true"]
-    return [sys.executable, "-m", "streamlit", "run", str(ROOT / "app" / "main.py"), *address, *more]
+    # Otherwise Streamlit asks a machine on the internet what this one's address is.
+    shown = [option for host in addresses()[:1] for option in ("--browser.serverAddress", host)]
+    return [sys.executable, "-m", "streamlit", "run", str(ROOT / "app" / "main.py"), *address, *shown, *more]
 
 
 def free(port: int) -> bool:

@@ -17,7 +17,6 @@ from app.rooms import asking
 from app.service import engine, rooms
 from components.rooms import messages
 from components.rooms.board import Board
-from engine.rooms.rooms import spelt
 from errors import FoolscopeError, HistoryFailed, NotAllowed, UnknownName
 
 PERIOD = 0.5

@@ -31,7 +31,11 @@ async def upload(request: Request) -> Response:
 
     def keep() -> str:
         name = engine().uploads.add(data, unquote(request.headers.get("x-file-name", ""))[:200])
-        rooms().note_upload(member, name)
+        try:
+            rooms().note_upload(member, name)
+        except HistoryFailed:  # as when the room has just ended
+            engine().uploads.drop(name)
+            raise
         return name
 
     return JSONResponse({"image": await anyio.to_thread.run_sync(keep)})
@@ -61,5 +65,6 @@ def submit(room: Room, member: Member, query: dict[str, Any], broadcast: int) ->
         rooms().note_run(member, run.id, broadcast)
     except HistoryFailed:
         engine().cancel(run)  # nobody would find it again
+        engine().delete_runs(member.owner, [run.id])
         raise
     return run

@@ -45,25 +45,30 @@ def show(room: Room, key: str) -> None:
             say("Open the wall"), f"{join}/wall{spoken}#key={key}", icon=":material/present_to_all:"
         )
         st.link_button(say("As a student"), join, icon=":material/smartphone:")
-    _key(room, key)
+    _key(key)
     if st.button(say("All rooms"), type="tertiary", icon=":material/arrow_back:", key="teach.all"):
         st.query_params.pop("room", None)
         st.rerun()
 
 
-def _key(room: Room, key: str) -> None:
-    """Show the key plainly when the room was just opened, later where somebody asks: a class may look on."""
+def key_once(room: Room, key: str) -> None:
+    """Show the key plainly when the room was just opened; later only who asks sees it, for a class may look
+    on."""
     if st.session_state.get(NEW) != room.code:
-        with st.popover(say("Your key"), icon=":material/key:", width="content"):
-            st.caption(say(KEEP_IT))
-            st.code(key, language=None)
         return
     with st.container(border=True, key="teach_key"):
         st.markdown(f"**{say('Your key')}** · {say(KEEP_IT)}")
+        with st.container(horizontal=True, vertical_alignment="center"):
+            st.code(key, language=None, width=320)
+            if st.button(say("I have it"), key="teach.key.noted"):
+                st.session_state.pop(NEW)
+                st.rerun()
+
+
+def _key(key: str) -> None:
+    with st.popover(say("Your key"), icon=":material/key:", width="content"):
+        st.caption(say(KEEP_IT))
         st.code(key, language=None)
-        if st.button(say("I have it"), key="teach.key.noted"):
-            st.session_state.pop(NEW)
-            st.rerun()
 
 
 def _card(room: Room, here: str, join: str) -> Markup:

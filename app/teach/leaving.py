@@ -24,7 +24,8 @@ WHAT_GOES = (
     "want to keep anything."
 )
 _CSS = """
-button { font: inherit; color: var(--st-text-color); background: var(--st-background-color); cursor: pointer;
+button { font: inherit; font-size: 0.875rem; color: var(--st-text-color); cursor: pointer;
+  background: var(--st-background-color);
   border: 1px solid var(--st-border-color); border-radius: var(--st-button-radius, 6px);
   padding: 0.4rem 0.75rem; min-height: 2.5rem; }
 button:hover, button:focus-visible { border-color: var(--st-primary-color); color: var(--st-primary-color); }

@@ -97,7 +97,7 @@ def _link(room: Room) -> Markup:
 def _get_back(code: str) -> None:
     with st.form("teach.back", border=False):
         st.caption(say(GET_BACK))
-        typed = st.text_input(say("Code"), code, max_chars=20, key="teach.back.code", width=320)
+        typed = st.text_input(say("The room's code"), code, max_chars=20, key="teach.back.code", width=320)
         key = st.text_input(say("Key"), max_chars=60, key="teach.back.key", width=320)
         if st.form_submit_button(say("Get back in")):
             problems.carry_out(lambda: _go(keys.enter(typed, key).room.code))
@@ -114,6 +114,7 @@ def _room(room: Room, key: str) -> None:
     with left:
         invitation.show(room, key)
     with right:
+        invitation.key_once(room, key)
         with st.container(key="teach_switches", horizontal=True):
             for name in SWITCHES:
                 _switch(room, name)

@@ -64,7 +64,13 @@ def _names(room: Room) -> None:
     _several(room, "models", say("Networks"), {name: models.card(name).title for name in networks})
     titles = {name: attack_families.called(name) for name in attack_families.ordered(attacks.registry())}
     _several(room, "attacks", say("Attacks"), titles)
-    _several(room, "images", say("Pictures"), {s.name: say(s.label) for s in samples().values()}, say("all"))
+    _several(
+        room,
+        "images",
+        say("Pictures"),
+        {s.name: say(s.label) for s in samples().values()},
+        say("all pictures"),
+    )
     shown = allowed.images or tuple(samples())
     tile = Markup('<img src="{}/samples/{}.jpg" alt="{}" title="{}" loading="lazy">')
     labels = {name: say(samples()[name].label) for name in shown}
