@@ -192,7 +192,7 @@ def table(found: Rehearsal) -> str:
         **{what: f"{count} times" for what, count in found.parts.items()},
         **{f"longest wait: {words}": _wait(record, what) for what, words in WAITS.items()},
     }
-    lines = [f"{name:<40}{value}" for name, value in rows.items()]
+    lines = [f"{name:<44}{value}" for name, value in rows.items()]
     lines += [f"not on this server: {', '.join(sorted(found.missing))}"] if found.missing else []
     lines += [f"refused: {sentence}" for sentence in dict.fromkeys(record.refused)]
     lines += [f"error: {sentence}" for sentence in dict.fromkeys(record.errors)]
