@@ -31,7 +31,7 @@ LONGEST = 8.0
 
 
 class RefusedError(FoolscopeError):
-    """The server refused something. ``status``: of its answer."""
+    """The server refused something, or did not answer. ``status``: of its answer, 0 where there is none."""
 
     def __init__(self, sentence: str, status: int) -> None:
         super().__init__(sentence)
@@ -166,16 +166,24 @@ class Server:
     async def ask(
         self, method: str, path: str, secret: str = "", body: bytes | Mapping[str, Any] | None = None
     ) -> Any:
-        """Return the JSON that the server answers; asks again where it is told to come later.
+        """Return the JSON that the server answers; asks again where it is told to come later, and reads
+        again where no answer came.
 
         ``path``: below the address of rooms and runs; ``secret``: a token or a key. Raises `RefusedError`.
         """
         headers = {"Authorization": f"Bearer {secret}"} if secret else {}
         content = body if isinstance(body, bytes) or body is None else json.dumps(body).encode()
         for attempt in range(TRIES):
-            answer = await self.client.request(
-                method, f"{self.base}/{path}", headers=headers, content=content
-            )
+            try:
+                answer = await self.client.request(
+                    method, f"{self.base}/{path}", headers=headers, content=content
+                )
+            except httpx.TransportError as error:
+                if method != "GET" or attempt == TRIES - 1:  # what is posted may have arrived
+                    said = str(error) or type(error).__name__
+                    raise RefusedError(f"Expected a server at {self.base}: {said}.", 0) from error
+                await asyncio.sleep(min(LONGEST, 0.3 * 2**attempt))
+                continue
             if answer.status_code != 429 or attempt == TRIES - 1:
                 break
             await asyncio.sleep(min(LONGEST, float(answer.headers.get("retry-after", "1"))))

@@ -100,19 +100,12 @@ async def rehearse(url: str, plan: Plan, dial: Dial = dial) -> Rehearsal:
     found = Rehearsal(plan)
     async with Server(url, dial) as server:
         networks = list(plan.networks)
-        teacher = await _opened(server, networks)
+        teacher = await Teacher.open(server, "Rehearsal", models=networks, attacks=list(ATTACKS))
         try:
             await _lesson(server, teacher, found)
         finally:
             await _tried(found, "ending the room", teacher.post("end", {}))
     return found
-
-
-async def _opened(server: Server, networks: list[str]) -> Teacher:
-    try:
-        return await Teacher.open(server, "Rehearsal", models=networks, attacks=list(ATTACKS))
-    except OSError as error:
-        raise FoolscopeError(f"Expected a server at {server.base}: {error}.") from error
 
 
 async def _lesson(server: Server, teacher: Teacher, found: Rehearsal) -> None:
@@ -140,8 +133,6 @@ async def _guarded(student: Student, doing: Awaitable[None]) -> None:
         await doing
     except RefusedError:
         return
-    except OSError as error:
-        student.record.errors.append(f"{student.name}: {error!r}")
 
 
 async def _enter(student: Student, chance: random.Random, found: Rehearsal) -> None:
