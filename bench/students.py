@@ -31,7 +31,7 @@ LONGEST = 8.0
 
 
 class RefusedError(FoolscopeError):
-    """The server refused something. ``status``: of its answer."""
+    """The server refused something, or did not answer. ``status``: of its answer, 0 where there is none."""
 
     def __init__(self, sentence: str, status: int) -> None:
         super().__init__(sentence)
@@ -166,21 +166,34 @@ class Server:
     async def ask(
         self, method: str, path: str, secret: str = "", body: bytes | Mapping[str, Any] | None = None
     ) -> Any:
-        """Return the JSON that the server answers; asks again where it is told to come later.
+        """Return the JSON that the server answers; asks again where it is told to come later, and reads
+        again where no answer came.
 
         ``path``: below the address of rooms and runs; ``secret``: a token or a key. Raises `RefusedError`.
         """
-        headers = {"Authorization": f"Bearer {secret}"} if secret else {}
         content = body if isinstance(body, bytes) or body is None else json.dumps(body).encode()
+        return (await self._asked(method, path, secret, content)).json()
+
+    async def file(self, path: str, secret: str = "") -> bytes:
+        """Return a file; raises `RefusedError`."""
+        return (await self._asked("GET", path, secret, None)).content
+
+    async def _asked(self, method: str, path: str, secret: str, content: bytes | None) -> httpx.Response:
+        address, headers = f"{self.base}/{path}", {"Authorization": f"Bearer {secret}"} if secret else {}
         for attempt in range(TRIES):
-            answer = await self.client.request(
-                method, f"{self.base}/{path}", headers=headers, content=content
-            )
+            try:
+                answer = await self.client.request(method, address, headers=headers, content=content)
+            except httpx.TransportError as error:
+                if method != "GET" or attempt == TRIES - 1:  # what is posted may have arrived
+                    said = str(error) or type(error).__name__
+                    raise RefusedError(f"Expected a server at {self.base}: {said}.", 0) from error
+                await asyncio.sleep(min(LONGEST, 0.3 * 2**attempt))
+                continue
             if answer.status_code != 429 or attempt == TRIES - 1:
                 break
             await asyncio.sleep(min(LONGEST, float(answer.headers.get("retry-after", "1"))))
         if answer.is_success:
-            return answer.json()
+            return answer
         raise RefusedError(_sentence(answer), answer.status_code)
 
     def socket(self, path: str) -> str:
@@ -293,6 +306,17 @@ class Student:
     async def get(self, path: str) -> Any:
         """Return something else that a member may see."""
         return await self._ask("GET", path)
+
+    async def file(self, path: str) -> bytes:
+        """Return a file that a member may see."""
+        began = time.monotonic()
+        try:
+            return await self.server.file(f"rooms/{self.code}/{path}", self.token)
+        except RefusedError as error:
+            self.record.refused.append(f"{path}: {error}")
+            raise
+        finally:
+            self.record.waited("answer", time.monotonic() - began)
 
     async def leave(self) -> None:
         """Close the page."""

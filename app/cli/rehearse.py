@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import random
 import statistics
@@ -10,7 +11,7 @@ import tempfile
 from collections.abc import Awaitable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -23,6 +24,15 @@ DIGITS, PICTURES = ("seven", "three"), ("panda", "cat", "dog", "koala", "coffee"
 RUNS = {"lenet": DIGITS, "photos": PICTURES}
 """The networks that everybody runs an attack on, the fast one first, and the pictures for it."""
 ATTACKS = ("bim", "pgd", "mi_fgsm")
+CHALLENGE = {
+    "kind": "least_l2",
+    "title": "Rehearsal",
+    "settings": {"model": "lenet", "image": "seven", "target": "3"},
+}
+"""What everybody hands in for, with the first run."""
+FAR = {"epsilon": "0.4", "steps": "40"}
+"""Settings of a run for it that reach its aim."""
+MOST_VOTES = 3
 LOCKED = 0.02
 """How probable it is that a phone's screen is locked after a frame of rows."""
 
@@ -41,27 +51,27 @@ class Plan:
 
 @dataclass
 class Rehearsal:
-    """What happened. ``joined``: students; ``bets``: that were taken, ``counted``: that the server has;
-    ``parts``: what else was done, by name, how often; ``missing``: what this server does not have."""
+    """What happened. ``joined``: students; ``bets``: taken, by answer, and ``counted``, that the server has;
+    ``handed_in``: pictures, of which so many ``count``; ``votes``: on what people see in them; ``ended``:
+    whether the room was."""
 
     plan: Plan
     record: Record = field(default_factory=Record)
     joined: int = 0
     bets: list[int] = field(default_factory=list)
     counted: list[int] = field(default_factory=list)
-    parts: dict[str, int] = field(default_factory=dict)
-    missing: set[str] = field(default_factory=set)
+    handed_in: int = 0
+    count: int = 0
+    votes: int = 0
+    ended: bool = False
 
     @property
     def right(self) -> bool:
         """Say whether everybody was there, every run was finished and every row came once."""
         wanted = self.plan.students * len(self.plan.networks)
-        everything = self.joined == self.plan.students and self.record.finished == wanted
-        return everything and self.record.right and self.bets == self.counted and not self.record.refused
-
-    def note(self, part: str) -> None:
-        """Count something that was done."""
-        self.parts[part] = self.parts.get(part, 0) + 1
+        there = self.joined == self.handed_in == self.plan.students and self.record.finished == wanted
+        shown = self.bets == self.counted and self.ended and not self.record.refused
+        return there and shown and self.record.right
 
 
 def command(
@@ -100,19 +110,13 @@ async def rehearse(url: str, plan: Plan, dial: Dial = dial) -> Rehearsal:
     found = Rehearsal(plan)
     async with Server(url, dial) as server:
         networks = list(plan.networks)
-        teacher = await _opened(server, networks)
+        teacher = await Teacher.open(server, "Rehearsal", models=networks, attacks=list(ATTACKS))
         try:
             await _lesson(server, teacher, found)
         finally:
-            await _tried(found, "ending the room", teacher.post("end", {}))
+            await teacher.post("end", {})
+            found.ended = True
     return found
-
-
-async def _opened(server: Server, networks: list[str]) -> Teacher:
-    try:
-        return await Teacher.open(server, "Rehearsal", models=networks, attacks=list(ATTACKS))
-    except OSError as error:
-        raise FoolscopeError(f"Expected a server at {server.base}: {error}.") from error
 
 
 async def _lesson(server: Server, teacher: Teacher, found: Rehearsal) -> None:
@@ -122,26 +126,25 @@ async def _lesson(server: Server, teacher: Teacher, found: Rehearsal) -> None:
     chances = [random.Random(f"{plan.seed} {student.name}") for student in class_]
     pairs = list(zip(class_, chances, strict=True))
     await teacher.change(question=QUESTION)
-    await asyncio.gather(*(_guarded(student, _enter(student, chance, found)) for student, chance in pairs))
+    await teacher.post("challenges", {"add": CHALLENGE})
+    await asyncio.gather(*(_guarded(_enter(student, chance, found)) for student, chance in pairs))
     asked = (await teacher.get("answers"))["answers"]
     found.counted = asked["counts"]
     found.bets = [found.bets.count(number) for number in range(len(asked["answers"]))]
     await teacher.post("reveal", {})
     here = [(student, chance) for student, chance in pairs if student.token]
-    await asyncio.gather(*(_guarded(student, _work(student, chance, found)) for student, chance in here))
+    await asyncio.gather(*(_guarded(_work(student, chance, found)) for student, chance in here))
+    await teacher.change(judging=True)
+    await asyncio.gather(*(_guarded(_judge(student, chance, found)) for student, chance in here))
     for student in class_:
         await student.leave()
         found.record.add(student.record)
 
 
-async def _guarded(student: Student, doing: Awaitable[None]) -> None:
+async def _guarded(doing: Awaitable[None]) -> None:
     """Let a student go on until the server refuses something, which the student's record has by then."""
-    try:
+    with contextlib.suppress(RefusedError):
         await doing
-    except RefusedError:
-        return
-    except OSError as error:
-        student.record.errors.append(f"{student.name}: {error!r}")
 
 
 async def _enter(student: Student, chance: random.Random, found: Rehearsal) -> None:
@@ -158,24 +161,32 @@ async def _enter(student: Student, chance: random.Random, found: Rehearsal) -> N
 
 
 async def _work(student: Student, chance: random.Random, found: Rehearsal) -> None:
-    """Run an attack on each network, and do with the last run what the room has for it."""
+    """Run an attack on each network, the first one for the challenge, and hand that in."""
+    (challenge,) = (await student.get("challenges"))["challenges"]
     for network in found.plan.networks:
         await asyncio.sleep(found.plan.pace * chance.uniform(0, 10))
         query = {"model": network, "image": chance.choice(RUNS[network]), "attack": chance.choice(ATTACKS)}
-        await student.run(query | {"steps": "40", "stop": "steps"}, cut=lambda: chance.random() < LOCKED)
+        query |= {"steps": "40", "stop": "steps"}
+        meant = network == challenge["query"]["model"]
+        run = await student.start(challenge["query"] | FAR if meant else query)
+        await student.follow(run, cut=lambda: chance.random() < LOCKED)
+        if meant:
+            verdict = await student.post(f"challenges/{challenge['id']}/submissions", {"run": run})
+            found.handed_in += 1
+            found.count += verdict["counts"]
 
 
-async def _tried(found: Rehearsal, part: str, doing: Awaitable[Any]) -> Any:
-    """Do what a server may not have; return the answer, None where it has not."""
-    try:
-        answer = await doing
-    except RefusedError as error:
-        if error.status not in (404, 405):
-            raise
-        found.missing.add(part)
-        return None
-    found.note(part)
-    return answer
+async def _judge(student: Student, chance: random.Random, found: Rehearsal) -> None:
+    """Look at what others have handed in, and say what it shows."""
+    for _ in range(MOST_VOTES):
+        shown = await student.get("vote")
+        if shown["picture"] is None:
+            return
+        await student.file(f"pictures/{shown['picture']}.png")
+        await asyncio.sleep(found.plan.pace * chance.uniform(1, 3))
+        name = chance.choice(shown["names"])
+        await student.post("votes", {"picture": shown["picture"], "choice": name["choice"]})
+        found.votes += 1
 
 
 def table(found: Rehearsal) -> str:
@@ -186,14 +197,14 @@ def table(found: Rehearsal) -> str:
         "bets, by answer": f"{found.bets}, counted by the server {found.counted}",
         "runs finished": f"{record.finished} of {plan.students * len(plan.networks)}",
         "fooled": record.fooled,
+        "handed in": f"{found.handed_in}, of which {found.count} count",
+        "votes": found.votes,
         "steps received": f"{record.steps} of {record.held} that the server has",
         "lost, doubled, mixed": f"{record.lost}, {record.doubled}, {record.mixed}",
         "sockets that broke": record.cuts,
-        **{what: f"{count} times" for what, count in found.parts.items()},
         **{f"longest wait: {words}": _wait(record, what) for what, words in WAITS.items()},
     }
-    lines = [f"{name:<40}{value}" for name, value in rows.items()]
-    lines += [f"not on this server: {', '.join(sorted(found.missing))}"] if found.missing else []
+    lines = [f"{name:<44}{value}" for name, value in rows.items()]
     lines += [f"refused: {sentence}" for sentence in dict.fromkeys(record.refused)]
     lines += [f"error: {sentence}" for sentence in dict.fromkeys(record.errors)]
     return "\n".join([*lines, "All is right." if found.right else "Something is not right: see above."])

@@ -73,8 +73,8 @@ def _parsed(name: str, language: str, text: str) -> Question:
 
 
 def plain(text: str) -> str:
-    """Return a text without the marks of emphasis."""
-    return text.replace("*", "")
+    """Return a text without the marks of emphasis, and no line broken before a per cent sign."""
+    return text.replace("*", "").replace(" %", "\u00a0%")
 
 
 def _line(text: str) -> str:
