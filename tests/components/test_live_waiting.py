@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 
 from components.i18n.text import phrases
-from components.live import protocol
 from components.live.protocol import Feed, about, status_message
 from engine.places import Place
 from engine.recipe import Recipe
@@ -33,7 +32,7 @@ def sent(feed: Feed) -> list[dict[str, Any]]:
 
 def test_a_new_place_is_sent_without_a_reload_once_a_second_at_most(run, monkeypatch):
     now = [100.0]
-    monkeypatch.setattr(protocol.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr("components.live.protocol.time.monotonic", lambda: now[0])
     feed = Feed(run)
     (first,) = sent(feed)
     assert first["status"] == "waiting" and first["place"] is None and sent(feed) == []
