@@ -31,7 +31,7 @@ from engine.jobs import Build, QueryJob, StepsLeft, run_job
 from engine.loop import Health, Loop
 from engine.model_pool import Load, ModelPool, load_model
 from engine.places import Place
-from engine.prices import Costs, Price
+from engine.prices import Costs, Price, work_of
 from engine.queue import RunQueue
 from engine.recipe import Recipe
 from engine.run import Prediction, Run
@@ -223,6 +223,14 @@ class Engine:
         ranking = self.classify(recipe.model, recipe.image, recipe.crop)
         return run_job(recipe, ranking, self.preprocess(recipe), self.device, self._clock)
 
+    def time(self, recipe: Recipe) -> None:
+        """Time what a recipe asks of its network: twice, for the first time may take longer; raises as
+        `submit` does."""
+        x = self.preprocess(recipe)[None]
+        gradients = work_of(recipe).gradients
+        for _ in range(2):
+            self.evaluate(recipe.model, x, _first_logit if gradients else None)
+
     def begin(self, run: Run, build: Build, steps: StepsLeft) -> None:
         """Let a prepared run begin; raises as `submit` does."""
         name = run.recipe.model
@@ -353,3 +361,7 @@ class Engine:
             self.pause(run)
         elif unread <= UNWATCHED_AFTER and run.reason == "unwatched":
             self.resume(run)
+
+
+def _first_logit(logits: Tensor) -> Tensor:
+    return logits[:, 0]

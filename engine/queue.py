@@ -40,11 +40,6 @@ TOO_DEAR = (
     "Expected a run of at most {allowance} s of the server's time, got one of about {price} s; "
     "take fewer steps, fewer samples or a smaller network."
 )
-PERHAPS_TOO_DEAR = (
-    "Expected a run of at most {allowance} s of the server's time, got one of about {price} s (estimated "
-    "from the network's size, as it was not timed here yet); take fewer steps, fewer samples or a smaller "
-    "network."
-)
 TOO_MANY = "Expected at most {count} runs of yours at the same time; wait until one ends, or stop one."
 
 
@@ -53,6 +48,9 @@ class Host(Protocol):
 
     def prepare(self, recipe: Recipe) -> tuple[Run, Build]:
         """Return a new run that has not begun."""
+
+    def time(self, recipe: Recipe) -> None:
+        """Time what a recipe asks of its network."""
 
     def begin(self, run: Run, build: Build, steps: StepsLeft) -> None:
         """Let a prepared run begin."""
@@ -120,7 +118,7 @@ class RunQueue:
         """
         recipe.check()
         work = work_of(recipe)
-        self._check_allowance(work, allowance)
+        self._check_allowance(recipe, work, allowance)
         self._check_number(person, most)
         run, build = self._host.prepare(recipe)
         with self._lock:
@@ -184,11 +182,13 @@ class RunQueue:
             if entry.build is not None:
                 entry.run.set_status("failed", "failed", CLOSED)
 
-    def _check_allowance(self, work: Work, allowance: float | None) -> None:
+    def _check_allowance(self, recipe: Recipe, work: Work, allowance: float | None) -> None:
         price = self._costs.price(work)
+        if allowance is not None and price.seconds > allowance and not price.measured:
+            self._host.time(recipe)  # an estimate refuses nobody
+            price = self._costs.price(work)
         if allowance is not None and price.seconds > allowance:
-            sentence = TOO_DEAR if price.measured else PERHAPS_TOO_DEAR
-            raise OverAllowance(sentence, allowance=f"{allowance:.3g}", price=f"{price.seconds:.3g}")
+            raise OverAllowance(TOO_DEAR, allowance=f"{allowance:.3g}", price=f"{price.seconds:.3g}")
 
     def _check_number(self, person: str, most: int | None) -> None:
         most = self._per_person if most is None else most

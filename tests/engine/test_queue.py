@@ -129,15 +129,22 @@ def test_short_goes_before_long(engine_of):
 
 def test_a_run_that_costs_too_much_is_refused_before_it_begins_with_the_price(engine_of, gate):
     before = len(gate.batches)
-    with pytest.raises(OverAllowance, match=r"at most 1e-06 s .* about \d.* s \(estimated"):
+    with pytest.raises(OverAllowance, match=r"at most 1e-06 s .* about \d.* s;"):
         engine_of.enqueue(ENDLESS, "p", allowance=1e-6)
-    assert len(gate.batches) == before and not engine_of.store.all()
+    assert gate.batches[before:] == [1, 1] and not engine_of.store.all(), "timed, and not begun"
     finish(engine_of, engine_of.enqueue(RECIPE, "p", allowance=1000.0))
     eventually(lambda: engine_of.price(ENDLESS).measured)
     price = engine_of.price(ENDLESS)
     with pytest.raises(OverAllowance) as refused:
         engine_of.enqueue(ENDLESS, "p", allowance=price.seconds / 100)
     assert "estimated" not in str(refused.value) and refused.value.facts.keys() == {"allowance", "price"}
+
+
+def test_an_estimate_that_is_too_high_refuses_nobody(engine_of, monkeypatch):
+    monkeypatch.setattr("engine.prices.MULTIPLY_ADDS_A_SECOND", 1e-3)
+    assert engine_of.price(RECIPE).seconds > 1e6
+    finish(engine_of, engine_of.enqueue(RECIPE, "p", allowance=1000.0))
+    assert engine_of.price(RECIPE).seconds < 1000.0
 
 
 @pytest.mark.parametrize(
