@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import base64
+import hashlib
+import io
 import json
 import urllib.request
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from PIL import Image
 
 from bench.site import Site
 from settings import SAMPLES
-from tests.support.browser import DESK, PHONE, READ, until
+from tests.support.browser import DESK, PHONE, until
 from tests.support.other_browsers import BROWSERS, Window
 
 SHORT = "?model=efficientnet_lite0&attack=bim&steps=6&stop=steps"
@@ -24,6 +26,15 @@ INK = """(() => {
   return data.filter((red, i) => i % 4 === 0 && red > data[i + 2] + 100 && data[i + 3] === 255).length;
 })()"""
 """How many pixels of the curve's drawing have the accent's colour, that of the target."""
+PIXELS = """(async () => {
+  const image = find("[data-test=picture-adversarial] img");
+  const canvas = new OffscreenCanvas(image.naturalWidth, image.naturalHeight);
+  const context = canvas.getContext("2d");
+  context.drawImage(image, 0, 0);
+  const { data } = context.getImageData(0, 0, canvas.width, canvas.height);
+  return Array.from(new Uint8Array(await crypto.subtle.digest("SHA-256", data)));
+})()"""
+"""The digest of the picture's pixels, RGBA."""
 
 
 @pytest.fixture(scope="module", params=BROWSERS)
@@ -75,8 +86,9 @@ def shows(window: Window, site: Site, step: int) -> None:
     path = f"{window.attribute(PLAYER, 'data-run')}/steps/{step}"
     window.wait_for(f"[find('{PLAYER}'), find('{SEEN}')].every((node) => node.dataset.step === '{step}')")
     window.wait_for(f"find('{SEEN}').textContent.includes('lossless')")
-    seen = base64.b64decode(window.evaluate(f"({READ})(find('{SEEN} img'))").split(",")[1])
-    same = seen == urllib.request.urlopen(f"{site.url}/foolscope/runs/{path}/adversarial.png").read()
+    png = urllib.request.urlopen(f"{site.url}/foolscope/runs/{path}/adversarial.png", timeout=60).read()
+    pixels = Image.open(io.BytesIO(png)).convert("RGBA").tobytes()
+    same = bytes(window.evaluate(PIXELS)) == hashlib.sha256(pixels).digest()
     assert same, "what is on the screen is not the server's picture"
     said = ask(site, path)
     labels = window.evaluate(f"[...find('{TOP}').querySelectorAll('.label')].map((row) => row.innerText)")
@@ -117,17 +129,34 @@ def test_a_phone_takes_a_photo_after_a_run(window: Window, site: Site) -> None:
     assert window.evaluate("document.scrollingElement.scrollWidth - innerWidth") <= 0
 
 
-def test_a_student_joins_a_room_and_runs_a_photo(window: Window, site: Site) -> None:
-    allowed = {"models": ["efficientnet_lite0"], "attacks": ["bim"], "images": ["panda"], "steps": 6}
-    data = json.dumps({"title": "Class 9b", "allowed": allowed}).encode()
-    room = json.load(urllib.request.urlopen(f"{site.url}/foolscope/rooms", data, timeout=60))
+def post(site: Site, path: str, data: dict[str, Any], token: str = "") -> Any:
+    """Return what the server answers under ``rooms``; ``token``: a member's, or the teacher's key."""
+    address, mine = f"{site.url}/foolscope/rooms{path}", {"Authorization": f"Bearer {token}"}
+    asked = urllib.request.Request(address, json.dumps(data).encode(), mine)
+    return json.load(urllib.request.urlopen(asked, timeout=60))
+
+
+def opened(site: Site, **more: Any) -> tuple[str, str]:
+    """Open a room of one network, one attack and one sample; return its code and its key."""
+    allowed = {"models": ["efficientnet_lite0"], "attacks": ["bim"], "images": ["panda"], **more}
+    room = post(site, "", {"title": "Class 9b", "allowed": allowed})
+    return room["code"], room["key"]
+
+
+def enter(window: Window, site: Site, code: str) -> None:
+    """Join a room on a phone, by its code and a name."""
     window.resize(PHONE["width"], PHONE["height"])
     window.open(f"{site.url}/foolscope/rooms")
-    window.fill("[data-test=code]", room["code"].lower())
+    window.fill("[data-test=code]", code.lower())
     window.press("[data-test=code]", "Enter")
     window.fill("[data-test=name]", "Zoë")
     window.click("[data-test=join] button")
     assert window.text("[data-test=member]") == "Zoë"
+
+
+def test_a_student_joins_a_room_and_runs_a_photo(window: Window, site: Site) -> None:
+    code, _ = opened(site, steps=6)
+    enter(window, site, code)
 
     seen = window.wait_for("find('[data-test=seen]').innerText")
     window.upload("[data-test=photo]", SAMPLES / "rocket.jpg")
