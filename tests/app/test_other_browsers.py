@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from typing import Any
@@ -133,7 +134,10 @@ def post(site: Site, path: str, data: dict[str, Any], token: str = "") -> Any:
     """Return what the server answers under ``rooms``; ``token``: a member's, or the teacher's key."""
     address, mine = f"{site.url}/foolscope/rooms{path}", {"Authorization": f"Bearer {token}"}
     asked = urllib.request.Request(address, json.dumps(data).encode(), mine)
-    return json.load(urllib.request.urlopen(asked, timeout=60))
+    try:
+        return json.load(urllib.request.urlopen(asked, timeout=60))
+    except urllib.error.HTTPError as error:
+        pytest.fail(f"{path}: {error.read().decode()}")
 
 
 def opened(site: Site, **more: Any) -> tuple[str, str]:
@@ -164,7 +168,7 @@ def test_a_student_joins_a_room_and_runs_a_photo(window: Window, site: Site) -> 
     seen = window.text("[data-test=seen]")
     facts = run(window, site, "[data-test=run]")
     assert facts["image"].startswith("upload:") and facts["original"]["label"] in seen
-    shows(window, site, facts["count"] - 1)  # it ends as soon as it is fooled
+    window.wait_for(f"find('{SEEN}').dataset.step === '{facts['count'] - 1}'")
     assert window.evaluate("document.scrollingElement.scrollWidth - innerWidth") <= 0
 
 
