@@ -8,6 +8,7 @@ const LEVELS = ["0.5", "1", "2", "4", "8", "16", "32"];
 const STEP_SIZES = ["0.05", "0.1", "0.25", "1", "2"];
 const STEPS = ["10", "20", "40", "100", "200"];
 const BEGIN = { epsilon: "8/255", step_size: "0.1/255", steps: "40" };
+const LASTING = "5x";
 const UPLOAD = "upload:";
 
 /** What is to be run: picture, network, attack, a few settings, and what the network shall say. */
