@@ -377,7 +377,7 @@ def test_a_phone_that_was_locked_in_mid_run_goes_on(
     window_maker: Browser, small_site: str, engine, gate, monkeypatch
 ) -> None:
     monkeypatch.setattr("engine.engine.UNWATCHED_AFTER", 0.5)
-    gate.hook = lambda batch: time.sleep(0.05)
+    gate.hook = lambda batch: time.sleep(0.2)
     sockets: list[WebSocketRoute] = []
 
     def through(asked: WebSocketRoute) -> None:
@@ -389,6 +389,10 @@ def test_a_phone_that_was_locked_in_mid_run_goes_on(
     page = context.new_page()
     page.route_web_socket(re.compile("/live"), through)
     phone = Phone(Playground(page, Site(small_site, cast(Any, None), Path())), small_site, **ALLOWED).join()
+    phone.part("target").tap()
+    page.locator("#classes").get_by_role("option").last.tap()
+    phone.part("how").tap()
+    phone.part("epsilon").select_option("0.5/255")  # far too little: it takes all its steps
     phone.part("run").tap()
     player = phone.here.player
     expect(player).to_have_attribute("data-count", re.compile("[3-9]|.."))

@@ -5,9 +5,10 @@ import { send, smaller } from "./photo.js";
 import { TargetSheet, classesOf } from "./target.js";
 
 const LEVELS = ["0.5", "1", "2", "4", "8", "16", "32"];
-const STEP_SIZES = ["0.05", "0.25", "1", "2"];
+const STEP_SIZES = ["0.05", "0.1", "0.25", "1", "2"];
 const STEPS = ["10", "20", "40", "100", "200"];
-const BEGIN = { epsilon: "8/255", step_size: "0.05/255", steps: "100" };
+const BEGIN = { epsilon: "8/255", step_size: "0.1/255", steps: "40" };
+const LASTING = "5x";
 const UPLOAD = "upload:";
 
 /** What is to be run: picture, network, attack, a few settings, and what the network shall say. */
@@ -135,13 +136,26 @@ export class Chooser {
 
   #tile({ name, label }) {
     const input = element("input", { type: "radio", name: "picture", value: name, checked: name === this.choice.image });
-    const picture = element("img", { alt: "", loading: "lazy", width: 64, height: 64 });
+    const picture = element("img", { alt: "", width: 64, height: 64 });
     const address = this.thumbnail(name);
-    if (address) picture.src = address;
+    if (address) this.#later(picture, address);
     else this.#ask(this.choice.model, name).then(({ picture: seen }) => (picture.src = seen), () => tile.remove());
     const tile = element("label", { class: "tile", title: label }, input, picture, element("span", { class: "spoken-only" }, label));
     input.onchange = () => this.#choose({ image: name });
     return tile;
+  }
+
+  // A browser's own lazy loading fetches a whole strip; a phone among hundreds fetches what is to be seen.
+  #later(picture, address) {
+    this.addresses ??= new WeakMap();
+    this.watcher ??= new IntersectionObserver((entries) => {
+      for (const { target } of entries.filter((entry) => entry.isIntersecting)) {
+        target.src = this.addresses.get(target);
+        this.watcher.unobserve(target);
+      }
+    }, { root: this.strip, rootMargin: "0px 72px" });
+    this.addresses.set(picture, address);
+    this.watcher.observe(picture);
   }
 
   #source(text, name, more) {

@@ -124,7 +124,7 @@ class Visit {
       live: [[say("Stop"), () => this.#command("cancel")], null],
       paused: [[say("Go on"), () => this.#command("resume")], [say("Stop"), () => this.#command("cancel")]],
       again: [[say("Run it again"), () => this.#start(run.query ?? this.chooser.query), true], choose],
-      over: [choose, [say("Save"), () => this.view.file.click()]],
+      over: [choose, !this.view.file.hidden && [say("Save"), () => this.view.file.click()]],
     };
     const state = this.side === "chooser" ? "chooser" : run?.status === "paused" ? "paused" : !run?.over ? "live" : again ? "again" : "over";
     const [first, other] = plans[state];
