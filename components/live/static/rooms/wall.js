@@ -83,7 +83,7 @@ class Wall {
     this.tiles = new Tiles({ open: (id) => this.open(id) });
     this.enlarged = new Enlarged({ facts, close: () => this.close(), move: (by) => this.move(by) });
     this.parts = [createLeaderboard({ server, facts }), createAnswers({ server, facts })];
-    const [leaderboard, answers] = this.parts.map(({ root }) => element("div", { class: "view" }, root));
+    const [leaderboard, answers] = this.parts.map(({ root }) => element("div", { class: "wall-view" }, root));
     this.views = { curves: this.tiles.root, leaderboard, answers };
     this.bar = new Bar({
       show: (name) => this.show(name),
