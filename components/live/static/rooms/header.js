@@ -17,8 +17,9 @@ export class Header {
     this.recipe = element("span", { class: "recipe" });
     this.answered = element("span", { class: "answered", "data-test": "answered" });
     this.call = element("p", { class: "wall-call", "data-test": "call", hidden: true }, this.words, this.recipe, this.answered);
+    this.unit = element("span");
     const counts = element("div", { class: "wall-counts" },
-      element("span", { class: "wall-count" }, this.people, element("span", {}, say("people"))),
+      element("span", { class: "wall-count" }, this.people, this.unit),
       element("span", { class: "wall-count fooled" }, this.fooled, element("span", {}, say("fooled the network"))));
     this.root = element("header", { class: "wall-head" }, this.#where(code, qr),
       element("div", { class: "wall-middle" }, element("div", { class: "wall-title" }, this.title, this.badge), this.call), counts);
@@ -30,6 +31,7 @@ export class Header {
 
   update({ people, fooled, room, broadcast }) {
     write(this.people, String(people));
+    write(this.unit, people === 1 ? say("person") : say("people"));
     write(this.fooled, String(fooled));
     write(this.title, room.title);
     this.badge.hidden = !room.frozen;
