@@ -23,6 +23,8 @@ PERIOD = 0.5
 """Seconds between two looks at a room, which all its sockets share."""
 HELLO = 15.0
 """Seconds in which a socket must say who it is."""
+TRY_AGAIN = 1013
+"""Closes a socket while the database does not answer (RFC 6455's registry)."""
 News = Callable[[], Awaitable[str]]
 """Gives the next message as JSON, "" where there is nothing new."""
 _states: dict[tuple[str, str], tuple[float, str]] = {}
@@ -37,6 +39,8 @@ async def live(socket: WebSocket) -> None:
         if not same_origin(socket):
             raise NotAllowed(foreign(socket))
         await _talk(socket, await _enter(socket))
+    except HistoryFailed:  # the page tries again by itself
+        await _close(socket, TRY_AGAIN)
     except FoolscopeError as error:
         status = 404 if isinstance(error, UnknownName) else 403
         await _say(socket, {"type": "error", "sentence": refusal(socket, error), "status": status})
@@ -136,8 +140,8 @@ async def _say(socket: WebSocket, message: dict[str, Any]) -> None:
         return
 
 
-async def _close(socket: WebSocket) -> None:
+async def _close(socket: WebSocket, code: int = 4403) -> None:
     try:
-        await socket.close(4403)
+        await socket.close(code)
     except RuntimeError:
         return

@@ -15,6 +15,7 @@ from starlette.websockets import WebSocketDisconnect
 
 from app.routes import routes
 from components.i18n.text import phrases
+from engine.rooms.records import Allowed
 from engine.rooms.rooms import Rooms
 from settings import LIVE
 from tests.support import small_model
@@ -50,7 +51,8 @@ def served(monkeypatch):
         rooms = Rooms(engine.history.database)
         for module in ("live", "asking", "teaching"):
             monkeypatch.setattr(f"app.rooms.{module}.rooms", lambda: rooms)
-        monkeypatch.setattr("app.rooms.live.engine", lambda: engine)
+        for module in ("live", "teaching"):
+            monkeypatch.setattr(f"app.rooms.{module}.engine", lambda: engine)
         with TestClient(Starlette(routes=routes())) as client:
             yield rooms, client
 
@@ -97,6 +99,22 @@ def test_the_address_to_join_is_as_the_reader_has_it(served):
     facts = json.loads(plain)
     assert facts["join"] == f"https://lab.example/foolscope/rooms/{code}" and facts["qr"].startswith("<svg")
     assert client.get(f"{ROOMS}/NOBODY/wall").status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("part", "wrong"),
+    [("target", "no such class"), ("steps", "9999"), ("attack", "boundary"), ("image", "no such picture")],
+)
+def test_what_nobody_could_run_is_not_asked_of_everybody(served, part, wrong):
+    rooms, client = served
+    opened = rooms.open("Friday", Allowed(models=("small",), images=("cat",)))
+    query = {"model": "small", "image": "cat", "attack": "bim", "epsilon": "1/255", "steps": "9"}
+    at, key = f"{ROOMS}/{opened.room.code}/teacher", {"Authorization": f"Bearer {opened.key}"}
+    refused = client.post(at, json={"broadcast": query | {part: wrong}, "words": "now"}, headers=key)
+    assert refused.status_code in (400, 403, 404) and refused.json()["error"]
+    assert rooms.room(opened.room.code).broadcast is None
+    assert client.post(at, json={"broadcast": query}, headers=key).json()["broadcast"]["query"] == query
+    assert client.post(at, json={"broadcast": None}, headers=key).json()["broadcast"] is None
 
 
 @pytest.mark.parametrize("module", MODULES)

@@ -24,10 +24,10 @@ export class Bar {
     this.code = this.#button(say("Code"), "j", code, "poster");
     this.hide = this.#button(say("Hide this bar"), "m", () => this.#fold(), "fold");
     this.refused = element("p", { class: "refusal", role: "alert" });
-    this.inner = element("div", { class: "bar-inner" },
-      element("div", { class: "group", role: "group", "aria-label": say("What the wall shows") }, ...Object.values(this.views)),
+    this.inner = element("div", { class: "teacher-buttons" },
+      element("div", { class: "wall-group", role: "group", "aria-label": say("What the wall shows") }, ...Object.values(this.views)),
       this.first, this.broadcast, this.finish, ...Object.values(this.switches), this.code, this.refused);
-    this.root = element("nav", { class: "bar", "aria-label": say("For the teacher"), "data-test": "bar" }, this.inner, this.hide);
+    this.root = element("nav", { class: "teacher-bar", "aria-label": say("For the teacher"), "data-test": "bar" }, this.inner, this.hide);
     this.shown("curves");
     mark(this.first, "aria-pressed", "false");
   }
@@ -63,7 +63,7 @@ export class Bar {
   }
 
   #button(text, key, press, test) {
-    const button = element("button", { type: "button", class: "small", title: say("Key {key}", { key: key.toUpperCase() }), "data-test": test }, text,
+    const button = element("button", { type: "button", class: "wall-button", title: say("Key {key}", { key: key.toUpperCase() }), "data-test": test }, text,
       element("kbd", { "aria-hidden": "true" }, key.toUpperCase()));
     button.onclick = press;
     this.keys[key] = press;

@@ -28,7 +28,7 @@ export function described(query, { allowed }) {
 export class Broadcasting {
   constructor({ send }) {
     this.send = send;
-    const field = (text, input) => element("label", { class: "field" }, element("span", {}, text), input);
+    const field = (text, input) => element("label", { class: "wall-field" }, element("span", {}, text), input);
     const number = (name, max) => element("input", { type: "number", min: 0, max, step: "any", inputmode: "decimal", "data-test": `broadcast-${name}` });
     this.words = element("input", { type: "text", maxlength: 200, "data-test": "broadcast-words" });
     this.image = element("select", { "data-test": "broadcast-image" });
@@ -41,9 +41,9 @@ export class Broadcasting {
     this.presets = element("div", { class: "presets", role: "group", "aria-label": say("Ready-made") });
     this.refused = element("p", { class: "refusal", role: "alert", "data-test": "broadcast-refused" });
     this.namedField = field(say("Class"), this.named);
-    const cancel = element("button", { type: "button", class: "small" }, say("Cancel"));
+    const cancel = element("button", { type: "button", class: "wall-button" }, say("Cancel"));
     const form = element("form", { method: "dialog" }, element("h2", {}, say("Everyone runs this")), this.presets,
-      element("div", { class: "fields" }, field(say("Picture"), this.image), field(say("Network"), this.model), field(say("Attack"), this.attack),
+      element("div", { class: "wall-fields" }, field(say("Picture"), this.image), field(say("Network"), this.model), field(say("Attack"), this.attack),
         field(say("Epsilon, of 255 grey levels"), this.epsilon), field(say("Steps"), this.steps), field(say("Towards"), this.target), this.namedField),
       field(say("What you say to them"), this.words), this.refused,
       element("div", { class: "ends" }, cancel, element("button", { class: "primary", "data-test": "broadcast-send" }, say("Send to everyone"))));
@@ -61,7 +61,7 @@ export class Broadcasting {
     choices(this.attack, room.allowed.attacks.map(({ name, title }) => [name, title]));
     const usable = PRESETS.map((preset) => ({ ...preset, attack: preset.attacks.find((name) => room.allowed.attacks.some((attack) => attack.name === name)) })).filter(({ attack }) => attack);
     this.presets.replaceChildren(...usable.map((preset) => {
-      const button = element("button", { type: "button", class: "small" }, preset.text());
+      const button = element("button", { type: "button", class: "wall-button" }, preset.text());
       button.onclick = () => this.#fill(preset);
       return button;
     }));

@@ -11,13 +11,13 @@ export class Enlarged {
   constructor({ facts, close, move }) {
     Object.assign(this, { facts, close, move, run: null });
     const button = (test, text, title, press) => {
-      const node = element("button", { type: "button", class: "small", title, "data-test": test }, text);
+      const node = element("button", { type: "button", class: "wall-button", title, "data-test": test }, text);
       node.onclick = press;
       return node;
     };
     this.name = element("h2", { "data-test": "enlarged-name" });
-    this.standing = element("span", { class: "standing" });
-    this.nothing = element("p", { class: "nothing" }, say("nothing run yet"));
+    this.standing = element("span", { class: "tile-standing" });
+    this.nothing = element("p", { class: "wall-nothing" }, say("nothing run yet"));
     this.root = element("section", { class: "enlarged", tabindex: -1, "data-test": "enlarged", hidden: true, "aria-label": say("One run") },
       element("div", { class: "enlarged-head" }, button("back", say("Back"), say("Key {key}", { key: "Esc" }), close), this.name, this.standing,
         button("previous", "←", say("The one before"), () => move(-1)), button("next", "→", say("The next one"), () => move(1))));

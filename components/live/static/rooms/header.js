@@ -12,16 +12,17 @@ export class Header {
     this.people = element("b", { "data-test": "people" }, "0");
     this.fooled = element("b", { "data-test": "fooled" }, "0");
     this.title = element("h1");
-    this.badge = element("span", { class: "badge", "data-test": "frozen", hidden: true }, say("Stopped for a moment"));
+    this.badge = element("span", { class: "wall-badge", "data-test": "frozen", hidden: true }, say("Stopped for a moment"));
     this.words = element("b");
     this.recipe = element("span", { class: "recipe" });
     this.answered = element("span", { class: "answered", "data-test": "answered" });
     this.call = element("p", { class: "wall-call", "data-test": "call", hidden: true }, this.words, this.recipe, this.answered);
-    const counts = element("div", { class: "counts" },
-      element("span", { class: "count" }, this.people, element("span", {}, say("people"))),
-      element("span", { class: "count fooled" }, this.fooled, element("span", {}, say("fooled the network"))));
+    this.unit = element("span");
+    const counts = element("div", { class: "wall-counts" },
+      element("span", { class: "wall-count" }, this.people, this.unit),
+      element("span", { class: "wall-count fooled" }, this.fooled, element("span", {}, say("fooled the network"))));
     this.root = element("header", { class: "wall-head" }, this.#where(code, qr),
-      element("div", { class: "middle" }, element("div", { class: "title" }, this.title, this.badge), this.call), counts);
+      element("div", { class: "wall-middle" }, element("div", { class: "wall-title" }, this.title, this.badge), this.call), counts);
     this.poster = element("section", { class: "poster", "aria-label": say("Where to join"), hidden: true }, ...this.#where(code, qr, true).childNodes);
     if (LOOPBACK.includes(this.address.hostname)) {
       this.poster.append(element("p", { class: "alone" }, say("This address works on this computer alone. Open the wall by the address that other devices have for it.")));
@@ -30,6 +31,7 @@ export class Header {
 
   update({ people, fooled, room, broadcast }) {
     write(this.people, String(people));
+    write(this.unit, people === 1 ? say("person") : say("people"));
     write(this.fooled, String(fooled));
     write(this.title, room.title);
     this.badge.hidden = !room.frozen;
@@ -49,6 +51,6 @@ export class Header {
     const picture = qr && element("img", { class: "qr", alt, src: `data:image/svg+xml,${encodeURIComponent(qr)}` });
     const letters = element("p", { class: "letters", "aria-label": `${say("The room's code")}: ${[...code].join(" ")}`, "data-test": large ? null : "code" },
       element("span", { "aria-hidden": "true" }, code.slice(0, 3)), element("span", { "aria-hidden": "true" }, code.slice(3)));
-    return element("div", { class: "where" }, ...[picture, element("div", {}, element("p", { class: "address" }, host), letters)].filter(Boolean));
+    return element("div", { class: "wall-where" }, ...[picture, element("div", {}, element("p", { class: "wall-address" }, host), letters)].filter(Boolean));
   }
 }

@@ -31,7 +31,7 @@ export class Tiles {
     this.tiles = new Map();
     this.dirty = new Set();
     this.fooledFirst = false;
-    this.root = element("ul", { class: "tiles", "data-test": "tiles", "aria-label": say("Everybody's newest run") });
+    this.root = element("ul", { class: "curve-tiles", "data-test": "tiles", "aria-label": say("Everybody's newest run") });
     this.root.addEventListener("keydown", (event) => this.#key(event));
     this.observer = new ResizeObserver(() => this.fit());
     this.observer.observe(this.root);
@@ -155,12 +155,12 @@ class Tile {
     this.name = element("span", { class: "who" });
     this.canvas = element("canvas", { "aria-hidden": "true" });
     this.context = this.canvas.getContext("2d");
-    this.label = element("span", { class: "label" });
-    this.number = element("span", { class: "number" });
-    this.standing = element("span", { class: "standing" });
-    this.root = element("button", { type: "button", class: "tile", tabindex: -1, "data-test": "tile" },
-      element("span", { class: "head" }, element("span", { class: "ever", "aria-hidden": "true" }), this.name, this.standing),
-      this.canvas, element("span", { class: "foot" }, this.label, this.number));
+    this.label = element("span", { class: "tile-label" });
+    this.number = element("span", { class: "tile-number" });
+    this.standing = element("span", { class: "tile-standing" });
+    this.root = element("button", { type: "button", class: "curve-tile", tabindex: -1, "data-test": "tile" },
+      element("span", { class: "tile-head" }, element("span", { class: "ever", "aria-hidden": "true" }), this.name, this.standing),
+      this.canvas, element("span", { class: "tile-foot" }, this.label, this.number));
     this.root.onclick = open;
     this.place = element("li", {}, this.root);
   }

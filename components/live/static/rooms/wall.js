@@ -83,7 +83,9 @@ class Wall {
     this.tiles = new Tiles({ open: (id) => this.open(id) });
     this.enlarged = new Enlarged({ facts, close: () => this.close(), move: (by) => this.move(by) });
     this.parts = [createLeaderboard({ server, facts }), createAnswers({ server, facts })];
-    const [leaderboard, answers] = this.parts.map(({ root }) => element("div", { class: "view" }, root));
+    const [leaderboard, answers] = this.parts.map(({ root }) => element("div", { class: "wall-view" }, root));
+    this.unasked = element("p", { class: "wall-nothing" }, say("Nothing is asked at the moment."));
+    answers.append(this.unasked);
     this.views = { curves: this.tiles.root, leaderboard, answers };
     this.bar = new Bar({
       show: (name) => this.show(name),
@@ -108,6 +110,7 @@ class Wall {
     this.header.update(state);
     this.bar.update(state);
     for (const part of this.parts) part.update({ ...state });
+    this.unasked.hidden = Boolean(state.answers);
     if (this.large) this.#follow();
     mark(this.root, "data-crowd", state.people > 60);
     this.#arrange();
