@@ -1,5 +1,5 @@
-"""Adding an attack, a network, an experiment, a lesson or a kind of challenge is adding a file, and a field of
-a recipe one declaration: shown in a copy of the tree."""
+"""Adding an attack, a network, an experiment, a lesson or a kind of challenge is adding a file, and a field
+of a recipe one declaration: shown in a copy of the tree."""
 
 from __future__ import annotations
 
