@@ -47,6 +47,7 @@ def client(monkeypatch: pytest.MonkeyPatch) -> Iterator[TestClient]:
     fresh = Limiter()
     monkeypatch.setattr("app.rooms.routes.LIMITER", fresh)
     monkeypatch.setattr("app.rooms.asking.LIMITER", fresh)
+    monkeypatch.setattr("app.rooms.submitting.PERIOD", 0.0)
     with TestClient(Starlette(routes=routes())) as made:
         yield made
     service.engine().close()
