@@ -1,5 +1,5 @@
-"""Adding an attack, a network, an experiment or a lesson is adding a file, and a field of a recipe one
-declaration: shown in a copy of the tree."""
+"""Adding an attack, a network, an experiment, a lesson or a kind of challenge is adding a file, and a field
+of a recipe one declaration: shown in a copy of the tree."""
 
 from __future__ import annotations
 
@@ -120,6 +120,35 @@ class Counting(Experiment[Count, Count]):
         """Return whether it counted to three."""
         return {"It counts to three.": figures.value == 3}
 '''
+CHALLENGE = '''"""The brightest picture that fools, for a test."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
+import numpy as np
+
+from engine.rooms.challenges.contract import File, Kind, Outcome
+
+
+@dataclass(frozen=True)
+class Brightest(Kind):
+    """Fool the network with the brightest picture."""
+
+    name: ClassVar[str] = "brightest"
+    title: ClassVar[str] = "The brightest"
+    rule: ClassVar[str] = "Make {model} say “{goal}” of “{picture}”, as bright as can be."
+    rule_any: ClassVar[str] = "Make {model} err on “{picture}”, as bright as can be."
+    unit: ClassVar[str] = "brightness {score}"
+    lower_wins: ClassVar[bool] = False
+
+    def score(self, file: File) -> Outcome:
+        """Return the mean grey level."""
+        outcome = self.fooled(file)
+        mean = float(np.asarray(file.picture, float).mean())
+        return outcome if outcome.score is None else replace(outcome, score=mean)
+'''
 LESSON = '''"""A lesson of one line, for a test."""
 
 from __future__ import annotations
@@ -211,6 +240,37 @@ print(json.dumps({
 """
 
 
+HAND_IN = """
+import io, json, sys
+import numpy as np
+from PIL import Image
+from components.rooms import messages
+from engine.engine import Engine
+from engine.history.database import Database
+from engine.recipe import Recipe
+from engine.rooms.competition import Competition
+from engine.rooms.judge import Judge
+from engine.rooms.rooms import Rooms
+
+engine = Engine()
+rooms = Rooms(Database())
+competition = Competition(rooms)
+code = rooms.open().room.code
+challenge = competition.add(engine, rooms.room(code), "brightest", {"model": "lenet", "image": "seven"})
+anna = rooms.join(code, "Anna").member
+run = engine.submit(Recipe("lenet", "seven", "ddn", {"steps": 20}), owner=anna.owner)
+rooms.note_run(anna, run.id)
+while not run.over:
+    run.wait(len(run), 10)
+judge = Judge(engine, competition)
+judged = judge.hand_in_run(rooms.room(code), anna, challenge.id, run.id)
+mean = float(np.asarray(Image.open(io.BytesIO(judge.saved(run, True).data)).convert("L"), float).mean())
+(shown,) = messages.room(rooms.room(code), "en")["challenges"]
+print(json.dumps([judged.counts, judged.score == mean, shown["title"], shown["rule"]]))
+engine.close()
+"""
+
+
 @pytest.fixture(scope="module")
 def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a copy of the tree with one new file of each kind, the weights of the new network, and four more
@@ -232,6 +292,7 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "experiments/nobody2026/__init__.py": '"""A paper that is not there."""\n',
         "app/lessons/blind_spots/counting_lesson.py": LESSON,
         "assets/text/en/counting_lesson.md": TEXT,
+        "engine/rooms/challenges/brightest.py": CHALLENGE,
     }
     for name, text in new.items():
         assert not (copy / name).exists()
@@ -278,6 +339,13 @@ def test_the_command_line_finds_them(tree: Path, tmp_path: Path) -> None:
     assert (recipe["attack"], recipe["blur"], recipe["mirrored"]) == ("straight", 4, True)
     described = python(tree, "-m", "app", "attack", "--help", home=tmp_path).stdout
     assert "--blur PIXELS" in described and "How far to blur." in described and "--mirrored" in described
+
+
+def test_a_room_competes_in_a_new_kind_of_challenge(tree: Path, tmp_path: Path) -> None:
+    done = python(tree, "-c", HAND_IN, home=tmp_path)
+    assert done.returncode == 0, done.stderr
+    rule = "Make LeNet err on “Seven (for the digit networks)”, as bright as can be."
+    assert json.loads(done.stdout.splitlines()[-1]) == [True, True, "The brightest", rule]
 
 
 def test_the_contract_tests_find_them(tree: Path, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from functools import partial
 from typing import Any
 
@@ -20,6 +21,12 @@ from engine.rooms.ranking import Standing, standings
 from engine.rooms.records import Challenge, Member, Room
 from errors import BadSetting, UnknownName
 
+Standings = dict[str, list[Standing]]
+PERIOD = 1.0
+"""Seconds between two looks at who is ahead, unless somebody hands something in."""
+MOST_KNOWN = 200
+"""Rooms of which that is remembered."""
+_known: dict[str, tuple[float, Standings]] = {}
 ACTIONS = ("offer", "add", "open", "close", "remove")
 
 
@@ -59,7 +66,7 @@ async def hand_in(request: Request) -> Response:
 
 
 def _listed(room: Room, member: Member, spoken: str) -> dict[str, Any]:
-    ahead = _standings(room, member)
+    ahead = _own(_standings(room), member)
     mine = {
         challenge.id: shown.own(ahead[challenge.id], kind_of(challenge), spoken)
         for challenge in room.challenges
@@ -70,14 +77,25 @@ def _listed(room: Room, member: Member, spoken: str) -> dict[str, Any]:
 
 def _verdict(room: Room, member: Member, submission: Submission, spoken: str) -> dict[str, Any]:
     challenge: Challenge = judge().competition.find(room, submission.challenge)
-    standing = _standings(room, member).get(challenge.id)
+    standing = _own(_standings(room, anew=True), member).get(challenge.id)
     return shown.verdict(submission, challenge, standing, spoken)
 
 
-def _standings(room: Room, member: Member) -> dict[str, Standing]:
-    """Return how a member stands, by challenge, where it has something that counts."""
+def _standings(room: Room, anew: bool = False) -> Standings:
+    """Return who is ahead in a room, looked up once a `PERIOD` for all who ask, or ``anew``."""
+    now = time.monotonic()
+    if not anew and room.code in _known and now - _known[room.code][0] < PERIOD:
+        return _known[room.code][1]
     members = [each.id for each in rooms().members(room.code)]
     ahead = standings(judge().competition, room, members)
+    if len(_known) > MOST_KNOWN:
+        _known.clear()
+    _known[room.code] = (now, ahead)
+    return ahead
+
+
+def _own(ahead: Standings, member: Member) -> dict[str, Standing]:
+    """Return how a member stands, by challenge, where it has something that counts."""
     own = {challenge: [row for row in rows if row.member == member.id] for challenge, rows in ahead.items()}
     return {challenge: rows[0] for challenge, rows in own.items() if rows}
 

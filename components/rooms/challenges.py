@@ -52,7 +52,7 @@ def query(kind: Kind, allowed: Allowed) -> dict[str, str]:
         attack = attacks.get(name)
         known = {setting.name for setting in attack.settings()}
         if "steps" in known and attack().updates() > allowed.steps:
-            fitting = (steps for steps in STEPS if attack(steps=steps).updates() <= allowed.steps)
+            fitting = (steps for steps in STEPS if attack(**{"steps": steps}).updates() <= allowed.steps)
             begun["steps"] = str(next(fitting, STEPS[-1]))
         begun = {part: text for part, text in begun.items() if part in known or part not in OF_ATTACKS}
     return begun

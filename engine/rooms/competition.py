@@ -220,13 +220,12 @@ def kind_of(challenge: Challenge) -> Kind:
 
 
 def widened(allowed: Allowed, kind: Kind) -> Allowed:
-    """Return what a room allows with what a challenge needs: its network, its picture, an attack."""
-    attack = next((name for name in kind.suits if name in allowed.attacks), kind.suits[0])
+    """Return what a room allows with what a challenge needs: its network, its picture, the best attack."""
     return replace(
         allowed,
         models=_with(allowed.models, kind.model),
         images=_with(allowed.images, kind.image),
-        attacks=_with(allowed.attacks, attack),
+        attacks=_with(allowed.attacks, kind.suits[0]),
     )
 
 

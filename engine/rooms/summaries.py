@@ -59,7 +59,7 @@ class Summary:
 
 
 Standing = tuple[int, str, int | None]
-"""How many steps a run has, its status, and its place in the queue: when none of these changed, nothing did."""
+"""How many steps a run has, its status, its place in the queue: where none of these changed, nothing did."""
 
 
 class Summaries:

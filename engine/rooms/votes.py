@@ -106,10 +106,15 @@ class Votes:
 
     def find(self, room: Room, member: Member, picture: str) -> Submission:
         """Return which submission of somebody else a picture is; raises `errors.UnknownName`."""
-        for submission in self.competition.submissions(room.code, counting=True):
-            if submission.member != member.id and alias(submission.id, member) == picture:
-                return submission
-        raise UnknownName(NO_PICTURE)
+        column = tables.submissions.c
+        others = (column.room == room.code) & column.counts & (column.member != member.id)
+        with self.competition.database.reading() as connection:
+            names = connection.scalars(sa.select(column.id).where(others)).all()
+            wanted = next((name for name in names if alias(name, member) == picture), None)
+            if wanted is None:
+                raise UnknownName(NO_PICTURE)
+            row = connection.execute(sa.select(*COLUMNS).where(column.id == wanted)).one()
+        return Submission(**row._mapping)
 
     def judged(self, member: Member) -> int:
         """Return how many pictures a member has judged."""

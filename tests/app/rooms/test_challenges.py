@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 from PIL import Image
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import Browser, ViewportSize, expect
 from starlette.applications import Starlette
 
 from app import service
@@ -47,6 +47,7 @@ def client(monkeypatch: pytest.MonkeyPatch) -> Iterator[TestClient]:
     fresh = Limiter()
     monkeypatch.setattr("app.rooms.routes.LIMITER", fresh)
     monkeypatch.setattr("app.rooms.asking.LIMITER", fresh)
+    monkeypatch.setattr("app.rooms.submitting.PERIOD", 0.0)
     with TestClient(Starlette(routes=routes())) as made:
         yield made
     service.engine().close()
@@ -133,7 +134,8 @@ def test_only_the_teacher_sets_and_only_members_hand_in(client: TestClient) -> N
     path = f"challenges/{challenge}/submissions"
     assert [room.post(who, path, b"").status_code for who in (room.key, stranger, "")] == [403] * 3
     assert other.post(stranger, path, b"").status_code == 404
-    for wrong in ({"add": {}}, {"open": 3}, {"open": "x", "close": "x"}, {"offer": "x"}, {"steal": "x"}):
+    wrongs: list[dict[str, Any]] = [{"add": {}}, {"open": 3}, {"open": "x", "close": "x"}, {"offer": "x"}]
+    for wrong in [*wrongs, {"steal": "x"}]:
         assert room.post(room.key, "challenges", wrong).status_code in (400, 404)
     for _ in range(LIMITS["submission"].count - 1):
         answer = room.post(anna, path, b"GIF89a").json()
@@ -161,7 +163,7 @@ def test_one_hands_in_another_looks_and_the_wall_shows_it(site: Site, window_mak
     code, key = opened["code"], opened["key"]
     settings = {"model": "lenet", "image": "seven", "votes": 1}
     post(site, f"/{code}/challenges", {"add": {"kind": "least_l2", "settings": settings}}, key)
-    phone = {"width": 360, "height": 640}
+    phone: ViewportSize = {"width": 360, "height": 640}
     contexts = [
         window_maker.new_context(viewport=phone),
         window_maker.new_context(viewport=phone),

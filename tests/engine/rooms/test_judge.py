@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
@@ -250,6 +251,15 @@ def test_a_run_that_goes_on_cannot_be_handed_in(
     with pytest.raises(BadSetting):
         lesson.hand_in(anna, challenge, waiting)
     lesson.engine.cancel(waiting)
+
+
+def test_a_button_pressed_many_times_at_once_hands_in_once(
+    lesson: Class, anna: Member, challenge: Challenge, run: Run
+) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        judged = list(pool.map(lambda _: lesson.hand_in(anna, challenge, run), range(8)))
+    assert sorted(each.template for each in judged if not each.counts) == [REPLAY] * 7
+    assert sorted(each.number for each in judged) == list(range(1, 9))
 
 
 def test_it_all_goes_with_the_room(lesson: Class, anna: Member, challenge: Challenge, run: Run) -> None:

@@ -138,6 +138,7 @@ class Card {
   #say(text, outcome) {
     write(this.verdict, text);
     mark(this.verdict, "data-outcome", outcome);
+    this.verdict.scrollIntoView({ block: "nearest" });
   }
 }
 
