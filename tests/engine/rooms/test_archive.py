@@ -70,7 +70,7 @@ def hand_in(rooms: Rooms, anna: Joined, evil: Joined, run: Run) -> None:
     code, member = anna.member.room, anna.member.id
     challenge = {"id": "c1", "room": code, "kind": "l2", "title": "Least l2", "settings": {}, "number": 1}
     submission = {"id": "s1", "room": code, "challenge": "c1", "member": member, "run": run.id, "number": 1}
-    submission |= {"at": 2e9, "pixels": "p", "png": PNG, "counts": True, "score": 0.5}
+    submission |= {"at": 2e9, "pixels": "p", "png": PNG, "counts": True, "score": 0.5, "label": "class 1"}
     submission |= {"template": "It says {label}.", "facts": {"label": "class 1"}}
     vote = {"submission": "s1", "member": evil.member.id, "room": code, "choice": "=class", "right": False}
     bet = {"room": code, "question": "one_step", "member": member, "answer": "2", "at": 2e9}
