@@ -63,7 +63,7 @@ def _competition() -> Competition:
 def _challenge(room: Room, challenge: Challenge) -> None:
     """Draw a challenge with its rule and how many pictures count, and what can be done with it."""
     counting = _competition().submissions(room.code, counting=True)
-    count = sum(each.challenge == challenge.id for each in counting)
+    count = sum(submission.challenge == challenge.id for submission in counting)
     place = f"teach.challenges.open.{challenge.id}"
     st.session_state[place] = challenge.open
     with st.container(border=True, key=f"teach_challenge_{challenge.number}"):

@@ -148,6 +148,7 @@ def test_a_question_is_asked_revealed_and_ended(rooms: Rooms) -> None:
 
 def test_challenges_are_set_closed_and_removed(rooms: Rooms, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("engine.rooms.challenges.contract.Kind.check", lambda self, first: None)
+    monkeypatch.setattr("engine.engine.Engine.classify", lambda self, model, image: [None])
     opened = rooms.open()
     code, own = opened.room.code, "teach.challenges.own.{}.{}".format
     app = visit(opened)
