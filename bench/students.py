@@ -155,7 +155,7 @@ class Server:
         self.base = f"{url.rstrip('/')}/foolscope"
         self.dial = dial
         everybody = httpx.Limits(max_connections=None, max_keepalive_connections=None)
-        self.client = httpx.AsyncClient(timeout=60, limits=everybody, trust_env=False)
+        self.client = httpx.AsyncClient(timeout=300, limits=everybody, trust_env=False)
 
     async def __aenter__(self) -> Server:
         return self
