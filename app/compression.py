@@ -16,5 +16,5 @@ class CompressedRooms:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
-        room = scope["type"] == "http" and scope["path"].startswith(f"{base()}/rooms")
+        room = scope.get("type") == "http" and scope.get("path", "").startswith(f"{base()}/rooms")
         await (self.compressing if room else self.app)(scope, receive, send)

@@ -30,7 +30,7 @@ class Front:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
-        if scope["type"] != "http" or scope["method"] != "GET":
+        if scope.get("type") != "http" or scope.get("method") != "GET":
             return await self.app(scope, receive, send)
         host = Request(scope).headers.get("host", "")
         await self.app(_uncompressed(scope), receive, Rewritten(send, host))
@@ -46,7 +46,7 @@ class Rewritten:
 
     async def __call__(self, message: Message) -> None:
         """Send one message on, or hold it until the body is whole."""
-        if message["type"] == "http.response.start" and _is_page(message):
+        if message.get("type") == "http.response.start" and _is_page(message):
             self._start = message
         elif self._start is None:
             await self._send(message)
@@ -87,7 +87,7 @@ def _words() -> str:
 
 def _is_page(start: Message) -> bool:
     kind = MutableHeaders(scope=start).get("content-type", "")
-    return bool(start["status"] == 200 and kind.startswith("text/html"))
+    return bool(start.get("status") == 200 and kind.startswith("text/html"))
 
 
 def _uncompressed(scope: Scope) -> Scope:

@@ -33,12 +33,12 @@ class SafeHeaders:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
-        if scope["type"] != "http":
+        if scope.get("type") != "http":
             return await self.app(scope, receive, send)
 
         async def answer(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                _complete(MutableHeaders(scope=message), scope["path"])
+            if message.get("type") == "http.response.start":
+                _complete(MutableHeaders(scope=message), scope.get("path", ""))
             await send(message)
 
         await self.app(scope, receive, answer)

@@ -17,6 +17,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable
+from operator import itemgetter
 from typing import TextIO
 
 import segno
@@ -106,8 +107,8 @@ def _opened(server: subprocess.Popen[bytes], port: int, title: str, out: TextIO)
         return refusal
     body = json.dumps({"title": title}).encode()
     with urllib.request.urlopen(urllib.request.Request(f"{at}/rooms", body), timeout=60) as answer:
-        opened = json.load(answer)
-    print(invitation(addresses(), port, opened["code"], opened["key"]), file=out, flush=True)
+        code, key = itemgetter("code", "key")(json.load(answer))
+    print(invitation(addresses(), port, code, key), file=out, flush=True)
     return ""
 
 

@@ -21,7 +21,12 @@ MOST_JSON = 64 * 1024
 
 def code(request: HTTPConnection) -> str:
     """Return the code in the address."""
-    return str(request.path_params["code"])
+    return part(request, "code")
+
+
+def part(request: HTTPConnection, name: str) -> str:
+    """Return a part of the address."""
+    return str(request.path_params.get(name, ""))
 
 
 def token(request: HTTPConnection) -> str:

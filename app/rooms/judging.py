@@ -35,7 +35,7 @@ async def next_picture(request: Request) -> Response:
 async def picture(request: Request) -> Response:
     """GET the pixels of a picture: by the name that the member was given for it, or, with the teacher's key,
     by the submission's. No file name, nothing of the recipe, and nothing is kept by the browser."""
-    name = str(request.path_params["picture"])
+    name = asking.part(request, "picture")
     png = await anyio.to_thread.run_sync(_png, request, name)
     return Response(png, media_type="image/png", headers={"Cache-Control": "no-store"})
 

@@ -129,7 +129,7 @@ async def _state(code: str, spoken: str) -> str:
 
 
 async def _until_gone(socket: WebSocket) -> None:
-    while (await socket.receive())["type"] != "websocket.disconnect":
+    while (await socket.receive()).get("type") != "websocket.disconnect":
         pass
 
 

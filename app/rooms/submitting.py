@@ -54,7 +54,7 @@ async def set_challenges(request: Request) -> Response:
 async def hand_in(request: Request) -> Response:
     """POST ``{"run": id}``, or the bytes of a PNG file: the answer says whether it counts, and why not."""
     room, member = await asking.member(request)
-    spoken, challenge = language(request), str(request.path_params["challenge"])
+    spoken, challenge = language(request), asking.part(request, "challenge")
     if request.headers.get("content-type", "").startswith("image/"):
         data = await asking.beginning(request, MOST_BYTES + 1)
         judged = partial(judge().hand_in_file, room, member, challenge, data)
@@ -111,11 +111,12 @@ def _change(room: Room, asked: dict[str, Any]) -> None:
         offer = OFFERS[name]
         competition.add(engine(), room, offer.kind, offer.settings, offer.title)
     if "add" in asked:
-        wanted = asked["add"]
-        if not isinstance(wanted, dict) or not isinstance(wanted.get("settings"), dict):
+        wanted = asked.get("add")
+        settings = wanted.get("settings") if isinstance(wanted, dict) else None
+        if not isinstance(wanted, dict) or not isinstance(settings, dict):
             raise BadSetting("Expected a kind of challenge and its settings.")
         kind, title = asking.text(wanted, "kind"), asking.text(wanted, "title")
-        competition.add(engine(), room, kind, wanted["settings"], title)
+        competition.add(engine(), room, kind, settings, title)
     for action in ("open", "close"):
         if action in asked:
             competition.switch(room, asking.text(asked, action), action == "open")

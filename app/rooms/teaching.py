@@ -39,7 +39,7 @@ async def change(request: Request) -> Response:
 
 async def remove(request: Request) -> Response:
     """POST nothing: send a member out, whose id the address has."""
-    room, member = await asking.teacher(request), str(request.path_params["member"])
+    room, member = await asking.teacher(request), asking.part(request, "member")
     await anyio.to_thread.run_sync(lambda: rooms().remove(room.code, member))
     return JSONResponse({})
 
@@ -54,30 +54,30 @@ async def end(request: Request) -> Response:
 async def archive(request: Request) -> Response:
     """GET all of the room as a ZIP archive, written while it is sent: ``?names=0`` for numbers instead."""
     room, anonymous = await asking.teacher(request), request.query_params.get("names") == "0"
-    pieces = await anyio.to_thread.run_sync(lambda: archives.pieces(engine(), rooms(), room, anonymous))
+    archived = await anyio.to_thread.run_sync(lambda: archives.pieces(engine(), rooms(), room, anonymous))
     headers = {
         "Content-Disposition": f'attachment; filename="room-{room.code}.zip"',
         "Cache-Control": "no-store",
     }
-    return StreamingResponse(pieces, media_type="application/zip", headers=headers)
+    return StreamingResponse(archived, media_type="application/zip", headers=headers)
 
 
 def _change(room: Room, asked: dict[str, Any]) -> Room:
     parts: dict[str, Any] = {
         name: asking.text(asked, name) for name in ("title", "question") if name in asked
     }
-    if parts.get("question"):
-        lessons.check_asks(parts["question"])
+    if question := parts.get("question"):
+        lessons.check_asks(question)
     for name in SWITCHES:
         if name in asked and not isinstance(asked[name], bool):
             raise BadSetting("Expected {name} to be true or false.", name=name)
     parts |= {name: asked[name] for name in SWITCHES if name in asked}
     if "allowed" in asked:
-        parts["allowed"] = _allowed(room.allowed.plain() | _object(asked["allowed"]))
+        parts |= {"allowed": _allowed(room.allowed.plain() | _object(asked.get("allowed")))}
     changed = rooms().change(room.code, **parts)
     if "broadcast" not in asked:
         return changed
-    wanted = asked["broadcast"]
+    wanted = asked.get("broadcast")
     query = None if wanted is None else {str(k): str(v) for k, v in _object(wanted).items()}
     if query is not None:  # everybody would be refused what cannot be run
         permission.recipe_of(engine(), changed, query, ())

@@ -64,12 +64,13 @@ def question(name: str, language: str = "en") -> Question:
 
 def _parsed(name: str, language: str, text: str) -> Question:
     parts = re.fullmatch(r"(?P<asks>.+?)\n\n(?P<answers>(?:- .+\n)+)\n> (?P<why>.+)", text, re.DOTALL)
-    answers = re.findall(r"^- (.+(?:\n(?![-\n]).+)*)", parts["answers"], re.MULTILINE) if parts else []
+    answers = re.findall(r"^- (.+(?:\n(?![-\n]).+)*)", parts.group("answers"), re.MULTILINE) if parts else []
     if parts is None or not FEWEST <= len(answers) <= MOST:
         raise ValueError(
             f"Expected a question, {FEWEST} to {MOST} answers after - and a reason after > in {name}."
         )
-    return Question(name, language, _line(parts["asks"]), tuple(map(_line, answers)), _line(parts["why"]))
+    asks, _, why = map(_line, parts.groups())
+    return Question(name, language, asks, tuple(map(_line, answers)), why)
 
 
 def plain(text: str) -> str:

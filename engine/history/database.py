@@ -23,7 +23,7 @@ from errors import HistoryDamaged, HistoryFailed
 
 log = logging.getLogger("foolscope")
 FILE = "runs.sqlite"
-PATIENCE = 5.0
+PATIENCE = 15.0
 """Seconds for which a statement waits for another process's lock."""
 PRAGMA_OF_A_NEW_FILE = "auto_vacuum = INCREMENTAL"
 """Comes before the others, which write the first page."""
@@ -86,6 +86,9 @@ class Database:
     def writing(self) -> Iterator[sa.Connection]:
         """Give a connection whose changes are all kept at the end, or none; raises `errors.HistoryFailed`."""
         with self._opened() as engine, engine.begin() as connection:
+            if engine.dialect.name == "sqlite":
+                # Else what is read first may be stale when it is written, which SQLite then refuses at once.
+                connection.exec_driver_sql("BEGIN IMMEDIATE")
             yield connection
 
     @contextmanager

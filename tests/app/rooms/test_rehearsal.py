@@ -9,7 +9,7 @@ from collections.abc import Callable
 import pytest
 
 from app.cli import rehearse
-from app.cli.rehearse import Plan, Rehearsal
+from bench.rehearse import Plan, Rehearsal
 from bench.site import Site, free_port
 from bench.students import HEAD, Received, RefusedError, Server, Student, Teacher, Wire, dial
 from errors import FoolscopeError
