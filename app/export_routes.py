@@ -29,14 +29,14 @@ async def export(request: Request) -> Response:
     if not run.over or not step.isdecimal() or len(step) > 12:
         raise BadSetting("Expected a step of a run that is over.")
     wanted = Wanted(kind, int(step), request.query_params.get("finished") == "1", ext)
-    made = await anyio.to_thread.run_sync(partial(engine().export, run, wanted))
+    content = await anyio.to_thread.run_sync(partial(engine().export, run, wanted))
     if (kind, ext) == ("network", "png"):
-        await anyio.to_thread.run_sync(partial(judge().note, run, made, wanted.finished))
+        await anyio.to_thread.run_sync(partial(judge().note, run, content, wanted.finished))
     headers = {
-        "Content-Disposition": f'attachment; filename="{made.name}"',
+        "Content-Disposition": f'attachment; filename="{content.name}"',
         "Cache-Control": "private, max-age=31536000, immutable",
     }
-    return Response(made.data, media_type=TYPES[ext], headers=headers)
+    return Response(content.data, media_type=TYPES[ext], headers=headers)
 
 
 def routes() -> list[BaseRoute]:

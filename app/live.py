@@ -58,7 +58,7 @@ async def _talk(
         for frame in feed.frames():
             await _send(socket, frame)
         if wanted and len(run):
-            newest = (run.picture_step(len(run) - 1), wanted["gain"], wanted["view"])
+            newest = (run.picture_step(len(run) - 1), *wanted.values())
             if newest != shown:
                 wanted.clear()
                 shown = newest
@@ -74,7 +74,7 @@ async def _talk(
 async def _listen(socket: WebSocket, run: Run, wanted: dict[str, Any]) -> None:
     while True:
         message = await socket.receive()
-        if message["type"] == "websocket.disconnect":
+        if message.get("type") == "websocket.disconnect":
             return
         try:
             _obey(run, message.get("text") or "", wanted)

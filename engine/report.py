@@ -44,17 +44,17 @@ def write(engine: Engine, run: Run, folder: Path, image: str, finished: bool = T
         "perturbation.png": encode(perturbation(delta, gain), "png"),
         "report.html": report_page.page(run).encode(),
     }
-    found = result(run, image) | {"perturbation_gain": gain}
+    facts = result(run, image) | {"perturbation_gain": gain}
     for name, (field, kind) in SAVED.items():
         if kind == "photo" and run.recipe.image.startswith(PREPARED):
             continue
         export = engine.export(run, Wanted(kind, last, finished and run.succeeded(last)))
-        files[name], found[field] = export.data, export.verdict.plain()
-    _write(folder, files, found, run)
-    return found
+        files[name], facts[field] = export.data, export.verdict.plain()
+    _write(folder, files, facts, run)
+    return facts
 
 
-def _write(folder: Path, files: Mapping[str, bytes], found: Mapping[str, Any], run: Run) -> None:
+def _write(folder: Path, files: Mapping[str, bytes], facts: Mapping[str, Any], run: Run) -> None:
     """Write the files of a run; raises `errors.FoolscopeError`."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -62,7 +62,7 @@ def _write(folder: Path, files: Mapping[str, bytes], found: Mapping[str, Any], r
             (folder / name).write_bytes(data)
         with (folder / "trajectory.csv").open("w", encoding="utf-8", newline="") as file:
             csv.writer(file).writerows(trajectory(run))
-        text = json.dumps(found, ensure_ascii=False, indent=1)
+        text = json.dumps(facts, ensure_ascii=False, indent=1)
         (folder / RESULT).write_text(text + "\n", encoding="utf-8", errors="backslashreplace")
     except OSError as error:
         raise FoolscopeError(f"Expected a folder to write to, got {folder}: {error.strerror}.") from error

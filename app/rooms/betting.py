@@ -48,7 +48,7 @@ async def questions(request: Request) -> Response:
     known = [
         {
             "question": name,
-            "chapter": texts(name, spoken)["title"],
+            "chapter": texts(name, spoken).get("title"),
             "asks": plain(question(name, spoken).asks),
         }
         for name in lessons.asking()
@@ -59,8 +59,8 @@ async def questions(request: Request) -> Response:
 async def answered(request: Request) -> Response:
     """GET, as the teacher, what the wall shows of the answers: ``{"answers": ...}``."""
     room, spoken = await asking.teacher(request), language(request)
-    found = await anyio.to_thread.run_sync(lambda: answers(rooms(), room, spoken))
-    return JSONResponse({"answers": found})
+    shown = await anyio.to_thread.run_sync(lambda: answers(rooms(), room, spoken))
+    return JSONResponse({"answers": shown})
 
 
 async def reveal(request: Request) -> Response:

@@ -62,6 +62,6 @@ def _png(request: Request, name: str) -> bytes:
         known.teacher(code, token)
     else:
         return competition.png(votes().find(room, member, name).id)
-    if name not in {each.id for each in competition.submissions(room.code, counting=True)}:
+    if name not in {submission.id for submission in competition.submissions(room.code, counting=True)}:
         raise UnknownName(NO_PICTURE)
     return competition.png(name)

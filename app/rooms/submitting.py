@@ -86,7 +86,7 @@ def _standings(room: Room, anew: bool = False) -> Standings:
     now = time.monotonic()
     if not anew and room.code in _known and now - _known[room.code][0] < PERIOD:
         return _known[room.code][1]
-    members = [each.id for each in rooms().members(room.code)]
+    members = [one.id for one in rooms().members(room.code)]
     ahead = standings(judge().competition, room, members)
     if len(_known) > MOST_KNOWN:
         _known.clear()

@@ -55,8 +55,8 @@ def render() -> None:
                 _room(opened.room, opened.key)
         except FoolscopeError as error:
             st.error(told(error))
-    kept = opened.room.code if opened else code
-    address.write({"room": kept} if kept else {})
+    entered = opened.room.code if opened else code
+    address.write({"room": entered} if entered else {})
 
 
 def _door(code: str) -> None:

@@ -57,9 +57,9 @@ class Feed:
         self.run.touch()
         over = self.run.over  # read before the rows: what follows "over" would otherwise be lost
         out = [*self._announce(), *self._rows()]
-        told = over and self.cursor == len(self.run)
-        status = (self.run.status, len(self.run) if told else 0)
-        if (status != self.status or self._moved()) and (told or not self.run.over):
+        sent = over and self.cursor == len(self.run)
+        status = (self.run.status, len(self.run) if sent else 0)
+        if (status != self.status or self._moved()) and (sent or not self.run.over):
             self.status, self.place, self.placed = status, _standing(self.run), time.monotonic()
             out.append(json.dumps(status_message(self.run, self.language)))
         return out

@@ -16,5 +16,5 @@ def answers(rooms: Rooms, room: Room, language: str) -> dict[str, Any] | None:
     asked = messages.asked(room, language)
     if asked is None:
         return None
-    counts = bets.counts(rooms, room, bets.Question(room.question, len(asked["answers"])))
+    counts = bets.counts(rooms, room, bets.Question(room.question, len(asked.get("answers", ()))))
     return asked | {"counts": counts, "people": sum(counts), "members": len(rooms.members(room.code))}

@@ -74,7 +74,7 @@ def _after(row: Row) -> str:
 def _judged(run: Run, *opinions: Prediction) -> list[Markup]:
     """Return what was said as cells: fooled is what is no longer the class of the clean picture."""
     original = run.labels[run.original]
-    return [answer(each.label, each.probability, each.label != original) for each in opinions]
+    return [answer(one.label, one.probability, one.label != original) for one in opinions]
 
 
 def _size(run: Run) -> Markup:
@@ -129,7 +129,7 @@ def _messenger(run: Run) -> str:
 
 def _maker(engine: EngineInterface, base: str, run: Run, key: str) -> Run | None:
     """Let the person have a version made that survives what is ticked; show its run, and return it."""
-    names = [each.name for each in corruptions_for(len(run.start))]
+    names = [one.name for one in corruptions_for(len(run.start))]
     with st.form(f"{key}.form", border=False):
         ticked = st.pills(
             say("A version that survives"),

@@ -98,11 +98,11 @@ class Exports:
         size for a digit that was prepared.
         """
         with self._turns[hash(run.id) % TURNS]:
-            found = self.known(run, wanted)
-            if found is None:
-                found = self._made(run, wanted)
-                self._remember(run, wanted, found)
-            return found
+            known = self.known(run, wanted)
+            if known is None:
+                known = self._made(run, wanted)
+                self._remember(run, wanted, known)
+            return known
 
     def forget(self, runs: Collection[str]) -> None:
         """Let go of the files of these runs."""

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import pytest
 
-from app.cli import rehearse
+from bench import rehearse
 from bench.rehearse import Plan, Rehearsal
 from bench.site import Site, free_port
 from bench.students import HEAD, Received, RefusedError, Server, Student, Teacher, Wire, dial
