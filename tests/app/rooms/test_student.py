@@ -115,7 +115,7 @@ def test_joining_twice_makes_two_members_and_a_wrong_token_is_nobody(room: Room)
 
 def test_a_run_is_listed_with_what_starts_it_again(room: Room, engine) -> None:
     token = room.join("Anna")["token"]
-    room.change(broadcast={"image": "cat"}, words="now")
+    room.change(broadcast=QUERY, words="now")
     started = room.start(token, QUERY, broadcast=1).json()
     run = engine.run(started["run"])
     list(engine.follow(run))

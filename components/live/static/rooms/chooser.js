@@ -65,7 +65,10 @@ export class Chooser {
     const own = Object.fromEntries(this.#attack.settings.map(({ name }) => [name, settings[name]]));
     // What a challenge or the teacher asks for beside goes with that network and picture alone.
     const more = this.along?.model === model && this.along.image === image ? this.along.more : {};
-    return { model, image, attack, target: targets[model]?.label ?? "any", ...own, ...more };
+    const target = targets[model]?.label;
+    // Without a target the usual rule ends where the first answer is improbable, which the best may still be.
+    const stop = !target && own.step_size ? { stop: LASTING } : {};
+    return { model, image, attack, target: target ?? "any", ...own, ...stop, ...more };
   }
 
   /** A thumbnail's address of a picture. */

@@ -55,7 +55,7 @@ class Visit {
     return [
       { name: "play", title: say("Run"), part: this.play, always: true },
       part("challenges", say("Challenges"), createChallenges),
-      part("votes", say("What do you see?"), createVotes),
+      part("votes", say("Look"), createVotes),
       part("bets", say("Bet"), createBets),
     ];
   }
