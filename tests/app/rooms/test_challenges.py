@@ -20,6 +20,7 @@ from app import service
 from app.rooms.limits import LIMITS, Limiter
 from app.routes import routes
 from bench.site import Site
+from engine.export.exports import Wanted
 from tests.support.browser import PATIENCE
 
 with warnings.catch_warnings():
@@ -98,10 +99,14 @@ def test_hand_in_look_and_the_board(client: TestClient) -> None:
     anna, ben = room.join("Anna"), room.join("Ben")
     challenge = room.set("hidden_model", model="lenet", image="seven", hidden="fc100", votes=1)
     run = room.run(anna, STRONG)
+    done = service.engine().run(run)
+    unseen = service.engine().export(done, Wanted("network", len(done) - 1, True)).data
+    copied = room.post(ben, f"challenges/{challenge}/submissions", unseen).json()  # only its recipe tells
+    assert copied["sentence"] == "It does not count: this is somebody else's picture."
     judged = room.post(anna, f"challenges/{challenge}/submissions", {"run": run}).json()
     assert judged["counts"] and judged["mine"]["rank"] == 1 and judged["score"].startswith("l2 ")
     again = room.post(anna, f"challenges/{challenge}/submissions?lang=zh", {"run": run}).json()
-    assert not again["counts"] and again["sentence"] == "不计分：这张图片你已经交过了，是第 1 份。"
+    assert not again["counts"] and again["sentence"] == "不计分：这张图片你已经交过了，是第 2 份。"
     file = client.get(f"/foolscope/runs/{run}/export/network.png?finished=1").content
     stolen = room.post(ben, f"challenges/{challenge}/submissions", file).json()
     assert (
