@@ -88,7 +88,7 @@ class Competition:
             kind=kind,
             title=" ".join(title.split())[:TITLE] or built.title,
             settings=built.plain(),
-            number=max((each.number for each in room.challenges), default=0) + 1,
+            number=max((one.number for one in room.challenges), default=0) + 1,
             open=True,
         )
         with self.database.writing() as connection:
@@ -116,9 +116,9 @@ class Competition:
 
     def find(self, room: Room, challenge: str) -> Challenge:
         """Return a challenge of a room; raises `errors.UnknownName`."""
-        for each in room.challenges:
-            if each.id == challenge:
-                return each
+        for one in room.challenges:
+            if one.id == challenge:
+                return one
         raise UnknownName(NO_CHALLENGE, name=challenge[:40])
 
     # ---- submissions ---------------------------------------------------------------------
@@ -150,7 +150,7 @@ class Competition:
         """Return the submission with which a member handed in the same picture for the same challenge."""
         same = (submission.member, submission.challenge)
         earlier = self.with_pixels(submission.room, submission.pixels)
-        return next((each for each in earlier if (each.member, each.challenge) == same), None)
+        return next((one for one in earlier if (one.member, one.challenge) == same), None)
 
     def with_pixels(self, room: str, pixels: str) -> list[Submission]:
         """Return a room's submissions of runs that have these pixels, the first first."""

@@ -141,12 +141,12 @@ class Judge:
             origin = self._origin(blank, member, decoded, kind)
             blank = replace(blank, run=origin.run.id)
             outcome = kind.score(self._file(kind, origin, decoded.picture))
-            said, counts = outcome.said, outcome.score is not None
+            words, counts = outcome.said, outcome.score is not None
             blank = replace(blank, counts=counts, score=outcome.score, label=outcome.label)
             png = carried.encode(decoded.picture, "png") if counts else b""
         except (NotCountedError, BadImage) as error:
-            said = error.sentence, {name: _plain(fact) for name, fact in error.facts.items()}
-        done = replace(blank, template=said[0], facts=dict(said[1]))
+            words = error.sentence, {name: _plain(fact) for name, fact in error.facts.items()}
+        done = replace(blank, template=words[0], facts=dict(words[1]))
         return self.competition.keep(done, png)
 
     def _refuse_a_replay(self, blank: Submission) -> None:
@@ -176,7 +176,7 @@ class Judge:
         if mine:
             wanted = next((row for row in mine if row.finished == kind.finished), mine[0])
             return Origin(self.engine.run(wanted.run), wanted.finished)
-        own = [each.run for each in self.competition.rooms.runs(blank.room, member.id)][-OWN_RUNS:]
+        own = [row.run for row in self.competition.rooms.runs(blank.room, member.id)][-OWN_RUNS:]
         found = self._match(self._nearest(self._read(own), decoded), blank.pixels, kind.finished)
         if found:
             return found

@@ -28,7 +28,9 @@ def standings(competition: Competition, room: Room, members: Iterable[str]) -> d
     """Return who is ahead in each of a room's challenges, among ``members``, by challenge; those whose
     pictures people have still to judge come last. Of equal scores the earlier one is ahead."""
     known, judged = set(members), tallies(competition, room)
-    handed_in = [each for each in competition.submissions(room.code) if each.member in known]
+    handed_in = [
+        submission for submission in competition.submissions(room.code) if submission.member in known
+    ]
     by_challenge: dict[str, list[Submission]] = {challenge.id: [] for challenge in room.challenges}
     for submission in handed_in:
         by_challenge[submission.challenge].append(submission)
@@ -44,17 +46,17 @@ def _ranked(
     kind = kind_of(challenge)
     attempts: dict[str, int] = {}
     best: dict[str, Standing] = {}
-    for each in handed_in:
-        attempts[each.member] = attempts.get(each.member, 0) + 1
-        if each.score is None:
+    for submission in handed_in:
+        attempts[submission.member] = attempts.get(submission.member, 0) + 1
+        if submission.score is None:
             continue
-        tally = Tally(*judged.get(each.id, (0, 0)), kind.votes)
+        tally = Tally(*judged.get(submission.id, (0, 0)), kind.votes)
         if judging and tally.judged and not tally.seen:
             continue  # people no longer see it
-        standing = Standing(None, each.member, each, each.score, tally, 0)
-        before = best.get(each.member)
+        standing = Standing(None, submission.member, submission, submission.score, tally, 0)
+        before = best.get(submission.member)
         if before is None or _place(kind, standing, judging) < _place(kind, before, judging):
-            best[each.member] = standing
+            best[submission.member] = standing
     ordered = sorted(best.values(), key=lambda standing: _place(kind, standing, judging))
     return [
         Standing(

@@ -195,16 +195,16 @@ def true_label(kind: Kind, ranking: Sequence[Prediction]) -> str:
     """Return the right name of a challenge's original among the network's classes: the likeliest of those
     that its sample is said to show, else the first."""
     shows = samples()[kind.image].shows
-    return next((each.label for each in ranking if each.label in shows), ranking[0].label)
+    return next((one.label for one in ranking if one.label in shows), ranking[0].label)
 
 
 def plausible(kind: Kind, ranking: Sequence[Prediction], besides: set[str]) -> list[str]:
     """Return labels that are wrong and not absurd: likely ones, of another superclass than the true one."""
     true = true_label(kind, ranking)
     index = kind.card.labels.index(true)
-    kin = [classes for classes in superclasses(kind.card).values() if index in classes]
-    near = {kind.card.labels[each] for classes in kin for each in classes}
+    families = [classes for classes in superclasses(kind.card).values() if index in classes]
+    near = {kind.card.labels[one] for classes in families for one in classes}
     wrong = besides | set(samples()[kind.image].shows)
-    others = [each.label for each in ranking if each.label not in wrong]
+    others = [one.label for one in ranking if one.label not in wrong]
     distinct = [label for label in others if label not in near][SKIPPED : SKIPPED + NEAR]
     return distinct if len(distinct) >= NAMES else others

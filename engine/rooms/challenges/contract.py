@@ -65,7 +65,7 @@ class File:
     @property
     def change(self) -> npt.NDArray[np.float64]:
         """Return by how many grey levels the values differ from the original: ``(h, w)`` or ``(h, w, 3)``."""
-        before, after = (np.asarray(each, np.float64) for each in (self.original, self.picture))
+        before, after = (np.asarray(image, np.float64) for image in (self.original, self.picture))
         return after - before
 
     @property
