@@ -105,6 +105,7 @@ class Result:
     wait_ms: dict[str, dict[str, float]]
     fairness: float
     queued: int
+    waits_told: list[tuple[float, float]]
     place_within_20: float | None
     steps_by_second: list[int]
     memory_mb: list[float]
@@ -190,7 +191,7 @@ def query(chance: random.Random) -> dict[str, str]:
 async def hand_in(person: Person, run: str, challenge: str) -> None:
     """Hand a run in, and keep what the server said of it with the files."""
     answer = await person.post(f"challenges/{challenge}/submissions", {"run": run})
-    person.measured.handed.append(await handed_in(person.server, run, answer))
+    person.measured.handed.append(await handed_in(person.server, person.name, run, answer))
 
 
 async def vote(person: Person, chance: random.Random) -> None:
@@ -361,6 +362,7 @@ def result(
         wait_ms=waits,
         fairness=fairness(people),
         queued=len(measured.queued),
+        waits_told=[(round(wait.expected), round(wait.waited, 1)) for wait in measured.queued],
         place_within_20=within(measured.queued),
         steps_by_second=[measured.steps.get(second, 0) for second in range(int(seconds))],
         memory_mb=by_minute,
@@ -425,7 +427,8 @@ def main(arguments: list[str] | None = None) -> int:
     plot(found, options.out.with_suffix(".html"))
     print(
         json.dumps(
-            {k: v for k, v in asdict(found).items() if k not in ("errors", "steps_by_second")}, indent=1
+            {k: v for k, v in asdict(found).items() if k not in ("errors", "steps_by_second", "waits_told")},
+            indent=1,
         )
     )
     for error in found.errors[:20]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import math
+import re
 import struct
 import time
 from collections.abc import Awaitable, Callable, Mapping
@@ -26,6 +27,8 @@ ROWS = 1
 HEAD = struct.Struct("<BBHII")
 TRIES = 8
 """How often something is asked again that the server puts off, and a socket opened again that broke."""
+WHAT = re.compile(r"(?<=/)[^/]{20,}(?=/)")
+"""The id in a path, which is left out where waits are told apart."""
 LONGEST = 8.0
 """Seconds between two such tries at most."""
 
@@ -64,7 +67,7 @@ class Record:
     ``steps``: received; ``held``: that the server has of the same runs; ``lost``: that it has and the student
     never received; ``doubled``: received twice; ``mixed``: received with other figures than the server's, or
     of another run; ``stuck``: runs of which nothing came for as long as the student's patience; ``cuts``:
-    sockets that broke; ``waits``: seconds by what was waited for ("answer" of a request, "first" row after
+    sockets that broke; ``waits``: seconds by what was waited for (a request by its path, "first" row after
     pressing Run, "step" between rows); ``refused``: the server's sentences; ``errors``: what else went wrong.
     """
 
@@ -316,7 +319,7 @@ class Student:
             self.record.refused.append(f"{path}: {error}")
             raise
         finally:
-            self.record.waited("answer", time.monotonic() - began)
+            self.record.waited(WHAT.sub("…", path), time.monotonic() - began)
 
     async def leave(self) -> None:
         """Close the page."""
@@ -332,7 +335,7 @@ class Student:
             self.record.refused.append(f"{path}: {error}")
             raise
         finally:
-            self.record.waited("answer", time.monotonic() - began)
+            self.record.waited(WHAT.sub("…", path), time.monotonic() - began)
 
     async def _receive(self, run: str, received: Received, cut: Callable[[], bool]) -> None:
         """Receive a run's rows until its end was said, which ends a socket that is opened anew as often as it
