@@ -79,7 +79,9 @@ class Judge:
         if not found.over or found.status == "failed" or len(found) < 2:
             raise BadSetting(NOT_OVER)
         number = self.competition.number(room)
-        finished = kind_of(wanted).finished
+        finished = kind_of(wanted).finished and found.succeeded(
+            len(found) - 1
+        )  # else there is nothing to keep
         export = self.saved(found, finished)
         self.note(found, export, finished)
         return self._judged(wanted, member, export.data, number)
