@@ -13,6 +13,7 @@ import argparse
 import asyncio
 import contextlib
 import json
+import math
 import os
 import random
 import time
@@ -257,10 +258,19 @@ async def browser(wanted: bool) -> AsyncIterator[Browser | None]:
 
 
 async def use_page(
-    started: Browser, server: Server, code: str, name: str, chance: random.Random, seen: Pages
+    started: Browser,
+    server: Server,
+    code: str,
+    name: str,
+    chance: random.Random,
+    seen: Pages,
+    until: float,
 ) -> None:
-    """Join on a real page and run `RUNS_A_PAGE` times; now and then reload it, or close the tab and open it
-    again. Each curve must end with as many steps as the server has of that very run."""
+    """Join on a real page and run `RUNS_A_PAGE` times, or until the time is over, where others are at work;
+    now and then reload it, or close the tab and open it again.
+
+    Each curve must end with as many steps as the server has of that very run.
+    """
     context = await started.new_context(viewport={"width": 390, "height": 844})
     address = f"{server.base}/rooms/{code}"
     try:
@@ -268,6 +278,8 @@ async def use_page(
         await page.locator("[data-test=name]").fill(name)
         await page.locator("[data-test=join] button").first.click()
         for _ in range(RUNS_A_PAGE):
+            if time.monotonic() > until:
+                return
             await page.locator("[data-test=run]").first.click(timeout=PATIENCE)
             run = await followed(page, server, seen)
             await asyncio.sleep(chance.expovariate(1 / THINK))
@@ -318,7 +330,8 @@ async def attend(site: Site, options: argparse.Namespace) -> Result:
             for number in range(options.pages):
                 assert started
                 drawn, name = random.Random(chance.random()), f"Page {number + 1}"
-                tasks.append(use_page(started, server, teacher.code, name, drawn, pages))
+                ends = until if people else math.inf
+                tasks.append(use_page(started, server, teacher.code, name, drawn, pages, ends))
             failed = [error for error in await asyncio.gather(*tasks, return_exceptions=True) if error]
         await watching
         seconds = time.monotonic() - began

@@ -19,6 +19,7 @@ from sqlalchemy.pool import ConnectionPoolEntry
 
 import settings
 from engine.history.tables import VERSION, metadata, schema
+from engine.rooms import tables as room_tables  # noqa: F401 - they are made with the others
 from errors import HistoryDamaged, HistoryFailed
 
 log = logging.getLogger("foolscope")

@@ -172,7 +172,42 @@ def test_a_student_joins_a_room_and_runs_a_photo(window: Window, site: Site) -> 
     assert window.evaluate("document.scrollingElement.scrollWidth - innerWidth") <= 0
 
 
-def test_what_a_page_complains_of_is_heard(browser: Window) -> None:
+def handed_in(site: Site, code: str, challenge: str) -> None:
+    """Let somebody else join a room, run and hand in what came of it."""
+    token = post(site, f"/{code}/join", {"name": "Ben"})["token"]
+    query = {"model": "efficientnet_lite0", "image": "panda", "attack": "bim", "target": "any", "steps": "20"}
+    its = post(site, f"/{code}/runs", {"query": query}, token)["run"]
+    until(lambda: ask(site, its)["status"] == "finished", "the other's run")
+    assert post(site, f"/{code}/challenges/{challenge}/submissions", {"run": its}, token)["counts"]
+
+
+def test_a_student_hands_a_run_in_and_judges_anothers(window: Window, site: Site) -> None:
+    code, key = opened(site, steps=20)
+    settings = {"model": "efficientnet_lite0", "image": "panda"}
+    asked = {"add": {"kind": "least_l2", "title": "Less is more", "settings": settings}}
+    (challenge,) = post(site, f"/{code}/challenges", asked, key)["challenges"]
+    post(site, f"/{code}/teacher", {"judging": True}, key)
+    handed_in(site, code, challenge["id"])
+
+    enter(window, site, code)
+    assert run(window, site, "[data-test=run]")["reason"] == "row"
+    window.click("[data-test=tab-challenges]")
+    window.click("[data-test=hand-in]")
+    verdict = "[data-test=challenge] [data-test=verdict]"
+    window.wait_for(f"find('{verdict}').dataset.outcome")
+    assert window.attribute(verdict, "data-outcome") == "counts", window.text(verdict)
+
+    window.click("[data-test=tab-votes]")
+    window.click("[data-test=look]")
+    window.wait_for("find('[data-test=frame] img')?.naturalWidth > 0")
+    window.click("[data-test=names] [data-choice='giant panda']")
+    window.wait_for("find('[data-test=told]').dataset.outcome")
+    assert window.attribute("[data-test=told]", "data-outcome") == "right"
+    assert "1" in window.text("[data-test=judged]")
+
+
+def test_what_a_page_complains_of_is_heard(browser: Window, site: Site) -> None:
+    browser.open(f"{site.url}/foolscope/health")
     browser.evaluate("setTimeout(() => { throw new Error('out of breath') })")
     browser.evaluate("console.error('out of time')")
     browser.evaluate("void Promise.reject(new Error('out of reach'))")

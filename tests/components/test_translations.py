@@ -77,7 +77,13 @@ def test_no_phrase_is_left_over(language):
     code = (n for tree in translations.trees("app", "components", "experiments") for n in ast.walk(tree))
     used = {n.value for n in code if isinstance(n, ast.Constant) and isinstance(n.value, str)}
     used |= {lesson.menu for lesson in lessons.registry().values()}
-    used |= live_phrases.spoken() | live_phrases.compared() | refusals() | translations.recorded()
+    used |= (
+        live_phrases.of_rooms()
+        | live_phrases.spoken()
+        | live_phrases.compared()
+        | refusals()
+        | translations.recorded()
+    )
     used |= {
         words
         for name in attacks.registry()

@@ -24,7 +24,12 @@ def spoken() -> set[str]:
 
 def said_by_the_browser() -> set[str]:
     """Return each phrase that stands in the live view's modules as ``say("...")``."""
-    return {phrase for path in LIVE.rglob("*.js") if path.stem != "compare" for phrase in _literal(path)}
+    return {phrase for path in LIVE.glob("*.js") if path.stem != "compare" for phrase in _literal(path)}
+
+
+def of_rooms() -> set[str]:
+    """Return each phrase that stands in the modules of rooms' pages, which have the live view's as well."""
+    return {phrase for path in (LIVE / "rooms").glob("*.js") for phrase in _literal(path)}
 
 
 def compared() -> set[str]:

@@ -343,12 +343,14 @@ class WebKit(Window):
     def complaints(self) -> list[str]:
         heard = [*self._heard, *self.evaluate("(window.complaints ?? []).splice(0)")]
         self._heard = []
-        return heard
+        return [line for line in heard if not line.startswith(PUT_OFF)]
 
     def close(self) -> None:
         self._resources.close()
 
 
+PUT_OFF = "ResizeObserver loop completed"
+"""What WebKit logs as an error where it hands a change of size on in the next frame."""
 BROWSERS: Mapping[str, Callable[[bool], Window]] = {"firefox": Firefox, "webkit": WebKit}
 
 

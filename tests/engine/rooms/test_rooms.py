@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -12,6 +14,7 @@ from engine.history.tables import VERSION
 from engine.rooms.records import Allowed
 from engine.rooms.rooms import CODE, LETTERS, Rooms
 from errors import BadSetting, NotAllowed, UnknownName
+from settings import ROOT
 
 
 @pytest.fixture
@@ -101,6 +104,11 @@ def test_a_database_from_before_there_were_rooms_gets_them(tmp_path: Path) -> No
     assert rooms.room(code).title == "Friday"
     with sqlite3.connect(path) as file:
         assert file.execute("SELECT max(version) FROM foolscope_schema").fetchone() == (VERSION,)
+
+
+def test_whoever_opens_the_database_first_makes_the_tables_of_rooms() -> None:
+    program = "from engine.history import database; assert 'rooms' in database.metadata.tables"
+    subprocess.run([sys.executable, "-c", program], cwd=ROOT, check=True)
 
 
 @pytest.mark.parametrize(
