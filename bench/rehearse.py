@@ -30,7 +30,7 @@ CHALLENGE = {
     "settings": {"model": "lenet", "image": "seven", "target": "3"},
 }
 """What everybody hands in for, with the first run."""
-FAR = {"epsilon": "0.4", "steps": "40"}
+FAR = {"attack": "bim", "epsilon": "0.4", "steps": "40"}
 """Settings of a run for it that reach its aim."""
 MOST_VOTES = 3
 LOCKED = 0.02

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
 
-import anyio
 import httpx
 import pytest
 from starlette.applications import Starlette
@@ -23,13 +22,15 @@ from attacks.contract import Stop
 from engine.images.sources import samples
 from engine.recipe import Recipe
 from engine.rooms.records import Allowed
-from tests.support import small_model
+from tests.support import event_loop, small_model
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # newer versions would rather have another client
     from starlette.testclient import TestClient
 
 COUNT, SEED = 5_000, 0
+FINAL = ("/end", "/remove")
+"""What ends the room, or sends out whoever asks: asked for with all keys but the right one."""
 RECIPE = Recipe("small", "cat", "bim", {"steps": 3, "step_size": 1 / 255}, stop=Stop("steps"))
 QUERY = {"model": "small", "image": "cat", "attack": "bim", "steps": "3", "stop": "steps"}
 SECRET = "Zwiebelfisch"
@@ -119,7 +120,7 @@ def body(chance: random.Random) -> bytes:
 
 
 def test_five_thousand_requests_find_no_fault_and_nothing_of_another_room(client: TestClient) -> None:
-    anyio.run(ask_at_random, client)
+    event_loop.run(ask_at_random(client))
 
 
 async def ask_at_random(client: TestClient) -> None:
@@ -138,7 +139,8 @@ async def check_requests(client: TestClient, quick: httpx.AsyncClient) -> None:
     for _ in range(COUNT):
         template, methods = chance.choice(templates)
         method = chance.choice(methods) if chance.random() < 0.9 else chance.choice(("PUT", "DELETE", "POST"))
-        token = chance.choice((ours.token, ours.token, ours.key, "", "nonsense", "x" * 2_000))
+        key = "" if template.endswith(FINAL) else ours.key
+        token = chance.choice((ours.token, ours.token, key, "", "nonsense", "x" * 2_000))
         address, data = fill(template, ours, other, chance), body(chance)
         answer = await quick.request(
             method, address, content=data, headers={"Authorization": f"Bearer {token}"}
@@ -153,7 +155,7 @@ async def check_requests(client: TestClient, quick: httpx.AsyncClient) -> None:
         codes[answer.status_code] += 1
         reached |= {template} if answer.status_code == 200 else set()
     assert codes[200] > 300 and codes[403] > 100 and codes[400] > 100, codes
-    assert len(reached) > len(templates) * 0.6, sorted(set(path for path, _ in templates) - reached)
+    assert len(reached) > len(templates) / 2, sorted(set(path for path, _ in templates) - reached)
     everything = client.get(
         f"/foolscope/rooms/{other.code}/me", headers={"Authorization": f"Bearer {other.token}"}
     )

@@ -25,7 +25,7 @@ from engine.history.database import Database
 from engine.rooms.records import Allowed
 from engine.rooms.rooms import Rooms
 from settings import ROOT
-from tests.support import lossy_link, small_model
+from tests.support import event_loop, lossy_link, small_model
 from tests.support.lossy_link import HERE, LossyLink
 
 with warnings.catch_warnings():
@@ -41,10 +41,10 @@ def test_a_server_that_is_killed_and_started_again_has_everything(tmp_path: Path
     environment = os.environ | {"FOOLSCOPE_HOME": str(tmp_path)}
     port = free_port()
     with serve(environment=environment, port=port) as site:
-        asyncio.run(class_until_the_kill(site, tmp_path / "before.json"))
+        event_loop.run(class_until_the_kill(site, tmp_path / "before.json"))
     before = json.loads((tmp_path / "before.json").read_text("utf-8"))
     with serve(environment=environment, port=port) as site:
-        asyncio.run(class_after_the_kill(site, before))
+        event_loop.run(class_after_the_kill(site, before))
 
 
 async def class_until_the_kill(site: Site, notes: Path) -> None:
@@ -166,7 +166,7 @@ def test_over_a_slow_link_that_loses_packets_and_breaks_nothing_is_lost_or_doubl
         pytest.skip(lacking)
     environment = os.environ | {"FOOLSCOPE_HOME": str(tmp_path)}
     with LossyLink(0.15, 0.05) as link, serve(environment=environment, address=HERE) as site:
-        code = asyncio.run(opened(site))
+        code = event_loop.run(opened(site))
         query = json.dumps(LONG | {"steps": "1500"})
         command = link.command(sys.executable, "-c", FOLLOW, site.url, code, query)
         far = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import struct
 from collections.abc import Callable
 
@@ -13,6 +12,7 @@ from bench.rehearse import Plan, Rehearsal
 from bench.site import Site, free_port
 from bench.students import HEAD, Received, RefusedError, Server, Student, Teacher, Wire, dial
 from errors import FoolscopeError
+from tests.support import event_loop
 
 PLAN = Plan(students=5, pace=0.0, networks=("lenet",))
 Change = Callable[[bytes], list[bytes]]
@@ -51,7 +51,7 @@ def rehearsed(site: Site, change: Change | None = None) -> Rehearsal:
     async def faulty(address: str) -> Wire:
         return Faulty(await dial(address), change) if change else await dial(address)
 
-    return asyncio.run(rehearse.rehearse(site.url, PLAN, faulty))
+    return event_loop.run(rehearse.rehearse(site.url, PLAN, faulty))
 
 
 def test_five_students_join_bet_and_run_and_nothing_is_lost(site: Site) -> None:
@@ -90,13 +90,13 @@ def test_a_screen_that_is_locked_goes_on_where_it_was(site: Site) -> None:
             await student.leave()
             return student
 
-    record = asyncio.run(locked()).record
+    record = event_loop.run(locked()).record
     assert record.right and record.steps == record.held == 201 and record.cuts > 1
 
 
 def test_where_no_server_is_the_command_says_so() -> None:
     with pytest.raises(FoolscopeError, match="Expected a server at"):
-        asyncio.run(rehearse.rehearse(f"http://127.0.0.1:{free_port()}", PLAN))
+        event_loop.run(rehearse.rehearse(f"http://127.0.0.1:{free_port()}", PLAN))
 
 
 def test_a_cursor_is_before_the_first_row_that_is_missing() -> None:
@@ -142,4 +142,4 @@ def test_bets_over_http_are_the_members_own_and_the_teachers_to_reveal(site: Sit
             for student in (anna, ben):
                 await student.leave()
 
-    asyncio.run(lesson())
+    event_loop.run(lesson())

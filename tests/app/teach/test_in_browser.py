@@ -42,12 +42,12 @@ class Student:
             return answered
 
     def refused(self, path: str, plain: object) -> str:
-        """Return with which sentence something is refused."""
+        """Return with which sentence something is refused, "" where it is not."""
         try:
             self.ask(path, plain)
         except urllib.error.HTTPError as error:
             return str(json.load(error)["error"])
-        raise AssertionError("It was not refused.")
+        return ""
 
 
 def test_a_lesson_in_a_room(playground: Playground, visitor: Visitor) -> None:
