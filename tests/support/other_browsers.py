@@ -256,7 +256,7 @@ class Firefox(Window):
     def complaints(self) -> list[str]:
         self.evaluate("null")  # what was logged before comes before the answer
         heard, self._heard = self._heard, []
-        return heard
+        return [line for line in heard if not line.startswith(PUT_OFF)]
 
     def close(self) -> None:
         self._resources.close()
@@ -349,8 +349,9 @@ class WebKit(Window):
         self._resources.close()
 
 
-PUT_OFF = "ResizeObserver loop completed"
-"""What WebKit logs as an error where it hands a change of size on in the next frame."""
+PUT_OFF = ("ResizeObserver loop completed", "TypeError: error loading dynamically imported module")
+"""What is no fault of the page: a change of size that is handed on in the next frame (WebKit), and a module
+of Streamlit's that was on its way when the page was left (Firefox)."""
 BROWSERS: Mapping[str, Callable[[bool], Window]] = {"firefox": Firefox, "webkit": WebKit}
 
 
