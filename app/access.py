@@ -80,6 +80,11 @@ def refusal(connection: HTTPConnection, error: FoolscopeError) -> str:
     return told(error, language(connection))
 
 
+def part(connection: HTTPConnection, name: str) -> str:
+    """Return a part of the address."""
+    return str(connection.path_params[name])
+
+
 async def find(connection: HTTPConnection) -> Run:
     """Return the run that the address names, or raise `errors.UnknownName`."""
     # In a thread: the first call waits for torch, and a run that memory has no more comes from the disk.

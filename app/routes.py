@@ -13,7 +13,7 @@ from starlette.staticfiles import StaticFiles
 from starlette.websockets import WebSocket
 
 from app import evaluation_routes, export_routes
-from app.access import base, cursor, do, find, language, refusing
+from app.access import base, cursor, do, find, language, part, refusing
 from app.rooms.routes import routes as room_routes
 from app.service import engine, ready
 from app.sharing_routes import route as files_route
@@ -31,11 +31,6 @@ class Versioned(StaticFiles):
         response = super().file_response(*args, **kwargs)
         response.headers.update(FOREVER)
         return response
-
-
-def part(request: Request, name: str) -> str:
-    """Return a part of an address."""
-    return str(request.path_params[name])
 
 
 async def show(request: Request) -> Response:

@@ -17,6 +17,7 @@ import math
 import os
 import random
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -54,6 +55,8 @@ OVER = """seen => {
 RUNS_A_PAGE = 10
 PATIENCE = 120_000.0
 """Milliseconds for which a page may take to do what is expected of it."""
+COUNTED = ("runs", "finished", "fooled", "steps", "lost", "mixed", "doubled", "stuck", "cuts")
+"""What is added up over all people."""
 QUANTILES = (0.5, 0.95, 0.99)
 
 
@@ -363,23 +366,12 @@ def result(
         total.add(person.record)
     waits = {what: quantiles(seconds) for what, seconds in total.waits.items()}
     by_minute = [median(samples) for samples in measured.memory if samples]
-    refused: dict[str, int] = {}
-    for sentence in total.refused:
-        refused[sentence] = refused.get(sentence, 0) + 1
     return Result(
         people=options.people,
         minutes=options.minutes,
         seed=options.seed,
         pages=options.pages,
-        runs=total.runs,
-        finished=total.finished,
-        fooled=total.fooled,
-        steps=total.steps,
-        lost=total.lost,
-        mixed=total.mixed,
-        doubled=total.doubled,
-        stuck=total.stuck,
-        cuts=total.cuts,
+        **{name: getattr(total, name) for name in COUNTED},
         scores=len(measured.handed),
         wrong_scores=wrong(measured.handed),
         steps_per_second=total.steps / seconds,
@@ -394,7 +386,7 @@ def result(
         steps_by_second=[measured.steps.get(second, 0) for second in range(int(seconds))],
         memory_mb=by_minute,
         memory_drift=by_minute[-1] / by_minute[1] if len(by_minute) > 2 else None,
-        refused=refused,
+        refused=dict(Counter(total.refused)),
         errors=total.errors + failed,
         page_runs=len(pages.runs),
         page_errors=pages.errors,

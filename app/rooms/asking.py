@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 import anyio
 from starlette.requests import HTTPConnection, Request
 
+from app.access import part
 from app.rooms.limits import LIMITER, address
 from app.service import rooms
 from engine.rooms.records import Member, Room
@@ -22,11 +23,6 @@ MOST_JSON = 64 * 1024
 def code(request: HTTPConnection) -> str:
     """Return the code in the address."""
     return part(request, "code")
-
-
-def part(request: HTTPConnection, name: str) -> str:
-    """Return a part of the address."""
-    return str(request.path_params.get(name, ""))
 
 
 def token(request: HTTPConnection) -> str:
@@ -81,11 +77,9 @@ async def plain(request: Request) -> dict[str, Any]:
 
 async def body(request: Request, most: int) -> bytes:
     """Return a request's body of ``most`` bytes at most; raises `errors.BadSetting` for more."""
-    data = b""
-    async for chunk in request.stream():
-        data += chunk
-        if len(data) > most:
-            raise BadSetting("Expected at most {most} bytes, got more.", most=most)
+    data = await beginning(request, most + 1)
+    if len(data) > most:
+        raise BadSetting("Expected at most {most} bytes, got more.", most=most)
     return data
 
 

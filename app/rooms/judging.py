@@ -8,7 +8,7 @@ import anyio
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from app.access import language
+from app.access import language, part
 from app.rooms import asking
 from app.service import rooms, votes
 from components.i18n.text import named
@@ -35,7 +35,7 @@ async def next_picture(request: Request) -> Response:
 async def picture(request: Request) -> Response:
     """GET the pixels of a picture: by the name that the member was given for it, or, with the teacher's key,
     by the submission's. No file name, nothing of the recipe, and nothing is kept by the browser."""
-    name = asking.part(request, "picture")
+    name = part(request, "picture")
     png = await anyio.to_thread.run_sync(_png, request, name)
     return Response(png, media_type="image/png", headers={"Cache-Control": "no-store"})
 

@@ -119,11 +119,17 @@ async def _state(code: str, spoken: str) -> str:
     if time.monotonic() - at < PERIOD:
         return state
     _states[code, spoken] = (time.monotonic(), state)
+
+    def look() -> str:
+        return json.dumps({"type": "room", "room": messages.room(rooms().room(code), spoken)})
+
     try:
-        room = await anyio.to_thread.run_sync(lambda: rooms().room(code))
-        state = json.dumps({"type": "room", "room": messages.room(room, spoken)})
+        state = await anyio.to_thread.run_sync(look)
     except HistoryFailed:  # the database is busy or full: what is known stays, and the next look may succeed
         return state
+    except UnknownName:
+        _states.pop((code, spoken), None)
+        raise
     _states[code, spoken] = (time.monotonic(), state)
     return state
 

@@ -10,7 +10,7 @@ import anyio
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from app.access import language
+from app.access import language, part
 from app.rooms import asking
 from app.service import engine, judge, rooms
 from components.rooms import challenges as shown
@@ -54,7 +54,7 @@ async def set_challenges(request: Request) -> Response:
 async def hand_in(request: Request) -> Response:
     """POST ``{"run": id}``, or the bytes of a PNG file: the answer says whether it counts, and why not."""
     room, member = await asking.member(request)
-    spoken, challenge = language(request), asking.part(request, "challenge")
+    spoken, challenge = language(request), part(request, "challenge")
     if request.headers.get("content-type", "").startswith("image/"):
         data = await asking.beginning(request, MOST_BYTES + 1)
         judged = partial(judge().hand_in_file, room, member, challenge, data)

@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
 from app import lessons
-from app.access import language
+from app.access import language, part
 from app.rooms import asking
 from app.service import engine, rooms
 from components.rooms import messages
@@ -33,13 +33,14 @@ async def open_room(request: Request) -> Response:
 async def change(request: Request) -> Response:
     """POST any of ``{"frozen", "hide_names", "judging", "title", "question", "allowed", "broadcast"}``."""
     room, asked = await asking.teacher(request), await asking.plain(request)
-    answer = await anyio.to_thread.run_sync(_change, room, asked)
-    return JSONResponse(messages.room(answer, language(request)))
+    spoken = language(request)
+    answer = await anyio.to_thread.run_sync(lambda: messages.room(_change(room, asked), spoken))
+    return JSONResponse(answer)
 
 
 async def remove(request: Request) -> Response:
     """POST nothing: send a member out, whose id the address has."""
-    room, member = await asking.teacher(request), asking.part(request, "member")
+    room, member = await asking.teacher(request), part(request, "member")
     await anyio.to_thread.run_sync(lambda: rooms().remove(room.code, member))
     return JSONResponse({})
 

@@ -67,21 +67,14 @@ class Rooms:
 
     def room(self, code: str) -> Room:
         """Return an open room by its code, however it is spelt; raises `errors.UnknownName`."""
-        wanted = spelt(code)
-        row = self._one(sa.select(tables.rooms).where(tables.rooms.c.code == wanted))
-        if row is None:
-            raise UnknownName(NO_ROOM, code=code[:20])
-        set_here = tables.challenges.c.room == wanted
-        rows = self._all(sa.select(tables.challenges).where(set_here).order_by(tables.challenges.c.number))
-        return replace(_room(row), challenges=tuple(Challenge(**row._mapping) for row in rows))
+        return self._whole(self._row(code))
 
     def teacher(self, code: str, key: str) -> Room:
         """Return a room to whoever holds its key; raises `errors.UnknownName`, `errors.NotAllowed`."""
-        room = self.room(code)
-        known = self._one(sa.select(tables.rooms.c.key).where(tables.rooms.c.code == room.code))
-        if known is None or not secrets.compare_digest(known.key, digest(key)):
+        row = self._row(code)
+        if not secrets.compare_digest(row.key, digest(key)):
             raise NotAllowed(NO_KEY)
-        return room
+        return self._whole(row)
 
     def change(self, code: str, **parts: Any) -> Room:
         """Change parts of a room (`CHANGEABLE`), as `records.Room` has them; return what it is then."""
@@ -89,13 +82,11 @@ class Rooms:
         if unknown:
             raise BadSetting("Expected {known}, got {names}.", known=", ".join(CHANGEABLE), names=unknown)
         values = {"settings" if name == "allowed" else name: _column(value) for name, value in parts.items()}
-        room = self.room(code)
         if values:
+            here = tables.rooms.c.code == spelt(code)
             with self.database.writing() as connection:
-                connection.execute(
-                    sa.update(tables.rooms).where(tables.rooms.c.code == room.code).values(values)
-                )
-        return self.room(room.code)
+                connection.execute(sa.update(tables.rooms).where(here).values(values))
+        return self.room(code)
 
     def broadcast(self, code: str, query: dict[str, str] | None, words: str = "") -> Room:
         """Ask everybody to run what the link's ``query`` says, None to end that."""
@@ -146,9 +137,9 @@ class Rooms:
         return Joined(member, token)
 
     def member(self, code: str, token: str) -> Member:
-        """Return who holds ``token`` in a room; raises `errors.UnknownName`, `errors.NotAllowed`."""
-        members, room = tables.members, self.room(code)
-        mine = (members.c.room == room.code) & (members.c.owner == digest(token))
+        """Return who holds ``token`` in a room; raises `errors.NotAllowed`."""
+        members = tables.members
+        mine = (members.c.room == spelt(code)) & (members.c.owner == digest(token))
         row = self._one(sa.select(members).where(mine))
         if row is None or row.removed:
             raise NotAllowed(NO_TOKEN)
@@ -226,6 +217,18 @@ class Rooms:
             return {member: count for member, count in connection.execute(query.group_by(runs.c.member))}
 
     # ---- the database --------------------------------------------------------------------
+
+    def _row(self, code: str) -> sa.Row[Any]:
+        row = self._one(sa.select(tables.rooms).where(tables.rooms.c.code == spelt(code)))
+        if row is None:
+            raise UnknownName(NO_ROOM, code=code[:20])
+        return row
+
+    def _whole(self, row: sa.Row[Any]) -> Room:
+        """Return a room with its challenges."""
+        challenges = tables.challenges
+        query = sa.select(challenges).where(challenges.c.room == row.code).order_by(challenges.c.number)
+        return replace(_room(row), challenges=tuple(Challenge(**c._mapping) for c in self._all(query)))
 
     def _all(self, query: sa.Select[Any]) -> Sequence[sa.Row[Any]]:
         with self.database.reading() as connection:
