@@ -10,6 +10,7 @@ import itertools
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
+from typing import TypeVar
 
 import torch
 from PIL import Image
@@ -32,6 +33,7 @@ from engine.loop import Health, Loop
 from engine.model_pool import Load, ModelPool, load_model
 from engine.places import Place
 from engine.prices import Costs, Price, work_of
+from engine.probes import Probe, ProbeJob
 from engine.queue import RunQueue
 from engine.recipe import Recipe
 from engine.run import Prediction, Run
@@ -41,6 +43,7 @@ from errors import EngineClosed, FoolscopeError, HistoryFailed, UnknownName
 from models.core import Card, Classifier, Crop
 from models.download import Progress
 
+T = TypeVar("T")
 UNWATCHED_AFTER = 60.0
 """Seconds after which a run that nobody reads pauses; it goes on when somebody reads it again."""
 ABANDONED_AFTER = 30 * 60.0
@@ -174,6 +177,23 @@ class Engine:
                 if job.answer.done():
                     raise  # it came from the network, not from waiting
                 self._loop.revive()
+
+    def probe(self, model: str, question: Probe[T]) -> Iterator[T]:
+        """Yield the answers to a question that looks into a model, as they come; closing it cancels them.
+
+        Raises `errors.UnknownName`, `errors.WeightsError`, and what the question raises."""
+        network = self.pool.acquire(model)
+        job = ProbeJob(
+            f"probe-{next(self._numbers)}",
+            network,
+            iter(question.pieces(network)),
+            partial(self.pool.release, model),
+        )
+        self._loop.start(job)
+        try:
+            yield from job.answers(self._loop.revive, PATIENCE)
+        finally:
+            self._loop.retire(job.id)
 
     def submit(self, recipe: Recipe, paused: bool = False, owner: str = "") -> Run:
         """Start a run and return it at once. ``owner``: a string that nobody can guess, for whom the run is

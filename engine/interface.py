@@ -9,7 +9,7 @@ only its slope in them, so it answers in two rounds (`engine.batch`).
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from PIL import Image
 from torch import Tensor
@@ -20,11 +20,14 @@ from engine.history.records import RunRecord
 from engine.loop import Health
 from engine.places import Place
 from engine.prices import Price
+from engine.probes import Probe
 from engine.recipe import Recipe
 from engine.run import Prediction, Run
 from engine.sentences import Said
 from errors import FoolscopeError
 from models.core import Crop
+
+T = TypeVar("T")
 
 
 class EngineInterface(Protocol):
@@ -94,6 +97,10 @@ class EngineInterface(Protocol):
         self, model: str, x: Tensor, objective: Objective | None = None, goal: Criterion | None = None
     ) -> Evaluation:
         """Return the answer to one query, on the CPU: with an ``objective`` also its values and gradient."""
+
+    def probe(self, model: str, question: Probe[T]) -> Iterator[T]:
+        """Yield the answers to a question that looks into a model, as they come, computed beside the runs;
+        closing the iterator cancels what is left."""
 
     def classify(self, model: str, image: str, crop: Crop | None = None) -> list[Prediction]:
         """Return every class of the model with its probability, the most probable first."""

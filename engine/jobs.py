@@ -37,22 +37,82 @@ class StepsLeft(Enum):
     ALL = "all"
 
 
-class Job(ABC):
+class Task(ABC):
+    """What takes turns on the device. ``closed``: nothing more will be delivered; ``release`` is called once,
+    when the task no longer needs its model."""
+
+    def __init__(self, key: str, model: Classifier, release: Callable[[], None]) -> None:
+        self.id, self.model, self.release = key, model, release
+        self.steps_left = StepsLeft.ALL
+        self.closed = False
+
+    @property
+    @abstractmethod
+    def group(self) -> str:
+        """Return the name of those with whom it shares its turns."""
+
+    @property
+    @abstractmethod
+    def rows(self) -> int:
+        """Return how many images it asks about next, 0 before it has started."""
+
+    @abstractmethod
+    def start(self) -> None:
+        """Get ready for the first turn; raises whatever is wrong with it."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Clean up; raises whatever that raises."""
+
+    @abstractmethod
+    def finish(self, reason: str) -> None:
+        """Note that it is over."""
+
+    @abstractmethod
+    def fail(self, error: BaseException) -> None:
+        """Note that it broke; never raises."""
+
+    @abstractmethod
+    def set_status(self, status: str) -> None:
+        """Note that it is "running" or "paused"."""
+
+
+class Job(Task):
     """One search on one model.
 
     ``query``: what the search asks next, None before its first question. ``held``: an answer that came while
-    the job was paused, to be delivered when it goes on. ``closed``: nothing more will be delivered.
-    ``release`` is called once, when the job no longer needs its model.
+    the job was paused, to be delivered when it goes on.
     """
 
     def __init__(
         self, key: str, model: Classifier, search: ReasonedSearch, release: Callable[[], None]
     ) -> None:
-        self.id, self.model, self.search, self.release = key, model, search, release
-        self.steps_left = StepsLeft.ALL
+        super().__init__(key, model, release)
+        self.search = search
         self.query: Query | None = None
         self.held: Evaluation | None = None
-        self.closed = False
+
+    @property
+    def group(self) -> str:
+        """Return the name of the model: jobs on it share batches."""
+        return self.model.card.name
+
+    @property
+    def rows(self) -> int:
+        """Return how many images the next query has."""
+        return 0 if self.query is None else len(self.query.x)
+
+    def start(self) -> None:
+        """Ask the search for its first query."""
+        self.query = _query(next(self.search))
+
+    def go_on(self, answer: Evaluation) -> None:
+        """Give the search an answer and take its next query; raises StopIteration at its end."""
+        self.query = _query(self.search.send(answer))
+
+    def close(self) -> None:
+        """Close the search."""
+        self.search.close()
 
     @abstractmethod
     def wanted(self, query: Query, answer: Evaluation) -> Sequence[Tensor]:
@@ -65,18 +125,6 @@ class Job(ABC):
     @abstractmethod
     def record(self) -> str | None:
         """Keep what was read last; return a reason to stop, or None. Quick: the engine's lock is held."""
-
-    @abstractmethod
-    def finish(self, reason: str) -> None:
-        """Note that the search is over."""
-
-    @abstractmethod
-    def fail(self, error: BaseException) -> None:
-        """Note that the search broke; never raises."""
-
-    @abstractmethod
-    def set_status(self, status: str) -> None:
-        """Note that the job is "running" or "paused"."""
 
 
 class QueryJob(Job):
@@ -222,3 +270,11 @@ def words(error: BaseException) -> str:
     if out_of_memory(error):
         return "The run failed: the device has no memory left for it."
     return f"The run failed: {type(error).__name__}: {error}"
+
+
+def _query(asked: Query) -> Query:
+    """Return what a search asked when it is a query; raises `errors.FoolscopeError` otherwise."""
+    images = getattr(asked, "x", None)  # by its field: after a reload of the code the class is another one
+    if not isinstance(images, Tensor) or not images.dim() or not len(images):
+        raise FoolscopeError(f"Expected the attack to ask about images, got {type(asked).__name__}.")
+    return asked

@@ -12,14 +12,15 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import torch
-from torch import Tensor
 
-from attacks.contract import Evaluation, Query
+from attacks.contract import Evaluation
 from engine.answering import answered
-from engine.jobs import Job, StepsLeft
+from engine.jobs import Job, StepsLeft, Task
 from engine.prices import Costs
+from engine.probes import WEIGHT, ProbeJob
 from engine.scheduler import Scheduler
 from errors import EngineClosed, EngineFailed, FoolscopeError
 
@@ -55,9 +56,9 @@ class Loop:
     ) -> None:
         self._device, self._housekeeping, self._clock = device, housekeeping, clock
         self._costs = costs or Costs()
-        self._jobs: dict[str, Job] = {}
-        self._new: list[Job] = []
-        self._retired: list[Job] = []
+        self._jobs: dict[str, Task] = {}
+        self._new: list[Task] = []
+        self._retired: list[Task] = []
         self._scheduler = Scheduler()
         self._changed = threading.Condition()
         self._closed = False
@@ -72,7 +73,7 @@ class Loop:
         healthy = self._health.healthy and self._thread.is_alive() and not stuck
         return Health(healthy, self._health.breaks, self._health.error)
 
-    def start(self, job: Job) -> None:
+    def start(self, job: Task) -> None:
         """Take a job on; raises `errors.EngineClosed` (and releases its model) when no more are taken."""
         with self._changed:
             if self._closed:
@@ -149,8 +150,10 @@ class Loop:
         with self._changed:
             jobs = [self._jobs[key] for key in self._scheduler.tick()]
         self._clean_up()
-        if jobs:
-            self._tick(jobs)
+        if jobs and isinstance(jobs[0], ProbeJob):
+            self._probe(jobs[0])
+        if asking := [job for job in jobs if isinstance(job, Job)]:
+            self._tick(asking)
         if self._clock() - self._swept > 1.0:
             self._swept = self._clock()
             self._guarded(self._housekeeping)
@@ -184,21 +187,32 @@ class Loop:
         for job in jobs:
             self._end(job, None, error)
 
-    def _begin(self, job: Job) -> None:
-        """Ask a job's search for its first query, so that the scheduler knows how many rows that has."""
+    def _begin(self, job: Task) -> None:
+        """Let a job get ready, so that the scheduler knows how many rows it asks about."""
         try:
-            query = _query(next(job.search))
+            job.start()
         except BaseException as error:
             self._end(job, None, error)
             return
-        job.query = query
         with self._changed:
             if not job.closed and job.steps_left is not StepsLeft.NONE:
                 self._schedule(job)
 
-    def _schedule(self, job: Job) -> None:
-        if job.query is not None:
-            self._scheduler.add(job.id, job.model.card.name, len(job.query.x))
+    def _schedule(self, job: Task) -> None:
+        if job.rows:
+            self._scheduler.add(job.id, job.group, job.rows)
+
+    def _probe(self, job: ProbeJob[Any]) -> None:
+        """Carry out one piece of a probe; its time counts `WEIGHT` times, so that runs come first."""
+        began = time.perf_counter()
+        try:
+            job.carry_on()
+        except StopIteration:
+            self._end(job, "steps")
+        except BaseException as error:
+            self._end(job, None, error)
+        with self._changed:
+            self._scheduler.spent(job.group, WEIGHT * (time.perf_counter() - began))
 
     def _tick(self, jobs: Sequence[Job]) -> None:
         asking = [job for job in jobs if not self._deliver_held(job)]
@@ -247,15 +261,14 @@ class Loop:
 
     def _go_on(self, job: Job, answer: Evaluation) -> None:
         try:
-            query = _query(job.search.send(answer))
+            job.go_on(answer)
         except StopIteration as end:
             self._end(job, end.value or "steps")
         except BaseException as error:
             self._end(job, None, error)
         else:
-            job.query = query
             with self._changed:
-                self._scheduler.resize(job.id, len(query.x))
+                self._scheduler.resize(job.id, job.rows)
 
     def _spend(self, job: Job) -> None:
         """Pause a job that was to take one step."""
@@ -263,7 +276,7 @@ class Loop:
             if job.steps_left is StepsLeft.ONE and job.id in self._jobs:
                 self.allow(job.id, StepsLeft.NONE, "paused")
 
-    def _end(self, job: Job, reason: str | None, error: BaseException | None = None) -> None:
+    def _end(self, job: Task, reason: str | None, error: BaseException | None = None) -> None:
         """End a job that is over for a reason, or that failed with an error."""
         if job.closed:
             return
@@ -283,7 +296,7 @@ class Loop:
         with self._changed:
             retired, self._retired = self._retired, []
         for job in retired:
-            self._guarded(job.search.close)
+            self._guarded(job.close)
             self._guarded(job.release)
 
     def _guarded(self, action: Callable[[], None]) -> None:
@@ -292,11 +305,3 @@ class Loop:
             action()
         except BaseException:
             log.exception("the engine goes on after an error")
-
-
-def _query(asked: Query) -> Query:
-    """Return what a search asked when it is a query; raises `errors.FoolscopeError` otherwise."""
-    images = getattr(asked, "x", None)  # by its field: after a reload of the code the class is another one
-    if not isinstance(images, Tensor) or not images.dim() or not len(images):
-        raise FoolscopeError(f"Expected the attack to ask about images, got {type(asked).__name__}.")
-    return asked

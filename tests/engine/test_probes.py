@@ -1,0 +1,128 @@
+"""Questions that look into a model take turns with runs, end when they are closed, and fail alone."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pytest
+import torch
+
+from engine.engine import Engine
+from engine.probes import NOT_READ, WEIGHT
+from engine.scheduler import Scheduler
+from errors import BadSetting, FoolscopeError
+from models.core import Classifier
+
+MODEL = "lenet"
+closed = threading.Event()
+
+
+@dataclass(frozen=True)
+class Squares:
+    """Yields squares; notes when it is closed."""
+
+    count: int
+    fails_at: int = -1
+
+    def pieces(self, network: Classifier) -> Iterator[tuple[int, str]]:
+        try:
+            for index in range(self.count):
+                if index == self.fails_at:
+                    raise BadSetting("Expected less than {most}, got {index}.", most=3, index=index)
+                yield index * index, threading.current_thread().name
+        finally:
+            closed.set()
+
+
+@dataclass(frozen=True)
+class First:
+    """Asks the network itself."""
+
+    image: torch.Tensor
+
+    def pieces(self, network: Classifier) -> Iterator[torch.Tensor]:
+        with torch.no_grad():
+            yield network(self.image[None])[0].cpu()
+
+
+@pytest.fixture
+def engine() -> Iterator[Engine]:
+    engine = Engine()
+    yield engine
+    engine.close()
+
+
+def test_answers_come_in_order_from_the_engines_thread(engine: Engine) -> None:
+    answers = list(engine.probe(MODEL, Squares(5)))
+    assert [number for number, _ in answers] == [0, 1, 4, 9, 16]
+    assert {thread for _, thread in answers} == {"foolscope-engine"}
+
+
+def test_the_network_is_the_one_that_runs_are_made_on(engine: Engine) -> None:
+    size = engine.model(MODEL).card.size
+    image = torch.rand(engine.model(MODEL).card.channels, size, size)
+    (logits,) = engine.probe(MODEL, First(image))
+    assert torch.allclose(logits, engine.logits(MODEL, image[None])[0], atol=1e-5)
+
+
+def test_one_that_fails_says_why_where_it_was_asked_and_the_others_go_on(engine: Engine) -> None:
+    answers = engine.probe(MODEL, Squares(5, fails_at=2))
+    assert [next(answers)[0], next(answers)[0]] == [0, 1]
+    with pytest.raises(BadSetting, match="Expected less than 3, got 2"):
+        next(answers)
+    assert len(list(engine.probe(MODEL, Squares(3)))) == 3
+    assert engine.health().breaks == 0
+
+
+def test_closing_the_iterator_cancels_the_rest(engine: Engine) -> None:
+    closed.clear()
+    answers = engine.probe(MODEL, Squares(3000))
+    next(answers)
+    answers.close()  # type: ignore[attr-defined]
+    assert closed.wait(10)
+
+
+def test_one_that_nobody_reads_ends(engine: Engine) -> None:
+    closed.clear()
+    answers = engine.probe(MODEL, Squares(10**9))
+    next(answers)
+    assert closed.wait(60)
+    with pytest.raises(FoolscopeError, match=NOT_READ):
+        for _ in answers:
+            pass
+
+
+def test_two_take_turns(engine: Engine) -> None:
+    ahead = engine.probe(MODEL, Squares(10**6))
+    next(ahead)
+    assert [number for number, _ in engine.probe(MODEL, Squares(3))] == [0, 1, 4]  # ends before the other
+    ahead.close()  # type: ignore[attr-defined]
+
+
+def test_runs_have_the_device_but_for_a_small_part() -> None:
+    scheduler, seconds = Scheduler(), {"run": 0.0, "probe": 0.0}
+    scheduler.add("probe", "probes", 2**30)
+    for _ in range(50):  # alone it may have all
+        assert scheduler.tick() == ["probe"]
+        scheduler.spent("probes", WEIGHT * 0.2)
+    scheduler.add("run", "photos", 1)
+    for _ in range(5000):
+        (who,) = scheduler.tick()
+        cost = 0.04 if who == "run" else 0.15
+        seconds[who] += cost
+        scheduler.spent("photos" if who == "run" else "probes", cost if who == "run" else WEIGHT * cost)
+    assert 0.05 < seconds["probe"] / seconds["run"] < 0.1
+
+
+def test_a_question_that_waits_when_the_engine_closes_is_told() -> None:
+    engine = Engine()
+    answers = engine.probe(MODEL, Squares(10**9))
+    next(answers)
+    closing = threading.Timer(0.2, engine.close)
+    closing.start()
+    with pytest.raises(FoolscopeError):
+        for _ in answers:
+            pass
+    closing.join()
