@@ -36,7 +36,9 @@ class Asker:
         started = time.perf_counter()
         with torch.inference_mode():
             pictures = fitted(x, self.network.card.size).to(self.network.mean.device)
-            logits = self.network(pictures.contiguous(memory_format=torch.channels_last)).float().cpu()
+            logits: Tensor = (
+                self.network(pictures.contiguous(memory_format=torch.channels_last)).float().cpu()
+            )
         self.asked += len(x)
         row = (time.perf_counter() - started) / len(x)
         self.rows = int(min(max(PIECE / max(row, 1e-9), 1), 2 * len(x), MOST)) or 1

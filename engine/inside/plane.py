@@ -141,7 +141,7 @@ EVEN = slice(None, None, 2)
 
 
 def _between() -> list[tuple[Slices, list[Slices]]]:
-    """Return, for each kind of new corner, where it is in the fine grid, and its corners in the coarse one."""
+    """Return, for each kind of new corner, where it is in the fine grid, and its corners in the coarse."""
     return [
         ((EVEN, ODD), [(ALL, FORE), (ALL, REAR)]),
         ((ODD, EVEN), [(FORE, ALL), (REAR, ALL)]),
@@ -167,7 +167,9 @@ class Plane:
     def __post_init__(self) -> None:
         if self.cells not in LEVELS:
             raise BadSetting(
-                "Expected {names} cells in a row, got {cells}.", names=", ".join(map(str, LEVELS)), cells=self.cells
+                "Expected {names} cells in a row, got {cells}.",
+                names=", ".join(map(str, LEVELS)),
+                cells=self.cells,
             )
         if not (0 < self.half < 1e6 and np.isfinite(self.centre).all()):
             raise BadSetting("Expected a window of a finite size, got {half}.", half=self.half)
@@ -184,7 +186,7 @@ class Plane:
             yield Finished(grid.cells, int(grid.asked.sum()), int((~grid.asked).sum()))
 
     def levels(self) -> Iterator[Grid]:
-        """Yield level after level, each with what is known of it; whoever asks completes it before the next."""
+        """Yield level after level, each with what is known; whoever asks completes it before the next."""
         grid = Grid.empty(LEVELS[0])
         while True:
             for answer in self.known:

@@ -21,7 +21,7 @@ class HalfSpace(nn.Module):
 
 
 def half_space(weight: Tensor, bias: float) -> Classifier:
-    """Return a classifier that says class 1 where ``weight . x + bias > 0``; ``weight`` ``(c, side, side)``."""
+    """Return a classifier that says class 1 where ``weight . x + bias > 0``; ``weight``: ``(c, h, w)``."""
     channels, size = weight.shape[0], weight.shape[-1]
     card = Card(
         name="half-space",

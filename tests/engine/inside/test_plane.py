@@ -35,7 +35,9 @@ def again(plane: Plane) -> list[Grid]:
 def test_the_axes_are_orthonormal_and_the_points_are_where_they_say() -> None:
     _, start, normal = random_half_space()
     plane = a_plane(start, normal)
-    products = [float((a * b).sum()) for a, b in ((plane.right,) * 2, (plane.up,) * 2, (plane.right, plane.up))]
+    products = [
+        float((a * b).sum()) for a, b in ((plane.right,) * 2, (plane.up,) * 2, (plane.right, plane.up))
+    ]
     assert products == pytest.approx([1, 1, 0], abs=1e-5)
     assert plane.adversarial == pytest.approx((2, 0), abs=1e-5)
     third = plane.points(*(np.array([place]) for place in plane.third))[0]
@@ -84,7 +86,9 @@ def test_finer_levels_ask_only_what_is_new() -> None:
 def test_what_is_clipped_is_counted_and_what_is_asked_about_is_a_picture() -> None:
     network, start, normal = random_half_space()
     seen: list[tuple[float, float]] = []
-    network.register_forward_pre_hook(lambda _, args: seen.append((float(args[0].min()), float(args[0].max()))))
+    network.register_forward_pre_hook(
+        lambda _, args: seen.append((float(args[0].min()), float(args[0].max())))
+    )
     _, asked, _ = carried_out(Plane(a_plane(start, normal), (0.0, 0.0), 40.0, 8), network)
     assert min(low for low, _ in seen) == 0 and max(high for _, high in seen) == 1
     shares = {at: share for answer in asked for at, share in zip(answer.at, answer.clipped, strict=True)}
