@@ -65,7 +65,7 @@ def as_address(picture: Image.Image) -> str:
 
 
 def filtered(look: Look) -> Iterator[Line]:
-    """Yield what the network says of one band, and how that band looks. ``?low=`` and ``?high=``: its radii."""
+    """Yield what the network says of one band, and how that band looks. ``?low=``, ``?high=``: its radii."""
     low, high = number(look, "low", 0.0), number(look, "high", HIGHEST)
     delta = change(look)
     part = band(delta, low, high)

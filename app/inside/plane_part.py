@@ -40,8 +40,8 @@ class Window:
 def lines(look: Look) -> Iterator[Line]:
     """Yield where the three points are, then what the networks say, from coarse to fine.
 
-    ``?third=``: one of `THIRDS`, ``image:NAME`` or ``run:ID``; ``?seed=`` of the random ones; ``?x=``, ``?y=``
-    and ``?half=`` of the window in l2, by default one with the picture and its adversarial; ``?cells=`` in a
+    ``?third=``: one of `THIRDS`, ``image:NAME`` or ``run:ID``; ``?seed=`` of the random ones; ``?x=``,
+    ``?y=`` and ``?half=`` of the window in l2, by default one with the picture and its adversarial; ``?cells=`` in a
     row; ``?second=``: a network that is asked too.
     """
     plane = axes(look.run.start.float(), picture_at(look), third_point(look))
@@ -107,6 +107,7 @@ def _window(look: Look, plane: Axes) -> Window:
 
 
 def number(look: Look, name: str, usual: float) -> float:
+    """Return a finite number of the query, ``usual`` where it is missing; raises `errors.BadSetting`."""
     text = look.query.get(name, "")
     try:
         number = float(text) if text else usual
@@ -118,6 +119,7 @@ def number(look: Look, name: str, usual: float) -> float:
 
 
 def whole(look: Look, name: str, usual: int) -> int:
+    """Return a whole number of the query, ``usual`` where it is missing; raises `errors.BadSetting`."""
     text = look.query.get(name, str(usual))
     if not text.isdecimal() or len(text) > 9:
         raise BadSetting("Expected a whole number for {name}, got “{got}”.", name=name, got=text[:40])

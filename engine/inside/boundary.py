@@ -170,8 +170,8 @@ class Straightness:
 @dataclass(frozen=True)
 class Lines:
     """Follows the loss from ``start`` ``(c, h, w)`` in [0, 1] along ``delta`` and along the sign of the
-    loss's gradient, both from `FROM` to `TO` times the l2 of ``delta``; a probe that yields `Along`, and at the
-    end of each line its `Straightness`. All pictures are clipped to [0, 1]."""
+    loss's gradient, both from `FROM` to `TO` times the l2 of ``delta``; a probe that yields `Along`, and
+    at the end of each line its `Straightness`. All pictures are clipped to [0, 1]."""
 
     start: Tensor
     delta: Tensor

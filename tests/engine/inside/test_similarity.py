@@ -14,7 +14,7 @@ def noisy(shape: tuple[int, ...], noise: torch.Generator) -> tuple[torch.Tensor,
 
 
 def test_it_is_what_torchmetrics_says() -> None:
-    """structural_similarity_index_measure of torchmetrics 1.8 in double precision, data_range=1.0, which takes
+    """structural_similarity_index_measure of torchmetrics 1.8 in double precision, data_range=1.0, takes
     longer to import than all tests of this folder to run."""
     noise = torch.Generator().manual_seed(0)
     pairs = [noisy(shape, noise) for shape in ((3, 32, 40), (1, 28, 28))]
