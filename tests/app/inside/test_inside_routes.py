@@ -1,22 +1,18 @@
-"""The section “Look inside” over HTTP: lines as they are computed, refusals, turns, and an end with the reader."""
+"""The section “Look inside” over HTTP: lines as they are computed, refusals, turns, an end with the reader."""
 
 from __future__ import annotations
 
 import json
-import threading
-import time
 import warnings
 
-import anyio
 import pytest
 from starlette.applications import Starlette
 
-from app.inside.streaming import LinesResponse, Turns
 from app.routes import routes
 from attacks.contract import Stop
 from engine.inside import computed
 from engine.recipe import Recipe
-from tests.support import event_loop, small_model
+from tests.support import small_model
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # newer versions would rather have another client
