@@ -1,1 +1,1 @@
-"""Questions that look into a model: what it saw, where it parted, what lies around a picture."""
+"""What a network does with the pictures of a run: questions about its inside, carried out as probes."""
