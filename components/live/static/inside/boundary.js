@@ -1,7 +1,7 @@
 import { element, mark, write } from "../element.js";
 import { two } from "../numbers.js";
 import { say } from "../words.js";
-import { chart, decades, ticks } from "./svg_chart.js";
+import { chart, decades, plain, ticks } from "./svg_chart.js";
 
 const BINS_PER_DECADE = 8;
 
@@ -11,7 +11,7 @@ export function create({ ask, run }) {
 }
 
 const median = (sorted) => (sorted.length % 2 ? sorted[(sorted.length - 1) / 2] : (sorted[sorted.length / 2 - 1] + sorted[sorted.length / 2]) / 2);
-const round = (at) => ({ at, text: two(at) });
+const round = (at) => ({ at, text: plain(at) });
 
 class Boundary {
   constructor(ask, run) {
@@ -26,7 +26,7 @@ class Boundary {
       element("h4", {}, say("Is it linear?")), this.straight, this.lines,
       element("p", { class: "about" }, say("On a linear network the margin is a straight line, and adversarial pictures follow from many small changes that add up (Goodfellow et al. 2015). R² is the share of the margin's variance that the best straight line explains. The loss bends on every network, because it contains a logarithm.")),
       element("h4", {}, say("How far away is the boundary?")), this.ratio, this.progress, this.histogram,
-      element("p", { class: "about" }, say("From the original along random directions, half of them the opposites of the others, each picture clipped to [0, 1]: the length is doubled until the class changes, and then halved to within 1 %. Where the class changes and changes back between two lengths, that is missed. Random noise has to be longer by about the square root of the number of values than the shortest perturbation (Fawzi et al. 2016).")));
+      element("p", { class: "about" }, say("From the original along random directions, half of them the opposites of the others, each picture clipped to [0, 1]: the length is doubled until the class changes, and then halved to within 1 %. Where the class changes and changes back between two lengths, that is missed. Where the boundary is flat, random noise has to be longer than the shortest perturbation by about the square root of the number of values (Fawzi et al. 2016).")));
   }
 
   show(step) {

@@ -2,7 +2,7 @@ import { element, mark, write } from "../element.js";
 import { exactPercent, percent, two } from "../numbers.js";
 import { say, spoken } from "../words.js";
 import { lines } from "./stream.js";
-import { chart, decades, ticks } from "./svg_chart.js";
+import { chart, decades, plain, ticks } from "./svg_chart.js";
 
 const SETTLED = 250;
 const HIGHEST = 1.42;
@@ -77,7 +77,7 @@ class MadeOf {
     const low = Math.max(Math.min(...values), high * 1e-8);
     const xs = [0, 0.5, 1].filter((at) => at <= radius.at(-1));
     return chart({
-      x: { low: 0, high: radius.at(-1), label: say("frequency (1: from pixel to pixel)"), ticks: xs.map((at) => ({ at, text: two(at) })) },
+      x: { low: 0, high: radius.at(-1), label: say("frequency (1: from pixel to pixel)"), ticks: xs.map((at) => ({ at, text: plain(at) })) },
       y: { low, high, log: true, label: say("Power of a frequency, mean over the ring"), ticks: decades(low, high).map((at) => ({ at, text: at >= 0.01 && at < 1000 ? String(+at.toPrecision(1)) : two(at) })) },
       series: [
         { name: say("perturbation"), points: radius.map((r, i) => [r, Math.max(power[i], low)]) },

@@ -20,7 +20,7 @@ class People {
     this.twins = element("div", { class: "twins", "data-test": "people-twins" });
     this.none = element("p", { class: "about", hidden: true }, say("No network of the same build that learnt from attacked pictures comes with this one; the everyday photos have one."));
     this.root = element("section", {}, style, element("h4", {}, say("How alike are the two pictures?")), this.ssim,
-      element("p", { class: "about" }, say("The structural similarity (SSIM; Wang et al. 2004) compares brightness, contrast and structure in small windows: 1 is the same picture, and above about .95 hardly anybody sees a difference side by side. Distances by learnt features, such as LPIPS, follow people's judgement better; their weights are not in any package that works offline, so they are left out.")),
+      element("p", { class: "about" }, say("The structural similarity (SSIM; Wang et al. 2004) compares brightness, contrast and structure in small windows: 1 is the same picture. Distances by learnt features, such as LPIPS, follow people's judgement better; their weights are not in any package that works offline, so they are left out.")),
       element("h4", {}, say("Does the change mean anything?")),
       element("p", { class: "about" }, say("On a network that learnt from attacked pictures the same attack has to change what people see: its perturbation often has shapes of the other class (Tsipras et al. 2019).")),
       this.none, element("div", { class: "bar" }, this.button, this.progress), this.said, this.twins);

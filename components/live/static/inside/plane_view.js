@@ -1,7 +1,7 @@
 import { element, mark } from "../element.js";
 import { percent, two } from "../numbers.js";
 import { say } from "../words.js";
-import { ticks } from "./svg_chart.js";
+import { plain, ticks } from "./svg_chart.js";
 
 /** Okabe and Ito's colours: told apart by everybody. */
 export const PALETTE = ["#0072b2", "#e69f00", "#009e73", "#cc79a7", "#f0e442", "#56b4e9", "#d55e00"];
@@ -114,8 +114,8 @@ export class PlaneView {
   #axes(c, side) {
     const [x, y, half] = this.view;
     c.textBaseline = "alphabetic";
-    for (const at of ticks(x - half, x + half, 4)) this.#tick(c, two(at), this.#x(at, side), side - 5, "center", side);
-    for (const at of ticks(y - half, y + half, 4)) this.#tick(c, two(at), 4, this.#y(at, side) + 4, "left", side);
+    for (const at of ticks(x - half, x + half, 4)) this.#tick(c, plain(at), this.#x(at, side), side - 5, "center", side);
+    for (const at of ticks(y - half, y + half, 4)) this.#tick(c, plain(at), 4, this.#y(at, side) + 4, "left", side);
   }
 
   #tick(c, text, x, y, align, side) {
@@ -160,7 +160,7 @@ export class PlaneView {
     const right = px > 0.7 * side;
     c.textAlign = right ? "right" : "left";
     c.textBaseline = "alphabetic";
-    this.#write(c, name, px + (right ? -10 : 10), py < 30 ? py + 16 : py - 9 - (index === 1 ? 0 : 0));
+    this.#write(c, name, px + (right ? -10 : 10), py < 30 ? py + 16 : py - 9);
   }
 
   // ---- pan, zoom, ask ------------------------------------------------------------------

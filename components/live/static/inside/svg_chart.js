@@ -29,6 +29,9 @@ export function ticks(low, high, count = 5) {
   return all;
 }
 
+/** A tick's number as short as it can be: "20", "0.5", "−1". */
+export const plain = (at) => String(+at.toPrecision(4)).replace("-", "−");
+
 /** Powers of ten from `low` to `high`, at most seven. */
 export function decades(low, high) {
   const [first, last] = [Math.ceil(Math.log10(low) - 1e-9), Math.floor(Math.log10(high) + 1e-9)];
