@@ -59,6 +59,7 @@ def _shown(look: Look, run: Run, step: int, delta: Tensor, gain: int) -> Line:
         "title": say_in(look.language, models.card(run.recipe.model).title),
         "perturbation": as_address(perturbation(delta.numpy(), gain)),
         "picture": as_address(to_image(run.picture(step))),
+        "before": named(run.labels[run.original], look.language),
         "label": named(best.label, look.language),
         "probability": best.probability,
         "fooled": fools(run, best.index),

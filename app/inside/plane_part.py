@@ -41,8 +41,8 @@ def lines(look: Look) -> Iterator[Line]:
     """Yield where the three points are, then what the networks say, from coarse to fine.
 
     ``?third=``: one of `THIRDS`, ``image:NAME`` or ``run:ID``; ``?seed=`` of the random ones; ``?x=``,
-    ``?y=`` and ``?half=`` of the window in l2, by default one with the picture and its adversarial; ``?cells=`` in
-    a row; ``?second=``: a network that is asked too.
+    ``?y=`` and ``?half=`` of the window in l2, by default one with the picture and its adversarial;
+    ``?cells=`` in a row; ``?second=``: a network that is asked too.
     """
     plane = axes(look.run.start.float(), picture_at(look), third_point(look))
     window, cells = _window(look, plane), whole(look, "cells", 64)

@@ -66,7 +66,9 @@ class MadeOf {
       stamp(line.noise_spectrum, say("Noise of the same l2, on the same scale"), say("Spectrum of noise")),
       stamp(line.places, say("Where it sits: white is the greatest change"), say("Size of the change at each pixel")));
     const facts = { touched: percent(line.touched / line.pixels), visible: percent(line.visible / line.pixels), half: percent(line.half), cycles: two(peak), low: percent(line.shares[0]), noise: percent(line.noise_shares[0]) };
-    write(this.where, say("{touched} of the pixels changed, {visible} by half a grey level or more; half of the squared l2 is on {half} of them. Its strongest frequency has {cycles} cycles across the picture. {low} of it is low in frequency, of noise {noise}.", facts));
+    write(this.where, say("{touched} of the pixels changed, {visible} by half a grey level or more; half of the squared l2 is on {half} of them. {low} of it is low in frequency, of noise {noise}.", facts));
+    const strongest = peak ? say("Its strongest frequency has {cycles} cycles across the picture.", facts) : say("Its strongest frequency is an even colour.");
+    this.where.append(" ", strongest);
     this.radial.replaceChildren(this.#rings(line));
     this.grey.replaceChildren(this.#levels(line));
   }
@@ -78,7 +80,7 @@ class MadeOf {
     const xs = [0, 0.5, 1].filter((at) => at <= radius.at(-1));
     return chart({
       x: { low: 0, high: radius.at(-1), label: say("frequency (1: from pixel to pixel)"), ticks: xs.map((at) => ({ at, text: plain(at) })) },
-      y: { low, high, log: true, label: say("Power of a frequency, mean over the ring"), ticks: decades(low, high).map((at) => ({ at, text: at >= 0.01 && at < 1000 ? String(+at.toPrecision(1)) : two(at) })) },
+      y: { low, high, log: true, label: say("Power of a frequency, mean over the ring"), ticks: decades(low, high).map((at) => ({ at, text: at >= 0.0001 && at < 1e4 ? plain(at) : two(at) })) },
       series: [
         { name: say("perturbation"), points: radius.map((r, i) => [r, Math.max(power[i], low)]) },
         { name: say("noise of the same l2"), points: radius.map((r, i) => [r, noise[i]]), dashed: true },

@@ -137,7 +137,7 @@ class Neighbourhood {
     const l2 = two(plan.adversarial[0]);
     const resized = plan.networks.filter((network) => network.resized).map(({ title }) => say("For {network} the same pictures are resized, bilinearly, to its own input.", { network: title }));
     write(this.about, [
-      say("Every point is a picture: the original at (0, 0), the picture of this step {l2} to its right, the third point in the direction upwards; both axes are in units of l2. The paler a colour, the less sure the network. A corner between corners of one class is not asked about but filled in, so an island smaller than a square of the 8 × 8 may be missed. Values outside [0, 1] are clipped before the network sees them: beyond the dashed line more than 1 % of them.", { l2 }),
+      say("Every point is a picture: the original at (0, 0), the picture of this step {l2} to its right, the third point in the direction upwards; both axes are in units of l2. The paler a colour, the less sure the network. A corner between corners of one class is not asked about but filled in, so an island smaller than a square of the 8 × 8 may be missed. Values outside [0, 1] are clipped before the network sees them: beyond a dashed line, more than 1 % of them.", { l2 }),
       ...resized,
     ].join(" "));
   }
@@ -192,7 +192,7 @@ class Neighbourhood {
     });
     const items = [...parts].sort((a, b) => Math.max(...b[1]) - Math.max(...a[1])).map(([name, shares]) => {
       const swatch = element("i", { class: "swatch", style: `background: ${this.colours.get(name) ?? REST}` });
-      return element("li", {}, swatch, element("span", {}, name), element("b", {}, shares.map(percent).join(" · ")));
+      return element("li", {}, swatch, element("span", {}, name), element("b", {}, shares.map((share) => (share ? percent(share) : "–")).join(" · ")));
     });
     this.legend.replaceChildren(...items);
   }

@@ -54,7 +54,7 @@ export function chart({ x, y, series = [], bars = [], marks = [], spoken }) {
     root.append(svg("text", { x: BOX.left - 6, y: up(at) + 4, "text-anchor": "end" }, text));
   }
   for (const { at, text } of x.ticks) root.append(svg("text", { x: across(at), y: BOX.bottom + 16, "text-anchor": "middle" }, text));
-  if (x.low < 0 && x.high > 0) root.append(svg("line", { x1: across(0), x2: across(0), y1: BOX.top, y2: BOX.bottom, class: "zero" }));
+  if (!bars.length && x.low < 0 && x.high > 0) root.append(svg("line", { x1: across(0), x2: across(0), y1: BOX.top, y2: BOX.bottom, class: "zero" }));
   for (const [left, right, height] of bars) {
     const top = up(height);
     root.append(svg("rect", { x: across(left) + 0.5, width: Math.max(1, across(right) - across(left) - 1), y: top, height: BOX.bottom - top, class: "bar" }));
