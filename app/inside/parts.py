@@ -8,7 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from app.inside import boundary_part, composition_part, people_part, plane_part, saliency_part
+from app.inside import (
+    boundary_part,
+    composition_part,
+    layers_part,
+    people_part,
+    plane_part,
+    saliency_part,
+)
 from app.inside.looking import Line, Look, Query
 from engine.interface import EngineInterface
 from engine.run import Run
@@ -18,6 +25,7 @@ Part = Callable[[Look], Iterator[Line]]
 """Checks the query, raising `errors.FoolscopeError`, and yields the lines as they are computed."""
 PARTS: dict[str, Part] = {
     saliency_part.PART: saliency_part.lines,
+    layers_part.PART: layers_part.lines,
     plane_part.PART: plane_part.lines,
     plane_part.CHOICES: plane_part.choices,
     boundary_part.PART: boundary_part.lines,

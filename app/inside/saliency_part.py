@@ -8,8 +8,6 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from app.inside.looking import Line, Look
 from components.i18n.text import named
@@ -52,13 +50,8 @@ def saliency(look: Look, label: int, method: str, column: str) -> Iterator[Progr
     """Yield one map's progress and the map; ``column``: "clean", "now", or "shuffled", which is "now" on
     shuffled weights."""
     step = 0 if column == "clean" else look.step
-    question = Saliency(picture_at(look, step), label, method, column == "shuffled")
+    question = Saliency(look.picture(step), label, method, column == "shuffled")
     return look.ask(question, method, label, column == "shuffled", step=step, part=PART)
-
-
-def picture_at(look: Look, step: int) -> Tensor:
-    """Return the picture ``(c, size, size)`` in [0, 1] that stands for a step."""
-    return torch.from_numpy(np.array(look.run.picture(step), dtype=np.float32))
 
 
 def _plan(look: Look, method: str, labels: dict[str, int]) -> Line:

@@ -16,7 +16,6 @@ import torch
 
 from engine.interface import EngineInterface
 from engine.probes import Probe
-from engine.run import Run
 
 T = TypeVar("T")
 LIMIT = 48 * 2**20
@@ -27,8 +26,8 @@ OVERHEAD = 200
 
 @dataclass(frozen=True)
 class Key:
-    """What was asked: of the run with this id, in a ``part`` of the section, at a ``step``, with these
-    ``settings``, in any order that the part chooses."""
+    """What was asked: of the run with this id ("" for a network alone), in a ``part`` of the section, at a
+    ``step``, with these ``settings``, in any order that the part chooses."""
 
     run: str
     part: str
@@ -45,10 +44,8 @@ class Computed:
         self._sizes: dict[Key, int] = {}
         self._lock = threading.Lock()
 
-    def ask(
-        self, engine: EngineInterface, run: Run, key: Key, question: Probe[T], model: str = ""
-    ) -> Iterator[T]:
-        """Yield the answers to ``question`` about the run's network (or ``model``): those that are
+    def ask(self, engine: EngineInterface, model: str, key: Key, question: Probe[T]) -> Iterator[T]:
+        """Yield the answers to ``question`` about the network ``model``: those that are
         remembered under ``key``, else as they are computed. Only whole answers are remembered; closing the
         iterator cancels what is left. Raises what the question raises."""
         known = self.known(key)
@@ -56,7 +53,7 @@ class Computed:
             yield from known
             return
         answers: list[T] = []
-        with closing_iterator(engine.probe(model or run.recipe.model, question)) as fresh:
+        with closing_iterator(engine.probe(model, question)) as fresh:
             for answer in fresh:
                 answers.append(answer)
                 yield answer

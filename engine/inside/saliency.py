@@ -147,10 +147,9 @@ def integrated_gradients(
         done += len(at)
         yield Progress(done, nodes)
     attributions = total * (picture - start)
-    ends = _logits(network, torch.stack([picture, start]), label).tolist()
-    yield SaliencyMap(
-        INTEGRATED, label, blocks(attributions.sum(0), sums=True), *ends, float(attributions.sum())
-    )
+    logit, other = _logits(network, torch.stack([picture, start]), label).tolist()
+    values = blocks(attributions.sum(0), sums=True)
+    yield SaliencyMap(INTEGRATED, label, values, logit, other, float(attributions.sum()))
 
 
 def baseline(network: Classifier, picture: Tensor) -> Tensor:
@@ -222,7 +221,8 @@ def _gradients(network: Classifier, pictures: Tensor, label: int) -> Tensor:
 
 def _logits(network: Classifier, pictures: Tensor, label: int) -> Tensor:
     with torch.no_grad():
-        return network(pictures)[:, label].cpu()
+        logits: Tensor = network(pictures)
+    return logits[:, label].cpu()
 
 
 def _grid(size: int) -> tuple[int, int]:

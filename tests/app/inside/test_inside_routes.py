@@ -1,4 +1,4 @@
-"""The section “Look inside” over HTTP: lines as they are computed, refusals, turns, an end with the reader."""
+"""The section “Look inside” over HTTP: lines as they come, refusals, turns, an end with the reader."""
 
 from __future__ import annotations
 
