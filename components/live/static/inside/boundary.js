@@ -1,6 +1,7 @@
 import { element, mark, write } from "../element.js";
 import { two } from "../numbers.js";
 import { say } from "../words.js";
+import { joined } from "./sentences.js";
 import { chart, decades, plain, ticks } from "./svg_chart.js";
 
 const BINS_PER_DECADE = 8;
@@ -109,7 +110,7 @@ class Boundary {
     if (adversarial != null) parts.push(say("The adversarial direction leaves it at {length}.", { length: two(adversarial) }));
     else parts.push(say("The adversarial direction does not leave it."));
     if (sorted.length && adversarial) parts.push(say("That is {ratio} times nearer.", { ratio: two(median(sorted) / adversarial) }));
-    write(this.ratio, parts.join(" "));
+    write(this.ratio, joined(parts));
     if (sorted.length) this.histogram.replaceChildren(this.#bars(sorted));
   }
 

@@ -1,6 +1,7 @@
 import { element, mark, write } from "../element.js";
 import { exactPercent, percent, two } from "../numbers.js";
 import { say, spoken } from "../words.js";
+import { joined } from "./sentences.js";
 import { lines } from "./stream.js";
 import { chart, decades, plain, ticks } from "./svg_chart.js";
 
@@ -66,9 +67,9 @@ class MadeOf {
       stamp(line.noise_spectrum, say("Noise of the same l2, on the same scale"), say("Spectrum of noise")),
       stamp(line.places, say("Where it sits: white is the greatest change"), say("Size of the change at each pixel")));
     const facts = { touched: percent(line.touched / line.pixels), visible: percent(line.visible / line.pixels), half: percent(line.half), cycles: two(peak), low: percent(line.shares[0]), noise: percent(line.noise_shares[0]) };
-    write(this.where, say("{touched} of the pixels changed, {visible} by half a grey level or more; half of the squared l2 is on {half} of them. {low} of it is low in frequency, of noise {noise}.", facts));
     const strongest = peak ? say("Its strongest frequency has {cycles} cycles across the picture.", facts) : say("Its strongest frequency is an even colour.");
-    this.where.append(" ", strongest);
+    const said = say("{touched} of the pixels changed, {visible} by half a grey level or more; half of the squared l2 is on {half} of them. {low} of it is low in frequency, of noise {noise}.", facts);
+    write(this.where, joined([said, strongest]));
     this.radial.replaceChildren(this.#rings(line));
     this.grey.replaceChildren(this.#levels(line));
   }

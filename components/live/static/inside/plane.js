@@ -4,6 +4,7 @@ import { Segmented } from "../segmented.js";
 import { say, spoken } from "../words.js";
 import { Grid } from "./grid.js";
 import { PALETTE, PlaneView, REST } from "./plane_view.js";
+import { joined } from "./sentences.js";
 import { lines } from "./stream.js";
 
 const SETTLED = 300;
@@ -136,10 +137,10 @@ class Neighbourhood {
     this.legend.replaceChildren();
     const l2 = two(plan.adversarial[0]);
     const resized = plan.networks.filter((network) => network.resized).map(({ title }) => say("For {network} the same pictures are resized, bilinearly, to its own input.", { network: title }));
-    write(this.about, [
+    write(this.about, joined([
       say("Every point is a picture: the original at (0, 0), the picture of this step {l2} to its right, the third point in the direction upwards; both axes are in units of l2. The paler a colour, the less sure the network. A corner between corners of one class is not asked about but filled in, so an island smaller than a square of the 8 × 8 may be missed. Values outside [0, 1] are clipped before the network sees them: beyond a dashed line, more than 1 % of them.", { l2 }),
       ...resized,
-    ].join(" "));
+    ]));
   }
 
   #views(networks) {
