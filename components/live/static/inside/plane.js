@@ -166,7 +166,7 @@ class Neighbourhood {
 
   #take(line) {
     this.grids[line.network].take(line);
-    this.views[line.network].draw();
+    this.views[line.network].later();
   }
 
   #finish({ network, cells, asked, filled }) {

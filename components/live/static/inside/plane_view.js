@@ -32,6 +32,14 @@ export class PlaneView {
     this.draw();
   }
 
+  /** Draw before long: many answers come between two frames of the screen. */
+  later() {
+    this.frame ??= requestAnimationFrame(() => {
+      this.frame = null;
+      this.draw();
+    });
+  }
+
   draw() {
     const { canvas, plan } = this;
     if (!plan || !canvas.clientWidth) return;
@@ -63,14 +71,19 @@ export class PlaneView {
     const { cells } = this.grid.shown;
     const n = cells + 1;
     const picture = new ImageData(n, n);
+    const { labels, p } = this.grid.shown;
+    const colours = new Map();
     for (let row = 0; row < n; row++) {
       for (let column = 0; column < n; column++) {
         const at = this.grid.corner(row, column);
-        const label = this.grid.shown.labels[at];
+        const label = labels[at];
         if (label < 0) continue;
-        const strength = UNSURE + (1 - UNSURE) * this.grid.shown.p[at];
-        const colour = rgb(this.colour(label)).map((value) => 255 + (value - 255) * strength);
-        picture.data.set([...colour, 255], 4 * ((cells - row) * n + column));
+        if (!colours.has(label)) colours.set(label, rgb(this.colour(label)));
+        const strength = UNSURE + (1 - UNSURE) * p[at];
+        const colour = colours.get(label);
+        const place = 4 * ((cells - row) * n + column);
+        for (let i = 0; i < 3; i++) picture.data[place + i] = 255 + (colour[i] - 255) * strength;
+        picture.data[place + 3] = 255;
       }
     }
     this.buffer ??= document.createElement("canvas");
