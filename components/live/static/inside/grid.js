@@ -42,6 +42,30 @@ export class Grid {
     return labels[at] >= 0 || !this.done ? at : (row & ~1) * (cells + 1) + (column & ~1);
   }
 
+  /** For each class, the corner deepest inside it: {label, row, column, depth}, in corners to the nearest other class. */
+  middles() {
+    const { cells, labels } = this.done;
+    const n = cells + 1;
+    const depth = new Int32Array(n * n).fill(-1);
+    let edge = [];
+    for (let at = 0; at < n * n; at++) {
+      if (around(at, n).some((next) => labels[next] !== labels[at])) (depth[at] = 0), edge.push(at);
+    }
+    const best = new Map([...new Set(labels)].map((label) => [label, { label, row: cells / 2, column: cells / 2, depth: edge.length ? -1 : cells / 2 }]));
+    while (edge.length) {
+      const inner = [];
+      for (const at of edge) {
+        const place = best.get(labels[at]);
+        const border = Math.min(at % n, cells - (at % n), Math.floor(at / n), cells - Math.floor(at / n));
+        const room = Math.min(depth[at], border);
+        if (room > place.depth) Object.assign(place, { row: Math.floor(at / n), column: at % n, depth: room });
+        for (const next of around(at, n)) if (depth[next] < 0) (depth[next] = depth[at] + 1), inner.push(next);
+      }
+      edge = inner;
+    }
+    return [...best.values()];
+  }
+
   /** The share of the corners that each class has, by class. */
   shares() {
     const counts = new Map();
@@ -49,6 +73,16 @@ export class Grid {
     for (const label of this.done.labels) counts.set(label, (counts.get(label) ?? 0) + 1 / this.done.labels.length);
     return counts;
   }
+}
+
+function around(at, n) {
+  const [row, column] = [Math.floor(at / n), at % n];
+  const next = [];
+  if (row > 0) next.push(at - n);
+  if (row < n - 1) next.push(at + n);
+  if (column > 0) next.push(at - 1);
+  if (column < n - 1) next.push(at + 1);
+  return next;
 }
 
 function finer(coarse) {

@@ -9,6 +9,7 @@ import { lines } from "./stream.js";
 
 const SETTLED = 300;
 const MARGIN = 1.25;
+const COLOURED = 8;
 
 /** The tab "The neighbourhood": a plane through the picture, its adversarial and a third point. */
 export function create({ ask, run }) {
@@ -77,7 +78,7 @@ class Neighbourhood {
   }
 
   #again(fresh) {
-    if (fresh) this.window = null;
+    if (fresh) this.window = this.plan = null;
     mark(this.other, "hidden", !["random", "signs"].includes(this.third.value));
     this.#compute();
   }
@@ -171,6 +172,7 @@ class Neighbourhood {
 
   #finish({ network, cells, asked, filled }) {
     this.grids[network].finish(cells);
+    if (cells <= COLOURED) this.#paint();
     const facts = { cells, asked: asked.toLocaleString("en"), filled: filled.toLocaleString("en") };
     write(this.views[network].counts, say("{cells} × {cells} squares: {asked} corners asked about, {filled} filled in", facts));
     this.#list();
@@ -178,6 +180,20 @@ class Neighbourhood {
     const shares = [...this.grids[network].shares()].sort((a, b) => b[1] - a[1]).slice(0, 4);
     const list = shares.map(([label, share]) => `${this.classes[network].get(label)?.label} ${percent(share)}`).join(", ");
     this.views[network].describe(say("Plane of {network}, share of each class: {list}", { network: this.plan.networks[network].title, list }));
+  }
+
+  /** Colours in the order of size, while the plane is coarse: later ones would only jump. */
+  #paint() {
+    const sizes = new Map();
+    this.grids.forEach((grid, network) => {
+      for (const [label, share] of grid.shares()) {
+        const name = this.classes[network].get(label)?.label;
+        sizes.set(name, Math.max(share, sizes.get(name) ?? 0));
+      }
+    });
+    const names = [...sizes].sort((a, b) => b[1] - a[1]).map(([name]) => name).filter((name) => name !== this.plan.original);
+    this.colours = new Map([this.plan.original, ...names].map((name, index) => [name, PALETTE[index] ?? REST]));
+    for (const view of this.views) view.later();
   }
 
   /** The classes with their colours, and their part of each plane. */

@@ -54,6 +54,7 @@ export class PlaneView {
     if (this.grid?.shown) this.#cells(c, side);
     if (this.grid?.done) this.#clipping(c, side);
     this.#axes(c, side);
+    if (this.grid?.done) this.#names(c, side);
     this.#points(c, side);
   }
 
@@ -95,6 +96,23 @@ export class PlaneView {
     const top = this.#y(y + half + cell / 2, side);
     c.imageSmoothingEnabled = false;
     c.drawImage(this.buffer, left, top, right - left, right - left);
+  }
+
+  /** The name of each class inside it, where there is room: nobody has to tell colours apart. */
+  #names(c, side) {
+    const { cells } = this.grid.done;
+    if (this.named?.grid !== this.grid.done) this.named = { grid: this.grid.done, places: this.grid.middles() };
+    const [x, y, half] = this.window;
+    const unit = side / cells;
+    c.textAlign = "center";
+    c.textBaseline = "middle";
+    for (const { label, row, column, depth } of this.named.places) {
+      const text = this.label(label);
+      const room = 2 * depth * unit * (half / this.view[2]);
+      if (room < 26 || room < 0.6 * c.measureText(text).width) continue;
+      const cell = (2 * half) / cells;
+      this.#write(c, text, this.#x(x - half + column * cell, side), this.#y(y - half + row * cell, side));
+    }
   }
 
   /** A dashed line around the points of which hardly a value is clipped. */
