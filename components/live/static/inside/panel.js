@@ -7,14 +7,15 @@ const SETTLED = 350;
 /**
  * The tabs. A module has `create({ ask, run })`, which returns `{ root, show(step), hide() }`:
  * - `ask(part, query, heard)` asks the server for a part, with `?step=` and what else is in `query`; `heard` gets
- *   each line. It ends what the tab asked for before, resolves at the end, and shows that it is computing and what
- *   went wrong by itself, so that `heard` gets neither "end" nor "error".
+ *   each line. It ends what the tab asked for before, resolves at the end to the last line ("end" or "error"), and
+ *   shows by itself that it is computing and what went wrong, so that `heard` gets neither of these two.
  * - `run()` is `{ address, trajectory, step, over }` of the run as it is now.
  * - `show(step)` is called when the tab is opened and when the step that is looked at has settled; `hide()` when
  *   another tab is opened or the section folded; what it had asked for has been ended by then.
  */
 const TABS = [
   { name: "saliency", title: () => say("What it looked at"), load: () => import("./saliency.js") },
+  { name: "layers", title: () => say("Where it parts"), load: () => import("./layers.js") },
 ];
 
 /** The opened section: a row of tabs, of which one is shown and computes. */
@@ -107,7 +108,9 @@ export class Panel {
     mark(this.state, "data-alarm", null);
     write(this.state, say("Computing …"));
     const url = spoken(`${this.address}/inside/${part}?${new URLSearchParams(query)}`);
-    await lines(url, (line) => this.#hear(asking, line, heard), asking.signal);
+    let last = null;
+    await lines(url, (line) => this.#hear(asking, (last = line), heard), asking.signal);
+    return last;
   }
 
   #hear(asking, line, heard) {
