@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from app.inside import layers_part, saliency_part
+from app.inside import layers_part, saliency_part, words_part
 from app.inside.looking import Line, Look, Query
 from engine.interface import EngineInterface
 from engine.run import Run
@@ -16,7 +16,7 @@ from errors import BadSetting, UnknownName
 
 Part = Callable[[Look], Iterator[Line]]
 """Checks the query, raising `errors.FoolscopeError`, and yields the lines as they are computed."""
-PARTS: dict[str, Part] = {saliency_part.PART: saliency_part.lines, layers_part.PART: layers_part.lines}
+PARTS: dict[str, Part] = {module.PART: module.lines for module in (saliency_part, layers_part, words_part)}
 """Every part by its name in the address."""
 
 

@@ -16,6 +16,7 @@ const SETTLED = 350;
 const TABS = [
   { name: "saliency", title: () => say("What it looked at"), load: () => import("./saliency.js") },
   { name: "layers", title: () => say("Where it parts"), load: () => import("./layers.js") },
+  { name: "words", title: () => say("In words"), load: () => import("./words.js") },
 ];
 
 /** The opened section: a row of tabs, of which one is shown and computes. */
@@ -31,7 +32,8 @@ export class Panel {
     this.state = element("p", { class: "state", role: "status", "data-test": "inside-state" });
     this.place = element("div", { class: "tab", role: "tabpanel", tabindex: "0" });
     const style = element("link", { rel: "stylesheet", href: new URL("./inside.css", import.meta.url).href });
-    this.root = element("div", { class: "inside-panel" }, style, this.bar, this.state, this.place);
+    this.files = element("p", { class: "files", hidden: true, "data-test": "inside-files" });
+    this.root = element("div", { class: "inside-panel" }, style, this.bar, this.state, this.place, this.files);
     this.tabs = TABS.map((entry, index) => this.#tab(entry, index));
     this.open = false;
     this.chosen = this.tabs[0];
@@ -43,6 +45,7 @@ export class Panel {
     Object.assign(this, { base, address, now: null });
     for (const tab of this.tabs) tab.part = null;
     this.place.replaceChildren();
+    this.files.hidden = true;
   }
 
   /** The section was opened or folded. */
@@ -118,7 +121,16 @@ export class Panel {
     if (line.type !== "end" && line.type !== "error") return heard(line);
     mark(this.root, "aria-busy", null);
     mark(this.state, "data-alarm", line.type === "error");
+    if (line.type === "end" && this.now?.over) this.#offer();
     write(this.state, line.type === "end" ? "" : (line.sentence ?? say("The connection was lost. Move to another step and back to ask again.")));
+  }
+
+  /** What was computed, as files; there is something once a question has been answered. */
+  #offer() {
+    const files = [["inside.json", say("JSON")], ["inside.npz", say("arrays for NumPy")], ["report.html", say("report")]];
+    const links = files.flatMap(([name, text]) => [" ", element("a", { href: spoken(`${this.address}/files/${name}`), download: true }, text)]);
+    this.files.replaceChildren(say("What was computed here, as files:"), ...links);
+    this.files.hidden = false;
   }
 
   // ---- the row of tabs -----------------------------------------------------------------
