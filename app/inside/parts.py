@@ -15,6 +15,7 @@ from app.inside import (
     people_part,
     plane_part,
     saliency_part,
+    words_part,
 )
 from app.inside.looking import Line, Look, Query
 from engine.interface import EngineInterface
@@ -23,15 +24,18 @@ from errors import BadSetting, UnknownName
 
 Part = Callable[[Look], Iterator[Line]]
 """Checks the query, raising `errors.FoolscopeError`, and yields the lines as they are computed."""
-PARTS: dict[str, Part] = {
-    saliency_part.PART: saliency_part.lines,
-    layers_part.PART: layers_part.lines,
-    plane_part.PART: plane_part.lines,
+MODULES = (
+    saliency_part,
+    layers_part,
+    words_part,
+    plane_part,
+    boundary_part,
+    composition_part,
+    people_part,
+)
+PARTS: dict[str, Part] = {module.PART: module.lines for module in MODULES} | {
     plane_part.CHOICES: plane_part.choices,
-    boundary_part.PART: boundary_part.lines,
-    composition_part.PART: composition_part.lines,
     composition_part.FILTER: composition_part.filtered,
-    people_part.PART: people_part.lines,
     people_part.TWIN: people_part.twin,
 }
 """Every part by its name in the address."""

@@ -9,6 +9,7 @@ from collections import OrderedDict
 from collections.abc import Hashable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, fields, is_dataclass
+from hashlib import sha256
 from typing import Any, TypeVar
 
 import numpy as np
@@ -73,6 +74,10 @@ class Computed:
         return dict(
             sorted(own.items(), key=lambda item: (item[0].part, item[0].step, repr(item[0].settings)))
         )
+
+    def state(self, run: str) -> str:
+        """Return what changes whenever more is remembered of a run, or less."""
+        return sha256(repr(list(self.of(run))).encode()).hexdigest()
 
     @property
     def bytes(self) -> int:

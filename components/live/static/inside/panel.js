@@ -7,18 +7,20 @@ const SETTLED = 350;
 /**
  * The tabs. A module has `create({ ask, run })`, which returns `{ root, show(step), hide() }`:
  * - `ask(part, query, heard)` asks the server for a part, with `?step=` and what else is in `query`; `heard` gets
- *   each line. It ends what the tab asked for before, resolves at the end, and shows that it is computing and what
- *   went wrong by itself, so that `heard` gets neither "end" nor "error".
+ *   each line. It ends what the tab asked for before, resolves at the end to the last line ("end" or "error"), and
+ *   shows by itself that it is computing and what went wrong, so that `heard` gets neither of these two.
  * - `run()` is `{ address, trajectory, step, over }` of the run as it is now.
  * - `show(step)` is called when the tab is opened and when the step that is looked at has settled; `hide()` when
  *   another tab is opened or the section folded; what it had asked for has been ended by then.
  */
 const TABS = [
   { name: "saliency", title: () => say("What it looked at"), load: () => import("./saliency.js") },
+  { name: "layers", title: () => say("Where it parts"), load: () => import("./layers.js") },
   { name: "plane", title: () => say("The neighbourhood"), load: () => import("./plane.js") },
   { name: "boundary", title: () => say("The boundary"), load: () => import("./boundary.js") },
   { name: "made-of", title: () => say("What the change is made of"), load: () => import("./made_of.js") },
   { name: "people", title: () => say("To people"), load: () => import("./people.js") },
+  { name: "words", title: () => say("In words"), load: () => import("./words.js") },
 ];
 
 /** The opened section: a row of tabs, of which one is shown and computes. */
@@ -34,7 +36,8 @@ export class Panel {
     this.state = element("p", { class: "state", role: "status", "data-test": "inside-state" });
     this.place = element("div", { class: "tab", role: "tabpanel", tabindex: "0" });
     const style = element("link", { rel: "stylesheet", href: new URL("./inside.css", import.meta.url).href });
-    this.root = element("div", { class: "inside-panel" }, style, this.bar, this.state, this.place);
+    this.files = element("p", { class: "files", hidden: true, "data-test": "inside-files" });
+    this.root = element("div", { class: "inside-panel" }, style, this.bar, this.state, this.place, this.files);
     this.tabs = TABS.map((entry, index) => this.#tab(entry, index));
     this.open = false;
     this.chosen = this.tabs[0];
@@ -46,6 +49,7 @@ export class Panel {
     Object.assign(this, { base, address, now: null });
     for (const tab of this.tabs) tab.part = null;
     this.place.replaceChildren();
+    this.files.hidden = true;
   }
 
   /** The section was opened or folded. */
@@ -111,7 +115,9 @@ export class Panel {
     mark(this.state, "data-alarm", null);
     write(this.state, say("Computing …"));
     const url = spoken(`${this.address}/inside/${part}?${new URLSearchParams(query)}`);
-    await lines(url, (line) => this.#hear(asking, line, heard), asking.signal);
+    let last = null;
+    await lines(url, (line) => this.#hear(asking, (last = line), heard), asking.signal);
+    return last;
   }
 
   #hear(asking, line, heard) {
@@ -119,7 +125,16 @@ export class Panel {
     if (line.type !== "end" && line.type !== "error") return heard(line);
     mark(this.root, "aria-busy", null);
     mark(this.state, "data-alarm", line.type === "error");
+    if (line.type === "end" && this.now?.over) this.#offer();
     write(this.state, line.type === "end" ? "" : (line.sentence ?? say("The connection was lost. Move to another step and back to ask again.")));
+  }
+
+  /** What was computed, as files; there is something once a question has been answered. */
+  #offer() {
+    const files = [["inside.json", say("JSON")], ["inside.npz", say("arrays for NumPy")], ["report.html", say("report")]];
+    const links = files.flatMap(([name, text]) => [" ", element("a", { href: spoken(`${this.address}/files/${name}`), download: true }, text)]);
+    this.files.replaceChildren(say("What was computed here, as files:"), ...links);
+    this.files.hidden = false;
   }
 
   // ---- the row of tabs -----------------------------------------------------------------

@@ -29,6 +29,7 @@ class Looked {
     Object.assign(this, { ask, run, fell: false });
     this.method = new Segmented(say("Method"), methods(), (method) => this.#choose(method));
     this.about = element("p", { class: "about" });
+    this.note = element("p", { class: "about", "data-test": "note-of-method" });
     this.progress = element("progress", { max: 1, value: 0, hidden: true, "aria-label": say("Computing …") });
     this.heads = COLUMNS.map(() => element("div", { class: "head-cell" }));
     this.labels = {};
@@ -36,7 +37,7 @@ class Looked {
     const rows = ROWS.map((row) => this.#row(row));
     this.grid = element("div", { class: "maps", "data-test": "maps" }, ...this.heads, ...rows.flat());
     this.sanity = element("p", { class: "about", "data-test": "sanity" });
-    this.root = element("section", { class: "looked" }, element("div", { class: "bar" }, this.method.root, this.progress), this.about, this.grid, this.sanity);
+    this.root = element("section", { class: "looked" }, element("div", { class: "bar" }, this.method.root, this.progress), this.note, this.about, this.grid, this.sanity);
   }
 
   show(step) {
@@ -49,7 +50,7 @@ class Looked {
     for (const row of ROWS) for (const column of COLUMNS) this.#clear(row, column, seen[column]);
     write(this.sanity, "");
     this.alike = {};
-    this.ask("saliency", { step, method: this.method.value }, (line) => this.#hear(line)).then(() => this.#settle());
+    this.ask("saliency", { step, method: this.method.value }, (line) => this.#hear(line)).then((last) => this.#settle(last));
   }
 
   hide() {
@@ -57,6 +58,7 @@ class Looked {
   }
 
   #choose(method) {
+    write(this.note, "");
     this.method.value = method;
     this.fell = true; // whoever chose is not led elsewhere
     this.show(this.run().step);
@@ -70,8 +72,11 @@ class Looked {
     else if (line.type === "sanity") this.#check(line);
   }
 
-  #settle() {
+  #settle(last) {
     this.progress.hidden = true;
+    if (last?.type !== "error" || !last.sentence || this.fell) return;
+    this.#choose("integrated_gradients"); // the first method has no meaning on this network
+    write(this.note, last.sentence);
   }
 
   #plan({ method, labels }) {
