@@ -13,7 +13,6 @@ from app.inside.looking import Line, Look
 from app.inside.plane_part import number, picture_at, whole
 from components.i18n.text import named
 from engine.inside.composition import (
-    BANDS,
     HIGHEST,
     Filtered,
     Filters,
@@ -55,7 +54,6 @@ def _pictures(delta: Tensor, seed: int) -> Line:
         "spectrum": as_address(spectrum_image(delta)),
         "noise_spectrum": as_address(spectrum_image(noise, most)),
         "places": as_address(places_image(delta)),
-        "bands": [top for _, top in list(BANDS.values())[:-1]],
     }
 
 

@@ -64,8 +64,8 @@ def _shown(look: Look, run: Run, step: int, delta: Tensor, gain: int) -> Line:
         "probability": best.probability,
         "fooled": fools(run, best.index),
         "steps": step,
-        "l2": float(delta.norm()),
-        "linf": float(delta.abs().max()),
+        "length": float(delta.norm()),
+        "largest": float(delta.abs().max()),
         "low": low,
         "ssim": structural_similarity(run.start.float(), run.start.float() + delta),
     }

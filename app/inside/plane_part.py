@@ -26,6 +26,8 @@ THIRDS = ("random", "signs")
 IMAGE, RUN = "image:", "run:"
 """What the names of the other third points begin with."""
 MOST_RUNS = 50
+FARTHEST = 1e5
+"""The largest coordinate, in l2."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,11 @@ def lines(look: Look) -> Iterator[Line]:
         )
     cards = _networks(look)
     yield _plan(look, plane, window, cards)
+    yield from _levels(look, plane, window, cards, cells)
+
+
+def _levels(look: Look, plane: Axes, window: Window, cards: list[Card], cells: int) -> Iterator[Line]:
+    """Yield what each network says, level by level, so that each level is remembered."""
     known: list[list[Asked]] = [[] for _ in cards]
     shown: list[set[int]] = [set() for _ in cards]
     for level in (level for level in LEVELS if level <= cells):
@@ -99,11 +106,11 @@ def _end_of(look: Look, other: Run) -> Tensor:
 
 def _window(look: Look, plane: Axes) -> Window:
     distance, _ = plane.adversarial
-    usual = {"x": distance / 2, "y": 0.0, "half": 1.5 * distance}
-    numbers = {name: number(look, name, value) for name, value in usual.items()}
-    if not 0 < numbers["half"] < 1e5 or max(map(abs, numbers.values())) > 1e5:
+    x, y = number(look, "x", distance / 2), number(look, "y", 0.0)
+    half = number(look, "half", 1.5 * distance)
+    if not 0 < half < FARTHEST or max(abs(x), abs(y)) > FARTHEST:
         raise BadSetting("Expected a window of a size above 0 and up to 100000 in l2.")
-    return Window(**numbers)
+    return Window(x, y, half)
 
 
 def number(look: Look, name: str, usual: float) -> float:

@@ -22,9 +22,11 @@ from models.core import Classifier
 
 Floats = npt.NDArray[np.float64]
 HIGHEST = math.sqrt(2.0)
-BANDS = {"low": (0.0, 0.125), "middle": (0.125, 0.5), "high": (0.5, HIGHEST)}
+LOW, MIDDLE = 0.125, 0.5
+"""Where the low and the middle frequencies end."""
+BANDS = {"low": (0.0, LOW), "middle": (LOW, MIDDLE), "high": (MIDDLE, HIGHEST)}
 """Lowest and highest radius of each band."""
-MIXES = ((0.0, 0.125), (0.125, 0.5), (0.5, HIGHEST), (0.0, 0.5), (0.125, HIGHEST), (0.0, HIGHEST))
+MIXES = (*BANDS.values(), (0.0, MIDDLE), (LOW, HIGHEST), (0.0, HIGHEST))
 """Each band alone, two together, and all."""
 DARKEST = -6.0
 """Powers of ten below the strongest frequency at which the picture of a spectrum is black."""
@@ -134,8 +136,7 @@ def radial(powers: Tensor) -> tuple[Floats, Floats]:
 def shares(powers: Tensor) -> tuple[float, ...]:
     """Return the share of ``powers`` ``(h, w)`` in each of `BANDS`, in [0, 1]."""
     radius, total = radii(*powers.shape), float(powers.sum())
-    low, middle = BANDS["low"][1], BANDS["middle"][1]
-    place = torch.bucketize(radius, torch.tensor([low, middle]), right=True)
+    place = torch.bucketize(radius, torch.tensor([LOW, MIDDLE]), right=True)
     return tuple(float(powers[place == index].sum()) / total for index in range(len(BANDS)))
 
 
@@ -196,10 +197,10 @@ class Filters:
         asker, total = Asker(network), float(self.delta.norm()) ** 2
         for low, high in self.cuts:
             part = band(self.delta, low, high)
-            odds = asker.logits((self.start + part).clamp(0, 1)[None])[0].softmax(0)
-            label = int(odds.argmax())
+            answers = asker.logits((self.start + part).clamp(0, 1)[None])[0].softmax(0)
+            label = int(answers.argmax())
             share = float(part.norm()) ** 2 / max(total, 1e-30)
-            yield Filtered(low, high, share, label, float(odds[label]), float(odds[self.own]))
+            yield Filtered(low, high, share, label, float(answers[label]), float(answers[self.own]))
 
 
 @dataclass(frozen=True)
@@ -237,8 +238,8 @@ class Survivors:
                 part = torch.zeros_like(sizes)
                 part[order[:count]] = self.delta.ravel()[order[:count]]
                 parts.append(part.view_as(self.delta))
-            odds = asker.logits((self.start + torch.stack(parts)).clamp(0, 1)).softmax(1)
-            for count, row in zip(counts[batch], odds, strict=True):
+            answers = asker.logits((self.start + torch.stack(parts)).clamp(0, 1)).softmax(1)
+            for count, row in zip(counts[batch], answers, strict=True):
                 share, length = (
                     count / sizes.numel(),
                     float(squares[count - 1] / squares[-1].clamp(min=1e-30)),

@@ -9,7 +9,7 @@ is convex, what is filled in is always right.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -208,3 +208,15 @@ class Plane:
         best = asker.logits(x.clamp(0, 1)).softmax(1).max(1)
         texts = [tuple(values.tolist()) for values in (best.indices, best.values, clipped)]
         return Asked(grid.cells, tuple(at.tolist()), *texts)
+
+
+def grid_of(answers: Sequence[Asked], cells: int) -> Grid:
+    """Return what ``answers``, of all levels up to ``cells`` in a row, say of the finest."""
+    grid = Grid.empty(LEVELS[0])
+    while True:
+        for answer in answers:
+            if answer.cells == grid.cells:
+                grid.take(answer)
+        if grid.cells >= cells:
+            return grid
+        grid = grid.finer()

@@ -167,7 +167,7 @@ def test_the_same_attack_runs_on_the_twin(monkeypatch, client):
     steps = of_type(heard, "twin_step")
     assert [line["step"] for line in steps] == list(range(7))
     (pair,) = of_type(heard, "twin")
-    assert pair["own"]["l2"] == pytest.approx(client.run.figures(6)["l2"], rel=1e-3)
+    assert pair["own"]["length"] == pytest.approx(client.run.figures(6)["l2"], rel=1e-3)
     assert pair["twin"]["title"] == "Smaller" and pair["twin"]["steps"] == 6
     assert pair["twin"]["before"].startswith("class ")
 

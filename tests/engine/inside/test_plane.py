@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from engine.inside.asking import Asker
-from engine.inside.plane import Asked, Axes, Finished, Grid, Plane, axes
+from engine.inside.plane import Asked, Axes, Finished, Grid, Plane, axes, grid_of
 from errors import BadSetting
 from models.core import Classifier
 from tests.engine.inside.linear import random_half_space
@@ -24,12 +24,7 @@ def a_plane(start: Tensor, normal: Tensor, seed: int = 1) -> Axes:
 def carried_out(plane: Plane, network: Classifier) -> tuple[Grid, list[Asked], list[Finished]]:
     answers = list(plane.pieces(network))
     asked = [answer for answer in answers if isinstance(answer, Asked)]
-    *_, grid = again(replace(plane, known=tuple(asked)))
-    return grid, asked, [answer for answer in answers if isinstance(answer, Finished)]
-
-
-def again(plane: Plane) -> list[Grid]:
-    return list(plane.levels())
+    return grid_of(asked, plane.cells), asked, [answer for answer in answers if isinstance(answer, Finished)]
 
 
 def test_the_axes_are_orthonormal_and_the_points_are_where_they_say() -> None:
@@ -80,7 +75,7 @@ def test_finer_levels_ask_only_what_is_new() -> None:
     assert {answer.cells for answer in rest} == {32, 64}
     grid, in_one_go, _ = carried_out(fine, network)
     assert sum(len(a.at) for a in asked + rest) == sum(len(a.at) for a in in_one_go)
-    assert (again(replace(fine, known=(*asked, *rest)))[-1].labels == grid.labels).all()
+    assert (grid_of([*asked, *rest], 64).labels == grid.labels).all()
 
 
 def test_what_is_clipped_is_counted_and_what_is_asked_about_is_a_picture() -> None:

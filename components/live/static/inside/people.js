@@ -77,7 +77,7 @@ class People {
   }
 
   #figure(network, gain) {
-    const facts = { before: network.before, label: network.label, percent: percent(network.probability), steps: network.steps, l2: two(network.l2), levels: levels(network.linf), ssim: network.ssim.toFixed(3).replace(/^0/, ""), gain };
+    const facts = { before: network.before, label: network.label, percent: percent(network.probability), steps: network.steps, l2: two(network.length), levels: levels(network.largest), ssim: network.ssim.toFixed(3).replace(/^0/, ""), gain };
     const outcome = network.fooled ? say("fooled after {steps} steps: {before} → {label}, {percent}", facts) : say("not fooled after {steps} steps: {before} → {label}, {percent}", facts);
     return element("figure", {}, element("h4", {}, network.title),
       element("div", { class: "pair" },
