@@ -92,8 +92,6 @@ def test_maps_of_two_classes_come_with_the_check_beside_them(client, gate):
     assert lines(client, "saliency", step=6, method="grad_cam") == heard and len(gate.batches) == asked
 
 
-
-
 def test_a_picture_that_parts_is_told_by_layers_and_channels(client):
     heard = lines(client, "layers", step=6)
     heading, now = heard[0], heard[1]
