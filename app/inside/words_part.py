@@ -6,7 +6,7 @@ from collections.abc import Generator, Iterator
 
 from app.inside import layers_part, shelf
 from app.inside.looking import Line, Look
-from components.i18n.text import translated
+from components.i18n.text import say_in, translated
 from engine.inside.classes import other_class
 from engine.inside.layers import Profile
 from engine.inside.saliency import GRAD_CAM, INTEGRATED, Progress, Saliency, SaliencyMap, share_inside
@@ -56,7 +56,7 @@ def _shares(look: Look) -> Generator[Line, None, Shares | None]:
         answer = _map(look, step, best.index, method)
         by_step.append((step, share_inside(clean.values, answer.values)))
     known = tuple((step, share) for step, share in by_step if share is not None)
-    return Shares(NAMES[method], known) if known and known[0][0] == 0 else None
+    return Shares(say_in(look.language, NAMES[method]), known) if known and known[0][0] == 0 else None
 
 
 def _first(look: Look) -> tuple[str, SaliencyMap]:

@@ -14,8 +14,8 @@ from torch import Tensor, fx, nn
 from models.core import Classifier
 from models.ensemble import Ensemble
 
-Take = Callable[[str, tuple[Any, ...], Any], None]
-"""Gets a layer's name, what it was given and what it gave."""
+Take = Callable[[str, tuple[Any, ...], Any], Any]
+"""Gets a layer's name, what it was given and what it gave; may return what is passed on in its place."""
 TOKEN_LAYERS = 2
 """A network is of tokens when more linear layers than these take ``(n, tokens, width)``."""
 
@@ -28,9 +28,8 @@ def recording(layers: Mapping[str, nn.Module], take: Take) -> Iterator[None]:
     """
     own = threading.get_ident()
 
-    def note(name: str, layer: nn.Module, given: tuple[Any, ...], answer: Any) -> None:
-        if threading.get_ident() == own:
-            take(name, given, answer)
+    def note(name: str, layer: nn.Module, given: tuple[Any, ...], answer: Any) -> Any:
+        return take(name, given, answer) if threading.get_ident() == own else None
 
     hooks = [layer.register_forward_hook(partial(note, name)) for name, layer in layers.items()]
     try:

@@ -169,8 +169,9 @@ def grad_cam(network: Classifier, picture: Tensor, label: int, layer: str) -> Sa
     """Return the Grad-CAM map of the convolution called ``layer``, resampled to the grid of the others."""
     one, answers = single(network), list[Tensor]()
 
-    def take(name: str, given: tuple[Any, ...], answer: Tensor) -> None:
+    def take(name: str, given: tuple[Any, ...], answer: Tensor) -> Tensor:
         answers.append(answer)
+        return answer.clone()  # what follows may write into it
 
     with recording({layer: one.get_submodule(layer)}, take), torch.enable_grad():
         logit = one(picture[None].clone().requires_grad_())[0, label]

@@ -30,11 +30,11 @@ NOT_FOOLED = (
 SIZE = "No value of the picture was changed by more than {levels} of 255 levels."
 MOVED_AWAY = (
     "By step {moved} what speaks for its answer had left the place where “{original}” was seen: {percent} of "
-    "it lie there, of {before} in the original picture."
+    "it lies there, of {before} in the original picture."
 )
 STAYED = (
     "It did not look away from where “{original}” was seen: at step {step}, {percent} of what speaks for its "
-    "answer lie there, of {before} in the original picture."
+    "answer lies there, of {before} in the original picture."
 )
 PARTED = (
     "Inside, the picture is nearer to another “{goal}” than to what it was from layer {number} of {of} on, "
@@ -72,7 +72,8 @@ class Clause:
 @dataclass(frozen=True)
 class Shares:
     """Which share, in [0, 1], of what speaks for the network's answer lies where the original class was seen
-    (`engine.inside.saliency.share_inside`), by step, from step 0 on; ``method``: its name in words."""
+    (`engine.inside.saliency.share_inside`), by step, from step 0 on; ``method``: its name in the reader's
+    words."""
 
     method: str
     by_step: tuple[tuple[int, float], ...]

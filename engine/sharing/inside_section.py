@@ -68,7 +68,7 @@ def _profiles(run: Run) -> dict[int, Profile]:
 
 
 def _words(run: Run, voice: Voice, step: int, maps: list[Map], profile: Profile | None) -> Markup:
-    parts = clauses(run, step, shares(run, step, maps), profile)
+    parts = clauses(run, step, shares(run, step, maps, voice), profile)
     sentences = [
         Markup("{}<sup>{}</sup>").format(voice.sentence(part.said), number)
         for number, part in enumerate(parts, 1)
@@ -79,7 +79,7 @@ def _words(run: Run, voice: Voice, step: int, maps: list[Map], profile: Profile 
     )
 
 
-def shares(run: Run, step: int, maps: list[Map]) -> Shares | None:
+def shares(run: Run, step: int, maps: list[Map], voice: Voice) -> Shares | None:
     """Return the shares of `engine.inside.words` from maps up to ``step`` that were computed, None where
     there are too few."""
     for method in (GRAD_CAM, INTEGRATED):
@@ -88,7 +88,9 @@ def shares(run: Run, step: int, maps: list[Map]) -> Shares | None:
         said = {one.step: one.map for one in own if one.map.label == run.top(one.step, 1)[0].index}
         if clean and len(said) > 1 and step in said:
             by_step = [(at, share_inside(clean[0].map.values, said[at].values)) for at in sorted(said)]
-            return Shares(NAMES[method], tuple((at, share) for at, share in by_step if share is not None))
+            return Shares(
+                voice.say(NAMES[method]), tuple((at, share) for at, share in by_step if share is not None)
+            )
     return None
 
 

@@ -32,7 +32,7 @@ export class Panel {
   }
 
   constructor() {
-    this.bar = element("div", { class: "tabs", role: "tablist", "aria-label": say("Look inside the network") });
+    this.bar = element("div", { class: "tabs", role: "tablist", "aria-label": say("Look into the network by") });
     this.state = element("p", { class: "state", role: "status", "data-test": "inside-state" });
     this.place = element("div", { class: "tab", role: "tabpanel", tabindex: "0" });
     const style = element("link", { rel: "stylesheet", href: new URL("./inside.css", import.meta.url).href });
