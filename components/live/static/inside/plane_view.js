@@ -173,10 +173,11 @@ export class PlaneView {
     c.moveTo(...from);
     c.lineTo(...to);
     c.stroke();
-    places.forEach(([[x, y], name], index) => this.#point(c, side, this.#x(x, side), this.#y(y, side), name, index));
+    const near = to[0] - from[0] < 70; // then the two names would lie over each other
+    places.forEach(([[x, y], name], index) => this.#point(c, side, this.#x(x, side), this.#y(y, side), name, index, near && index === 0));
   }
 
-  #point(c, side, x, y, name, index) {
+  #point(c, side, x, y, name, index, before) {
     const inside = x >= 6 && x <= side - 6 && y >= 6 && y <= side - 6;
     const [px, py] = [x, y].map((value) => Math.min(Math.max(value, 9), side - 9));
     c.beginPath();
@@ -188,7 +189,7 @@ export class PlaneView {
     c.lineWidth = 2;
     c.fill();
     c.stroke();
-    const right = px > 0.7 * side;
+    const right = px > 0.7 * side || (before && px > 0.2 * side);
     c.textAlign = right ? "right" : "left";
     c.textBaseline = "alphabetic";
     this.#write(c, name, px + (right ? -10 : 10), py < 30 ? py + 16 : py - 9);
