@@ -13,7 +13,7 @@ export function create({ ask, run }) {
   return new MadeOf(ask, run);
 }
 
-const bandNames = () => [say("low"), say("middle"), say("high"), say("low and middle"), say("middle and high"), say("all")];
+const bandNames = () => [say("low"), say("middle"), say("high"), say("low and middle"), say("middle and high"), say("all of it")];
 
 class MadeOf {
   constructor(ask, run) {
@@ -129,7 +129,7 @@ class MadeOf {
     this.share = element("p", { class: "small" });
     const row = (text, input, output) => element("label", {}, element("span", {}, text), input, output);
     this.#ends();
-    return element("div", { class: "filter" }, this.shown, element("div", { class: "sliders" }, row(say("from"), this.low, this.ends[0]), row(say("to"), this.high, this.ends[1]), this.verdict, this.share));
+    return element("div", { class: "filter" }, this.shown, element("div", { class: "sliders" }, row(say("lowest"), this.low, this.ends[0]), row(say("highest"), this.high, this.ends[1]), this.verdict, this.share));
   }
 
   #ends() {

@@ -33,7 +33,7 @@ class Neighbourhood {
       this.#button(say("Near the picture"), say("The picture and its adversarial"), () => this.#go(null)), this.#button(say("All three points"), say("As far as the third point"), () => this.#go(this.#whole())));
     const field = (text, control, ...more) => element("label", { class: "field" }, element("span", {}, text), control, ...more);
     this.planes = element("div", { class: "planes" });
-    this.legend = element("ul", { class: "class-list", "data-test": "plane-legend", "aria-label": say("Classes") });
+    this.legend = element("ul", { class: "class-list", "data-test": "plane-legend", "aria-label": say("The classes in the plane") });
     this.under = element("p", { class: "small under-pointer", "data-test": "plane-pointer" });
     this.about = element("p", { class: "about" });
     this.root = element("section", { class: "neighbourhood" }, style,
