@@ -37,7 +37,8 @@ def twin(look: Look) -> Iterator[Line]:
     name = models.card(look.run.recipe.model).twin
     if not name:
         raise BadSetting("Expected a network that has a twin, got one that has none.")
-    other = look.engine.submit(replace(look.run.recipe, model=name))
+    person = f"twin of {look.run.id}"  # one at a time for each run
+    other = look.engine.enqueue(replace(look.run.recipe, model=name), person, most=1)
     try:
         for step in look.engine.follow(other):
             yield {"type": "twin_step", "step": step, "of": other.total}

@@ -177,25 +177,13 @@ class Plane:
     def pieces(self, network: Classifier) -> Iterator[Asked | Finished]:
         """Yield answers batch by batch, the coarse levels first."""
         asker = Asker(network)
-        for grid in self.levels():
+        for grid in levels(self.known, self.cells):
             wanted = grid.wanted()
             for batch in asker.batches(len(wanted)):
                 answer = self._ask(asker, grid, wanted[batch])
                 grid.take(answer)
                 yield answer
             yield Finished(grid.cells, int(grid.asked.sum()), int((~grid.asked).sum()))
-
-    def levels(self) -> Iterator[Grid]:
-        """Yield level after level, each with what is known; whoever asks completes it before the next."""
-        grid = Grid.empty(LEVELS[0])
-        while True:
-            for answer in self.known:
-                if answer.cells == grid.cells:
-                    grid.take(answer)
-            yield grid
-            if grid.cells >= self.cells:
-                return
-            grid = grid.finer()
 
     def _ask(self, asker: Asker, grid: Grid, at: Whole) -> Asked:
         row, column = np.divmod(at, grid.cells + 1)
@@ -210,13 +198,21 @@ class Plane:
         return Asked(grid.cells, tuple(at.tolist()), *texts)
 
 
-def grid_of(answers: Sequence[Asked], cells: int) -> Grid:
-    """Return what ``answers``, of all levels up to ``cells`` in a row, say of the finest."""
+def levels(answers: Sequence[Asked], cells: int) -> Iterator[Grid]:
+    """Yield level after level up to ``cells`` in a row, with what ``answers`` say of each; whoever asks
+    completes it before the next."""
     grid = Grid.empty(LEVELS[0])
     while True:
         for answer in answers:
             if answer.cells == grid.cells:
                 grid.take(answer)
+        yield grid
         if grid.cells >= cells:
-            return grid
+            return
         grid = grid.finer()
+
+
+def grid_of(answers: Sequence[Asked], cells: int) -> Grid:
+    """Return what ``answers``, of all levels up to ``cells`` in a row, say of the finest."""
+    *_, finest = levels(answers, cells)
+    return finest
