@@ -15,7 +15,7 @@ from components.i18n.text import named
 from engine.inside.channels import ChannelChange, ChannelChanges, Peaks, Seen, ShelfPeaks, strongest
 from engine.inside.classes import other_class
 from engine.inside.layers import Distances, LayerProfile, Profile
-from engine.inside.saliency import Progress
+from engine.inside.pace import Progress
 from engine.render import encode, to_image
 from errors import BadSetting
 
@@ -43,7 +43,8 @@ def lines(look: Look) -> Iterator[Line]:
 def profile(look: Look, step: int, photo: shelf.ShelfPicture | None) -> Profile:
     """Return the profile at a step, remembered."""
     question = LayerProfile(look.picture(0), look.picture(step), photo.picture if photo else None)
-    (answer,) = look.ask(question, photo.name if photo else "", step=step, part=PART)
+    answers = look.ask(question, photo.name if photo else "", step=step, part=PART)
+    (answer,) = [answer for answer in answers if not isinstance(answer, Progress)]
     return answer
 
 

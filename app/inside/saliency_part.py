@@ -12,7 +12,8 @@ import numpy as np
 from app.inside.looking import Line, Look
 from components.i18n.text import named
 from engine.inside.classes import other_class
-from engine.inside.saliency import METHODS, Progress, Saliency, SaliencyMap, likeness, share_inside
+from engine.inside.pace import Progress
+from engine.inside.saliency import METHODS, Saliency, SaliencyMap, likeness, share_inside
 from errors import UnknownName
 
 PART = "saliency"

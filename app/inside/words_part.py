@@ -9,7 +9,8 @@ from app.inside.looking import Line, Look
 from components.i18n.text import say_in, translated
 from engine.inside.classes import other_class
 from engine.inside.layers import Profile
-from engine.inside.saliency import GRAD_CAM, INTEGRATED, Progress, Saliency, SaliencyMap, share_inside
+from engine.inside.pace import Progress
+from engine.inside.saliency import GRAD_CAM, INTEGRATED, Saliency, SaliencyMap, share_inside
 from engine.inside.words import Clause, Shares, clauses
 from engine.sentences import Said
 from errors import BadSetting

@@ -10,9 +10,8 @@ import torch
 from torch import Tensor
 
 from engine.inside.layers import tensor_of
-from engine.inside.pace import Pace
+from engine.inside.pace import Pace, Progress
 from engine.inside.recording import recording, single
-from engine.inside.saliency import Progress
 from engine.robustness.answers import NOISE_SEED, noise
 from models.core import Classifier
 

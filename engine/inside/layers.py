@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from engine.inside.pace import Progress
 from engine.inside.recording import recording, single
 from engine.robustness.answers import NOISE_SEED, noise
 from models.core import Classifier
@@ -85,20 +86,24 @@ class LayerProfile:
     photo: Tensor | None = None
     seed: int = NOISE_SEED
 
-    def pieces(self, network: Classifier) -> Iterator[Profile]:
-        """Yield the profile."""
+    def pieces(self, network: Classifier) -> Iterator[Progress | Profile]:
+        """Yield how far it is, a picture a piece, then the profile."""
         one = single(network)
         pictures = [self.clean, self.attacked, noise(self.clean, self.attacked, self.seed)]
         pictures += [] if self.photo is None else [self.photo]
-        batch = torch.stack(pictures).to(one.mean.device)
-        layers = layers_of(one, batch[:1])
-        pairs = [(1, 0), (2, 0)] + ([] if self.photo is None else [(3, 0), (1, 3)])
-        rows = _distances(one, batch, layers, pairs)
-        parts = [Distances(cosine, l2) for cosine, l2 in rows] + [None] * (4 - len(rows))
-        changed, still, photo, towards = parts
-        assert changed is not None and still is not None
+        layers = layers_of(one, self.clean.to(one.mean.device)[None])
+        yield Progress(0, len(pictures))
+        answers: list[list[Tensor]] = []
+        for picture in pictures:
+            answers.append(_answers(one, picture.to(one.mean.device), layers))
+            yield Progress(len(answers), len(pictures))
+        clean, attacked, still, *others = answers
+        photo, towards = (
+            (_distances(others[0], clean), _distances(attacked, others[0])) if others else (None, None)
+        )
         title = one.card.title if one is not network else ""
-        yield Profile(layers, changed, still, photo, towards, title)
+        changed, noisy = _distances(attacked, clean), _distances(still, clean)
+        yield Profile(layers, changed, noisy, photo, towards, title)
 
 
 def tensor_of(answer: Any) -> Tensor | None:
@@ -144,26 +149,25 @@ def _thinned(inner: Sequence[str], calls: dict[str, tuple[int, ...]]) -> list[st
     return list(inner)[-MOST:]
 
 
-def _distances(
-    network: Classifier, batch: Tensor, layers: Sequence[Layer], pairs: Sequence[tuple[int, int]]
-) -> list[tuple[Tensor, Tensor]]:
-    """Return for each pair of rows of ``batch`` the distances by cosine and by l2, each ``(layers,)``."""
-    measured: dict[str, list[tuple[float, float]]] = {}
+def _answers(network: Classifier, picture: Tensor, layers: Sequence[Layer]) -> list[Tensor]:
+    """Return what each layer gives for a picture ``(c, size, size)``, as one row of numbers."""
+    answers: dict[str, Tensor] = {}
 
     def take(name: str, given: tuple[Any, ...], answer: Any) -> None:
         tensor = tensor_of(answer)
-        if name in measured or tensor is None:
-            return
-        flat = tensor.detach().flatten(1).double()
-        measured[name] = [_distance(flat[one], flat[other]) for one, other in pairs]
+        if name not in answers and tensor is not None:
+            answers[name] = tensor.detach().flatten().float().clone()  # what follows may write into it
 
-    with (
-        recording({layer.name: network.get_submodule(layer.name) for layer in layers}, take),
-        torch.no_grad(),
-    ):
-        network(batch)
-    table = torch.tensor([measured[layer.name] for layer in layers], dtype=torch.float64)
-    return [(table[:, index, 0].float(), table[:, index, 1].float()) for index in range(len(pairs))]
+    modules = {layer.name: network.get_submodule(layer.name) for layer in layers}
+    with recording(modules, take), torch.no_grad():
+        network(picture[None])
+    return [answers[layer.name] for layer in layers]
+
+
+def _distances(answers: Sequence[Tensor], others: Sequence[Tensor]) -> Distances:
+    rows = [_distance(one.double(), other.double()) for one, other in zip(answers, others, strict=True)]
+    table = torch.tensor(rows, dtype=torch.float32).view(-1, 2)
+    return Distances(table[:, 0], table[:, 1])
 
 
 def _distance(one: Tensor, other: Tensor) -> tuple[float, float]:

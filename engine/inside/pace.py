@@ -1,13 +1,22 @@
-"""How many rows a piece of a probe takes, so that it is over in about `SECONDS`."""
+"""How far a probe is, and how many rows a piece of it takes, so that it is over in about `SECONDS`."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 SECONDS = 0.12
 """What a piece is to take: well below the .2 s that a probe may hold runs up."""
+
+
+@dataclass(frozen=True)
+class Progress:
+    """``done`` of ``total`` parts of a probe's work are done."""
+
+    done: int
+    total: int
 
 
 class Pace:

@@ -29,7 +29,7 @@ from scipy.stats import spearmanr
 from torch import Tensor
 from torch.nn import functional
 
-from engine.inside.pace import Pace
+from engine.inside.pace import Pace, Progress
 from engine.inside.recording import last_convolution, recording, single
 from errors import BadSetting
 from models.core import Classifier
@@ -50,14 +50,6 @@ NO_CONVOLUTION = (
     "Grad-CAM has no meaning on this network: it has no convolution near its end whose answers still have "
     "places. Take integrated gradients or occlusion."
 )
-
-
-@dataclass(frozen=True)
-class Progress:
-    """``done`` of ``total`` evaluations are done."""
-
-    done: int
-    total: int
 
 
 @dataclass(frozen=True)
@@ -106,6 +98,7 @@ class Saliency:
         layer = last_convolution(single(network), picture) if self.method == GRAD_CAM else ""
         if self.method == GRAD_CAM and not layer:
             raise BadSetting(NO_CONVOLUTION)
+        yield Progress(0, 1)
         asked = network
         if self.shuffled:
             asked = copy.deepcopy(network)

@@ -13,7 +13,7 @@ import numpy as np
 from torch import Tensor
 
 from engine.inside.computed import COMPUTED
-from engine.inside.saliency import Progress
+from engine.inside.pace import Progress
 from engine.run import Run
 from errors import FoolscopeError
 

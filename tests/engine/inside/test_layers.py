@@ -5,8 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from engine.inside.channels import ChannelChanges, Peaks, Progress, Seen, ShelfPeaks, strongest
+from engine.inside.channels import ChannelChanges, Peaks, Seen, ShelfPeaks, strongest
 from engine.inside.layers import MOST, LayerProfile, Profile, layers_of
+from engine.inside.pace import Progress
 from engine.networks import state
 from models.core import Classifier
 from models.ensemble import Ensemble, joined
@@ -38,7 +39,8 @@ def thresholded() -> Classifier:
 
 
 def profile(network: Classifier, *pictures: Tensor) -> Profile:
-    (answer,) = LayerProfile(*pictures).pieces(network)
+    *_, answer = LayerProfile(*pictures).pieces(network)
+    assert isinstance(answer, Profile)
     return answer
 
 

@@ -14,7 +14,8 @@ from attacks.contract import Stop
 from components.take_home.voice import voice
 from engine.inside.computed import COMPUTED, Key
 from engine.inside.layers import LayerProfile
-from engine.inside.saliency import GRAD_CAM, Progress, Saliency, SaliencyMap
+from engine.inside.pace import Progress
+from engine.inside.saliency import GRAD_CAM, Saliency, SaliencyMap
 from engine.recipe import Recipe
 from engine.sharing import files
 from engine.sharing.inside_section import overlaid
