@@ -21,8 +21,12 @@ from engine.run import Run
 from engine.sharing.voice import Voice, percent
 
 T = TypeVar("T")
-PALETTE = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#f0e442", "#56b4e9", "#d55e00")
-"""Okabe and Ito's colours, as in the live view."""
+PALETTE = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#f0e442", "#56b4e9", "#d55e00") + (
+    "#882255",
+    "#44aa99",
+    "#999933",
+)
+"""Okabe and Ito's colours and three of Tol's, as in the live view."""
 REST = "#8a8a8a"
 UNSURE = 0.3
 PIXELS = 325

@@ -47,7 +47,7 @@ class People {
 
   #hear({ type, ssim, twin }) {
     if (type !== "similarity") return;
-    write(this.ssim, say("SSIM of the original and the picture of step {step}: {ssim}", { step: this.step, ssim: ssim >= 0.9995 ? "> .999" : ssim.toFixed(3).replace(/^0/, "") }));
+    write(this.ssim, say("SSIM of the original and the picture of step {step}: {ssim}", { step: this.step, ssim: ssim > 0.9999999 ? "1" : ssim >= 0.9995 ? "> .999" : ssim.toFixed(3).replace(/^0/, "") }));
     this.button.hidden = !twin;
     this.none.hidden = Boolean(twin);
     if (twin) write(this.button, say("Run the same attack on “{network}”", { network: twin }));

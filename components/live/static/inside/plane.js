@@ -10,6 +10,7 @@ import { lines } from "./stream.js";
 const SETTLED = 300;
 const MARGIN = 1.25;
 const COLOURED = 8;
+const LISTED = 14;
 
 /** The tab "The neighbourhood": a plane through the picture, its adversarial and a third point. */
 export function create({ ask, run }) {
@@ -128,7 +129,7 @@ class Neighbourhood {
     const names = { original: say("original"), adversarial: say("step {step}", { step: plan.step }), third: say("third point") };
     this.plan = { ...plan, names };
     this.classes = plan.networks.map(() => new Map());
-    this.colours = new Map([[plan.original, PALETTE[0]]]);
+    this.colours = plan.networks.map(() => new Map([[plan.original, PALETTE[0]]]));
     this.grids = plan.networks.map(() => new Grid());
     this.#views(plan.networks);
     this.views.forEach((view, index) => {
@@ -151,7 +152,7 @@ class Neighbourhood {
     for (const view of this.views) view.observer.disconnect();
     this.views = networks.map(({ title }, index) => new PlaneView({
       name: title,
-      colour: (label) => this.colours.get(this.classes[index].get(label)?.label) ?? REST,
+      colour: (label) => this.colours[index].get(this.classes[index].get(label)?.label) ?? REST,
       label: (label) => this.classes[index].get(label)?.label ?? "",
       moved: (window) => this.#go(window),
       told: (text) => write(this.under, text),
@@ -162,7 +163,8 @@ class Neighbourhood {
 
   #meet(line) {
     this.classes[line.network].set(line.index, line);
-    if (!this.colours.has(line.label)) this.colours.set(line.label, PALETTE[this.colours.size] ?? REST);
+    const colours = this.colours[line.network];
+    if (!colours.has(line.label)) colours.set(line.label, PALETTE[colours.size] ?? REST);
   }
 
   #take(line) {
@@ -184,15 +186,13 @@ class Neighbourhood {
 
   /** Colours in the order of size, while the plane is coarse: later ones would only jump. */
   #paint() {
-    const sizes = new Map();
-    this.grids.forEach((grid, network) => {
-      for (const [label, share] of grid.shares()) {
-        const name = this.classes[network].get(label)?.label;
-        sizes.set(name, Math.max(share, sizes.get(name) ?? 0));
-      }
+    const sizes = this.grids.map((grid, network) => {
+      const named = [...grid.shares()].map(([label, share]) => [this.classes[network].get(label)?.label, share]);
+      return new Map(named.sort((a, b) => b[1] - a[1]));
     });
-    const names = [...sizes].sort((a, b) => b[1] - a[1]).map(([name]) => name).filter((name) => name !== this.plan.original);
-    this.colours = new Map([this.plan.original, ...names].map((name, index) => [name, PALETTE[index] ?? REST]));
+    const shared = [...sizes[0].keys()].filter((name) => sizes.every((own) => own.has(name)));
+    const first = [...new Set([this.plan.original, ...shared])]; // the same colour in both planes
+    this.colours = sizes.map((own) => new Map([...new Set([...first, ...own.keys()])].map((name, index) => [name, PALETTE[index] ?? REST])));
     for (const view of this.views) view.later();
   }
 
@@ -207,10 +207,13 @@ class Neighbourhood {
         parts.get(name)[network] = share;
       }
     });
-    const items = [...parts].sort((a, b) => Math.max(...b[1]) - Math.max(...a[1])).map(([name, shares]) => {
-      const swatch = element("i", { class: "swatch", style: `background: ${this.colours.get(name) ?? REST}` });
+    const sorted = [...parts].sort((a, b) => Math.max(...b[1]) - Math.max(...a[1]));
+    const items = sorted.slice(0, LISTED).map(([name, shares]) => {
+      const own = this.colours[shares.indexOf(Math.max(...shares))].get(name) ?? REST;
+      const swatch = element("i", { class: "swatch", style: `background: ${own}` });
       return element("li", {}, swatch, element("span", {}, name), element("b", {}, shares.map((share) => (share ? percent(share) : "–")).join(" · ")));
     });
+    if (sorted.length > LISTED) items.push(element("li", {}, say("and {count} smaller ones", { count: sorted.length - LISTED })));
     this.legend.replaceChildren(...items);
   }
 }

@@ -3,8 +3,8 @@ import { percent, two } from "../numbers.js";
 import { say } from "../words.js";
 import { plain, ticks } from "./svg_chart.js";
 
-/** Okabe and Ito's colours: told apart by everybody. */
-export const PALETTE = ["#0072b2", "#e69f00", "#009e73", "#cc79a7", "#f0e442", "#56b4e9", "#d55e00"];
+/** Okabe and Ito's colours, told apart by everybody, and three of Tol's. */
+export const PALETTE = ["#0072b2", "#e69f00", "#009e73", "#cc79a7", "#f0e442", "#56b4e9", "#d55e00", "#882255", "#44aa99", "#999933"];
 export const REST = "#8a8a8a";
 const CLIPPED = 0.01;
 const UNSURE = 0.3;
@@ -109,9 +109,12 @@ export class PlaneView {
     for (const { label, row, column, depth } of this.named.places) {
       const text = this.label(label);
       const room = 2 * depth * unit * (half / this.view[2]);
-      if (room < 26 || room < 0.6 * c.measureText(text).width) continue;
+      const width = c.measureText(text).width / 2 + 3;
+      if (room < 26 || room < width) continue;
       const cell = (2 * half) / cells;
-      this.#write(c, text, this.#x(x - half + column * cell, side), this.#y(y - half + row * cell, side));
+      const middle = this.#x(x - half + column * cell, side);
+      if (middle < 0 || middle > side) continue;
+      this.#write(c, text, Math.min(Math.max(middle, width), side - width), this.#y(y - half + row * cell, side));
     }
   }
 
