@@ -35,7 +35,7 @@ def test_a_plane_is_drawn_dragged_and_refined_and_the_other_tabs_answer(
     expect(counts).to_have_text(re.compile("^64 × 64 squares"))
     asked, filled = map(whole, re.findall(r"([\d,]+) (?:corners|filled)", counts.inner_text()))
     assert asked + filled == 65 * 65 and 81 <= asked < 2000
-    legend = here.part("plane-legend")
+    legend = here.part("plane-legend").first
     names = legend.locator("span").all_inner_texts()
     assert "dog" in names and len(names) > 1
     canvas = here.part("plane-canvas").first

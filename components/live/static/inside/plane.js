@@ -10,7 +10,7 @@ import { lines } from "./stream.js";
 const SETTLED = 300;
 const MARGIN = 1.25;
 const COLOURED = 8;
-const LISTED = 14;
+const LISTED = 10;
 
 /** The tab "The neighbourhood": a plane through the picture, its adversarial and a third point. */
 export function create({ ask, run }) {
@@ -34,13 +34,12 @@ class Neighbourhood {
       this.#button(say("Near the picture"), say("The picture and its adversarial"), () => this.#go(null)), this.#button(say("All three points"), say("As far as the third point"), () => this.#go(this.#whole())));
     const field = (text, control, ...more) => element("label", { class: "field" }, element("span", {}, text), control, ...more);
     this.planes = element("div", { class: "planes" });
-    this.legend = element("ul", { class: "class-list", "data-test": "plane-legend", "aria-label": say("The classes in the plane") });
     this.under = element("p", { class: "small under-pointer", "data-test": "plane-pointer" });
     this.about = element("p", { class: "about" });
     this.root = element("section", { class: "neighbourhood" }, style,
       element("div", { class: "bar" }, field(say("Third point"), this.third), this.other, field(say("Beside it"), this.second)),
       element("div", { class: "bar" }, zoom, this.cells.root),
-      this.planes, this.under, this.legend, this.about);
+      this.planes, this.under, this.about);
   }
 
   show(step) {
@@ -135,8 +134,8 @@ class Neighbourhood {
     this.views.forEach((view, index) => {
       view.begin(this.plan, this.grids[index]);
       write(view.counts, "");
+      view.legend.replaceChildren();
     });
-    this.legend.replaceChildren();
     const l2 = two(plan.adversarial[0]);
     const resized = plan.networks.filter((network) => network.resized).map(({ title }) => say("For {network} the same pictures are resized, bilinearly, to its own input.", { network: title }));
     write(this.about, joined([
@@ -177,7 +176,7 @@ class Neighbourhood {
     if (cells <= COLOURED) this.#paint();
     const facts = { cells, asked: asked.toLocaleString("en"), filled: filled.toLocaleString("en") };
     write(this.views[network].counts, say("{cells} × {cells} squares: {asked} corners asked about, {filled} filled in", facts));
-    this.#list();
+    this.#list(network);
     this.views[network].draw();
     const shares = [...this.grids[network].shares()].sort((a, b) => b[1] - a[1]).slice(0, 4);
     const list = shares.map(([label, share]) => `${this.classes[network].get(label)?.label} ${percent(share)}`).join(", ");
@@ -196,24 +195,15 @@ class Neighbourhood {
     for (const view of this.views) view.later();
   }
 
-  /** The classes with their colours, and their part of each plane. */
-  #list() {
-    const parts = new Map();
-    this.grids.forEach((grid, network) => {
-      for (const [label, share] of grid.shares()) {
-        const name = this.classes[network].get(label)?.label;
-        if (!name) continue;
-        if (!parts.has(name)) parts.set(name, this.grids.map(() => 0));
-        parts.get(name)[network] = share;
-      }
-    });
-    const sorted = [...parts].sort((a, b) => Math.max(...b[1]) - Math.max(...a[1]));
-    const items = sorted.slice(0, LISTED).map(([name, shares]) => {
-      const own = this.colours[shares.indexOf(Math.max(...shares))].get(name) ?? REST;
-      const swatch = element("i", { class: "swatch", style: `background: ${own}` });
-      return element("li", {}, swatch, element("span", {}, name), element("b", {}, shares.map((share) => (share ? percent(share) : "–")).join(" · ")));
+  /** The classes of one plane with their colours and their part of it. */
+  #list(network) {
+    const sorted = [...this.grids[network].shares()].sort((a, b) => b[1] - a[1]);
+    const items = sorted.slice(0, LISTED).map(([label, share]) => {
+      const name = this.classes[network].get(label)?.label ?? "";
+      const swatch = element("i", { class: "swatch", style: `background: ${this.colours[network].get(name) ?? REST}` });
+      return element("li", {}, swatch, element("span", {}, name), element("b", {}, percent(share)));
     });
     if (sorted.length > LISTED) items.push(element("li", {}, say("and {count} smaller ones", { count: sorted.length - LISTED })));
-    this.legend.replaceChildren(...items);
+    this.views[network].legend.replaceChildren(...items);
   }
 }

@@ -20,7 +20,8 @@ export class PlaneView {
     this.canvas = element("canvas", { tabindex: "0", role: "img", "data-test": "plane-canvas" });
     this.title = element("h4", {}, name);
     this.counts = element("p", { class: "small", "data-test": "plane-counts" });
-    this.root = element("figure", { class: "plane" }, this.title, this.canvas, this.counts);
+    this.legend = element("ul", { class: "class-list", "data-test": "plane-legend", "aria-label": say("The classes in the plane") });
+    this.root = element("figure", { class: "plane" }, this.title, this.canvas, this.counts, this.legend);
     this.#listen();
     this.observer = new ResizeObserver(() => this.draw());
     this.observer.observe(this.canvas);
