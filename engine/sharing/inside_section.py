@@ -25,6 +25,8 @@ NAMES = {GRAD_CAM: "Grad-CAM", INTEGRATED: "integrated gradients", OCCLUSION: "o
 WIDTH, HEIGHT, LEFT, RIGHT = 760, 220, 8, 190
 ROLES = {"changed": "goal", "noise": "n1", "towards": "n0"}
 """The style of a line by the pair of pictures that it is about."""
+LINES = {"changed": "attacked from clean", "noise": "noise of the same size", "towards": "attacked from that"}
+"""What a line is called."""
 PIXELS = 224
 
 
@@ -152,7 +154,7 @@ def _layers(voice: Voice, step: int, profile: Profile) -> Markup:
     lines = Markup("").join(_line(one.cosine.tolist(), top, ROLES[name]) for name, one in curves.items())
     heights = spread([_y(float(one.cosine[-1]), top) for one in curves.values()], 17, 10, HEIGHT - 10)
     labels = Markup("").join(
-        _label(voice.say(names[name]), y, ROLES[name]) for name, y in zip(curves, heights, strict=True)
+        _label(voice.say(LINES[name]), y, ROLES[name]) for name, y in zip(curves, heights, strict=True)
     )
     about = _about(voice, step, top, profile)
     return Markup(
