@@ -17,12 +17,17 @@ from engine.inside.words import Shares, clauses
 from engine.render import encode, to_image
 from engine.run import Run
 from engine.sharing import around_section
+from engine.sharing.curve import spread
 from engine.sharing.voice import Voice
 
 FOR, AGAINST = (213, 70, 0), (0, 114, 178)
 """Colours of what speaks for a class and against it, as in the live view."""
 NAMES = {GRAD_CAM: "Grad-CAM", INTEGRATED: "integrated gradients", OCCLUSION: "occlusion"}
-WIDTH, HEIGHT, MARGIN = 760, 220, 40
+WIDTH, HEIGHT, LEFT, RIGHT = 760, 220, 8, 190
+ROLES = {"changed": "goal", "noise": "n1", "towards": "n0"}
+"""The style of a line by the pair of pictures that it is about."""
+LINES = {"changed": "attacked from clean", "noise": "noise of the same size", "towards": "attacked from that"}
+"""What a line is called."""
 PIXELS = 224
 
 
@@ -141,12 +146,28 @@ def overlaid(picture: np.ndarray, answer: SaliencyMap) -> Image.Image:
 
 
 def _layers(voice: Voice, step: int, profile: Profile) -> Markup:
-    """Return the distances by layer as an SVG, and the names of the first and the last layer."""
-    lines = {"changed": "target", "noise": "other", "towards": "original"}
-    curves = {name: getattr(profile, name) for name in lines if getattr(profile, name) is not None}
+    """Return the distances by layer as an SVG, whose lines are named at their ends."""
+    names = {
+        "changed": "attacked from clean",
+        "noise": "noise of the same size",
+        "towards": "attacked from that",
+    }
+    curves = {name: getattr(profile, name) for name in names if getattr(profile, name) is not None}
     top = max(float(one.cosine.max()) for one in curves.values()) or 1.0
-    drawn = Markup("").join(_line(one.cosine.tolist(), top, lines[name]) for name, one in curves.items())
-    about = voice.say(
+    lines = Markup("").join(_line(one.cosine.tolist(), top, ROLES[name]) for name, one in curves.items())
+    heights = spread([_y(float(one.cosine[-1]), top) for one in curves.values()], 17, 10, HEIGHT - 10)
+    labels = Markup("").join(
+        _label(voice.say(LINES[name]), y, ROLES[name]) for name, y in zip(curves, heights, strict=True)
+    )
+    about = _about(voice, step, top, profile)
+    return Markup(
+        '<p class="quiet">{}</p><svg viewBox="0 0 {} {}" role="img" aria-label="{}">'
+        '<path class="grid" d="M{} {}H{}"/>{}{}</svg>'
+    ).format(about, WIDTH, HEIGHT, about, LEFT, HEIGHT - 10, WIDTH - RIGHT, lines, labels)
+
+
+def _about(voice: Voice, step: int, top: float, profile: Profile) -> str:
+    return voice.say(
         "1 minus the cosine by layer at step {step}, from 0 to {top}, from {first} to {last}: of the "
         "attacked picture from the clean one, of noise of the same size from the clean one, and of the "
         "attacked picture from another one of the target's class, where the shelf has one.",
@@ -155,15 +176,22 @@ def _layers(voice: Voice, step: int, profile: Profile) -> Markup:
         first=profile.layers[0].name.removeprefix("network."),
         last=profile.layers[-1].name.removeprefix("network."),
     )
-    return Markup(
-        '<p class="quiet">{}</p><svg viewBox="0 0 {} {}" role="img" aria-label="{}">{}</svg>'
-    ).format(about, WIDTH, HEIGHT, about, drawn)
 
 
 def _line(values: list[float], top: float, role: str) -> Markup:
     count = max(1, len(values) - 1)
     points = " ".join(
-        f"{MARGIN + (WIDTH - 2 * MARGIN) * index / count:.1f},{10 + (HEIGHT - 20) * (1 - value / top):.1f}"
+        f"{LEFT + (WIDTH - LEFT - RIGHT) * index / count:.1f},{_y(value, top):.1f}"
         for index, value in enumerate(values)
     )
-    return Markup('<polyline class="{} n0" points="{}"/>').format(role, points)
+    return Markup('<polyline class="{}" points="{}"/>').format(role, points)
+
+
+def _y(value: float, top: float) -> float:
+    return 10 + (HEIGHT - 20) * (1 - value / top)
+
+
+def _label(text: str, y: float, role: str) -> Markup:
+    return Markup('<text class="name {}" x="{}" y="{:.1f}">{}</text>').format(
+        role, WIDTH - RIGHT + 8, y + 4, text
+    )
