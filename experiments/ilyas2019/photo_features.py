@@ -15,7 +15,7 @@ from experiments.ilyas2019.wrong_labels import Data
 from models.train.data import ARCHIVES, data_root, load_photos
 
 FOLDERS = {"cat": "cats", "dog": "dogs", "panda": "panda"}
-SIDE = 64
+SIDE = 48
 HELD_OUT = 0.25
 
 
@@ -36,11 +36,12 @@ class PhotoFeatures(Features):
 
     classes: ClassVar[tuple[str, ...]] = tuple(FOLDERS)
     shape: ClassVar[tuple[int, int]] = (3, SIDE)
-    widths: ClassVar[tuple[int, ...]] = (32, 64, 96)
+    widths: ClassVar[tuple[int, ...]] = (24, 48, 64)
 
     n: int = setting(2250, "Training photos", "How many photos are learnt from.", low=30, high=2250)
     tests: int = setting(750, "Test photos", "How many photos a network is judged on.", low=30, high=750)
-    passes: int = setting(30, "Passes", "How often each training picture is seen.", low=1, high=500)
+    networks: int = setting(2, "Networks", "How many networks learn each kind.", low=1, high=20)
+    passes: int = setting(20, "Passes", "How often each training picture is seen.", low=1, high=500)
 
     def depends(self) -> object:
         """Return the digest of the archive; raises `errors.MissingData` where it is not."""
