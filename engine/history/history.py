@@ -224,19 +224,20 @@ class History:
         known = [(recording, changes) for recording, changes in pending if changes is not None]
         if not known:
             return False
-        with self.database.writing() as connection:
-            for recording, changes in known:
-                self._write_one(connection, recording, changes)
-        for recording, changes in known:
+        known.sort(key=lambda pair: pair[0].run.id)  # whoever locks rows does so in this order
+        bring = any(recording.brings for recording, _ in known)
+        with self.database.writing(queries.UPLOADS if bring else "") as connection:
+            there = [self._write_one(connection, recording, changes) for recording, changes in known]
+        for (recording, changes), still in zip(known, there, strict=True):
             recording.written_down(changes)
-            if changes.over:
+            if changes.over or not still:
                 self._recordings.pop(recording.run.id, None)
         return any(changes.over for _, changes in known)
 
-    def _write_one(self, connection: sa.Connection, recording: Recording, changes: Changes) -> None:
-        if recording.token and recording.upload and not recording.inserted:
+    def _write_one(self, connection: sa.Connection, recording: Recording, changes: Changes) -> bool:
+        if recording.token and recording.upload and recording.brings:
             queries.write_upload(connection, recording.token, recording.upload)
-        queries.write(connection, recording.run.id, changes, recording.inserted)
+        return queries.write(connection, recording.run.id, changes, recording.inserted)
 
     def _changes(self, recording: Recording) -> Changes | None:
         """Return what is new of a run; one whose record cannot be made is no longer kept."""
@@ -252,7 +253,7 @@ class History:
         self._swept = self._clock()
         before = self._swept - self._days * SECONDS_A_DAY
         removed, live = False, self._live()
-        with self.database.writing() as connection:
+        with self.database.writing(queries.UPLOADS) as connection:
             while old := queries.oldest(connection, live, 100, before):
                 queries.remove(connection, old)
                 removed = True
@@ -266,7 +267,7 @@ class History:
         wanted = frozenset(owners)
         own = {key for key, recording in list(self._recordings.items()) if recording.owner in wanted}
         gone = own if keys is None else own & set(keys)
-        with self.database.writing() as connection:
+        with self.database.writing(queries.UPLOADS) as connection:
             gone |= set(queries.owned(connection, owners, keys))
             queries.remove(connection, sorted(gone))
         for key in gone:
