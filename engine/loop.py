@@ -18,7 +18,8 @@ from torch import Tensor
 
 from attacks.contract import Evaluation, Query
 from engine.answering import answered
-from engine.jobs import Job, StepsLeft
+from engine.jobs import Job, QueryJob, StepsLeft
+from engine.metrics import Metrics
 from engine.prices import Costs
 from engine.scheduler import Scheduler
 from errors import EngineClosed, EngineFailed, FoolscopeError
@@ -44,7 +45,7 @@ class Health:
 
 class Loop:
     """Carries out jobs on ``device``. ``housekeeping`` is called about once a second, by ``clock``; ``costs``
-    learns how long batches take."""
+    learns how long batches take, ``metrics`` counts them."""
 
     def __init__(
         self,
@@ -52,9 +53,10 @@ class Loop:
         housekeeping: Callable[[], None],
         clock: Callable[[], float] = time.monotonic,
         costs: Costs | None = None,
+        metrics: Metrics | None = None,
     ) -> None:
         self._device, self._housekeeping, self._clock = device, housekeeping, clock
-        self._costs = costs or Costs()
+        self._costs, self._metrics = costs or Costs(), metrics or Metrics()
         self._jobs: dict[str, Job] = {}
         self._new: list[Job] = []
         self._retired: list[Job] = []
@@ -215,6 +217,7 @@ class Loop:
         seconds = time.perf_counter() - began
         with self._changed:
             self._scheduler.spent(model, seconds)
+        self._metrics.answered(model, len(queries), sum(len(query.x) for query in queries), seconds)
         if well:
             gradients = any(query.objective is not None for query in queries)
             self._costs.observe(model, sum(len(query.x) for query in queries), gradients, seconds)
@@ -275,8 +278,9 @@ class Loop:
             error = fault
         if error is None:
             return
+        self._metrics.failed(error)
         if not isinstance(error, FoolscopeError):
-            log.error("job %s failed", job.id[:6], exc_info=error)
+            log.error("job %s failed", job.id[:6], exc_info=error, extra=_facts(job))
         self._guarded(partial(job.fail, error))
 
     def _clean_up(self) -> None:
@@ -292,6 +296,11 @@ class Loop:
             action()
         except BaseException:
             log.exception("the engine goes on after an error")
+
+
+def _facts(job: Job) -> dict[str, str]:
+    """Return which run a line of the log is about, if it is about one."""
+    return {} if isinstance(job, QueryJob) else {"run": job.id}
 
 
 def _query(asked: Query) -> Query:

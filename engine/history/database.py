@@ -109,6 +109,19 @@ class Database:
             with reader.connect() as connection:
                 yield connection
 
+    def check(self) -> None:
+        """Make sure that it can be written to, and change nothing; raises `errors.HistoryFailed`."""
+        with self._opened() as engine, engine.connect() as connection, connection.begin() as transaction:
+            _begin(connection, "")
+            connection.execute(sa.update(schema).values(version=schema.c.version))
+            transaction.rollback()
+
+    @property
+    def kind(self) -> str:
+        """Return which kind of database it is, such as sqlite; raises `errors.HistoryFailed`."""
+        with self._opened() as engine:
+            return engine.dialect.name
+
     def shrink(self) -> None:
         """Give back to the disk what deleted rows took, where the database does not do so by itself."""
         with self._opened() as engine:

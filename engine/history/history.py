@@ -41,7 +41,8 @@ NOT_YOURS = "Expected one of your own runs; it may have been deleted already."
 
 
 class History:
-    """The runs in a database. ``uploads`` returns an upload by its name, None where there is none."""
+    """The runs in a database. ``uploads`` returns an upload by its name, None where there is none;
+    ``failures`` counts the tries to write that failed."""
 
     def __init__(
         self,
@@ -59,6 +60,7 @@ class History:
         self._thread: threading.Thread | None = None
         self._closed, self._generation, self._swept = False, 0, 0.0
         self._failure: HistoryFailed | None = None
+        self.failures = 0
         self._notices: list[FoolscopeError] = []
 
     def record(self, run: Run, owner: str) -> None:
@@ -74,6 +76,10 @@ class History:
         """Return what is wrong with the database, and what happened to it since the start."""
         failure = [self._failure] if self._failure else []
         return [*self.database.notices, *self._notices, *failure]
+
+    def pending(self) -> int:
+        """Return how many runs are being written, or wait to be."""
+        return len(self._recordings)
 
     def count(self, owner: str) -> int:
         """Return how many runs an owner has; raises `errors.HistoryFailed`."""
@@ -206,6 +212,7 @@ class History:
             if str(error) != str(self._failure):
                 log.error("%s", error)
             self._failure = error
+            self.failures += 1
             self._make_room()
         except Exception:
             log.exception("the history of runs goes on after an error")
@@ -244,7 +251,7 @@ class History:
         try:
             return recording.changes(self._clock())
         except Exception:
-            log.exception("run %s is not kept", recording.run.id[:6])
+            log.exception("run %s is not kept", recording.run.id[:6], extra={"run": recording.run.id})
             self._recordings.pop(recording.run.id, None)
             return None
 

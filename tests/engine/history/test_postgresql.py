@@ -1,4 +1,4 @@
-"""Servers that share a PostgreSQL: it stops and comes back; they write at once, and delete each other's runs."""
+"""Servers that share a PostgreSQL: it stops and comes back; they write at once, and delete others' runs."""
 
 from __future__ import annotations
 
