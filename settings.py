@@ -17,6 +17,8 @@
 | ``FOOLSCOPE_ACTIVE_RUNS`` | runs of the queue that are computed at the same time (16) |
 | ``FOOLSCOPE_RUNS_PER_PERSON`` | runs that one person may have in the queue at the same time (3) |
 | ``FOOLSCOPE_FRAME_ANCESTORS`` | sites that may show the page in a frame, by default all |
+| ``FOOLSCOPE_METRICS`` | who sees the server's figures: off, local (this machine alone, the default), on |
+| ``FOOLSCOPE_LOG`` | json: lines of the log are JSON objects (text) |
 | ``HF_ENDPOINT`` | hub of networks, as huggingface_hub names it (https://huggingface.co) |
 | ``FOOLSCOPE_CHROMIUM`` | browser that tests and benchmarks drive |
 """
@@ -113,6 +115,25 @@ def history_days() -> int:
 def history_bytes() -> int:
     """Return how many bytes of runs are kept; raises `errors.BadSetting`."""
     return _bytes("FOOLSCOPE_HISTORY_BYTES", 2 * 10**9)
+
+
+def metrics() -> str:
+    """Return who may see the server's figures: nobody ("off"), who asks from this machine ("local") or
+    everybody ("on"); raises `errors.BadSetting`."""
+    return _choice("FOOLSCOPE_METRICS", "local", "off", "on")
+
+
+def log_format() -> str:
+    """Return how lines of the log are written, "text" or "json"; raises `errors.BadSetting`."""
+    return _choice("FOOLSCOPE_LOG", "text", "json")
+
+
+def _choice(variable: str, default: str, *others: str) -> str:
+    """Return which of some words a variable names."""
+    named = os.environ.get(variable, "").strip().lower() or default
+    if named not in (default, *others):
+        raise BadSetting(f"Expected {variable} to be one of {', '.join((default, *others))}, got “{named}”.")
+    return named
 
 
 def _switch(variable: str) -> bool:

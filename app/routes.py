@@ -17,6 +17,7 @@ from app.access import base, cursor, do, find, language, part, refusing
 from app.rooms.routes import routes as room_routes
 from app.service import engine, ready
 from app.sharing_routes import route as files_route
+from app.status.routes import routes as status_routes
 from errors import UnknownName
 from settings import LIVE
 
@@ -137,4 +138,5 @@ def routes() -> list[BaseRoute]:
         *export_routes.routes(),
         *evaluation_routes.routes(),
         *room_routes(),
+        *status_routes(),
     ]

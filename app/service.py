@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import streamlit as st
 
+from app import logs
+
 if TYPE_CHECKING:
     from PIL.Image import Image
 
@@ -117,6 +119,7 @@ def _yielding() -> Iterator[None]:
 @asynccontextmanager
 async def lifespan(_: Any) -> AsyncIterator[None]:
     """Warm up beside the server, which answers meanwhile; close the engine at the end."""
+    logs.set_up()  # once more: the server has set up its own since
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(anyio.to_thread.run_sync, warm)
         yield

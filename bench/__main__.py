@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 
 import console
 import models
-from bench import crowd, exports, first_network, labs, room, step_costs, steps, survivors, watched
+from bench import crowd, exports, first_network, labs, room, scale, step_costs, steps, survivors, watched
 from bench.figures import Figure, keep, machine, table
 from engine.engine import Engine
 
@@ -37,6 +37,8 @@ def main(arguments: list[str] | None = None) -> int:
     given = sys.argv[1:] if arguments is None else arguments
     if given[:1] == ["room"]:
         return room.main(given[1:])
+    if given[:1] == ["scale"]:
+        return scale.main(given[1:])
     options = parser().parse_args(arguments)
     about = machine()
     found: list[Figure] = []

@@ -7,6 +7,7 @@ The work is done elsewhere: `engine.loop` answers the queries of all runs on the
 from __future__ import annotations
 
 import itertools
+import logging
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
@@ -30,6 +31,7 @@ from engine.images import handwriting
 from engine.images.sources import PREPARED, UPLOAD, Source, Uploads, open_image
 from engine.jobs import Build, QueryJob, StepsLeft, run_job
 from engine.loop import Health, Loop
+from engine.metrics import Metrics
 from engine.model_pool import Load, ModelPool, load_model
 from engine.places import Place
 from engine.prices import Costs, Price, work_of
@@ -44,6 +46,7 @@ from models.core import Card, Classifier, Crop
 from models.download import Progress
 
 T = TypeVar("T")
+log = logging.getLogger("foolscope")
 UNWATCHED_AFTER = 60.0
 """Seconds after which a run that nobody reads pauses; it goes on when somebody reads it again."""
 ABANDONED_AFTER = 30 * 60.0
@@ -72,9 +75,9 @@ class Engine:
         self._sources, self._clock = dict(sources or {}), clock
         self._rankings = Rankings(self.logits, self._preprocess)
         self._numbers, self._exports = itertools.count(), Exports(self)
-        costs = Costs()
-        self._loop = Loop(self.device, self._sweep, clock, costs)
-        self.queue = RunQueue(self, costs, clock=clock)
+        costs, self.metrics = Costs(), Metrics()
+        self._loop = Loop(self.device, self._sweep, clock, costs, self.metrics)
+        self.queue = RunQueue(self, costs, clock=clock, metrics=self.metrics)
 
     @property
     def healthy(self) -> bool:
@@ -204,6 +207,7 @@ class Engine:
         """
         recipe.check()
         run, build = self.prepare(recipe)
+        _log(run)
         self.begin(run, build, StepsLeft.NONE if paused else StepsLeft.ALL)
         if owner:
             self.history.record(run, owner)
@@ -225,6 +229,7 @@ class Engine:
         `errors.TooManyRuns`, and as `submit` does.
         """
         run = self.queue.submit(recipe, person, allowance, most)
+        _log(run)
         self.store.add(run)
         if owner:
             self.history.record(run, owner)
@@ -381,6 +386,16 @@ class Engine:
             self.pause(run)
         elif unread <= UNWATCHED_AFTER and run.reason == "unwatched":
             self.resume(run)
+
+
+def _log(run: Run) -> None:
+    """Let each change of a run's status be a line of the log."""
+    facts, recipe = {"run": run.id}, run.recipe
+
+    def note() -> None:
+        log.info("run %s on %s by %s: %s", run.id[:6], recipe.model, recipe.attack, run.status, extra=facts)
+
+    run.listen(note)
 
 
 def _first_logit(logits: Tensor) -> Tensor:

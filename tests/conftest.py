@@ -21,6 +21,7 @@ pytest_plugins = [
     "tests.support.file_server",
     "tests.support.hub_server",
     "tests.support.attack_contract",
+    "tests.support.postgresql",
 ]
 
 _HOME = tempfile.mkdtemp(prefix="foolscope-tests-")

@@ -65,6 +65,11 @@ class Recording:
         self._rows_bytes = 0
         self._sizes: dict[int, int] = {}
 
+    @property
+    def brings(self) -> bool:
+        """Say whether its upload is to be written yet."""
+        return self.upload is not None and not self.inserted
+
     def changes(self, now: float) -> Changes:
         """Return what to write at ``now``, in seconds since 1970."""
         run, over = self.run, self.run.over  # before the steps: none follow it

@@ -93,7 +93,7 @@ def engine(gate: Gate, **options: Any) -> Iterator[Engine]:
         gate.hook = None
         made.close()
         for name in ("small", "smaller"):
-            del _REGISTRY[name]
+            _REGISTRY.pop(name, None)  # another engine may have done so
         models._shipped.cache_clear()
 
 
