@@ -38,7 +38,7 @@ READ_EVERY = 10.0
 UNREACHABLE = "Expected an engine at {address}, but it does not answer: {reason}."
 
 
-class Interrupted(Exception):
+class Interrupted(Exception):  # noqa: N818 (it says what happened)
     """A conversation broke off; another replica can be asked to go on."""
 
 

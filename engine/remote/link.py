@@ -29,7 +29,7 @@ from engine.remote.client import (
     Orders,
     Steps,
 )
-from engine.run import SCALARS, Observation, Run
+from engine.run import SCALARS, Floats, Observation, Run
 from errors import EngineClosed, EngineFailed, FoolscopeError
 
 log = logging.getLogger("foolscope")
@@ -38,8 +38,8 @@ GIVE_UP_AFTER = 8
 LONGEST_WAIT = 5.0
 """Seconds between two tries, at most."""
 SAME = 0.05
-"""How much a probability may differ when a step is computed again elsewhere: as much as batches of other sizes
-may change it in the course of a run."""
+"""How much a probability may differ when a step is computed again elsewhere: as much as batches of other
+sizes may change it in the course of a run."""
 OTHERWISE = (
     "The run was interrupted at step {step}, and computed again elsewhere it came out otherwise: start it "
     "once more."
@@ -195,15 +195,16 @@ class Link:
         self._queries, self._gradients = queries, gradients
         return seen
 
-    def _compare(self, step: int, log_p: np.ndarray[tuple[int, ...], np.dtype[np.float32]]) -> None:
+    def _compare(self, step: int, log_p: Floats) -> None:
         known = self._known(step)
         if known is not None and np.abs(np.exp(known) - np.exp(log_p)).max() > SAME:
             raise EngineFailed(OTHERWISE, step=step)
 
-    def _known(self, step: int) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]] | None:
+    def _known(self, step: int) -> Floats | None:
         """Return the natural-log probabilities of a step that came before, held ones too."""
         if step < len(self._run):
-            return self._run.log_p(step, step + 1)[0]
+            row: Floats = self._run.log_p(step, step + 1)[0]
+            return row
         held = self._held[step - len(self._run)]
         return held.log_p if isinstance(held, Observation) else None
 

@@ -27,12 +27,12 @@ from errors import EngineClosed, EngineFailed
 from models.download import Progress
 
 SHARE = 8
-"""So many open runs of a model go where it is in memory, and share its batches; further ones go to whoever has
-least to do, which then has the model too."""
+"""So many open runs of a model go where it is in memory, and share its batches; further ones go to whoever
+has least to do, which then has the model too."""
 
 
 class RemoteEngine(Engine):
-    """``address``: of the replicas, such as http://127.0.0.1:8000; nothing is sent before the first question."""
+    """``address``: of the replicas, such as http://127.0.0.1:8000; nothing is sent before a question."""
 
     def __init__(
         self,

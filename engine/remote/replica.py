@@ -1,6 +1,6 @@
 """A replica: an engine of its own behind HTTP and one WebSocket for each run.
 
-`application` is a plain ASGI application: Ray Serve runs it (`engine.remote.serving`), any other server could.
+`application` is a plain ASGI application: Ray Serve runs it (`engine.remote.serving`), another server could.
 Runs of all pages share the batches of the one loop. A run belongs to its socket: when that closes, it ends.
 """
 
@@ -10,6 +10,7 @@ import asyncio
 import json
 import logging
 import os
+import socket
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict
 from functools import partial
@@ -51,10 +52,9 @@ Prepare = Callable[[str], Awaitable[None]]
 """Has a model in memory before it is asked."""
 
 
-def application(engine: Engine, prepare: Prepare | None = None, name: str = "") -> Starlette:
-    """Return the application around an engine. ``prepare``: by default the engine's own loading; ``name``:
-    what the replica calls itself, by default the id of its process."""
-    replica = Replica(engine, prepare, name or str(os.getpid()))
+def application(engine: Engine, prepare: Prepare | None = None) -> Starlette:
+    """Return the application around an engine. ``prepare``: by default the engine's own loading."""
+    replica = Replica(engine, prepare)
     return Starlette(
         routes=[
             Route("/evaluate", replica.evaluate, methods=["POST"]),
@@ -66,19 +66,19 @@ def application(engine: Engine, prepare: Prepare | None = None, name: str = "") 
 
 
 class Replica:
-    """Answers for one engine."""
+    """Answers for one engine; calls itself by its machine and the id of its process."""
 
-    def __init__(self, engine: Engine, prepare: Prepare | None, name: str) -> None:
-        self._engine, self._name = engine, name
+    def __init__(self, engine: Engine, prepare: Prepare | None) -> None:
+        self._engine, self._name = engine, f"{socket.gethostname()}:{os.getpid()}"
         self._prepare = prepare or self._load
 
     async def _load(self, model: str) -> None:
         await anyio.to_thread.run_sync(self._engine.load, model)
 
     async def health(self, _: Request) -> Response:
-        """GET how the engine is, and which process it is in."""
+        """GET how the engine is, and where."""
         state = self._engine.health()
-        said = asdict(state) | {"replica": self._name, "pid": os.getpid(), "runs": self._open()}
+        said = asdict(state) | {"replica": self._name, "runs": self._open()}
         return JSONResponse(said, 200 if state.healthy else 503)
 
     def _open(self) -> int:
@@ -113,22 +113,22 @@ class Replica:
     def _timed(self, model: str) -> list[tuple[int, bool, float]]:
         return self._engine.costs.timed(model)
 
-    async def run(self, socket: WebSocket) -> None:
+    async def run(self, opened: WebSocket) -> None:
         """Carry out one run: its opening comes first, then orders; steps go back."""
-        await socket.accept()
+        await opened.accept()
         try:
-            run, start = await self._begun(unpack(await socket.receive_bytes()))
+            run, start = await self._begun(unpack(await opened.receive_bytes()))
         except WebSocketDisconnect:
             return
         except EngineClosed:
-            await socket.close(RESTARTING)
+            await opened.close(RESTARTING)
             return
         except FoolscopeError as error:
-            await socket.send_bytes(pack(Message({"error": plain(error)})))
-            await socket.close(1000)
+            await opened.send_bytes(pack(Message({"error": plain(error)})))
+            await opened.close(1000)
             return
         try:
-            await self._carry(socket, run, start)
+            await self._carry(opened, run, start)
         finally:
             self._engine.cancel(run)
             self._engine.store.drop(run.id)
@@ -151,18 +151,18 @@ class Replica:
         log.info("run %s is carried out here as %s, from step %d on", str(known)[:6], run.id[:6], first)
         return run, first
 
-    async def _carry(self, socket: WebSocket, run: Run, start: int) -> None:
+    async def _carry(self, opened: WebSocket, run: Run, start: int) -> None:
         conversation = _Conversation(self._engine, run, start, self._name)
-        listening = asyncio.create_task(conversation.listen(socket))
-        talking = asyncio.create_task(conversation.talk(socket))
+        listening = asyncio.create_task(conversation.listen(opened))
+        talking = asyncio.create_task(conversation.talk(opened))
         done, _ = await asyncio.wait({listening, talking}, return_when=asyncio.FIRST_COMPLETED)
         for task in (listening, talking):
             task.cancel()
         for task in done:
             if not isinstance(task.exception(), WebSocketDisconnect | RuntimeError | None):
                 task.result()
-        if run.over and run.error == CLOSED and socket.client_state is WebSocketState.CONNECTED:
-            await socket.close(RESTARTING)
+        if run.over and run.error == CLOSED and opened.client_state is WebSocketState.CONNECTED:
+            await opened.close(RESTARTING)
 
 
 class _Conversation:
@@ -174,10 +174,10 @@ class _Conversation:
         self._heard, self._told, self._exact = 0, (0, ""), -1
         self._large = run.start.numel() * 4 > LARGE
 
-    async def listen(self, socket: WebSocket) -> None:
+    async def listen(self, opened: WebSocket) -> None:
         """Do what is ordered until the socket closes; raises WebSocketDisconnect then."""
         while True:
-            action = str(json.loads(await socket.receive_text())["do"])
+            action = str(json.loads(await opened.receive_text())["do"])
             self._run.touch()
             if action == "read":
                 continue
@@ -191,16 +191,16 @@ class _Conversation:
             }[action](self._run)
             self._heard += 1
 
-    async def talk(self, socket: WebSocket) -> None:
+    async def talk(self, opened: WebSocket) -> None:
         """Send what is new until the run is over."""
         while True:
             over = self._run.over  # before the steps: none follow it
             if over and self._run.error == CLOSED:
                 return
             if over or self._news():
-                await socket.send_bytes(self._steps(over).packed())
+                await opened.send_bytes(self._steps(over).packed())
             if over:
-                await socket.close(1000)
+                await opened.close(1000)
                 return
             await asyncio.sleep(LARGE_FRAME if self._large else FRAME)
 
