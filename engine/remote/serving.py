@@ -92,7 +92,7 @@ def deployed(plan: Plan) -> serve.Application:
 def start(plan: Plan) -> None:
     """Start Ray or join the cluster, and start the replicas; returns once they answer."""
     passed = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
-    own = {"num_cpus": plan.cores, "object_store_memory": MEMORY, "include_dashboard": False}
+    own: dict[str, Any] = {"num_cpus": plan.cores, "object_store_memory": MEMORY, "include_dashboard": False}
     ray.init(
         plan.cluster or "local",
         log_to_driver=False,

@@ -22,6 +22,7 @@ from engine.images.sources import open_sample
 from engine.recipe import Recipe
 from engine.remote.remote_engine import SHARE, RemoteEngine
 from errors import BadSetting, BadTarget, EngineClosed, FoolscopeError, UnknownName
+from models.core import Classifier
 from settings import ROOT
 from tests.support import small_model
 from tests.support.small_model import SIZE, SmallNet
@@ -103,7 +104,7 @@ def eventually(condition, seconds=60):
 
 def alone(recipe, engine):
     """Return the steps of a recipe walked without any engine's loop."""
-    x, model = engine.preprocess(recipe)[None], small_model.Classifier(small_model.card(), SmallNet())
+    x, model = engine.preprocess(recipe)[None], Classifier(small_model.card(), SmallNet())
     criterion = Criterion(model(x).argmax(1), targeted=False)
     search = recipe.build().search(x, criterion, torch.Generator().manual_seed(recipe.seed))
     return list(walk(search, model, criterion, recipe.stop))
@@ -207,12 +208,12 @@ def test_what_a_network_breaks_of_ends_its_run_with_a_sentence(engine):
 def test_an_answer_has_the_gradient_of_an_objective_that_stays_here(engine):
     x = torch.rand(3, 3, SIZE, SIZE, generator=torch.Generator().manual_seed(1))
     model, criterion = (
-        small_model.Classifier(small_model.card(), SmallNet()),
+        Classifier(small_model.card(), SmallNet()),
         Criterion(torch.tensor([1, 2, 0]), True),
     )
     got, want = engine.evaluate("small", x, criterion.loss), answer(model, Query(x, criterion.loss))
     for ours, theirs in zip(got, want, strict=True):
-        assert torch.allclose(ours, theirs, atol=1e-5)
+        assert ours is not None and theirs is not None and torch.allclose(ours, theirs, atol=1e-5)
     logits, *rest = engine.evaluate("small", x)
     assert torch.allclose(logits, want.logits, atol=1e-5) and rest == [None, None]
     with pytest.raises((FoolscopeError, RuntimeError), match="a cable burnt"):
@@ -343,20 +344,17 @@ asyncio.run(follow())
 
 
 def test_a_run_goes_on_when_its_replica_is_killed_and_nothing_is_doubled(remote):
-    recipe = replace(LONG, params={"steps": 3000, "step_size": 0.01 / 255})
+    recipe = replace(LONG, params={"steps": 900, "step_size": 0.01 / 255})
     run = remote.submit(recipe)
     eventually(lambda: len(run) > 100)
     link = remote.link(run.id)
     first, before = link.replica, run.log_p(0, 100).copy()
     os.kill(int(first.rpartition(":")[2]), signal.SIGKILL)
-    t0, n0 = time.monotonic(), len(run)
-    eventually(lambda: len(run) > n0 + 20)
-    print("GOES ON AFTER", time.monotonic() - t0, n0, link.moves)
-    assert finish(remote, run) == list(range(3001)) and run.status == "finished"
+    assert finish(remote, run) == list(range(901)) and run.status == "finished"
     assert link.moves >= 1 and link.replica != first
-    assert (run.queries, run.gradient_evaluations) == (3001, 3000)
+    assert (run.queries, run.gradient_evaluations) == (901, 900)
     assert np.array_equal(run.log_p(0, 100), before)
     expected = alone(recipe, remote)
     last = torch.softmax(expected[-1].evaluation.logits[0], 0).numpy()
-    assert np.abs(np.exp(run.log_p(3000, 3001)[0]) - last).max() < CLOSE
-    assert (np.diff(run.scalars(0, 3001)[:, -1]) >= 0).all()
+    assert np.abs(np.exp(run.log_p(900, 901)[0]) - last).max() < CLOSE
+    assert (np.diff(run.scalars(0, 901)[:, -1]) >= 0).all()
