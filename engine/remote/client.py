@@ -163,11 +163,11 @@ class Client:
         """Return what one replica says of itself; raises `errors.EngineFailed` when none answers."""
         try:
             answer = self._http.get(f"{self.address}/health", timeout=5.0)
-            said: dict[str, Any] = answer.json()
+            state: dict[str, Any] = answer.json()
         except (httpx.HTTPError, ValueError) as error:
             reason = str(error) or type(error).__name__
             raise EngineFailed(UNREACHABLE, address=self.address, reason=reason) from error
-        return said
+        return state
 
     async def follow(
         self, opening: Opening, orders: Orders, model: str | None = None

@@ -10,6 +10,7 @@ import asyncio
 import threading
 import time
 from collections.abc import Callable, Mapping
+from operator import itemgetter
 
 import torch
 from torch import Tensor
@@ -51,8 +52,8 @@ class RemoteEngine(Engine):
     def health(self) -> Health:
         """Return how the replicas are, as the one says that answers."""
         try:
-            said = self._client.health()
-            return Health(bool(said["healthy"]), int(said["breaks"]), str(said["error"]))
+            healthy, breaks, fault = itemgetter("healthy", "breaks", "error")(self._client.health())
+            return Health(bool(healthy), int(breaks), str(fault))
         except (EngineFailed, KeyError) as error:
             return Health(False, 0, str(error))
 

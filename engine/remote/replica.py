@@ -78,8 +78,8 @@ class Replica:
     async def health(self, _: Request) -> Response:
         """GET how the engine is, and where."""
         state = self._engine.health()
-        said = asdict(state) | {"replica": self._name, "runs": self._open()}
-        return JSONResponse(said, 200 if state.healthy else 503)
+        facts = asdict(state) | {"replica": self._name, "runs": self._open()}
+        return JSONResponse(facts, 200 if state.healthy else 503)
 
     def _open(self) -> int:
         return sum(not run.over for run in self._engine.store.all())

@@ -76,8 +76,7 @@ def deployed(plan: Plan) -> serve.Application:
                 min_replicas=plan.least, max_replicas=plan.most, target_ongoing_requests=plan.target
             )
         }
-    deployment: serve.Deployment = serve.deployment(
-        serve.ingress()(Holder),
+    deploy = serve.deployment(
         name="engine",
         max_ongoing_requests=plan.at_once,
         ray_actor_options={"num_cpus": plan.cpus, "num_gpus": plan.gpus},
@@ -85,7 +84,7 @@ def deployed(plan: Plan) -> serve.Application:
         graceful_shutdown_timeout_s=10.0,
         **scale,
     )
-    bound: serve.Application = deployment.bind(plan.make)
+    bound: serve.Application = deploy(serve.ingress()(Holder)).bind(plan.make)
     return bound
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -17,6 +16,7 @@ import pytest
 import torch
 
 from attacks.contract import Criterion, Query, Stop, answer, walk
+from bench.replicas import served
 from engine.export.exports import Wanted
 from engine.images.sources import open_sample
 from engine.recipe import Recipe
@@ -33,37 +33,12 @@ CLOSE = 0.02
 """How much probabilities of one step may differ, computed in other batches."""
 
 
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
 @pytest.fixture(scope="module")
 def replicas():
     """Two replicas; Ray takes no more of the machine than it must."""
-    port, make = str(free_port()), "tests.support.small_model:replica_engine"
-    few = {"RAY_enable_worker_prestart": "0", "RAY_prestart_worker_first_driver": "0"}
-    started = subprocess.Popen(
-        [sys.executable, "-m", "app", "serve", "--replicas", "2", "--cpus", "0.1", "--cores", "1"]
-        + ["--port", port, "--make", make],
-        cwd=ROOT,
-        env=os.environ | few,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-    assert started.stdout is not None
-    said = list[str]()
-    for line in started.stdout:
-        said.append(line)
-        if "Replicas answer at" in line:
-            break
-    assert said and "Replicas answer at" in said[-1], "".join(said)
-    yield f"http://127.0.0.1:{port}"
-    started.send_signal(signal.SIGINT)
-    rest, _ = started.communicate(timeout=60)
-    assert started.returncode == 130, rest
+    make = "tests.support.small_model:replica_engine"
+    with served("--replicas", "2", "--cpus", "0.1", "--cores", "1", "--make", make) as address:
+        yield address
 
 
 @pytest.fixture(scope="module")

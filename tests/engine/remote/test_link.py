@@ -114,9 +114,10 @@ def test_what_comes_while_a_run_is_paused_is_held_back() -> None:
         while replicas.scripts or len(counts) < 6:
             await asyncio.sleep(0)
         await asyncio.sleep(0.05)
+        assert (run.status, len(run)) == ("paused", 4)
+        link.allow(StepsLeft.ALL)
+        assert (run.status, len(run)) == ("finished", 10)
         task.cancel()
 
     event_loop.run(until_it_waits())
-    assert counts == [1, 2, 2, 3, 3, 4] and (run.status, len(run)) == ("paused", 4)
-    link.allow(StepsLeft.ALL)
-    assert (run.status, len(run)) == ("finished", 10)
+    assert counts == [1, 2, 2, 3, 3, 4]
