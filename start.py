@@ -1,12 +1,11 @@
 """Install what is missing and start: ``python start.py run`` serves the page, ``python start.py test`` tests.
 
 ``python start.py room`` serves the network that this machine is in and opens a room for a class;
-``python start.py serve`` serves replicas of the engine under Ray Serve, for pages that FOOLSCOPE_ENGINE sends to
-them.
+``python start.py serve`` serves replicas of the engine, for pages that ``FOOLSCOPE_ENGINE`` sends to them.
 
-Needs nothing but Python 3.11 or newer; what follows the command goes to streamlit or pytest. ``make run``,
-``make room``, ``make serve`` and ``make test`` call this. Environment variables: ``VENV`` (folder of the environment, by
-default .venv), ``TORCH_INDEX`` (where torch comes from instead, such as PyTorch's index of CPU builds) and
+Needs nothing but Python 3.11 or newer; what follows the command goes to streamlit, serve or pytest. ``make
+run``, ``room``, ``serve`` and ``test`` call this. Environment variables: ``VENV`` (folder of the environment,
+by default .venv), ``TORCH_INDEX`` (where torch comes from instead, such as PyTorch's index of CPU builds) and
 ``LOCKED`` (1: just the releases of requirements.lock).
 """
 

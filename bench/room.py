@@ -454,9 +454,7 @@ def main(arguments: list[str] | None = None) -> int:
     made.add_argument("--minutes", type=float, default=5.0, help="for how long")
     made.add_argument("--seed", type=int, default=0, help="of all that is drawn by lot")
     made.add_argument("--out", type=Path, default=Path("room.json"), help="file to write, plots beside it")
-    made.add_argument(
-        "--engine", default="", help="what FOOLSCOPE_ENGINE says; ray: two replicas, started here"
-    )
+    made.add_argument("--engine", default="", help="FOOLSCOPE_ENGINE; ray: two replicas of its own")
     options = made.parse_args(arguments)
     with TemporaryDirectory() as home, computing(options.engine) as engine:
         own = {"FOOLSCOPE_HOME": home} | ({"FOOLSCOPE_ENGINE": engine} if engine else {})
