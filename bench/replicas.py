@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from typing import NamedTuple
 
 from bench.figures import Figure, figure
 from bench.site import free_port
@@ -23,9 +24,16 @@ READY = "Replicas answer at"
 MANY = 32
 
 
+class Served(NamedTuple):
+    """Replicas that run: where, and the id of the process that started them."""
+
+    address: str
+    process: int
+
+
 @contextmanager
-def served(*options: str) -> Iterator[str]:
-    """Run ``python -m app serve`` with more ``options`` on a free port; provide its address.
+def served(*options: str) -> Iterator[Served]:
+    """Run ``python -m app serve`` with more ``options`` on a free port.
 
     Raises RuntimeError with what it printed when it does not start.
     """
@@ -46,7 +54,7 @@ def served(*options: str) -> Iterator[str]:
                 break
         else:
             raise RuntimeError("The replicas did not start:\n" + "".join(printed[-40:]))
-        yield f"http://127.0.0.1:{port}"
+        yield Served(f"http://127.0.0.1:{port}", started.pid)
     finally:
         started.send_signal(signal.SIGINT)
         started.communicate(timeout=60)
@@ -78,7 +86,7 @@ def measured(model: str, steps: int, repeats: int) -> Sequence[Figure]:
     one."""
     what, here = recipe(model, steps), Engine()
     try:
-        with served("--replicas", "1") as address:
+        with served("--replicas", "1") as (address, _):
             there = RemoteEngine(address)
             followed(there, what), followed(here, what)
             pairs = [(followed(there, what), followed(here, what)) for _ in range(repeats)]
@@ -86,7 +94,7 @@ def measured(model: str, steps: int, repeats: int) -> Sequence[Figure]:
             there.close()
     finally:
         here.close()
-    with served("--replicas", "2") as address:
+    with served("--replicas", "2") as (address, _):
         there = RemoteEngine(address)
         together(there, recipe(model, 3), MANY)
         two = together(there, what, MANY)

@@ -28,7 +28,9 @@ def command(
     target: Annotated[int, typer.Option(help="Open runs for each replica, beyond which more start.")] = 16,
     gpus: Annotated[float, typer.Option(help="Share of a GPU for each, such as 0.5.")] = 0.0,
     cpus: Annotated[float, typer.Option(help="Cores for each.")] = 1.0,
-    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    host: Annotated[
+        str, typer.Option(help="Where to listen; whoever reaches it can use them.")
+    ] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port to listen on.")] = 8000,
     cluster: Annotated[str, typer.Option(help="Address of a Ray cluster, such as auto.")] = "",
     cores: Annotated[int, typer.Option(help="Cores of this machine that Ray counts on; 0: all.")] = 0,

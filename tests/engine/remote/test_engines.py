@@ -34,11 +34,16 @@ CLOSE = 0.02
 
 
 @pytest.fixture(scope="module")
-def replicas():
+def ray():
     """Two replicas; Ray takes no more of the machine than it must."""
     make = "tests.support.small_model:replica_engine"
-    with served("--replicas", "2", "--cpus", "0.1", "--cores", "1", "--make", make) as address:
-        yield address
+    with served("--replicas", "2", "--cpus", "0.1", "--cores", "1", "--make", make) as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def replicas(ray):
+    return ray.address
 
 
 @pytest.fixture(scope="module")
@@ -333,3 +338,27 @@ def test_a_run_goes_on_when_its_replica_is_killed_and_nothing_is_doubled(remote)
     last = torch.softmax(expected[-1].evaluation.logits[0], 0).numpy()
     assert np.abs(np.exp(run.log_p(900, 901)[0]) - last).max() < CLOSE
     assert (np.diff(run.scalars(0, 901)[:, -1]) >= 0).all()
+
+
+def test_runs_go_on_when_the_controller_is_killed_and_others_begin(remote, ray):
+    runs = [remote.submit(replace(LONG, params={"steps": 600, "step_size": 0.01 / 255})) for _ in range(4)]
+    eventually(lambda: all(len(run) > 20 for run in runs))
+    before = controller(ray.process)
+    os.kill(before, signal.SIGKILL)
+    eventually(lambda: controller(ray.process) not in (0, before))
+    for run in (*runs, remote.submit(RECIPE)):
+        assert finish(remote, run) == list(range(run.total + 1)) and run.status == "finished"
+
+
+def controller(starter):
+    """Return the id of Serve's controller below the process that started it, 0 where there is none."""
+    listed = subprocess.run(["ps", "-eo", "pid=,ppid=,args="], capture_output=True, text=True, check=True)
+    rows = [line.split(None, 2) for line in listed.stdout.splitlines()]
+    parents = {int(pid): int(parent) for pid, parent, *_ in rows}
+    for pid, _, *words in rows:
+        above = int(pid)
+        while above and above != starter:
+            above = parents.get(above, 0)
+        if above and "ray::ServeController" in "".join(words):
+            return int(pid)
+    return 0
