@@ -25,7 +25,7 @@ def parser() -> argparse.ArgumentParser:
         "--only",
         default="",
         help="the same, with commas between: first, steps, engine, sharing, classify, stop, watched, "
-        "updates, traffic, watchers, start, exports, labs, survivors, replicas",
+        "updates, traffic, watchers, start, exports, labs, survivors, replicas, spread",
     )
     made.add_argument("--photos", type=int, default=26, help="photos of FOOLSCOPE_DATA for exports")
     made.add_argument("--dry", action="store_true", help="print only, keep nothing")
@@ -89,7 +89,8 @@ def measurements(options: argparse.Namespace) -> dict[str, Callable[[], Sequence
         "survivors": lambda: alone(lambda e: [*survivors.survivors(e, model)]),
         "exports": lambda: exports.measured(options.photos),
         "labs": lambda: [*labs.tables(), *labs.path()],
-        "replicas": lambda: replicas.measured(model, many, repeats),
+        "replicas": lambda: replicas.watched(model, many, repeats),
+        "spread": lambda: [replicas.spread(model, many)],
     }
 
 

@@ -37,8 +37,8 @@ def pytest_unconfigure() -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put the files with a server first, which have browsers or Ray, then those with the most tests: whole files
-    are given to processes in this order, and what is long must not be left for the end, when the other
+    """Put the files with a server first, which have browsers or Ray, then those with the most tests: whole
+    files are given to processes in this order, and what is long must not be left for the end, when the other
     processes are idle."""
     served = {
         item.path

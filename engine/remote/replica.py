@@ -7,6 +7,7 @@ Runs of all pages share the batches of the one loop. A run belongs to its socket
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import logging
 import os
@@ -40,6 +41,8 @@ from errors import BadSetting, EngineClosed, FoolscopeError
 log = logging.getLogger("foolscope")
 FRAME = 1 / 60
 """Seconds between two looks at whether a run has grown."""
+FIRST_FRAME = 1 / 500
+"""The same before the first step."""
 LARGE_FRAME = 1 / 30
 """The same for runs whose pictures are large."""
 LARGE = 64 * 1024
@@ -193,7 +196,10 @@ class _Conversation:
 
     async def talk(self, opened: WebSocket) -> None:
         """Send what is new until the run is over."""
+        changed, loop = asyncio.Event(), asyncio.get_running_loop()
+        self._run.listen(partial(loop.call_soon_threadsafe, changed.set))
         while True:
+            changed.clear()
             over = self._run.over  # before the steps: none follow it
             if over and self._run.error == CLOSED:
                 return
@@ -202,7 +208,14 @@ class _Conversation:
             if over:
                 await opened.close(1000)
                 return
-            await asyncio.sleep(LARGE_FRAME if self._large else FRAME)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(changed.wait(), self._pause())
+
+    def _pause(self) -> float:
+        """Return the seconds until the next look: few until the first step is there."""
+        if self._sent == self._start:
+            return FIRST_FRAME
+        return LARGE_FRAME if self._large else FRAME
 
     def _news(self) -> bool:
         return len(self._run) > self._sent or self._told != (self._heard, self._run.status)
