@@ -45,7 +45,7 @@ class RemoteEngine(Engine):
         self._client, self._ready = Client(address), set[str]()
         self._links: dict[str, Link] = {}
         self._links_lock, self._shut = threading.Lock(), False
-        self._sockets = asyncio.new_event_loop()
+        self._sockets, self._tasks = asyncio.new_event_loop(), set[asyncio.Task[None]]()
         self._thread = threading.Thread(target=self._serve, name="foolscope-remote", daemon=True)
         self._thread.start()
 
@@ -103,7 +103,7 @@ class RemoteEngine(Engine):
             self._links[run.id] = link
         self.store.add(run)
         link.allow(steps)
-        asyncio.run_coroutine_threadsafe(link.carry_out(), self._sockets)
+        self._sockets.call_soon_threadsafe(self._carry, link)
 
     def go_on(self, run: Run, steps: StepsLeft) -> None:
         """Let a paused run go on, so far."""
@@ -156,8 +156,17 @@ class RemoteEngine(Engine):
         """Carry the sockets' loop; what is still open at its end is closed."""
         asyncio.set_event_loop(self._sockets)
         self._sockets.run_forever()
-        left = asyncio.all_tasks(self._sockets)
+        self._sockets.run_until_complete(self._end())
+        self._sockets.close()
+
+    def _carry(self, link: Link) -> None:
+        task = self._sockets.create_task(link.carry_out())
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _end(self) -> None:
+        left = list(self._tasks)
         for task in left:
             task.cancel()
-        self._sockets.run_until_complete(asyncio.gather(*left, return_exceptions=True))
-        self._sockets.close()
+        await asyncio.gather(*left, return_exceptions=True)
+        await asyncio.sleep(0.01)  # what is closed is closed in the loop's next turns
