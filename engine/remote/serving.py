@@ -25,6 +25,7 @@ from starlette.applications import Starlette
 from engine.engine import Engine
 from engine.remote.plan import Plan
 from engine.remote.replica import application
+from errors import EngineFailed
 from settings import ROOT
 
 APP = "foolscope"
@@ -32,6 +33,10 @@ MODELS = 64
 """Models of a replica that Serve keeps in mind; how many stay in memory is the pool's to decide."""
 MEMORY = 100 * 2**20
 """Bytes of Ray's store of objects, in which nothing of ours lies."""
+TRIES = 3
+SLOW = "timed out during startup"
+"""What Ray says when it took too long to start."""
+NO_START = "Ray did not start: {reason}"
 PASSED_ON = (
     *(f"FOOLSCOPE_{name}" for name in ("HOME", "WEIGHTS", "DATA", "DEVICE", "MODEL_MEMORY")),
     "HF_ENDPOINT",
@@ -92,7 +97,7 @@ def start(plan: Plan) -> None:
     """Start Ray or join the cluster, and start the replicas; returns once they answer."""
     passed = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
     own: dict[str, Any] = {"num_cpus": plan.cores, "object_store_memory": MEMORY, "include_dashboard": False}
-    ray.init(
+    _start_ray(
         plan.cluster or "local",
         log_to_driver=False,
         configure_logging=False,
@@ -101,6 +106,18 @@ def start(plan: Plan) -> None:
     )
     serve.start(http_options=HTTPOptions(host=plan.host, port=plan.port))
     serve.run(deployed(plan), name=APP, route_prefix="/")
+
+
+def _start_ray(address: str, **options: Any) -> None:
+    """Call `ray.init`; a machine under load may need more than the half minute that it waits for."""
+    for attempt in range(TRIES):
+        try:
+            ray.init(address, **options)
+            return
+        except Exception as error:
+            ray.shutdown()
+            if SLOW not in str(error) or attempt == TRIES - 1:
+                raise EngineFailed(NO_START, reason=str(error).splitlines()[0]) from error
 
 
 def stop() -> None:
