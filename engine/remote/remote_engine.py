@@ -1,7 +1,8 @@
 """The engine of a page's server whose networks are elsewhere: replicas compute, this process keeps the rest.
 
 Uploads, pictures, the queue, files that leave and the runs that are kept are those of `engine.engine.Engine`;
-its loop has no jobs here and only sees to runs that nobody reads.
+its loop sees to runs that nobody reads, and carries out probes, which look into a network (`Engine.probe`):
+for them, as for labs, this process has networks of its own.
 """
 
 from __future__ import annotations
