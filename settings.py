@@ -6,6 +6,7 @@
 | ``FOOLSCOPE_WEIGHTS`` | folders of weights put there by hand, separated as in ``PATH`` |
 | ``FOOLSCOPE_DATA`` | folder of data sets |
 | ``FOOLSCOPE_DEVICE`` | device that networks run on, as torch names it |
+| ``FOOLSCOPE_ENGINE`` | who computes: embedded (default), ray (on this machine), or replicas' address |
 | ``FOOLSCOPE_MODEL_MEMORY`` | bytes of weights that stay in the device's memory (such as 4G, the default) |
 | ``FOOLSCOPE_CACHE_BYTES`` | bytes of experiments' answers that stay on the disk (2G) |
 | ``FOOLSCOPE_DATABASE`` | database of runs, as SQLAlchemy names it (``runs.sqlite`` in the home) |
@@ -38,6 +39,8 @@ SAMPLES = ASSETS / "samples"
 TEXT = ASSETS / "text"
 LIVE = ROOT / "components" / "live" / "static"
 """The browser's files of the live view."""
+REPLICAS = "http://127.0.0.1:8000"
+"""Where ``python -m app serve`` has replicas of the engine by default."""
 UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 
 
@@ -65,6 +68,21 @@ def weights() -> tuple[Path, ...]:
 def device() -> str:
     """Return the device that is asked for, as torch names it, "" where none is."""
     return os.environ.get("FOOLSCOPE_DEVICE", "")
+
+
+def engine() -> str:
+    """Return the address of the replicas that compute, "" for this process; raises `errors.BadSetting`."""
+    named = os.environ.get("FOOLSCOPE_ENGINE", "").strip() or "embedded"
+    if named == "embedded":
+        return ""
+    if named == "ray":
+        return REPLICAS
+    if not named.startswith(("http://", "https://")):
+        raise BadSetting(
+            "Expected FOOLSCOPE_ENGINE to be embedded, ray or an address (http://gpus:8000), got “{got}”.",
+            got=named,
+        )
+    return named.rstrip("/")
 
 
 def model_memory() -> int:

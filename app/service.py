@@ -14,6 +14,7 @@ import anyio
 import streamlit as st
 
 from app import logs
+from errors import EngineFailed
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -31,9 +32,9 @@ _up = threading.Event()
 def engine() -> Engine:
     """Return the engine; the first call imports torch, which takes seconds."""
     from engine import networks
-    from engine.engine import Engine
+    from engine.chosen import chosen
 
-    started = Engine(sources={"digit": _digit, "photo": _photo, "plain": _plain})
+    started = chosen({"digit": _digit, "photo": _photo, "plain": _plain})
     networks.use_pool(started.pool)
     _up.set()
     return started
@@ -96,7 +97,11 @@ def warm() -> None:
         first = engine()
         from engine.links import DEFAULT
 
-        first.classify(DEFAULT.model, DEFAULT.image)
+        try:
+            first.classify(DEFAULT.model, DEFAULT.image)
+        except EngineFailed as error:  # replicas that are not there yet: whoever asks is told so
+            log.error("%s", error)
+            return
     log.info("ready on %s", first.device)
 
 

@@ -72,12 +72,12 @@ class Engine:
         self.uploads, self.store = Uploads(), Store()
         self.history = History(self._upload)
         self.pool = ModelPool(self.device, load, model_memory)
-        self._sources, self._clock = dict(sources or {}), clock
+        self._sources, self.clock = dict(sources or {}), clock
         self._rankings = Rankings(self.logits, self._preprocess)
         self._numbers, self._exports = itertools.count(), Exports(self)
-        costs, self.metrics = Costs(), Metrics()
-        self._loop = Loop(self.device, self._sweep, clock, costs, self.metrics)
-        self.queue = RunQueue(self, costs, clock=clock, metrics=self.metrics)
+        self.costs, self.metrics = Costs(), Metrics()
+        self._loop = Loop(self.device, self._sweep, clock, self.costs, self.metrics)
+        self.queue = RunQueue(self, self.costs, clock=clock, metrics=self.metrics)
 
     @property
     def healthy(self) -> bool:
@@ -94,6 +94,10 @@ class Engine:
         Raises `errors.UnknownName` or `errors.WeightsError`.
         """
         return self.pool.get(name, progress)
+
+    def load(self, name: str, progress: Progress | None = None) -> None:
+        """Have a model in memory, downloaded if need be; raises as `model` does."""
+        self.pool.get(name, progress)
 
     def loaded(self, name: str) -> bool:
         """Say whether the model is in memory already."""
@@ -246,7 +250,7 @@ class Engine:
     def prepare(self, recipe: Recipe) -> tuple[Run, Build]:
         """Return a new run that has not begun, and what makes its job; raises as `submit` does."""
         ranking = self.classify(recipe.model, recipe.image, recipe.crop)
-        return run_job(recipe, ranking, self.preprocess(recipe), self.device, self._clock)
+        return run_job(recipe, ranking, self.preprocess(recipe), self.device, self.clock)
 
     def time(self, recipe: Recipe) -> None:
         """Time what a recipe asks of its network: twice, for the first time may take longer; raises as
@@ -375,7 +379,7 @@ class Engine:
     def _sweep(self) -> None:
         for run in self.store.all():
             if not run.over:
-                self._watch(run, self._clock() - run.read_at)
+                self._watch(run, self.clock() - run.read_at)
 
     def _watch(self, run: Run, unread: float) -> None:
         """Pause, resume or cancel a run that nobody has read for ``unread`` seconds."""
