@@ -14,6 +14,7 @@ from starlette.websockets import WebSocket
 
 from app import evaluation_routes, export_routes
 from app.access import base, cursor, do, find, language, part, refusing
+from app.inside.routes import routes as inside_routes
 from app.rooms.routes import routes as room_routes
 from app.service import engine, ready
 from app.sharing_routes import route as files_route
@@ -137,6 +138,7 @@ def routes() -> list[BaseRoute]:
         WebSocketRoute(f"{at}/live", live),
         *export_routes.routes(),
         *evaluation_routes.routes(),
+        *inside_routes(),
         *room_routes(),
         *status_routes(),
     ]

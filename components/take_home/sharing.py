@@ -13,6 +13,7 @@ from components.i18n import preferences
 from components.i18n.text import say, told
 from components.take_home.voice import voice
 from engine.images.sources import PREPARED, UPLOAD
+from engine.inside.computed import COMPUTED
 from engine.interface import EngineInterface
 from engine.run import Run
 from engine.sharing import address, animation, data, files, script
@@ -142,6 +143,11 @@ def _data(run: Run, key: str) -> None:
         count=count,
     )
     _offer(run, key, "trajectory.npz", say("Arrays (NPZ)"), line)
+    if COMPUTED.of(run.id):
+        line = say("What was computed below the run, in “Look inside the network”; the arrays are beside it.")
+        _offer(run, key, "inside.json", say("Inside (JSON)"), line)
+        line = say("The same for NumPy: maps and whatever else is long.")
+        _offer(run, key, "inside.npz", say("Inside (NPZ)"), line)
 
 
 def _link(run: Run, key: str) -> None:

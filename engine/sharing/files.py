@@ -7,6 +7,7 @@
 | ``report.html`` | all of the run on one page that needs nothing else |
 | ``repeat.py``, ``repeat.zip``, ``repeat.ipynb`` | code that repeats it; in the zip with its picture |
 | ``recipe.json``, ``trajectory.csv``, ``trajectory.npz`` | what determines it, its curve, its arrays |
+| ``inside.json``, ``inside.npz`` | what was computed about the network's inside, its arrays |
 | ``qr.svg`` | its link as a QR code |
 """
 
@@ -19,8 +20,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
+from engine.inside.computed import COMPUTED
 from engine.run import Run
-from engine.sharing import address, animation, data, report_page, script
+from engine.sharing import address, animation, data, inside, report_page, script
 from engine.sharing.curve import goal
 from engine.sharing.frames import LAYOUTS
 from engine.sharing.voice import Voice
@@ -70,9 +72,13 @@ FILES: dict[str, Kind] = {
     "recipe.json": Kind("application/json", _text(data.recipe)),
     "trajectory.csv": Kind("text/csv", _text(data.table)),
     "trajectory.npz": Kind("application/x-npz", lambda run, at, voice: data.arrays(run), True),
+    "inside.json": Kind("application/json", _text(inside.record)),
+    "inside.npz": Kind("application/x-npz", lambda run, at, voice: inside.arrays(run)),
     "qr.svg": Kind("image/svg+xml", lambda run, at, voice: _qr(run, at, voice)),
 }
 """Every file by its name."""
+INNER = ("report.html", "inside.json", "inside.npz")
+"""The files that change when more was computed about the network's inside."""
 
 
 def _qr(run: Run, at: str, voice: Voice) -> bytes:
@@ -155,7 +161,8 @@ def made(run: Run, name: str, voice: Voice, at: str = "") -> bytes:
     kind = FILES[name]
     if kind.pictures:
         check_pictures(run)
-    key = (run.id, str(len(run)), name, voice.language, at)
+    inner = COMPUTED.state(run.id) if name in INNER else ""
+    key = (run.id, str(len(run)), name, voice.language, at, inner)
     return MADE.get(key, partial(kind.make, run, at, voice))
 
 

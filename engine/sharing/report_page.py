@@ -17,7 +17,7 @@ from engine.images.sources import PREPARED, UPLOAD, samples
 from engine.recipe import FIELDS
 from engine.render import encode, perturbation, suggest_gain, to_image
 from engine.run import Run
-from engine.sharing import address, svg
+from engine.sharing import address, inside_section, svg
 from engine.sharing.curve import curve, goal
 from engine.sharing.report_style import STYLE
 from engine.sharing.voice import ENGLISH, Voice, percent
@@ -39,6 +39,7 @@ PAGE = Markup(
 <section class="pictures">{pictures}</section>
 <section><h2>{curve_title}</h2>{chart}</section>
 {findings}
+{inside}
 <div class="pair"><section><h2>{figures_title}</h2>{figures}</section>
 <section><h2>{settings_title}</h2>{settings}</section></div>
 <section><h2>{answers_title}</h2>{answers}</section>
@@ -73,6 +74,7 @@ def page(run: Run, at: str = "", voice: Voice = ENGLISH) -> str:
         curve_title=say("Probability by step"),
         chart=svg.chart(curve(run), voice),
         findings=_findings(run, voice),
+        inside=inside_section.section(run, voice),
         figures_title=say("Figures"),
         figures=_facts(_figures(run, voice)),
         settings_title=say("Settings"),

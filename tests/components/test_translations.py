@@ -79,6 +79,7 @@ def test_no_phrase_is_left_over(language):
     used |= {lesson.menu for lesson in lessons.registry().values()}
     used |= (
         live_phrases.of_rooms()
+        | live_phrases.of_inside()
         | live_phrases.spoken()
         | live_phrases.compared()
         | refusals()

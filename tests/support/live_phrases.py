@@ -32,6 +32,11 @@ def of_rooms() -> set[str]:
     return {phrase for path in (LIVE / "rooms").glob("*.js") for phrase in _literal(path)}
 
 
+def of_inside() -> set[str]:
+    """Return each phrase that stands in the modules of the section that looks inside a network."""
+    return {phrase for path in (LIVE / "inside").glob("*.js") for phrase in _literal(path)}
+
+
 def compared() -> set[str]:
     """Return each phrase that stands in the module of a comparison."""
     return _literal(LIVE / "compare.js")

@@ -3,6 +3,7 @@ import { Details } from "./details.js";
 import { element, mark } from "./element.js";
 import { Figures } from "./figures.js";
 import { Findings } from "./findings.js";
+import { Inside } from "./inside.js";
 import { Keys } from "./keys.js";
 import { percent } from "./numbers.js";
 import { Pictures } from "./pictures.js";
@@ -62,10 +63,11 @@ class Player {
     this.chart = new Chart({ scrubbed: (step) => this.#scrub(step) });
     this.transport = new Transport({ pressed: (name) => this.#press(name) });
     this.replay = new Replay({ moved: (step) => this.#go(step), done: () => this.#settle() });
+    this.inside = new Inside();
     this.details = new Details({ arrived: () => this.#later() });
     const curve = element("div", { class: "curve" }, this.chart.root, this.ranking.root);
     this.root = element("div", { class: "foolscope", lang: data.language, "data-test": "player" },
-      this.verdict.root, this.pictures.root, this.figures.root, curve, this.transport.root, this.findings.root);
+      this.verdict.root, this.pictures.root, this.figures.root, curve, this.transport.root, this.findings.root, this.inside.root);
     this.keys = new Keys(this.root, (name, amount) => this.#key(name, amount));
     this.#place(parent, data);
   }
@@ -78,6 +80,8 @@ class Player {
     mark(this.root, "data-present", Boolean(data.present));
     mark(this.root, "data-beside", Boolean(data.beside));
     mark(this.root, "data-compact", Boolean(data.compact));
+    // Not in front of an audience, beside another view, nor on one of hundreds of phones.
+    this.inside.allow(!(data.present || data.beside || data.compact || data.thrifty));
     const idle = JSON.stringify(data.idle ?? null);
     const changed = data.run !== this.run || this.base !== data.base;
     this.base = data.base;
@@ -95,6 +99,7 @@ class Player {
   destroy() {
     this.wire?.close();
     this.replay.stop();
+    this.inside.follow(null);
     this.keys.destroy();
     this.chart.destroy();
     this.observer.disconnect();
@@ -138,6 +143,7 @@ class Player {
     Object.assign(this, { cursor: null, moving: false, credit: false, seenLive: false, error: null, linkState: "open" });
     this.address = run && `${this.base}/runs/${run}`;
     this.details.reset(this.address);
+    this.inside.follow(this.base, this.address);
     this.figures.clear();
     if (!run) return this.#rest();
     this.pictures.forget();
@@ -343,6 +349,7 @@ class Player {
     if (this.error) this.#fail();
     this.transport.show(this.#controls(step));
     this.findings.show(this.status.findings);
+    this.inside.show(step, trajectory, { moving: this.#streaming || this.moving || this.replay.running, over: Boolean(this.status.end) });
   }
 
   #fail() {

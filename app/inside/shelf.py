@@ -1,0 +1,74 @@
+"""The pictures of the shelf as a network sees them: what excites its channels, and what shows a class."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+
+import torch
+from torch import Tensor
+
+import models
+from app.inside.looking import Look
+from engine.images import handwriting
+from engine.images.sources import open_sample, samples
+from engine.inside.pace import Pace
+from experiments.datasets import digit_sets
+from models.core import Classifier
+
+DIGITS = 60
+"""Test digits that count as the shelf of a network that reads digits, beside its samples."""
+
+
+@dataclass(frozen=True)
+class ShelfPicture:
+    """``name``: by which it opens, as a sample or as a digit; ``picture`` ``(c, size, size)`` in [0, 1]."""
+
+    name: str
+    picture: Tensor
+
+
+@dataclass(frozen=True)
+class Labels:
+    """A probe: the class that the network gives each of ``pictures`` ``(n, c, size, size)``, in order."""
+
+    pictures: Tensor
+
+    def pieces(self, network: Classifier) -> Iterator[int]:
+        """Yield the classes."""
+        pace, done = Pace(8), 0
+        while done < len(self.pictures):
+            part = self.pictures[done : done + pace.rows].to(network.mean.device)
+            with pace.piece(len(part)), torch.no_grad():
+                answers = network(part).argmax(1).tolist()
+            yield from answers
+            done += len(part)
+
+
+@lru_cache(maxsize=4)
+def pictures(model: str) -> tuple[ShelfPicture, ...]:
+    """Return the shelf's photos or digits as the network ``model`` sees them."""
+    card = models.card(model)
+    names = [one.name for one in samples().values() if one.kind is None and one.channels == card.channels]
+    seen = [handwriting.preprocess(card, open_sample(name), None, False) for name in names]
+    shelf = [ShelfPicture(name, picture) for name, picture in zip(names, seen, strict=True)]
+    if card.reads_digits:
+        data = digit_sets.digits()
+        tests = enumerate(data.test_x[:DIGITS])
+        shelf += [ShelfPicture(digit_sets.digit_name(data.source, "test", at), x) for at, x in tests]
+    return tuple(shelf)
+
+
+def batch(model: str) -> Tensor:
+    """Return all `pictures` ``(n, c, size, size)``."""
+    return torch.stack([one.picture for one in pictures(model)])
+
+
+def of_class(look: Look, label: int) -> ShelfPicture | None:
+    """Return the first picture of the shelf that the run's network gives the class ``label``, but the run's
+    own; None where there is none."""
+    model, own = look.run.recipe.model, look.run.recipe.image
+    answers = look.ask_network(Labels(batch(model)), "labels")
+    shelf = zip(pictures(model), list(answers), strict=True)
+    return next((one for one, answer in shelf if answer == label and one.name != own), None)

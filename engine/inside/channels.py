@@ -1,0 +1,168 @@
+"""Which channels of a layer an attack moved most, and what excites them: parts of other pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from engine.inside.layers import tensor_of
+from engine.inside.pace import Pace, Progress
+from engine.inside.recording import recording, single
+from engine.robustness.answers import NOISE_SEED, noise
+from models.core import Classifier
+
+MOST = 4
+"""Channels that are shown."""
+MASS = 0.9
+"""The share of the gradient that the square which a place of a layer sees must hold."""
+
+
+@dataclass(frozen=True)
+class ChannelChange:
+    """What happened to a channel: its mean over all places at the clean picture, at the attacked one and at
+    noise of the same size; ``size``: the mean of how much the attack moved a place, up or down."""
+
+    channel: int
+    clean: float
+    attacked: float
+    noise: float
+    size: float
+
+
+@dataclass(frozen=True)
+class ChannelChanges:
+    """A probe: the channels of the layer called ``layer`` that the attack moved most, as a tuple of
+    `ChannelChange`, the most moved first; pictures are ``(c, size, size)`` in [0, 1]."""
+
+    clean: Tensor
+    attacked: Tensor
+    layer: str
+    most: int = MOST
+    seed: int = NOISE_SEED
+
+    def pieces(self, network: Classifier) -> Iterator[tuple[ChannelChange, ...]]:
+        """Yield the channels."""
+        pictures = [self.clean, self.attacked, noise(self.clean, self.attacked, self.seed)]
+        values = _by_channel(_activations(network, torch.stack(pictures), self.layer))
+        sizes, means = (values[1] - values[0]).abs().mean(1), values.mean(2)
+        order = sizes.topk(min(self.most, len(sizes))).indices.tolist()
+        rows = torch.cat([means, sizes[None]]).T.tolist()
+        yield tuple(ChannelChange(k, *_four(rows[k])) for k in order)
+
+
+@dataclass(frozen=True)
+class Peaks:
+    """Where the channels of a layer answer most, in one of many pictures: ``values`` ``(channels,)``, and
+    ``places`` ``(channels, 2)``, the middle as fractions of height and width, in [0, 1]; without places, as
+    in a layer of single units, the middle of the picture."""
+
+    picture: int
+    values: Tensor
+    places: Tensor
+
+
+@dataclass(frozen=True)
+class ShelfPeaks:
+    """A probe: `Peaks` of the layer called ``layer`` in each of ``pictures`` ``(n, c, size, size)``."""
+
+    pictures: Tensor
+    layer: str
+
+    def pieces(self, network: Classifier) -> Iterator[Progress | Peaks]:
+        """Yield the peaks of each picture, in order, and how far it is."""
+        pace, done = Pace(8), 0
+        while done < len(self.pictures):
+            part = self.pictures[done : done + pace.rows]
+            with pace.piece(len(part)):
+                answers = _activations(network, part, self.layer)
+            for row, answer in enumerate(answers):
+                yield _peaks(done + row, answer)
+            done += len(part)
+            yield Progress(done, len(self.pictures))
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A probe: the side, in pixels, of the square around its middle which the middle place of ``layer`` sees
+    of ``picture``: the smallest one with `MASS` of the gradient's absolute values (the effective receptive
+    field, Luo et al. 2016, https://arxiv.org/abs/1701.04128). All of the picture where the layer has no
+    places."""
+
+    picture: Tensor
+    layer: str
+
+    def pieces(self, network: Classifier) -> Iterator[int]:
+        """Yield the side."""
+        one, size = single(network), self.picture.shape[-1]
+        leaf = self.picture[None].to(one.mean.device).clone().requires_grad_()
+        with torch.enable_grad():
+            answer = _hooked(one, leaf, self.layer)
+        if answer.dim() != 4 or answer.shape[-1] < 2:
+            yield size
+            return
+        rows, columns = answer.shape[-2] // 2, answer.shape[-1] // 2
+        (grad,) = torch.autograd.grad(answer[0, :, rows, columns].sum(), leaf)
+        middle = tuple((at + 0.5) / of for at, of in ((rows, answer.shape[-2]), (columns, answer.shape[-1])))
+        yield _side(grad[0].abs().sum(0).cpu(), middle)
+
+
+def _side(mass: Tensor, middle: tuple[float, ...]) -> int:
+    """Return the side of the square around ``middle`` that holds `MASS` of ``mass`` ``(size, size)``."""
+    size, total = mass.shape[-1], float(mass.sum())
+    y, x = (round(at * size) for at in middle)
+    for half in range(1, size):
+        rows, columns = slice(max(0, y - half), y + half), slice(max(0, x - half), x + half)
+        if total == 0 or float(mass[rows, columns].sum()) >= MASS * total:
+            return min(size, 2 * half)
+    return size
+
+
+def _hooked(network: Classifier, batch: Tensor, layer: str) -> Tensor:
+    """Return what ``layer`` gives for a batch, with its graph where gradients are on."""
+    answers: list[Tensor] = []
+
+    def take(name: str, given: tuple[Any, ...], answer: Any) -> None:
+        tensor = tensor_of(answer)
+        if tensor is not None and not answers:
+            answers.append(tensor.clone())  # what follows may write into it
+
+    with recording({layer: network.get_submodule(layer)}, take):
+        network(batch)
+    return answers[0]
+
+
+def _activations(network: Classifier, pictures: Tensor, layer: str) -> Tensor:
+    one = single(network)
+    with torch.no_grad():
+        return _hooked(one, pictures.to(one.mean.device), layer).float().cpu().clone()
+
+
+def _four(row: list[float]) -> tuple[float, float, float, float]:
+    clean, attacked, still, size = row
+    return clean, attacked, still, size
+
+
+def _by_channel(answers: Tensor) -> Tensor:
+    """Return answers as ``(n, channels, places)``: of tokens ``(n, tokens, width)`` the widths are channels,
+    of units ``(n, units)`` each is one."""
+    if answers.dim() == 3:
+        return answers.transpose(1, 2)
+    return answers.flatten(2) if answers.dim() > 2 else answers[..., None]
+
+
+def _peaks(picture: int, answer: Tensor) -> Peaks:
+    values, at = _by_channel(answer[None])[0].max(1)
+    if answer.dim() != 3:
+        return Peaks(picture, values, torch.full((len(values), 2), 0.5))
+    height, width = answer.shape[1:]
+    places = torch.stack([(at // width + 0.5) / height, (at % width + 0.5) / width], 1)
+    return Peaks(picture, values, places)
+
+
+def strongest(peaks: Sequence[Peaks], channel: int, most: int) -> list[Peaks]:
+    """Return the ``most`` pictures that excite ``channel`` most, the strongest first."""
+    return sorted(peaks, key=lambda one: -float(one.values[channel]))[:most]

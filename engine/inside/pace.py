@@ -1,0 +1,35 @@
+"""How far a probe is, and how many rows a piece of it takes, so that it is over in about `SECONDS`."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+SECONDS = 0.12
+"""What a piece is to take: well below the .2 s that a probe may hold runs up."""
+
+
+@dataclass(frozen=True)
+class Progress:
+    """``done`` of ``total`` parts of a probe's work are done."""
+
+    done: int
+    total: int
+
+
+class Pace:
+    """Learns from each piece how many rows the next may have, ``most`` at most."""
+
+    def __init__(self, most: int = 32) -> None:
+        self.rows, self._most = 1, most
+
+    @contextmanager
+    def piece(self, rows: int) -> Iterator[None]:
+        """Time the computing of ``rows`` inside the ``with`` block."""
+        began = time.perf_counter()
+        yield
+        seconds = max(time.perf_counter() - began, 1e-6)
+        fitting = int(rows * SECONDS / seconds)
+        self.rows = max(1, min(fitting, 2 * max(rows, self.rows), self._most))

@@ -1,0 +1,174 @@
+"""What happened in a run, in words: clauses that are put together from figures, each with those it rests on.
+
+Nothing is written that was not computed: a clause whose figures are not there is left out. As in
+`engine.sentences`, a sentence is a template, literal English, and the facts for its places.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from engine.inside.classes import other_class
+from engine.inside.layers import Profile
+from engine.inside.saliency import REGION
+from engine.run import Run
+from engine.sentences import Said
+from engine.sharing.voice import percent
+
+CLEAN = "At first the network says “{original}”, {percent}."
+UNTOUCHED = "Nothing has been changed yet."
+FOOLED = "Since step {since} it says “{goal}”; at step {step} it is {percent} sure."
+ELSEWHERE = "At step {step} it says “{label}”, {percent}, which is not the target, “{goal}”."
+NOT_FOOLED = (
+    "At step {step} it still says “{original}”, {percent}: it is not fooled. “{goal}” is {behind} logits "
+    "behind."
+)
+SIZE = "No value of the picture was changed by more than {levels} of 255 levels."
+MOVED_AWAY = (
+    "By step {moved} what speaks for its answer had left the place where “{original}” was seen: {percent} of "
+    "it lies there, of {before} in the original picture."
+)
+STAYED = (
+    "It did not look away from where “{original}” was seen: at step {step}, {percent} of what speaks for its "
+    "answer lies there, of {before} in the original picture."
+)
+PARTED = (
+    "Inside, the picture is nearer to another “{goal}” than to what it was from layer {number} of {of} on, "
+    "{layer}."
+)
+NOT_PARTED = "Inside, it is nearer to what it was than to another “{goal}” up to the last of {of} layers."
+BEYOND = "At the last layer the attack moved it {times} times as far as noise of the same size does."
+PROBABILITY = "probability of “{label}” at step {step}: {value}"
+MARGIN = "margin at step {step}: {value} logits; above 0 since step {since}"
+MARGIN_UNMET = "margin at step {step}: {value} logits"
+LARGEST = "largest change of a value at step {step}: {value} (linf)"
+SHARES = (
+    "share inside the fifth of the original picture that spoke most for “{original}”, by {method} (by chance "
+    "it would be {chance}); at {shares}"
+)
+ANGLES = (
+    "1 minus the cosine at the last layer: {towards} from the other picture, {changed} from the clean one"
+)
+LENGTHS = "relative l2 at the last layer: {changed}, of noise: {noise}"
+TEMPLATES = (
+    *(CLEAN, UNTOUCHED, FOOLED, ELSEWHERE, NOT_FOOLED, SIZE, MOVED_AWAY, STAYED, PARTED, NOT_PARTED, BEYOND),
+    *(PROBABILITY, MARGIN, MARGIN_UNMET, LARGEST, SHARES, ANGLES, LENGTHS),
+)
+"""All that may be written."""
+
+
+@dataclass(frozen=True)
+class Clause:
+    """``said``: a sentence; ``rests``: the figures it rests on, in words."""
+
+    said: Said
+    rests: Said
+
+
+@dataclass(frozen=True)
+class Shares:
+    """Which share, in [0, 1], of what speaks for the network's answer lies where the original class was seen
+    (`engine.inside.saliency.share_inside`), by step, from step 0 on; ``method``: its name in the reader's
+    words."""
+
+    method: str
+    by_step: tuple[tuple[int, float], ...]
+
+
+def clauses(run: Run, step: int, shares: Shares | None, profile: Profile | None) -> list[Clause]:
+    """Return the clauses about a run up to ``step``; ``shares`` and ``profile`` are of the same step, None
+    where they were not computed."""
+    parts = [_clean(run)]
+    if step == 0:
+        return [*parts, Clause((UNTOUCHED, {}), (LARGEST, {"step": 0, "value": "0"}))]
+    parts += [_answer(run, step), _size(run, step)]
+    if shares is not None and len(shares.by_step) > 1:
+        parts.append(_attention(run, shares))
+    if profile is not None:
+        parts += _inside(run, step, profile)
+    return parts
+
+
+def _clean(run: Run) -> Clause:
+    label = run.labels[run.original]
+    p = run.prediction(0, run.original).probability
+    rests: dict[str, str | int] = {"label": label, "step": 0, "value": f"{p:.4f}"}
+    return Clause((CLEAN, {"original": label, "percent": percent(p)}), (PROBABILITY, rests))
+
+
+def _answer(run: Run, step: int) -> Clause:
+    goal, original = run.labels[other_class(run, step)], run.labels[run.original]
+    (best,) = run.top(step, 1)
+    margin = float(run.scalars(step, step + 1)[0, 0])
+    facts: dict[str, str | int] = {"step": step, "goal": goal, "original": original}
+    facts |= {"percent": percent(best.probability), "label": best.label, "behind": _three(-margin)}
+    figure: dict[str, str | int] = {"step": step, "value": _three(margin)}
+    if run.succeeded(step):
+        since = fooled_since(run, step)
+        return Clause((FOOLED, facts | {"since": since}), (MARGIN, figure | {"since": since}))
+    unmet = NOT_FOOLED if best.index == run.original else ELSEWHERE
+    return Clause((unmet, facts), (MARGIN_UNMET, figure))
+
+
+def fooled_since(run: Run, step: int) -> int:
+    """Return the first step from which on, up to ``step``, the network is fooled as asked."""
+    unmet = [at for at in range(step + 1) if not run.succeeded(at)]
+    return unmet[-1] + 1 if unmet else 0
+
+
+def _size(run: Run, step: int) -> Clause:
+    largest = run.figures(step)["linf"] or 0.0
+    levels = f"{255 * largest:.3g}"
+    return Clause((SIZE, {"levels": levels}), (LARGEST, {"step": step, "value": f"{largest:.4f}"}))
+
+
+def _attention(run: Run, shares: Shares) -> Clause:
+    (_, before), *later = shares.by_step
+    last, now = later[-1]
+    moved = first_moved(shares)
+    facts: dict[str, str | int] = {"original": run.labels[run.original], "before": percent(before)}
+    rests = facts | {"method": shares.method, "shares": _listed(shares.by_step), "chance": percent(REGION)}
+    if moved is None:
+        return Clause((STAYED, facts | {"step": last, "percent": percent(now)}), (SHARES, rests))
+    share = dict(later)[moved]
+    return Clause((MOVED_AWAY, facts | {"moved": moved, "percent": percent(share)}), (SHARES, rests))
+
+
+def first_moved(shares: Shares) -> int | None:
+    """Return the first step from which on the share is nearer to that of chance, `REGION`, than to that at
+    step 0; None where that is not so at the last step."""
+    (_, before), *later = shares.by_step
+    moved = None
+    for step, share in reversed(later):
+        if share >= (before + REGION) / 2:
+            break
+        moved = step
+    return moved
+
+
+def _inside(run: Run, step: int, profile: Profile) -> Iterator[Clause]:
+    goal, of = run.labels[other_class(run, step)], len(profile.layers)
+    changed, still = profile.changed, profile.noise
+    if profile.towards is not None:
+        figures = {"towards": _three(profile.towards.cosine[-1]), "changed": _three(changed.cosine[-1])}
+        facts: dict[str, str | int] = {"goal": goal, "of": of}
+        if profile.parting is not None:
+            layer = profile.layers[profile.parting].name.removeprefix("network.")
+            facts |= {"number": profile.parting + 1, "layer": layer}
+        yield Clause((NOT_PARTED if profile.parting is None else PARTED, facts), (ANGLES, figures))
+    times = float(profile.beyond_noise[-1])
+    if math.isfinite(times):
+        lengths = {"changed": _three(changed.l2[-1]), "noise": _three(still.l2[-1])}
+        yield Clause((BEYOND, {"times": _three(times)}), (LENGTHS, lengths))
+
+
+def _listed(by_step: Sequence[tuple[int, float]]) -> str:
+    return ", ".join(f"{step}: {percent(share)}" for step, share in by_step)
+
+
+def _three(value: float | Tensor) -> str:
+    return f"{float(value):.3g}"

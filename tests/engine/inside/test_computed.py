@@ -1,0 +1,59 @@
+"""What was computed is remembered within its limit, whole or not at all."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from engine.inside.computed import Computed, Key
+
+
+@dataclass(frozen=True)
+class Big:
+    values: torch.Tensor
+
+
+class Asked:
+    """Stands for an engine: counts the questions, and whether one was closed before its end."""
+
+    def __init__(self) -> None:
+        self.asked, self.closed = 0, 0
+
+    def probe(self, model: str, question: int) -> Iterator[Big]:
+        self.asked += 1
+        try:
+            for _ in range(question):
+                yield Big(torch.zeros(250))  # 1,000 bytes
+        except GeneratorExit:
+            self.closed += 1
+            raise
+
+
+def ask(memory: Computed, engine: Any, part: str, count: Any = 2) -> Iterator[Big]:
+    return memory.ask(engine, "small", Key("run", part, 1), count)
+
+
+def test_a_question_is_asked_once_and_the_oldest_is_forgotten():
+    memory, engine = Computed(5_000), Asked()
+    for part in ("a", "b", "a", "c", "a", "b"):  # c drives b out
+        assert len(list(ask(memory, engine, part))) == 2
+    assert engine.asked == 4 and memory.bytes <= 5_000
+    assert [key.part for key in memory.of("run")] == ["a", "b"] and memory.of("other") == {}
+
+
+def test_what_was_closed_is_not_remembered_and_ends():
+    memory, engine = Computed(), Asked()
+    answers = ask(memory, engine, "a")
+    next(answers)
+    answers.close()  # type: ignore[attr-defined]
+    assert engine.closed == 1 and memory.of("run") == {}
+
+
+def test_the_state_changes_with_what_is_remembered():
+    memory, engine = Computed(), Asked()
+    before = memory.state("run")
+    list(ask(memory, engine, "a"))
+    assert memory.state("run") != before and memory.state("other") == before

@@ -1,0 +1,115 @@
+"""The paragraph says what the figures say: other figures, other words; what was not computed is left out."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from attacks.contract import Stop
+from components.i18n.text import phrases
+from engine.inside import words
+from engine.inside.layers import Distances, Layer, Profile
+from engine.inside.words import Shares, clauses, first_moved, fooled_since
+from engine.recipe import Recipe
+from tests.support import small_model
+
+RECIPE = Recipe("small", "cat", "bim", {"steps": 8, "epsilon": 40 / 255}, target=2, stop=Stop("steps"))
+
+
+@pytest.fixture
+def engine():
+    with small_model.engine(small_model.Gate()) as made:
+        yield made
+
+
+def finished(engine, recipe=RECIPE):
+    run = engine.submit(recipe)
+    list(engine.follow(run))
+    return run
+
+
+def profile(towards, changed, changed_length=4.0, noise_length=1.0):
+    layers = tuple(Layer(f"network.{index}", "Conv2d", (1, 2, 2)) for index in range(len(changed)))
+    lengths = torch.full((len(changed),), changed_length), torch.full((len(changed),), noise_length)
+    far = Distances(torch.tensor(changed), lengths[0])
+    still = Distances(torch.zeros(len(changed)), lengths[1])
+    near = None if towards is None else Distances(torch.tensor(towards), lengths[0])
+    return Profile(layers, far, still, near and far, near)
+
+
+def text(run, step, shares=None, answer=None):
+    return [
+        template.format(**facts) for template, facts in (c.said for c in clauses(run, step, shares, answer))
+    ]
+
+
+def templates(run, step, shares=None, answer=None):
+    return [clause.said[0] for clause in clauses(run, step, shares, answer)]
+
+
+def test_a_run_that_fooled_says_since_when_and_one_that_did_not_says_so(engine):
+    run = finished(engine)
+    last = len(run) - 1
+    assert run.succeeded(last)
+    since = fooled_since(run, last)
+    assert run.succeeded(since) and not run.succeeded(since - 1)
+    assert f"Since step {since} it says “class 2”" in text(run, last)[1]
+    weak = finished(engine, replace(RECIPE, params={"steps": 8, "epsilon": 0.1 / 255}))
+    said = text(weak, len(weak) - 1)
+    assert f"it still says “class {weak.original}”" in said[1] and "it is not fooled" in said[1]
+    assert not any("Since step" in sentence for sentence in said)
+
+
+def test_the_figures_are_the_runs(engine):
+    run = finished(engine)
+    for step in (1, len(run) - 1):
+        size, rests = clauses(run, step, None, None)[2].said, clauses(run, step, None, None)[2].rests
+        largest = run.figures(step)["linf"]
+        assert float(size[1]["levels"]) == pytest.approx(255 * largest, rel=0.01)
+        assert float(rests[1]["value"]) == pytest.approx(largest, abs=1e-4)
+    first = clauses(run, 1, None, None)[0]
+    assert float(first.rests[1]["value"]) == pytest.approx(
+        run.prediction(0, run.original).probability, abs=1e-4
+    )
+
+
+def test_what_was_not_computed_is_not_said(engine):
+    run = finished(engine)
+    assert len(clauses(run, 3, None, None)) == 3
+    assert templates(run, 0) == [words.CLEAN, words.UNTOUCHED]
+    without = templates(run, 3, None, profile(None, [0.5, 0.5]))
+    assert words.BEYOND in without and words.PARTED not in without and words.NOT_PARTED not in without
+
+
+def test_other_figures_are_other_words(engine):
+    run = finished(engine)
+    parted = text(run, 3, None, profile([0.9, 0.4, 0.3], [0.1, 0.5, 0.6]))
+    assert any("from layer 2 of 3 on, 1." in sentence for sentence in parted)
+    assert any("4 times as far" in sentence for sentence in parted)
+    later = text(run, 3, None, profile([0.9, 0.9, 0.3], [0.1, 0.5, 0.6], changed_length=9))
+    assert any("from layer 3 of 3 on, 2." in sentence for sentence in later)
+    assert any("9 times as far" in sentence for sentence in later)
+    never = templates(run, 3, None, profile([0.9, 0.4, 0.9], [0.1, 0.5, 0.6]))
+    assert words.NOT_PARTED in never and words.PARTED not in never
+
+
+def test_attention_has_moved_when_it_is_nearer_to_chance(engine):
+    run = finished(engine)
+    stayed, moved = Shares("m", ((0, 0.8), (2, 0.3), (4, 0.6))), Shares("m", ((0, 0.8), (2, 0.6), (4, 0.4)))
+    assert first_moved(stayed) is None and first_moved(moved) == 4
+    assert words.STAYED in templates(run, 4, stayed) and words.MOVED_AWAY in templates(run, 4, moved)
+    (sentence,) = [s for s in text(run, 4, moved) if "had left" in s]
+    assert "By step 4" in sentence and "40 % of it" in sentence and "of 80 % in the original" in sentence
+
+
+def test_every_template_is_in_chinese_and_takes_its_facts(engine):
+    run = finished(engine)
+    shares = Shares("m", ((0, 0.8), (3, 0.3)))
+    known = phrases("zh", part="inside")
+    for answer in (profile([0.9, 0.4], [0.1, 0.5]), profile([0.9, 0.9], [0.1, 0.5])):
+        for clause in clauses(run, 3, shares, answer):
+            for template, facts in (clause.said, clause.rests):
+                assert template in words.TEMPLATES and known[template].format(**facts)
+    assert set(words.TEMPLATES) <= known.keys()
