@@ -1,11 +1,17 @@
-"""Whether what leaves a run still fools: every file read back, over the photos of ``FOOLSCOPE_DATA``."""
+"""Whether what leaves a run still fools: every file read back, over the photos of ``FOOLSCOPE_DATA``.
+
+It takes hours on two cores, so each run's outcome is a line of ``exports.jsonl`` as soon as it is there, and
+a bench that was broken off goes on behind the last one; without that file it begins anew.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
 from statistics import median
-from typing import Any
+from typing import Any, NamedTuple
 
 import models
 from attacks.contract import Stop
@@ -16,12 +22,16 @@ from engine.recipe import Recipe
 from engine.run import Run
 from errors import FoolscopeError, MissingData
 from experiments.datasets.photos import open_photograph, photographs
+from experiments.toolkit import codec
 
 NETWORKS = (models.FIRST, "efficientnet_lite2")
 MINIMAL = ("deepfool", "ddn", "fmn", "carlini_wagner", "fab")
 TARGETS = ("vulture", "pizza")
 """The class to reach, and the one for a photo that is the first already."""
+TARGETED = "bim"
+"""The attack within `BUDGET` towards a class."""
 BUDGET = 4 / 255
+JOURNAL = Path(__file__).with_name("exports.jsonl")
 
 
 @dataclass(frozen=True)
@@ -41,68 +51,98 @@ class Measured:
     longer: float
 
 
-def measured(photos: int) -> list[Figure]:
-    """Return the share of files that still fool, over so many photos, both networks and all attacks."""
+class Case(NamedTuple):
+    """One run: the file of a photo, a network, and one of `MINIMAL` or `TARGETED`."""
+
+    photo: str
+    network: str
+    attack: str
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of a case; ``measured``: None where the run itself did not fool."""
+
+    photo: str
+    network: str
+    attack: str
+    measured: Measured | None
+
+
+def measured(photos: int, journal: Path = JOURNAL) -> list[Figure]:
+    """Return the share of files that still fool, over so many photos, both networks and all attacks; what
+    ``journal`` has is not computed again."""
     names = list(photographs())[:photos]
     if not names:
         raise MissingData("Expected FOOLSCOPE_DATA to name a folder with photos.tsv, got none.")
+    known = {Case(o.photo, o.network, o.attack): o for o in read(journal)}
     engine = Engine(sources={"photo": open_photograph})
     try:
-        budget = [found for run in _runs(engine, names, _targeted) for found in _judged(engine, run)]
-        minimal = [
-            found
-            for attack in MINIMAL
-            for run in _runs(engine, names, _minimal(attack))
-            for found in _judged(engine, run)
-        ]
+        for case in cases(names):
+            if case not in known:
+                known[case] = Outcome(*case, _outcome(engine, case))
+                with journal.open("a", encoding="utf-8") as lines:
+                    lines.write(json.dumps(asdict(known[case])) + "\n")
     finally:
         engine.close()
+    return figures([known[case] for case in cases(names)])
+
+
+def cases(names: Sequence[str]) -> list[Case]:
+    """Return all cases, photo by photo, so that those of a broken-off bench are of all kinds."""
+    return [Case(n, network, a) for n in names for network in NETWORKS for a in (TARGETED, *MINIMAL)]
+
+
+def read(journal: Path) -> list[Outcome]:
+    """Return the outcomes that a journal holds, none where there is no such file."""
+    lines = journal.read_text(encoding="utf-8").splitlines() if journal.is_file() else []
+    return [codec.load(json.loads(line), Outcome) for line in lines]
+
+
+def figures(outcomes: Sequence[Outcome]) -> list[Figure]:
+    """Return the shares of files that fool, among the runs that did, and what the finish adds."""
+    budget = [o.measured for o in outcomes if o.measured and o.attack == TARGETED]
+    minimal = [o.measured for o in outcomes if o.measured and o.attack != TARGETED]
     return [*_figures("4/255 targeted", budget, 0.95), *_figures("minimal", minimal, None), *_costs(minimal)]
 
 
-def _targeted(model: str, image: str, best: str) -> Recipe:
-    goal = TARGETS[best == TARGETS[0]]
-    params: dict[str, Any] = {"epsilon": BUDGET, "steps": 60}
-    return Recipe(
-        model, image, "bim", params, models.card(model).label_index(goal), stop=Stop("probability", 0.95)
-    )
+def _outcome(engine: Engine, case: Case) -> Measured | None:
+    image = f"photo:{case.photo}"
+    run = engine.submit(_recipe(case, image, engine.classify(case.network, image)[0].label))
+    list(engine.follow(run))
+    return _judged(engine, run) if run.status == "finished" and run.succeeded(len(run) - 1) else None
 
 
-def _minimal(attack: str) -> Callable[[str, str, str], Recipe]:
-    return lambda model, image, best: Recipe(model, image, attack)
+def _recipe(case: Case, image: str, best: str) -> Recipe:
+    if case.attack != TARGETED:
+        return Recipe(case.network, image, case.attack)
+    target = models.card(case.network).label_index(TARGETS[best == TARGETS[0]])
+    settings: dict[str, Any] = {"epsilon": BUDGET, "steps": 60}
+    return Recipe(case.network, image, TARGETED, settings, target, stop=Stop("probability", 0.95))
 
 
-def _runs(engine: Engine, names: Sequence[str], recipe: Callable[[str, str, str], Recipe]) -> Iterator[Run]:
-    """Yield the finished runs that fooled, on every network and photo."""
-    for model in NETWORKS:
-        for name in names:
-            image = f"photo:{name}"
-            run = engine.submit(recipe(model, image, engine.classify(model, image)[0].label))
-            list(engine.follow(run))
-            if run.status == "finished" and run.succeeded(len(run) - 1):
-                yield run
-
-
-def _judged(engine: Engine, run: Run) -> Iterator[Measured]:
+def _judged(engine: Engine, run: Run) -> Measured:
+    """Return whether the files of a run fool; one that cannot be made does not."""
     last = len(run) - 1
 
     def fools(wanted: Wanted) -> bool:
-        return engine.export(run, wanted).verdict.success
+        try:
+            return engine.export(run, wanted).verdict.success
+        except FoolscopeError as error:
+            print(f"{run.recipe.attack} on {run.recipe.image}, {wanted}: {error}", flush=True)
+            return False
 
-    try:
-        figures, saved = run.figures(last), engine.export(run, Wanted("network", last, True)).verdict
-        yield Measured(
-            saved.success,
-            fools(Wanted("photo", last, True)),
-            fools(Wanted("network", last)),
-            fools(Wanted("photo", last)),
-            fools(Wanted("network", last, True, "jpg")),
-            fools(Wanted("photo", last, True, "jpg")),
-            255 * (saved.linf - (figures["linf"] or 0.0)),
-            saved.l2 / (figures["l2"] or 1.0) - 1,
-        )
-    except FoolscopeError as error:
-        print(f"{run.recipe.attack} on {run.recipe.image}: {error}", flush=True)
+    before, saved = run.figures(last), engine.export(run, Wanted("network", last, True)).verdict
+    return Measured(
+        saved.success,
+        fools(Wanted("photo", last, True)),
+        fools(Wanted("network", last)),
+        fools(Wanted("photo", last)),
+        fools(Wanted("network", last, True, "jpg")),
+        fools(Wanted("photo", last, True, "jpg")),
+        255 * (saved.linf - (before["linf"] or 0.0)),
+        saved.l2 / (before["l2"] or 1.0) - 1,
+    )
 
 
 def _figures(about: str, found: Sequence[Measured], jpeg: float | None) -> list[Figure]:
@@ -116,7 +156,8 @@ def _figures(about: str, found: Sequence[Measured], jpeg: float | None) -> list[
         ("jpeg_photo", "at the photo's own size, finished, as JPEG 90", jpeg),
     ]
     return [
-        _share(f"{about}: {what}", [getattr(each, name) for each in found], goal) for name, what, goal in rows
+        _share(f"{about}: {what}", [getattr(measured, name) for measured in found], goal)
+        for name, what, goal in rows
     ]
 
 

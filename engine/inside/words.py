@@ -63,9 +63,9 @@ TEMPLATES = (
 
 @dataclass(frozen=True)
 class Clause:
-    """``said``: a sentence; ``rests``: the figures it rests on, in words."""
+    """``sentence``; ``rests``: the figures it rests on, in words."""
 
-    said: Said
+    sentence: Said
     rests: Said
 
 

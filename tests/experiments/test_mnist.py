@@ -40,8 +40,8 @@ from tests.support.file_server import Server
 LINE = "Without MNIST this computes on scikit-learn's small digits."
 BUTTON = "Fetch MNIST (11 MB)"
 COMPUTING = {
-    "adversarial_training", "any_digit", "calibration", "depth", "lenet_decay", "losses", "memorisation",
-    "rarity", "resistance", "smallest", "stability", "transfer", "units",
+    "adversarial_training", "any_digit", "calibration", "depth", "features", "lenet_decay", "losses",
+    "memorisation", "rarity", "resistance", "smallest", "stability", "transfer", "units",
 }  # fmt: skip
 """The lessons with a button that computes on digits; the tilting boundary computes what a reader chooses."""
 PAGE = "from app import lessons\nlessons.registry()[{!r}].render()"

@@ -46,7 +46,7 @@ def text(run, step, shares=None, answer=None):
 
 
 def templates(run, step, shares=None, answer=None):
-    return [clause.said[0] for clause in clauses(run, step, shares, answer)]
+    return [clause.sentence[0] for clause in clauses(run, step, shares, answer)]
 
 
 def test_a_run_that_fooled_says_since_when_and_one_that_did_not_says_so(engine):
@@ -65,7 +65,7 @@ def test_a_run_that_fooled_says_since_when_and_one_that_did_not_says_so(engine):
 def test_the_figures_are_the_runs(engine):
     run = finished(engine)
     for step in (1, len(run) - 1):
-        size, rests = clauses(run, step, None, None)[2].said, clauses(run, step, None, None)[2].rests
+        size, rests = clauses(run, step, None, None)[2].sentence, clauses(run, step, None, None)[2].rests
         largest = run.figures(step)["linf"]
         assert float(size[1]["levels"]) == pytest.approx(255 * largest, rel=0.01)
         assert float(rests[1]["value"]) == pytest.approx(largest, abs=1e-4)
@@ -110,6 +110,6 @@ def test_every_template_is_in_chinese_and_takes_its_facts(engine):
     known = phrases("zh", part="inside")
     for answer in (profile([0.9, 0.4], [0.1, 0.5]), profile([0.9, 0.9], [0.1, 0.5])):
         for clause in clauses(run, 3, shares, answer):
-            for template, facts in (clause.said, clause.rests):
+            for template, facts in (clause.sentence, clause.rests):
                 assert template in words.TEMPLATES and known[template].format(**facts)
     assert set(words.TEMPLATES) <= known.keys()

@@ -1,0 +1,1 @@
+"""Experiments of Ilyas et al., https://arxiv.org/abs/1905.02175."""
