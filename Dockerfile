@@ -4,12 +4,14 @@
 FROM python:3.12-slim
 
 ARG TORCH_INDEX=""
+# Extras: requirements-postgresql.txt, requirements-ray.txt, requirements-more.txt, separated by spaces.
+ARG EXTRAS=""
 ENV PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 PIP_NO_CACHE_DIR=1 PIP_ROOT_USER_ACTION=ignore
 
 WORKDIR /srv/foolscope
-COPY requirements.txt requirements.lock ./
+COPY requirements*.txt requirements.lock ./
 RUN if [ -n "$TORCH_INDEX" ]; then pip install --index-url "$TORCH_INDEX" $(grep '^torch' requirements.txt); fi \
-    && pip install -r requirements.txt -c requirements.lock
+    && pip install -r requirements.txt $(printf -- '-r %s ' $EXTRAS | sed 's/^-r *$//') -c requirements.lock
 
 COPY . ./
 RUN useradd --create-home foolscope && install -d -o foolscope /data

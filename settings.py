@@ -6,6 +6,7 @@
 | ``FOOLSCOPE_WEIGHTS`` | folders of weights put there by hand, separated as in ``PATH`` |
 | ``FOOLSCOPE_DATA`` | folder of data sets |
 | ``FOOLSCOPE_DEVICE`` | device that networks run on, as torch names it |
+| ``FOOLSCOPE_ENGINE`` | who computes: embedded (default), ray (on this machine), or replicas' address |
 | ``FOOLSCOPE_MODEL_MEMORY`` | bytes of weights that stay in the device's memory (such as 4G, the default) |
 | ``FOOLSCOPE_CACHE_BYTES`` | bytes of experiments' answers that stay on the disk (2G) |
 | ``FOOLSCOPE_DATABASE`` | database of runs, as SQLAlchemy names it (``runs.sqlite`` in the home) |
@@ -17,6 +18,8 @@
 | ``FOOLSCOPE_ACTIVE_RUNS`` | runs of the queue that are computed at the same time (16) |
 | ``FOOLSCOPE_RUNS_PER_PERSON`` | runs that one person may have in the queue at the same time (3) |
 | ``FOOLSCOPE_FRAME_ANCESTORS`` | sites that may show the page in a frame, by default all |
+| ``FOOLSCOPE_METRICS`` | who sees the server's figures: off, local (this machine alone, the default), on |
+| ``FOOLSCOPE_LOG`` | json: lines of the log are JSON objects (text) |
 | ``HF_ENDPOINT`` | hub of networks, as huggingface_hub names it (https://huggingface.co) |
 | ``FOOLSCOPE_CHROMIUM`` | browser that tests and benchmarks drive |
 """
@@ -36,6 +39,8 @@ SAMPLES = ASSETS / "samples"
 TEXT = ASSETS / "text"
 LIVE = ROOT / "components" / "live" / "static"
 """The browser's files of the live view."""
+REPLICAS = "http://127.0.0.1:8000"
+"""Where ``python -m app serve`` has replicas of the engine by default."""
 UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 
 
@@ -63,6 +68,21 @@ def weights() -> tuple[Path, ...]:
 def device() -> str:
     """Return the device that is asked for, as torch names it, "" where none is."""
     return os.environ.get("FOOLSCOPE_DEVICE", "")
+
+
+def engine() -> str:
+    """Return the address of the replicas that compute, "" for this process; raises `errors.BadSetting`."""
+    named = os.environ.get("FOOLSCOPE_ENGINE", "").strip() or "embedded"
+    if named == "embedded":
+        return ""
+    if named == "ray":
+        return REPLICAS
+    if not named.startswith(("http://", "https://")):
+        raise BadSetting(
+            "Expected FOOLSCOPE_ENGINE to be embedded, ray or an address (http://gpus:8000), got “{got}”.",
+            got=named,
+        )
+    return named.rstrip("/")
 
 
 def model_memory() -> int:
@@ -113,6 +133,25 @@ def history_days() -> int:
 def history_bytes() -> int:
     """Return how many bytes of runs are kept; raises `errors.BadSetting`."""
     return _bytes("FOOLSCOPE_HISTORY_BYTES", 2 * 10**9)
+
+
+def metrics() -> str:
+    """Return who may see the server's figures: nobody ("off"), who asks from this machine ("local") or
+    everybody ("on"); raises `errors.BadSetting`."""
+    return _choice("FOOLSCOPE_METRICS", "local", "off", "on")
+
+
+def log_format() -> str:
+    """Return how lines of the log are written, "text" or "json"; raises `errors.BadSetting`."""
+    return _choice("FOOLSCOPE_LOG", "text", "json")
+
+
+def _choice(variable: str, default: str, *others: str) -> str:
+    """Return which of some words a variable names."""
+    named = os.environ.get(variable, "").strip().lower() or default
+    if named not in (default, *others):
+        raise BadSetting(f"Expected {variable} to be one of {', '.join((default, *others))}, got “{named}”.")
+    return named
 
 
 def _switch(variable: str) -> bool:

@@ -1,10 +1,11 @@
 """Install what is missing and start: ``python start.py run`` serves the page, ``python start.py test`` tests.
 
-``python start.py room`` serves the network that this machine is in and opens a room for a class.
+``python start.py room`` serves the network that this machine is in and opens a room for a class;
+``python start.py serve`` serves replicas of the engine, for pages that ``FOOLSCOPE_ENGINE`` sends to them.
 
-Needs nothing but Python 3.11 or newer; what follows the command goes to streamlit or pytest. ``make run``,
-``make room`` and ``make test`` call this. Environment variables: ``VENV`` (folder of the environment, by
-default .venv), ``TORCH_INDEX`` (where torch comes from instead, such as PyTorch's index of CPU builds) and
+Needs nothing but Python 3.11 or newer; what follows the command goes to streamlit, serve or pytest. ``make
+run``, ``room``, ``serve`` and ``test`` call this. Environment variables: ``VENV`` (folder of the environment,
+by default .venv), ``TORCH_INDEX`` (where torch comes from instead, such as PyTorch's index of CPU builds) and
 ``LOCKED`` (1: just the releases of requirements.lock).
 """
 
@@ -22,7 +23,7 @@ ROOT = Path(__file__).resolve().parent
 VENV = Path(os.environ.get("VENV") or ROOT / ".venv").absolute()
 PYTHON = VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 OLDEST = (3, 11)
-RUN, TEST = "requirements.txt", "requirements-dev.txt"
+RUN, TEST, RAY = "requirements.txt", "requirements-dev.txt", "requirements-ray.txt"
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 OTHER_BROWSERS = {
     "firefox-esr": ("firefox-esr", "firefox"),
@@ -32,7 +33,7 @@ OTHER_BROWSERS = {
 """What tests use beside Chromium: packages of Debian, and the programs of which one must be there."""
 OWN_BROWSER = """from playwright.sync_api import sync_playwright as start
 print(start().start().chromium.executable_path)"""
-COMMANDS = ("run", "test", "room", "install", "install-test")
+COMMANDS = ("run", "test", "room", "serve", "install", "install-test")
 
 
 def main(arguments: list[str]) -> int:
@@ -46,10 +47,12 @@ def main(arguments: list[str]) -> int:
     install(RUN)
     if "test" in command:
         install(TEST)
+    if command == "serve":
+        install(RAY)
     if command == "run":
         return call("-m", "streamlit", "run", "app/main.py", *more)
-    if command == "room":
-        return call("-m", "app", "room", *more)
+    if command in ("room", "serve"):
+        return call("-m", "app", command, *more)
     return run_tests(more) if command == "test" else 0
 
 

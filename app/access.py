@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -22,6 +23,14 @@ if TYPE_CHECKING:
     from engine.run import Run
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
+PORT = re.compile(r":[0-9]+$")
+PASSED_ON = ("forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip")
+"""Headers by which a proxy says that somebody else asks."""
+NOT_SHOWN = "This server shows no figures of itself (FOOLSCOPE_METRICS=off)."
+NOT_HERE = (
+    "Expected a request from the server's own machine; FOOLSCOPE_METRICS=on shows its figures to "
+    "everybody who reaches it."
+)
 Handler = Callable[[Request], Awaitable[Response]]
 
 
@@ -35,6 +44,24 @@ def may_add_models() -> bool:
     """Say whether the page offers to add networks: not where the server listens beyond this machine, nor
     where its owner says no (``FOOLSCOPE_ADD_MODELS=0``). Raises `errors.BadSetting`."""
     return settings.add_models() and str(st.get_option("server.address")) in LOOPBACK
+
+
+def check_watcher(connection: HTTPConnection) -> None:
+    """Let nobody see the server's figures whom `settings.metrics` does not allow it; raises
+    `errors.UnknownName`, `errors.NotAllowed`."""
+    allowed = settings.metrics()
+    if allowed == "off":
+        raise UnknownName(NOT_SHOWN)
+    if allowed == "local" and not from_this_machine(connection):
+        raise NotAllowed(NOT_HERE)
+
+
+def from_this_machine(connection: HTTPConnection) -> bool:
+    """Say whether somebody on this very machine asks, for an address of this machine, without a proxy."""
+    client = connection.client.host if connection.client else ""
+    asked = PORT.sub("", connection.headers.get("host", "")).strip("[]")
+    passed_on = any(name in connection.headers for name in PASSED_ON)
+    return client.removeprefix("::ffff:") in LOOPBACK and asked in LOOPBACK and not passed_on
 
 
 def same_origin(connection: HTTPConnection) -> bool:

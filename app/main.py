@@ -17,13 +17,19 @@ from starlette.middleware import Middleware  # noqa: E402
 from app.compression import CompressedRooms  # noqa: E402
 from app.front import Front  # noqa: E402
 from app.headers import SafeHeaders  # noqa: E402
+from app.logs import set_up  # noqa: E402
 from app.owner_cookie import OwnerCookie  # noqa: E402
 from app.routes import routes  # noqa: E402
 from app.service import lifespan  # noqa: E402
+from app.sockets import CountedSockets  # noqa: E402
+
+set_up()
 
 app = st.App(
     Path(__file__).parent / "pages.py",
     routes=routes(),
     lifespan=lifespan,
-    middleware=[Middleware(kind) for kind in (CompressedRooms, SafeHeaders, OwnerCookie, Front)],
+    middleware=[
+        Middleware(kind) for kind in (CountedSockets, CompressedRooms, SafeHeaders, OwnerCookie, Front)
+    ],
 )

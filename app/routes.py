@@ -18,6 +18,7 @@ from app.inside.routes import routes as inside_routes
 from app.rooms.routes import routes as room_routes
 from app.service import engine, ready
 from app.sharing_routes import route as files_route
+from app.status.routes import routes as status_routes
 from errors import UnknownName
 from settings import LIVE
 
@@ -139,4 +140,5 @@ def routes() -> list[BaseRoute]:
         *evaluation_routes.routes(),
         *inside_routes(),
         *room_routes(),
+        *status_routes(),
     ]

@@ -13,6 +13,9 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import streamlit as st
 
+from app import logs
+from errors import EngineFailed
+
 if TYPE_CHECKING:
     from PIL.Image import Image
 
@@ -29,9 +32,9 @@ _up = threading.Event()
 def engine() -> Engine:
     """Return the engine; the first call imports torch, which takes seconds."""
     from engine import networks
-    from engine.engine import Engine
+    from engine.chosen import chosen
 
-    started = Engine(sources={"digit": _digit, "photo": _photo, "plain": _plain})
+    started = chosen({"digit": _digit, "photo": _photo, "plain": _plain})
     networks.use_pool(started.pool)
     _up.set()
     return started
@@ -94,7 +97,11 @@ def warm() -> None:
         first = engine()
         from engine.links import DEFAULT
 
-        first.classify(DEFAULT.model, DEFAULT.image)
+        try:
+            first.classify(DEFAULT.model, DEFAULT.image)
+        except EngineFailed as error:  # replicas that are not there yet: whoever asks is told so
+            log.error("%s", error)
+            return
     log.info("ready on %s", first.device)
 
 
@@ -117,6 +124,7 @@ def _yielding() -> Iterator[None]:
 @asynccontextmanager
 async def lifespan(_: Any) -> AsyncIterator[None]:
     """Warm up beside the server, which answers meanwhile; close the engine at the end."""
+    logs.set_up()  # once more: the server has set up its own since
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(anyio.to_thread.run_sync, warm)
         yield

@@ -8,7 +8,19 @@ from collections.abc import Callable, Sequence
 
 import console
 import models
-from bench import crowd, exports, first_network, labs, room, step_costs, steps, survivors, watched
+from bench import (
+    crowd,
+    exports,
+    first_network,
+    labs,
+    replicas,
+    room,
+    scale,
+    step_costs,
+    steps,
+    survivors,
+    watched,
+)
 from bench.figures import Figure, keep, machine, table
 from engine.engine import Engine
 
@@ -25,7 +37,7 @@ def parser() -> argparse.ArgumentParser:
         "--only",
         default="",
         help="the same, with commas between: first, steps, engine, sharing, classify, stop, watched, "
-        "updates, traffic, watchers, start, exports, labs, survivors",
+        "updates, traffic, watchers, start, exports, labs, survivors, replicas, spread",
     )
     made.add_argument("--photos", type=int, default=26, help="photos of FOOLSCOPE_DATA for exports")
     made.add_argument("--dry", action="store_true", help="print only, keep nothing")
@@ -37,6 +49,8 @@ def main(arguments: list[str] | None = None) -> int:
     given = sys.argv[1:] if arguments is None else arguments
     if given[:1] == ["room"]:
         return room.main(given[1:])
+    if given[:1] == ["scale"]:
+        return scale.main(given[1:])
     options = parser().parse_args(arguments)
     about = machine()
     found: list[Figure] = []
@@ -89,6 +103,8 @@ def measurements(options: argparse.Namespace) -> dict[str, Callable[[], Sequence
         "survivors": lambda: alone(lambda e: [*survivors.survivors(e, model)]),
         "exports": lambda: exports.measured(options.photos),
         "labs": lambda: [*labs.tables(), *labs.path()],
+        "replicas": lambda: replicas.watched(model, many, repeats),
+        "spread": lambda: [replicas.spread(model, many)],
     }
 
 

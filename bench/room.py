@@ -33,6 +33,7 @@ from plotly.subplots import make_subplots
 
 import console
 from bench.figures import machine
+from bench.replicas import served
 from bench.scores import HandedIn, handed_in, wrong
 from bench.site import QUIET, Site, chromium, serve
 from bench.students import Record, RefusedError, Server, Student, Teacher
@@ -435,6 +436,16 @@ def plot(found: Result, file: Path) -> None:
     file.write_text(figure.to_html(include_plotlyjs=True), encoding="utf-8")
 
 
+@contextlib.contextmanager
+def computing(engine: str) -> Iterator[str]:
+    """Provide what FOOLSCOPE_ENGINE is to say; replicas that are started here end with the block."""
+    if engine != "ray":
+        yield engine
+        return
+    with served("--replicas", "2") as (address, _):
+        yield address
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Measure, print and write; return 0 when nothing was lost, mixed, doubled, stuck or wrong."""
     made = argparse.ArgumentParser(prog="python -m app bench room", description=__doc__)
@@ -443,9 +454,12 @@ def main(arguments: list[str] | None = None) -> int:
     made.add_argument("--minutes", type=float, default=5.0, help="for how long")
     made.add_argument("--seed", type=int, default=0, help="of all that is drawn by lot")
     made.add_argument("--out", type=Path, default=Path("room.json"), help="file to write, plots beside it")
+    made.add_argument("--engine", default="", help="FOOLSCOPE_ENGINE; ray: two replicas of its own")
     options = made.parse_args(arguments)
-    with TemporaryDirectory() as home, serve(environment=os.environ | {"FOOLSCOPE_HOME": home}) as site:
-        found = asyncio.run(attend(site, options))
+    with TemporaryDirectory() as home, computing(options.engine) as engine:
+        own = {"FOOLSCOPE_HOME": home} | ({"FOOLSCOPE_ENGINE": engine} if engine else {})
+        with serve(environment=os.environ | own) as site:
+            found = asyncio.run(attend(site, options))
     options.out.write_text(json.dumps(asdict(found), indent=1) + "\n", encoding="utf-8")
     plot(found, options.out.with_suffix(".html"))
     print(

@@ -7,6 +7,7 @@ The work is done elsewhere: `engine.loop` answers the queries of all runs on the
 from __future__ import annotations
 
 import itertools
+import logging
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
@@ -30,6 +31,7 @@ from engine.images import handwriting
 from engine.images.sources import PREPARED, UPLOAD, Source, Uploads, open_image
 from engine.jobs import Build, QueryJob, StepsLeft, run_job
 from engine.loop import Health, Loop
+from engine.metrics import Metrics
 from engine.model_pool import Load, ModelPool, load_model
 from engine.places import Place
 from engine.prices import Costs, Price, work_of
@@ -44,6 +46,7 @@ from models.core import Card, Classifier, Crop
 from models.download import Progress
 
 T = TypeVar("T")
+log = logging.getLogger("foolscope")
 UNWATCHED_AFTER = 60.0
 """Seconds after which a run that nobody reads pauses; it goes on when somebody reads it again."""
 ABANDONED_AFTER = 30 * 60.0
@@ -69,12 +72,12 @@ class Engine:
         self.uploads, self.store = Uploads(), Store()
         self.history = History(self._upload)
         self.pool = ModelPool(self.device, load, model_memory)
-        self._sources, self._clock = dict(sources or {}), clock
+        self._sources, self.clock = dict(sources or {}), clock
         self._rankings = Rankings(self.logits, self._preprocess)
         self._numbers, self._exports = itertools.count(), Exports(self)
-        costs = Costs()
-        self._loop = Loop(self.device, self._sweep, clock, costs)
-        self.queue = RunQueue(self, costs, clock=clock)
+        self.costs, self.metrics = Costs(), Metrics()
+        self._loop = Loop(self.device, self._sweep, clock, self.costs, self.metrics)
+        self.queue = RunQueue(self, self.costs, clock=clock, metrics=self.metrics)
 
     @property
     def healthy(self) -> bool:
@@ -91,6 +94,10 @@ class Engine:
         Raises `errors.UnknownName` or `errors.WeightsError`.
         """
         return self.pool.get(name, progress)
+
+    def load(self, name: str, progress: Progress | None = None) -> None:
+        """Have a model in memory, downloaded if need be; raises as `model` does."""
+        self.pool.get(name, progress)
 
     def loaded(self, name: str) -> bool:
         """Say whether the model is in memory already."""
@@ -204,6 +211,7 @@ class Engine:
         """
         recipe.check()
         run, build = self.prepare(recipe)
+        _log(run)
         self.begin(run, build, StepsLeft.NONE if paused else StepsLeft.ALL)
         if owner:
             self.history.record(run, owner)
@@ -225,6 +233,7 @@ class Engine:
         `errors.TooManyRuns`, and as `submit` does.
         """
         run = self.queue.submit(recipe, person, allowance, most)
+        _log(run)
         self.store.add(run)
         if owner:
             self.history.record(run, owner)
@@ -241,7 +250,7 @@ class Engine:
     def prepare(self, recipe: Recipe) -> tuple[Run, Build]:
         """Return a new run that has not begun, and what makes its job; raises as `submit` does."""
         ranking = self.classify(recipe.model, recipe.image, recipe.crop)
-        return run_job(recipe, ranking, self.preprocess(recipe), self.device, self._clock)
+        return run_job(recipe, ranking, self.preprocess(recipe), self.device, self.clock)
 
     def time(self, recipe: Recipe) -> None:
         """Time what a recipe asks of its network: twice, for the first time may take longer; raises as
@@ -370,7 +379,7 @@ class Engine:
     def _sweep(self) -> None:
         for run in self.store.all():
             if not run.over:
-                self._watch(run, self._clock() - run.read_at)
+                self._watch(run, self.clock() - run.read_at)
 
     def _watch(self, run: Run, unread: float) -> None:
         """Pause, resume or cancel a run that nobody has read for ``unread`` seconds."""
@@ -381,6 +390,16 @@ class Engine:
             self.pause(run)
         elif unread <= UNWATCHED_AFTER and run.reason == "unwatched":
             self.resume(run)
+
+
+def _log(run: Run) -> None:
+    """Let each change of a run's status be a line of the log."""
+    facts, recipe = {"run": run.id}, run.recipe
+
+    def note() -> None:
+        log.info("run %s on %s by %s: %s", run.id[:6], recipe.model, recipe.attack, run.status, extra=facts)
+
+    run.listen(note)
 
 
 def _first_logit(logits: Tensor) -> Tensor:

@@ -1,6 +1,7 @@
 """What pages, routes and scripts ask of an engine.
 
-`engine.engine.Engine` runs in this process; one on another machine can offer the same. Images are named by
+`engine.engine.Engine` computes in this process, `engine.remote.remote_engine.RemoteEngine` has replicas that
+do; `engine.chosen` makes the one that `settings.engine` names. Images are named by
 strings, recipes and predictions are plain data, and a `Run` is a record that whoever follows the run fills.
 An objective is the one argument that is code: as it depends on the logits alone, a remote engine needs
 only its slope in them, so it answers in two rounds (`engine.batch`).
@@ -26,6 +27,7 @@ from engine.run import Prediction, Run
 from engine.sentences import Said
 from errors import FoolscopeError
 from models.core import Crop
+from models.download import Progress
 
 T = TypeVar("T")
 
@@ -130,6 +132,9 @@ class EngineInterface(Protocol):
 
     def exported(self, run: Run, wanted: Wanted) -> Export | None:
         """Return a file of a run if it was made before."""
+
+    def load(self, name: str, progress: Progress | None = None) -> None:
+        """Have a model in memory, downloaded if need be."""
 
     def loaded(self, name: str) -> bool:
         """Say whether a model is in memory already."""

@@ -229,23 +229,35 @@ def run_job(
     ``ranking``: every class of the recipe's model for ``x`` ``(c, h, w)`` in [0, 1], the most probable first.
     Raises `errors.BadTarget` when the target is the first of them.
     """
-    original, attack = ranking[0], recipe.build()
+    original = ranking[0]
     if recipe.target == original.index:
         raise BadTarget(
             "The network already says {label} ({share}); expected a target that is another class.",
             label=original.label,
             share=f"{original.probability:.0%}",
         )
-    aim = original.index if recipe.target is None else recipe.target
-    criterion = Criterion(torch.tensor([aim]), recipe.target is not None)
-    labels = models.card(recipe.model).labels
-    run = Run(recipe, labels, x, original.index, attack.updates(), criterion, clock)
+    run = fresh_run(recipe, original.index, x, clock)
     if models.card(recipe.model).ensemble != WORST:  # which answers otherwise once it knows the goal
         run.answers_again = _log_probabilities(ranking)
-    search = _search(recipe, attack, x[None].to(device), replace(criterion, label=criterion.label.to(device)))
-    return run, lambda model, release: RunJob(
-        run, attack, model.against(aim, criterion.targeted), search, release
-    )
+    return run, build_of(run, device)
+
+
+def fresh_run(recipe: Recipe, original: int, x: Tensor, clock: Callable[[], float]) -> Run:
+    """Return a run that has not begun, of a recipe that was checked. ``original``: the class that its model
+    says of ``x`` ``(c, h, w)`` in [0, 1]."""
+    aim = original if recipe.target is None else recipe.target
+    criterion = Criterion(torch.tensor([aim]), recipe.target is not None)
+    labels = models.card(recipe.model).labels
+    return Run(recipe, labels, x, original, recipe.build().updates(), criterion, clock)
+
+
+def build_of(run: Run, device: torch.device) -> Build:
+    """Return what makes the job of a run that has not begun."""
+    recipe, criterion, attack = run.recipe, run.criterion, run.recipe.build()
+    here = replace(criterion, label=criterion.label.to(device))
+    search = _search(recipe, attack, run.start[None].to(device), here)
+    aim = int(criterion.label[0])
+    return lambda model, release: RunJob(run, attack, model.against(aim, criterion.targeted), search, release)
 
 
 def _search(recipe: Recipe, attack: Attack, x: Tensor, criterion: Criterion) -> ReasonedSearch:

@@ -18,7 +18,8 @@ import torch
 
 from attacks.contract import Evaluation
 from engine.answering import answered
-from engine.jobs import Job, StepsLeft, Task
+from engine.jobs import Job, RunJob, StepsLeft, Task
+from engine.metrics import Metrics
 from engine.prices import Costs
 from engine.probes import WEIGHT, ProbeJob
 from engine.scheduler import Scheduler
@@ -45,7 +46,7 @@ class Health:
 
 class Loop:
     """Carries out jobs on ``device``. ``housekeeping`` is called about once a second, by ``clock``; ``costs``
-    learns how long batches take."""
+    learns how long batches take, ``metrics`` counts them."""
 
     def __init__(
         self,
@@ -53,9 +54,10 @@ class Loop:
         housekeeping: Callable[[], None],
         clock: Callable[[], float] = time.monotonic,
         costs: Costs | None = None,
+        metrics: Metrics | None = None,
     ) -> None:
         self._device, self._housekeeping, self._clock = device, housekeeping, clock
-        self._costs = costs or Costs()
+        self._costs, self._metrics = costs or Costs(), metrics or Metrics()
         self._jobs: dict[str, Task] = {}
         self._new: list[Task] = []
         self._retired: list[Task] = []
@@ -229,6 +231,7 @@ class Loop:
         seconds = time.perf_counter() - began
         with self._changed:
             self._scheduler.spent(model, seconds)
+        self._metrics.answered(model, len(queries), sum(len(query.x) for query in queries), seconds)
         if well:
             gradients = any(query.objective is not None for query in queries)
             self._costs.observe(model, sum(len(query.x) for query in queries), gradients, seconds)
@@ -288,8 +291,9 @@ class Loop:
             error = fault
         if error is None:
             return
+        self._metrics.failed(error)
         if not isinstance(error, FoolscopeError):
-            log.error("job %s failed", job.id[:6], exc_info=error)
+            log.error("job %s failed", job.id[:6], exc_info=error, extra=_facts(job))
         self._guarded(partial(job.fail, error))
 
     def _clean_up(self) -> None:
@@ -305,3 +309,8 @@ class Loop:
             action()
         except BaseException:
             log.exception("the engine goes on after an error")
+
+
+def _facts(task: Task) -> dict[str, str]:
+    """Return which run a line of the log is about, if it is about one."""
+    return {"run": task.id} if isinstance(task, RunJob) else {}

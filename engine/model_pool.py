@@ -56,6 +56,11 @@ class ModelPool:
     def __contains__(self, name: str) -> bool:
         return all(base in self._models for base in models.bases(name))
 
+    def sizes(self) -> dict[str, int]:
+        """Return how many bytes the weights of each model in the pool take, the last used at the end."""
+        with self._lock:
+            return {name: self._sizes[name] for name in self._models}
+
     @property
     def bytes(self) -> int:
         """Return how many bytes the weights of all models in the pool take."""

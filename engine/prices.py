@@ -109,6 +109,14 @@ class Costs:
             return _between(points, rows) * times
         return rows * self._size(model) / MULTIPLY_ADDS_A_SECOND * (GRADIENTS if gradients else 1)
 
+    def timed(self, model: str) -> list[tuple[int, bool, float]]:
+        """Return how long batches of a model take: rows, whether with gradients, seconds."""
+        return [
+            (rows, gradients, seconds)
+            for gradients in (False, True)
+            for rows, seconds in self._timed(model, gradients)
+        ]
+
     def price(self, work: Work) -> Price:
         """Return what ``work`` costs; raises `errors.UnknownName`."""
         seconds = work.queries * self.seconds(work.model, work.rows, work.gradients)

@@ -20,6 +20,7 @@ from typing import Protocol
 import settings
 from engine.jobs import Build, StepsLeft, words
 from engine.loop import CLOSED
+from engine.metrics import Metrics
 from engine.places import Place
 from engine.prices import Costs, Price, Work, work_of
 from engine.recipe import Recipe
@@ -63,7 +64,7 @@ class Host(Protocol):
 class _Entry:
     """A run of the queue. ``state``: "waiting", "active", or "away" once it has given its place up;
     ``build``: makes its job, None once that exists; ``steps``: how far it may go when it begins; ``paused``:
-    when it was first seen paused."""
+    when it was first seen paused; ``since``: when it began to wait."""
 
     run: Run
     person: str
@@ -72,6 +73,7 @@ class _Entry:
     state: str = "waiting"
     steps: StepsLeft = StepsLeft.ALL
     paused: float | None = None
+    since: float = 0.0
 
     @property
     def kind(self) -> str:
@@ -90,8 +92,10 @@ class RunQueue:
         limit: int | None = None,
         per_person: int | None = None,
         clock: Callable[[], float] = time.monotonic,
+        metrics: Metrics | None = None,
     ) -> None:
         self._host, self._costs, self._clock = host, costs, clock
+        self._metrics = metrics or Metrics()
         self._per_person = settings.runs_per_person() if per_person is None else per_person
         self._line = WaitingLine(settings.active_runs() if limit is None else limit, costs)
         self._entries: dict[str, _Entry] = {}
@@ -125,7 +129,7 @@ class RunQueue:
             self._check_number(person, most)  # once more: preparing takes a while
             if self._closed:
                 raise EngineClosed(CLOSED)
-            entry = _Entry(run, person, work, build)
+            entry = _Entry(run, person, work, build, since=self._clock())
             run.listen(self._wake.set)
             self._entries[run.id] = entry
             self._line.enter(run.id, person, work, entry.kind, self._clock())
@@ -165,7 +169,7 @@ class RunQueue:
             entry.steps = steps
             if entry.state == "away":
                 self._line.enter(run.id, entry.person, entry.work, entry.kind, self._clock(), len(run))
-                entry.state = "waiting"
+                entry.state, entry.since = "waiting", self._clock()
         run.set_status("waiting")
         self._wake.set()
         return True
@@ -231,6 +235,7 @@ class RunQueue:
                 entry = self._entries[key]
                 entry.state, entry.paused, entry.run.place = "active", None, None
                 begun.append(entry)
+                self._metrics.waited(now - entry.since)
         for entry in begun:
             self._begin(entry)
 
@@ -266,7 +271,7 @@ class RunQueue:
             else:
                 self._host.begin(run, build, entry.steps)
         except Exception as error:
-            log.warning("run %s cannot begin: %s", run.id[:6], error)
+            log.warning("run %s cannot begin: %s", run.id[:6], error, extra={"run": run.id})
             run.set_status("failed", "failed", words(error))
 
     def _look(self, now: float) -> None:

@@ -50,15 +50,18 @@ class Observation:
 
     ``image`` ``(c, h, w)`` in [0, 1]; ``delta``: its perturbation ``(c, h, w)``; ``log_p``: natural-log
     probabilities ``(classes,)``; ``lengths``: the figures of `SCALARS` from ``margin`` to ``grad_norm``;
-    ``queries``: images asked about; ``gradients``: gradients asked for.
+    ``queries``: images asked about; ``gradients``: gradients asked for. Of a step that was computed elsewhere
+    image and perturbation may not have come (None, but for step 0), and ``seconds`` says when it was, from
+    the run's start.
     """
 
-    image: Tensor
-    delta: npt.NDArray[np.float16]
+    image: Tensor | None
+    delta: npt.NDArray[np.float16] | None
     log_p: Floats
     lengths: tuple[float, ...]
     queries: int
     gradients: int
+    seconds: float | None = None
 
 
 @dataclass
@@ -94,7 +97,7 @@ class Run:
         self._log_p = np.empty((len(self._scalars), len(self.labels)), np.float32)
         self._pictures: dict[int, npt.NDArray[np.float16]] = {}
         self._every = 1
-        self._latest = self.start
+        self._latest, self._latest_step = self.start, 0
         self._count = 0
         self._active = 0.0
         self._resumed: float | None = None
@@ -129,16 +132,25 @@ class Run:
             if self.over:
                 return
             self._grow()
-            self._latest = seen.image
+            if seen.image is not None:
+                self._latest, self._latest_step = seen.image, self._count
             self._log_p[self._count] = seen.log_p
             self.queries += seen.queries
             self.gradient_evaluations += seen.gradients
-            spent = (self.queries, self.gradient_evaluations, self.seconds)
-            self._scalars[self._count] = (*seen.lengths, *spent)
-            self._keep_picture(seen.delta)
+            seconds = self.seconds if seen.seconds is None else seen.seconds
+            self._scalars[self._count] = (*seen.lengths, self.queries, self.gradient_evaluations, seconds)
+            if seen.delta is not None:
+                self._keep_picture(seen.delta)
             self._track(np.argpartition(-seen.log_p, min(5, len(seen.log_p) - 1))[:5].tolist())
             self._count += 1
             self._changed.notify_all()
+
+    def show(self, step: int, image: Tensor) -> None:
+        """Take over the picture ``(c, h, w)`` in [0, 1] of the newest step, if ``step`` is that one."""
+        with self._changed:
+            if step == self._count - 1:
+                self._latest, self._latest_step = image, step
+                self._keep_picture((image - self.start).half().numpy(), step)
 
     def restore(
         self,
@@ -159,6 +171,7 @@ class Run:
             self._count, self.classes = len(log_p), list(classes)
             last = torch.from_numpy(pictures[max(pictures)].astype(np.float32))
             self._latest = (self.start + last).clamp(0, 1) if latest is None else latest
+            self._latest_step = self._count - 1
             seconds = float(scalars[-1, SCALARS.index("seconds")])
             self._active = seconds if math.isfinite(seconds) else 0.0
             self.queries = int(scalars[-1, SCALARS.index("queries")])
@@ -242,16 +255,17 @@ class Run:
 
     def stored(self) -> tuple[int, dict[int, npt.NDArray[np.float16]]]:
         """Return how many steps are recorded, and the perturbations ``(c, h, w)`` that are stored then, by
-        step; that of the last step is among them."""
+        step; that of the last step is among them, but for a run that goes on elsewhere."""
         with self._changed:
             return self._count, dict(self._pictures)
 
     def picture(self, step: int) -> Floats:
         """Return the picture ``(c, h, w)`` that stands for ``step``: the newest exactly, an earlier
-        one to within float16 of its perturbation."""
-        if step == self._count - 1:
-            latest: Floats = self._latest.numpy()
-            return latest
+        one to within float16 of its perturbation; so is a large one of a run that goes on elsewhere."""
+        with self._changed:
+            if step == self._count - 1 and step == self._latest_step:
+                latest: Floats = self._latest.numpy()
+                return latest
         base: Floats = self.start.numpy()
         return np.clip(base + self.delta(step), 0, 1) if step else base
 
@@ -287,14 +301,16 @@ class Run:
             self._scalars = np.concatenate([self._scalars, np.empty((room, len(SCALARS)), np.float32)])
             self._log_p = np.concatenate([self._log_p, np.empty((room, len(self.labels)), np.float32)])
 
-    def _keep_picture(self, delta: npt.NDArray[np.float16]) -> None:
-        last = self._count - 1
-        if last in self._pictures and last % self._every:
+    def _keep_picture(self, delta: npt.NDArray[np.float16], step: int | None = None) -> None:
+        """Keep the picture of ``step``, by default the one that comes next."""
+        step = self._count if step is None else step
+        last = next(reversed(self._pictures), 0)
+        if last % self._every and last != step:
             del self._pictures[last]
         if len(self._pictures) >= PICTURES:
             self._every *= 2
             self._pictures = {k: v for k, v in self._pictures.items() if k % self._every == 0}
-        self._pictures[self._count] = delta
+        self._pictures[step] = delta
 
     def _track(self, indices: list[int]) -> None:
         self.classes += [index for index in indices if index not in self.classes]

@@ -21,6 +21,7 @@ pytest_plugins = [
     "tests.support.file_server",
     "tests.support.hub_server",
     "tests.support.attack_contract",
+    "tests.support.postgresql",
 ]
 
 _HOME = tempfile.mkdtemp(prefix="foolscope-tests-")
@@ -37,11 +38,13 @@ def pytest_unconfigure() -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put the files with a server first, which have browsers, then those with the most tests: whole files
-    are given to processes in this order, and what is long must not be left for the end, when the other
+    """Put the files with a server first, which have browsers or Ray, then those with the most tests: whole
+    files are given to processes in this order, and what is long must not be left for the end, when the other
     processes are idle."""
     served = {
-        item.path for item in items if {"site", "window_maker"} & set(getattr(item, "fixturenames", ()))
+        item.path
+        for item in items
+        if {"site", "window_maker", "ray"} & set(getattr(item, "fixturenames", ()))
     }
     counts = Counter(item.path for item in items)
     items.sort(key=lambda item: (item.path not in served, -counts[item.path], item.path))

@@ -47,6 +47,11 @@ def test_what_is_missing_is_installed_once(venv: Path) -> None:
     assert start(venv, "run")[1] == ["-m streamlit run app/main.py"]
 
 
+def test_replicas_get_ray_and_their_options(venv: Path) -> None:
+    _, calls, _ = start(venv, "serve", "--replicas", "2")
+    assert "install -r requirements-ray.txt" in calls[1] and calls[2:] == ["-m app serve --replicas 2"]
+
+
 def test_the_tests_get_what_follows_and_a_browser(venv: Path) -> None:
     _, calls, _ = start(venv, "test", "-k", "pgd", FOOLSCOPE_CHROMIUM="/usr/bin/true")
     assert "requirements-dev.txt" in calls[1] and calls[-1].startswith("-m pytest -n auto")

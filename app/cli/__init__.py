@@ -31,6 +31,7 @@ class Command(NamedTuple):
 COMMANDS = {
     "run": Command("app.cli.serve", "Serve the page; further options are Streamlit's."),
     "room": Command("app.cli.room", "Serve this machine's network, and open a room for a class."),
+    "serve": Command("app.cli.replicas", "Serve replicas of the engine, for pages elsewhere.", own=False),
     "classify": Command("app.cli.classify", "Print what a model sees in images.", own=False),
     "attack": Command("app.cli.attack", "Run an attack and write what it finds.", own=False),
     "replay": Command("app.cli.replay", "Run again what a picture's recipe says.", own=False),

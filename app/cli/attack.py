@@ -19,6 +19,7 @@ from app.cli import evaluate
 from app.cli.classify import PREPARED_NOTE
 from app.cli.options import AsIs, AsJson, Finish, Force, ModelName, OutFolder, recipe_options, texts
 from engine import links, report
+from engine.chosen import chosen
 from engine.engine import Engine
 from engine.images.handwriting import dark_on_light
 from engine.images.sources import PREPARED, read_bytes, samples
@@ -106,7 +107,7 @@ def run(link: links.Link, image: str, output: Output, *, as_is: bool) -> None:
     Raises `errors.FoolscopeError`.
     """
     output.check()
-    engine = Engine()
+    engine = chosen()
     try:
         prepare = models.card(link.recipe.model).reads_digits and not as_is
         recipe = _aimed(engine, replace(link.recipe, image=_image(engine, image, prepare)), link.target)

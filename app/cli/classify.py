@@ -17,7 +17,7 @@ from PIL import Image
 import models
 from app.cli.options import AsIs, AsJson, ModelName, recipe_options, texts
 from engine import links
-from engine.engine import Engine
+from engine.chosen import chosen
 from engine.images.handwriting import dark_on_light
 from engine.images.sources import FORMATS, SUFFIXES, examine, open_sample, read_bytes, samples
 from engine.run import Prediction
@@ -61,7 +61,7 @@ def print_answers(
     """Print what ``model`` sees in each image; return the exit status of `classify`."""
     prepare = _Preparing() if models.card(model).reads_digits and not as_is else None
     show = _printer(model, images, as_json)
-    engine, counts = Engine(), [0, 0]
+    engine, counts = chosen(), [0, 0]
     try:
         named, opened = tee(pictures(images))
         answers = engine.classify_many(model, (picture.open for picture in opened), crop, prepare=prepare)

@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 from tqdm import tqdm
 
-from engine.engine import Engine
+from engine.chosen import chosen
 from engine.evaluation import pictures as folders
 from engine.evaluation.contact_sheet import budget
 from engine.evaluation.evaluation import Evaluation
@@ -126,7 +126,7 @@ def run(grid: Grid, labels: str | None, saving: Saving, *, as_is: bool) -> None:
 
 def _carry_out(evaluation: Evaluation, journal: Journal, quiet: bool) -> None:
     """Do what is missing, shown as a bar; ``quiet``: on a terminal alone."""
-    engine, done = Engine(), len(evaluation.rows(journal))
+    engine, done = chosen(), len(evaluation.rows(journal))
     total, fooled = evaluation.total, sum(bool(row.success) for row in journal.rows)
     reported: set[tuple[str, str | None]] = set()
     with tqdm(total=total, initial=done, unit="run", disable=None if quiet else False) as bar:

@@ -10,7 +10,7 @@ import typer
 
 from app.cli.attack import Output, carry_out
 from app.cli.options import AsJson, Finish, Force, OutFolder
-from engine.engine import Engine
+from engine.chosen import chosen
 from engine.export.restore import restore
 from engine.images.sources import read_bytes
 from errors import BadRecipe
@@ -29,7 +29,7 @@ def command(
     """Run once more what a picture's recipe says, on its original where that is at hand."""
     output = Output(out, finish, force, as_json)
     output.check()
-    engine = Engine()
+    engine = chosen()
     try:
         dropped = engine.uploads.add(read_bytes(file), file.name)
         carried = engine.uploads.carried(dropped)

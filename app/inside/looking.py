@@ -25,7 +25,7 @@ Query = Mapping[str, str]
 @dataclass(frozen=True)
 class Look:
     """What somebody looks at: ``step`` of ``run``; ``query``: what the part is asked beyond that;
-    ``language``: in which classes are named."""
+    ``language``: in which classes are named; ``owner``: whose browser asks, "" for nobody's."""
 
     engine: EngineInterface
     run: Run
@@ -33,6 +33,7 @@ class Look:
     step: int
     query: Query
     language: str = "en"
+    owner: str = ""
 
     def ask(
         self,

@@ -8,7 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from app.inside import layers_part, saliency_part, words_part
+from app.inside import (
+    boundary_part,
+    composition_part,
+    layers_part,
+    people_part,
+    plane_part,
+    saliency_part,
+    words_part,
+)
 from app.inside.looking import Line, Look, Query
 from engine.interface import EngineInterface
 from engine.run import Run
@@ -16,11 +24,24 @@ from errors import BadSetting, UnknownName
 
 Part = Callable[[Look], Iterator[Line]]
 """Checks the query, raising `errors.FoolscopeError`, and yields the lines as they are computed."""
-PARTS: dict[str, Part] = {module.PART: module.lines for module in (saliency_part, layers_part, words_part)}
+MODULES = (
+    saliency_part,
+    layers_part,
+    words_part,
+    plane_part,
+    boundary_part,
+    composition_part,
+    people_part,
+)
+PARTS: dict[str, Part] = {module.PART: module.lines for module in MODULES} | {
+    plane_part.CHOICES: plane_part.choices,
+    composition_part.FILTER: composition_part.filtered,
+    people_part.TWIN: people_part.twin,
+}
 """Every part by its name in the address."""
 
 
-def look(engine: EngineInterface, run: Run, part: str, query: Query, language: str) -> Look:
+def look(engine: EngineInterface, run: Run, part: str, query: Query, language: str, owner: str = "") -> Look:
     """Return what an address asks for; raises `errors.UnknownName` for another part or step, and
     `errors.BadSetting` for a step that is no number."""
     if part not in PARTS:
@@ -32,4 +53,4 @@ def look(engine: EngineInterface, run: Run, part: str, query: Query, language: s
         raise UnknownName(
             "Expected a step from 0 to {last}, got {got}.", last=max(0, len(run) - 1), got=int(text)
         )
-    return Look(engine, run, part, int(text), query, language)
+    return Look(engine, run, part, int(text), query, language, owner)

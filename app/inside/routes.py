@@ -12,6 +12,7 @@ from app.access import base, find, language, part, refusal, refusing
 from app.inside.streaming import LinesResponse, Turns
 from app.service import engine
 from components.i18n.text import phrases
+from components.owner import owner_by
 
 AT_ONCE = 2
 """Questions about one run that are carried out at the same time; a third one waits."""
@@ -24,8 +25,8 @@ async def inside(request: Request) -> Response:
     """GET one part, at a step."""
     from app.inside.parts import PARTS, look  # brings torch
 
-    run, spoken = await find(request), language(request)
-    asked = look(engine(), run, part(request, "part"), dict(request.query_params), spoken)
+    run, spoken, owner = await find(request), language(request), owner_by(request.cookies)
+    asked = look(engine(), run, part(request, "part"), dict(request.query_params), spoken, owner)
     return LinesResponse(partial(PARTS[asked.part], asked), run.id, TURNS, partial(refusal, request))
 
 

@@ -342,7 +342,7 @@ class Session:
                     sizes = {"done": f"{done / 1e6:.0f}", "total": f"{total / 1e6:.0f}"}
                     bar.progress(min(done / total, 1.0), say("{done} of {total} MB", **sizes))
 
-            self.engine.model(name, show)
+            self.engine.load(name, show)
             bar.empty()
 
 

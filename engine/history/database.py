@@ -1,6 +1,7 @@
 """The database of runs: opened when it is first needed, checked, and set aside when it is damaged.
 
-What concerns SQLite alone is here: its options, the check of its file, and the room that deleted rows leave.
+What concerns SQLite alone is here: its options, its lock, the check of its file, and the room that deleted
+rows leave; what concerns PostgreSQL alone is in `engine.history.postgresql`.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 import logging
 import sqlite3
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,12 +20,15 @@ from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 from sqlalchemy.pool import ConnectionPoolEntry
 
 import settings
+from engine.history import postgresql
 from engine.history.tables import VERSION, metadata, schema
 from engine.rooms import tables as room_tables  # noqa: F401 - they are made with the others
 from errors import HistoryDamaged, HistoryFailed
 
 log = logging.getLogger("foolscope")
 FILE = "runs.sqlite"
+SCHEMA = "schema"
+"""The name under which one process alone makes or changes tables."""
 PATIENCE = 15.0
 """Seconds for which a statement waits for another process's lock."""
 PRAGMA_OF_A_NEW_FILE = "auto_vacuum = INCREMENTAL"
@@ -58,6 +63,7 @@ SIGNS = {
     "is full": FULL,
     "No space left": FULL,
     "locked": LOCKED,
+    "lock timeout": LOCKED,
     "readonly": READ_ONLY,
     "Read-only": READ_ONLY,
     "unable to open": READ_ONLY,
@@ -65,6 +71,7 @@ SIGNS = {
     "not permitted": READ_ONLY,
     "malformed": SET_ASIDE,
     "not a database": SET_ASIDE,
+    **dict.fromkeys(postgresql.SIGNS, postgresql.AWAY),
 }
 """What the system's or the database's own words contain, and what they mean."""
 
@@ -84,19 +91,36 @@ class Database:
         self.file = FILE
 
     @contextmanager
-    def writing(self) -> Iterator[sa.Connection]:
-        """Give a connection whose changes are all kept at the end, or none; raises `errors.HistoryFailed`."""
+    def writing(self, alone: str = "") -> Iterator[sa.Connection]:
+        """Give a connection whose changes are all kept at the end, or none; raises `errors.HistoryFailed`.
+
+        ``alone``: the name of what is read and then written here; nobody else who gives it, on whichever
+        server, comes in between.
+        """
         with self._opened() as engine, engine.begin() as connection:
-            if engine.dialect.name == "sqlite":
-                # Else what is read first may be stale when it is written, which SQLite then refuses at once.
-                connection.exec_driver_sql("BEGIN IMMEDIATE")
+            _begin(connection, alone)
             yield connection
 
     @contextmanager
     def reading(self) -> Iterator[sa.Connection]:
         """Give a connection to read from; raises `errors.HistoryFailed`."""
-        with self._opened() as engine, engine.connect() as connection:
-            yield connection
+        with self._opened() as engine:
+            reader = postgresql.reader(engine) if engine.dialect.name == postgresql.NAME else engine
+            with reader.connect() as connection:
+                yield connection
+
+    def check(self) -> None:
+        """Make sure that it can be written to, and change nothing; raises `errors.HistoryFailed`."""
+        with self._opened() as engine, engine.connect() as connection, connection.begin() as transaction:
+            _begin(connection, "")
+            connection.execute(sa.update(schema).values(version=schema.c.version))
+            transaction.rollback()
+
+    @property
+    def kind(self) -> str:
+        """Return which kind of database it is, such as sqlite; raises `errors.HistoryFailed`."""
+        with self._opened() as engine:
+            return engine.dialect.name
 
     def shrink(self) -> None:
         """Give back to the disk what deleted rows took, where the database does not do so by itself."""
@@ -146,29 +170,46 @@ class Database:
         try:
             url = self._url()
             self.file = Path(url.database or FILE).name
+            if url.get_backend_name() == postgresql.NAME:
+                return postgresql.create(url)
             if url.get_backend_name() != "sqlite":
                 return sa.create_engine(url, pool_pre_ping=True)
             Path(url.database or FILE).parent.mkdir(parents=True, exist_ok=True)
             engine = sa.create_engine(url, connect_args={"timeout": PATIENCE})
         except (ArgumentError, NoSuchModuleError, ImportError) as error:
+            if getattr(error, "name", "") == "psycopg":
+                raise HistoryFailed(postgresql.NO_DRIVER) from error
             raise HistoryFailed(BAD_ADDRESS, reason=type(error).__name__) from error
         sa.event.listen(engine, "connect", _set_options)
         return engine
 
     def _check(self, engine: sa.Engine) -> None:
-        """Make sure that the database is whole and of a version that is known; a new one gets its tables."""
-        with engine.begin() as connection:
+        """Make sure that the database is whole and has the newest tables."""
+        with engine.connect() as connection:
             if engine.dialect.name == "sqlite":
                 answer = connection.exec_driver_sql("PRAGMA quick_check(1)").scalar_one()
                 if answer != "ok":
                     raise SQLAlchemyError(f"malformed: {answer}")
-            known = sa.inspect(connection).has_table(schema.name)
-            version = connection.scalar(sa.select(sa.func.max(schema.c.version))) if known else None
-            if version is not None and version > VERSION:
-                raise HistoryFailed(NEWER, file=self.file, version=version, known=VERSION)
-            metadata.create_all(connection)
-            if version is None or version < VERSION:  # versions so far have only added tables
+            if self._version(connection) == VERSION:
+                return
+        with engine.begin() as connection:
+            _begin(connection, SCHEMA)
+            version = self._version(connection)  # once more: another process may have come first
+            if version == 0:
+                metadata.create_all(connection)
                 connection.execute(sa.insert(schema).values(version=VERSION))
+            elif version < VERSION:
+                _migrate(connection, version)
+                log.info("%s was of version %d and is now of version %d", self.file, version, VERSION)
+
+    def _version(self, connection: sa.Connection) -> int:
+        """Return the version of a database, 0 for a new one; raises `errors.HistoryFailed` for one that is
+        newer than this program."""
+        known = sa.inspect(connection).has_table(schema.name)
+        version = connection.scalar(sa.select(sa.func.max(schema.c.version))) if known else None
+        if version is not None and version > VERSION:
+            raise HistoryFailed(NEWER, file=self.file, version=version, known=VERSION)
+        return version or 0
 
     def _set_aside(self, generation: int, words: str) -> HistoryFailed:
         """Move a damaged file away, unless another thread has done so already."""
@@ -198,10 +239,33 @@ class Database:
         return sa.make_url(named) if named else sa.URL.create("sqlite", database=str(settings.home() / FILE))
 
 
+def _begin(connection: sa.Connection, alone: str) -> None:
+    """Begin to write, so that what is read first is still true when it is written."""
+    if connection.dialect.name == postgresql.NAME:
+        postgresql.begin(connection, alone)
+    elif connection.dialect.name == "sqlite":  # all that write come one after the other
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+def _migrate(connection: sa.Connection, version: int) -> None:
+    from engine.history.migrations import migrate  # it brings Alembic, which few starts need
+
+    migrate(connection, version)
+
+
 def _set_options(connection: Any, _: ConnectionPoolEntry) -> None:
-    new = connection.execute("PRAGMA page_count").fetchone() == (0,)
-    for pragma in (PRAGMA_OF_A_NEW_FILE, *PRAGMAS) if new else PRAGMAS:
-        connection.execute(f"PRAGMA {pragma}").fetchall()
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        try:
+            new = connection.execute("PRAGMA page_count").fetchone() == (0,)
+            for pragma in (PRAGMA_OF_A_NEW_FILE, *PRAGMAS) if new else PRAGMAS:
+                connection.execute(f"PRAGMA {pragma}").fetchall()
+            return
+        except sqlite3.OperationalError as error:
+            # Of a new file's journal SQLite does not wait until another process has made it.
+            if "locked" not in str(error) or time.monotonic() > deadline:
+                raise
+            time.sleep(0.02)
 
 
 def _words(error: SQLAlchemyError | OSError) -> str:

@@ -41,7 +41,8 @@ NOT_YOURS = "Expected one of your own runs; it may have been deleted already."
 
 
 class History:
-    """The runs in a database. ``uploads`` returns an upload by its name, None where there is none."""
+    """The runs in a database. ``uploads`` returns an upload by its name, None where there is none;
+    ``failures`` counts the tries to write that failed."""
 
     def __init__(
         self,
@@ -59,6 +60,7 @@ class History:
         self._thread: threading.Thread | None = None
         self._closed, self._generation, self._swept = False, 0, 0.0
         self._failure: HistoryFailed | None = None
+        self.failures = 0
         self._notices: list[FoolscopeError] = []
 
     def record(self, run: Run, owner: str) -> None:
@@ -74,6 +76,10 @@ class History:
         """Return what is wrong with the database, and what happened to it since the start."""
         failure = [self._failure] if self._failure else []
         return [*self.database.notices, *self._notices, *failure]
+
+    def pending(self) -> int:
+        """Return how many runs are being written, or wait to be."""
+        return len(self._recordings)
 
     def count(self, owner: str) -> int:
         """Return how many runs an owner has; raises `errors.HistoryFailed`."""
@@ -206,6 +212,7 @@ class History:
             if str(error) != str(self._failure):
                 log.error("%s", error)
             self._failure = error
+            self.failures += 1
             self._make_room()
         except Exception:
             log.exception("the history of runs goes on after an error")
@@ -224,26 +231,27 @@ class History:
         known = [(recording, changes) for recording, changes in pending if changes is not None]
         if not known:
             return False
-        with self.database.writing() as connection:
-            for recording, changes in known:
-                self._write_one(connection, recording, changes)
-        for recording, changes in known:
+        known.sort(key=lambda pair: pair[0].run.id)  # whoever locks rows does so in this order
+        bring = any(recording.brings for recording, _ in known)
+        with self.database.writing(queries.UPLOADS if bring else "") as connection:
+            there = [self._write_one(connection, recording, changes) for recording, changes in known]
+        for (recording, changes), still in zip(known, there, strict=True):
             recording.written_down(changes)
-            if changes.over:
+            if changes.over or not still:
                 self._recordings.pop(recording.run.id, None)
         return any(changes.over for _, changes in known)
 
-    def _write_one(self, connection: sa.Connection, recording: Recording, changes: Changes) -> None:
-        if recording.token and recording.upload and not recording.inserted:
+    def _write_one(self, connection: sa.Connection, recording: Recording, changes: Changes) -> bool:
+        if recording.token and recording.upload and recording.brings:
             queries.write_upload(connection, recording.token, recording.upload)
-        queries.write(connection, recording.run.id, changes, recording.inserted)
+        return queries.write(connection, recording.run.id, changes, recording.inserted)
 
     def _changes(self, recording: Recording) -> Changes | None:
         """Return what is new of a run; one whose record cannot be made is no longer kept."""
         try:
             return recording.changes(self._clock())
         except Exception:
-            log.exception("run %s is not kept", recording.run.id[:6])
+            log.exception("run %s is not kept", recording.run.id[:6], extra={"run": recording.run.id})
             self._recordings.pop(recording.run.id, None)
             return None
 
@@ -252,7 +260,7 @@ class History:
         self._swept = self._clock()
         before = self._swept - self._days * SECONDS_A_DAY
         removed, live = False, self._live()
-        with self.database.writing() as connection:
+        with self.database.writing(queries.UPLOADS) as connection:
             while old := queries.oldest(connection, live, 100, before):
                 queries.remove(connection, old)
                 removed = True
@@ -266,7 +274,7 @@ class History:
         wanted = frozenset(owners)
         own = {key for key, recording in list(self._recordings.items()) if recording.owner in wanted}
         gone = own if keys is None else own & set(keys)
-        with self.database.writing() as connection:
+        with self.database.writing(queries.UPLOADS) as connection:
             gone |= set(queries.owned(connection, owners, keys))
             queries.remove(connection, sorted(gone))
         for key in gone:

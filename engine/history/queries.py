@@ -19,6 +19,9 @@ from engine.sentences import Said
 
 AT_ONCE = 500
 """Ids in one statement: databases limit how many values it may have."""
+UPLOADS = "uploads"
+"""What is written and deleted by one at a time (`engine.history.database.Database.writing`): whoever needs an
+upload that is there must be sure that nobody deletes it as one that no run needs."""
 STALE = 5.0
 """Seconds without a sign of life after which a run that is not over counts as interrupted."""
 
@@ -34,26 +37,41 @@ class StoredRun:
     interrupted: bool
 
 
-def write(connection: Connection, key: str, changes: Changes, inserted: bool) -> None:
-    """Write what is new of the run ``key``; ``inserted``: whether it has a row already."""
-    if inserted:
-        connection.execute(update(runs).where(runs.c.id == key), [dict(changes.row)])
-    else:
+def write(connection: Connection, key: str, changes: Changes, inserted: bool) -> bool:
+    """Write what is new of the run ``key``, and return whether it is still there: somebody may have deleted
+    it on another server. ``inserted``: whether it was written before.
+
+    To write the same once more changes nothing: whether the last time came through nobody may know, where
+    the connection broke at its end.
+    """
+    written = connection.execute(update(runs).where(runs.c.id == key).values(**changes.row)).rowcount
+    if not written and inserted:
+        return False
+    if not written:
         connection.execute(insert(runs).values(**changes.row))
-    if changes.over:
-        connection.execute(delete(chunks).where(chunks.c.run == key))
-    if changes.dropped:
-        gone = pictures.c.step.in_(changes.dropped)
-        connection.execute(delete(pictures).where(pictures.c.run == key, gone))
+    _make_way(connection, key, changes)
     if changes.rows is not None:
         values = {"run": key, "first_step": changes.first_step, "rows": changes.rows}
         connection.execute(insert(chunks).values(**values))
     for step, blob in changes.pictures.items():
         connection.execute(insert(pictures).values(run=key, step=step, array=blob))
+    return True
+
+
+def _make_way(connection: Connection, key: str, changes: Changes) -> None:
+    """Delete what ``changes`` replaces: the steps from its first one on, pictures that are no longer kept."""
+    if changes.over or changes.rows is not None:
+        later = chunks.c.first_step >= changes.first_step
+        connection.execute(delete(chunks).where(chunks.c.run == key, later))
+    old = pictures.c.run == key
+    if not changes.over:
+        old &= pictures.c.step.in_([*changes.dropped, *changes.pictures])
+    if changes.over or changes.dropped or changes.pictures:
+        connection.execute(delete(pictures).where(old))
 
 
 def write_upload(connection: Connection, token: str, upload: Upload) -> None:
-    """Write an upload, unless it is there; equal pixels are stored once."""
+    """Write an upload, unless it is there; equal pixels are stored once. Alone with `UPLOADS`."""
     if connection.scalar(select(uploads.c.token).where(uploads.c.token == token)):
         return
     digest = hashlib.sha256(upload.png).hexdigest()
@@ -140,10 +158,14 @@ def owned(connection: Connection, owners: Sequence[str], keys: Sequence[str] | N
 
 
 def remove(connection: Connection, keys: Sequence[str]) -> None:
-    """Delete runs with their steps and pictures, and the uploads that no other run needs."""
+    """Delete runs with their steps and pictures, and the uploads that no other run needs; alone with
+    `UPLOADS`."""
+    parts = [sorted(keys)[start : start + AT_ONCE] for start in range(0, len(keys), AT_ONCE)]
+    for part in parts:  # in the order in which `engine.history.history` writes them
+        connection.execute(select(runs.c.id).where(runs.c.id.in_(part)).order_by(runs.c.id).with_for_update())
     for table, column in ((chunks, chunks.c.run), (pictures, pictures.c.run), (runs, runs.c.id)):
-        for start in range(0, len(keys), AT_ONCE):
-            connection.execute(delete(table).where(column.in_(keys[start : start + AT_ONCE])))
+        for part in parts:
+            connection.execute(delete(table).where(column.in_(part)))
     needed = select(runs.c.upload).where(runs.c.upload.is_not(None))
     connection.execute(delete(uploads).where(uploads.c.token.not_in(needed)))
     connection.execute(delete(originals).where(originals.c.hash.not_in(select(uploads.c.hash))))

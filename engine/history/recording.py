@@ -65,6 +65,11 @@ class Recording:
         self._rows_bytes = 0
         self._sizes: dict[int, int] = {}
 
+    @property
+    def brings(self) -> bool:
+        """Say whether its upload is to be written yet."""
+        return self.upload is not None and not self.inserted
+
     def changes(self, now: float) -> Changes:
         """Return what to write at ``now``, in seconds since 1970."""
         run, over = self.run, self.run.over  # before the steps: none follow it
@@ -82,7 +87,7 @@ class Recording:
         sizes = {step: len(blobs[step]) if step in blobs else self._sizes[step] for step in pictures}
         rows_bytes = len(rows or b"") + (0 if over else self._rows_bytes)
         row = self._standing(steps, over, now)
-        row["after"] = self._after(stored[steps - 1]) if self._keeps and steps else None
+        row["after"] = self._after(stored[max(stored)]) if self._keeps and steps else None
         row |= {"bytes": rows_bytes + sum(sizes.values())} | ({} if self.inserted else self._facts())
         dropped = tuple(step for step in self._sizes if over or step not in pictures)
         return Changes(row, 0 if over else self.written, rows, blobs, dropped, steps, over)

@@ -17,8 +17,9 @@ from sqlalchemy import (
     Text,
 )
 
-VERSION = 2
-"""Of the tables; a database of a greater one was written by a newer program."""
+VERSION = 3
+"""Of the tables; a database of a greater one was written by a newer program, one of a smaller one is brought
+to this by `engine.history.migrations`."""
 metadata = MetaData()
 
 schema = Table(

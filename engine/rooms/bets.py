@@ -47,7 +47,7 @@ def bet(rooms: Rooms, member: Member, question: Question, answer: int) -> None:
     bets, asked = tables.bets, tables.rooms
     mine = {"room": member.room, "question": question.name, "member": member.id}
     own = sa.and_(*(bets.c[name] == value for name, value in mine.items()))
-    with rooms.database.writing() as connection:
+    with rooms.database.writing(member.room) as connection:
         # Written first, which locks the row: whoever reveals at the same moment comes before or after.
         new = {"answer": str(answer), "at": rooms.clock()}
         if not connection.execute(sa.update(bets).where(own).values(new)).rowcount:
@@ -91,7 +91,7 @@ def reveal(rooms: Rooms, code: str, question: str, answer: Revealed) -> Room:
     if not question:
         raise UnknownName(NOT_ASKED)
     asked, room = tables.rooms, rooms.room(code)
-    with rooms.database.writing() as connection:
+    with rooms.database.writing(room.code) as connection:
         mine = asked.c.code == room.code
         connection.execute(sa.update(asked).where(mine).values(question=asked.c.question))
         before = connection.execute(sa.select(asked.c.revealed).where(mine)).scalar_one()

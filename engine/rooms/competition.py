@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import secrets
-import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
@@ -17,7 +16,7 @@ from engine.rooms import tables
 from engine.rooms.challenges import build
 from engine.rooms.challenges.contract import Kind
 from engine.rooms.records import TITLE, Allowed, Challenge, Room
-from engine.rooms.rooms import Rooms
+from engine.rooms.rooms import NO_ROOM, Rooms
 from engine.sentences import Said
 from errors import BadSetting, UnknownName
 
@@ -64,8 +63,6 @@ class Competition:
 
     def __init__(self, rooms: Rooms) -> None:
         self.rooms, self.database = rooms, rooms.database
-        self._lock = threading.Lock()
-        self._last: dict[str, int] = {}
 
     # ---- challenges ----------------------------------------------------------------------
 
@@ -91,7 +88,7 @@ class Competition:
             number=max((one.number for one in room.challenges), default=0) + 1,
             open=True,
         )
-        with self.database.writing() as connection:
+        with self.database.writing(room.code) as connection:
             connection.execute(sa.insert(tables.challenges).values(asdict(challenge)))
         self.rooms.change(room.code, allowed=widened(room.allowed, built))
         return challenge
@@ -100,14 +97,14 @@ class Competition:
         """Let a challenge take pictures, or no more."""
         self.find(room, challenge)
         mine = (tables.challenges.c.room == room.code) & (tables.challenges.c.id == challenge)
-        with self.database.writing() as connection:
+        with self.database.writing(room.code) as connection:
             connection.execute(sa.update(tables.challenges).where(mine).values(open=open))
 
     def remove(self, room: Room, challenge: str) -> None:
         """Delete a challenge with all that was handed in for it."""
         self.find(room, challenge)
         theirs = sa.select(tables.submissions.c.id).where(tables.submissions.c.challenge == challenge)
-        with self.database.writing() as connection:
+        with self.database.writing(room.code) as connection:
             connection.execute(sa.delete(tables.votes).where(tables.votes.c.submission.in_(theirs)))
             connection.execute(
                 sa.delete(tables.submissions).where(tables.submissions.c.challenge == challenge)
@@ -124,38 +121,35 @@ class Competition:
     # ---- submissions ---------------------------------------------------------------------
 
     def number(self, room: Room) -> int:
-        """Return the number of a submission that has just come; the room's next one has a greater one."""
-        with self._lock:
-            kept = sa.select(sa.func.max(tables.submissions.c.number)).where(
-                tables.submissions.c.room == room.code
-            )
-            with self.database.reading() as connection:
-                newest = connection.scalar(kept) or 0
-            self._last[room.code] = max(newest, self._last.get(room.code, 0)) + 1
-            return self._last[room.code]
+        """Return the number of a submission that has just come; the room's next one has a greater one, on
+        whichever server it comes. Raises `errors.UnknownName` where the room has ended."""
+        rooms, here = tables.rooms, tables.rooms.c.code == room.code
+        with self.database.writing(room.code) as connection:
+            connection.execute(sa.update(rooms).where(here).values(received=rooms.c.received + 1))
+            number = connection.scalar(sa.select(rooms.c.received).where(here))
+        if number is None:
+            raise UnknownName(NO_ROOM, code=room.code)
+        return int(number)
 
     def keep(self, submission: Submission, png: bytes) -> Submission:
         """Keep a submission, and return it; one whose member handed in the same picture meanwhile does not
         count."""
-        with self._lock:
-            before = self.before(submission) if submission.run else None
+        with self.database.writing(submission.room) as connection:
+            before = _before(connection, submission) if submission.run else None
             if before:
                 submission, png = replayed(submission, before.number), b""
-            with self.database.writing() as connection:
-                row = asdict(submission) | {"png": png}
-                connection.execute(sa.insert(tables.submissions).values(row))
+            row = asdict(submission) | {"png": png}
+            connection.execute(sa.insert(tables.submissions).values(row))
         return submission
 
     def before(self, submission: Submission) -> Submission | None:
         """Return the submission with which a member handed in the same picture for the same challenge."""
-        same = (submission.member, submission.challenge)
-        earlier = self.with_pixels(submission.room, submission.pixels)
-        return next((one for one in earlier if (one.member, one.challenge) == same), None)
+        with self.database.reading() as connection:
+            return _before(connection, submission)
 
     def with_pixels(self, room: str, pixels: str) -> list[Submission]:
         """Return a room's submissions of runs that have these pixels, the first first."""
-        column = tables.submissions.c
-        return self._submissions((column.room == room) & (column.pixels == pixels) & (column.run != ""))
+        return self._submissions(_with_pixels(room, pixels))
 
     def submissions(self, room: str, counting: bool = False) -> list[Submission]:
         """Return a room's submissions in the order in which they came; ``counting``: those alone that
@@ -175,8 +169,7 @@ class Competition:
 
     def _submissions(self, wanted: sa.ColumnElement[bool]) -> list[Submission]:
         with self.database.reading() as connection:
-            query = sa.select(*COLUMNS).where(wanted).order_by(tables.submissions.c.number)
-            return [Submission(**row._mapping) for row in connection.execute(query)]
+            return _read(connection, wanted)
 
     # ---- whose pictures they are -----------------------------------------------------------
 
@@ -192,7 +185,7 @@ class Competition:
         """Note the pixels of a picture that was saved of a run, if the run is one of a room."""
         runs, files = tables.runs.c, tables.files.c
         key = (files.run == run) & (files.pixels == pixels) & (files.finished == finished)
-        with self._lock, self.database.writing() as connection:
+        with self.database.writing(run) as connection:
             noted = connection.execute(sa.select(runs.room, runs.member).where(runs.run == run)).one_or_none()
             if noted and not connection.execute(sa.select(files.run).where(key)).first():
                 row = {"run": run, "pixels": pixels, "finished": finished, **noted._mapping}
@@ -206,6 +199,23 @@ class Competition:
             return connection.execute(
                 sa.select(files.run, files.member, files.finished).where(wanted).order_by(files.finished)
             ).all()
+
+
+def _read(connection: sa.Connection, wanted: sa.ColumnElement[bool]) -> list[Submission]:
+    query = sa.select(*COLUMNS).where(wanted).order_by(tables.submissions.c.number)
+    return [Submission(**row._mapping) for row in connection.execute(query)]
+
+
+def _with_pixels(room: str, pixels: str) -> sa.ColumnElement[bool]:
+    column = tables.submissions.c
+    return (column.room == room) & (column.pixels == pixels) & (column.run != "")
+
+
+def _before(connection: sa.Connection, submission: Submission) -> Submission | None:
+    column = tables.submissions.c
+    same = (column.member == submission.member) & (column.challenge == submission.challenge)
+    earlier = _read(connection, _with_pixels(submission.room, submission.pixels) & same)
+    return earlier[0] if earlier else None
 
 
 def replayed(submission: Submission, number: int) -> Submission:

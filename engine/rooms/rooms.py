@@ -60,8 +60,9 @@ class Rooms:
             "broadcast": None,
             "question": "",
             "revealed": {},
+            "received": 0,
         }
-        with self.database.writing() as connection:
+        with self.database.writing(code) as connection:
             connection.execute(sa.insert(tables.rooms).values(row))
         return Opened(self.room(code), key)
 
@@ -84,23 +85,26 @@ class Rooms:
         values = {"settings" if name == "allowed" else name: _column(value) for name, value in parts.items()}
         if values:
             here = tables.rooms.c.code == spelt(code)
-            with self.database.writing() as connection:
+            with self.database.writing(spelt(code)) as connection:
                 connection.execute(sa.update(tables.rooms).where(here).values(values))
         return self.room(code)
 
     def broadcast(self, code: str, query: dict[str, str] | None, words: str = "") -> Room:
         """Ask everybody to run what the link's ``query`` says, None to end that."""
-        before = self.room(code).broadcast
-        number = before.number + 1 if before else 1
-        return self.change(
-            code, broadcast=None if query is None else Broadcast(number, query, _plain(words, 200))
-        )
+        column, room = tables.rooms.c, self.room(code)
+        here = column.code == room.code
+        with self.database.writing(room.code) as connection:
+            before = connection.scalar(sa.select(column.broadcast).where(here))
+            number = Broadcast(**before).number + 1 if before else 1
+            new = None if query is None else Broadcast(number, query, _plain(words, 200))
+            connection.execute(sa.update(tables.rooms).where(here).values(broadcast=_column(new)))
+        return self.room(room.code)
 
     def end(self, code: str) -> list[Member]:
         """Delete a room with all that belongs to it; return who was in it, whose runs are to be deleted."""
         room = self.room(code)
         gone = self.members(room.code, removed=True)
-        with self.database.writing() as connection:
+        with self.database.writing(room.code) as connection:
             for table in tables.DEPENDENT:
                 column = table.c.code if table is tables.rooms else table.c.room
                 connection.execute(sa.delete(table).where(column == room.code))
@@ -117,7 +121,7 @@ class Rooms:
         if not wanted:
             raise BadSetting("Expected a name.")
         token = secrets.token_urlsafe(16)
-        with self.database.writing() as connection:
+        with self.database.writing(room.code) as connection:
             others = connection.execute(
                 sa.select(tables.members.c.name).where(tables.members.c.room == room.code)
             )
@@ -156,7 +160,7 @@ class Rooms:
         """Send a member out: its token no longer counts; what it did stays."""
         members = tables.members
         mine = (members.c.room == spelt(code)) & (members.c.id == member)
-        with self.database.writing() as connection:
+        with self.database.writing(spelt(code)) as connection:
             connection.execute(sa.update(members).where(mine).values(removed=True))
 
     # ---- what members start --------------------------------------------------------------
@@ -164,7 +168,7 @@ class Rooms:
     def note_run(self, member: Member, run: str, broadcast: int = 0) -> MemberRun:
         """Note that a member has started a run, as an answer to a broadcast if it is one."""
         runs = tables.runs
-        with self.database.writing() as connection:
+        with self.database.writing(member.room) as connection:
             before = connection.scalar(sa.select(sa.func.count()).where(runs.c.member == member.id)) or 0
             noted = MemberRun(run, member.id, before + 1, self.clock(), broadcast)
             connection.execute(sa.insert(runs).values(asdict(noted) | {"room": member.room}))
@@ -172,7 +176,7 @@ class Rooms:
 
     def note_upload(self, member: Member, token: str) -> None:
         """Note that an upload is a member's."""
-        with self.database.writing() as connection:
+        with self.database.writing(member.room) as connection:
             row = {"token": token, "room": member.room, "member": member.id}
             connection.execute(sa.insert(tables.uploads).values(row))
 

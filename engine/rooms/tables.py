@@ -31,6 +31,7 @@ rooms = Table(
     Column("broadcast", JSON),  # what everybody is asked to run: `records.Broadcast`
     Column("question", String(64), nullable=False),  # that everybody is asked now, "" for none
     Column("revealed", JSON, nullable=False),  # right answers by question: `records.Revealed`
+    Column("received", Integer, nullable=False, server_default="0"),  # how much was handed in so far
 )
 
 teachers = Table(
@@ -102,7 +103,7 @@ submissions = Table(
     Column("challenge", String(32), ForeignKey("room_challenges.id"), nullable=False, index=True),
     Column("member", String(32), ForeignKey("room_members.id"), nullable=False, index=True),
     Column("run", String(64), nullable=False),  # of which it is a picture, "" where it is of none
-    Column("number", Integer, nullable=False),  # in the order in which the room's came
+    Column("number", Integer, nullable=False),  # `rooms.received` when it came
     Column("at", Double, nullable=False),
     Column("pixels", String(64), nullable=False, index=True),  # sha256 of the decoded pixels
     Column(

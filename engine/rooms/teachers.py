@@ -25,7 +25,7 @@ def remember(rooms: Rooms, code: str, key: str, cookie: str) -> None:
     """Let a browser back into a room by its ``cookie``; raises what `Rooms.teacher` raises."""
     room, teachers = rooms.teacher(code, key), tables.teachers
     row = {"room": room.code, "owner": digest(cookie), "sealed": _sealed(key, room.code, cookie)}
-    with rooms.database.writing() as connection:
+    with rooms.database.writing(room.code) as connection:
         mine = (teachers.c.room == room.code) & (teachers.c.owner == row["owner"])
         connection.execute(sa.delete(teachers).where(mine))
         connection.execute(sa.insert(teachers).values(row))
@@ -34,7 +34,7 @@ def remember(rooms: Rooms, code: str, key: str, cookie: str) -> None:
 def forget(rooms: Rooms, code: str, cookie: str) -> None:
     """Let a browser in by its cookie no longer."""
     teachers = tables.teachers
-    with rooms.database.writing() as connection:
+    with rooms.database.writing(code) as connection:
         mine = (teachers.c.room == code) & (teachers.c.owner == digest(cookie))
         connection.execute(sa.delete(teachers).where(mine))
 

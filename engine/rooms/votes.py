@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import random
-import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -75,7 +74,6 @@ class Votes:
 
     def __init__(self, engine: EngineInterface, competition: Competition) -> None:
         self.engine, self.competition = engine, competition
-        self._lock = threading.Lock()
 
     def next(self, room: Room, member: Member) -> Ballot | None:
         """Return what a member is to look at next, None where there is nothing: of others' pictures that it
@@ -146,7 +144,7 @@ class Votes:
             .outerjoin_from(tables.submissions, tables.votes, votes.submission == submissions.id)
             .where(submissions.room == room.code, submissions.counts, submissions.member != member.id)
             .where(submissions.id.not_in(own))
-            .group_by(*COLUMNS)
+            .group_by(submissions.id)
             .order_by(judged, submissions.number)
             .limit(50)
         )
@@ -164,7 +162,7 @@ class Votes:
             "right": right,
             "at": self.competition.rooms.clock(),
         }
-        with self._lock, self.competition.database.writing() as connection:
+        with self.competition.database.writing(submission.room) as connection:
             if connection.execute(sa.select(votes.choice).where(mine)).first():
                 raise NotAllowed(AGAIN)
             connection.execute(sa.insert(tables.votes).values(row))

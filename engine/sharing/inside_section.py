@@ -16,6 +16,7 @@ from engine.inside.saliency import GRAD_CAM, INTEGRATED, OCCLUSION, SaliencyMap,
 from engine.inside.words import Shares, clauses
 from engine.render import encode, to_image
 from engine.run import Run
+from engine.sharing import around_section
 from engine.sharing.curve import spread
 from engine.sharing.voice import Voice
 
@@ -41,14 +42,16 @@ class Map:
 
 def section(run: Run, voice: Voice) -> Markup:
     """Return the section, nothing where nothing was computed."""
-    maps, profiles = _maps(run), _profiles(run)
-    if not maps and not profiles:
-        return Markup("")
-    step = max([one.step for one in maps] + list(profiles))
-    parts = [_words(run, voice, step, maps, profiles.get(step)), _rows(run, voice, maps)]
+    maps, profiles, around = _maps(run), _profiles(run), around_section.parts(run, voice)
+    parts = [around]
+    if maps or profiles:
+        step = max([one.step for one in maps] + list(profiles))
+        parts = [_words(run, voice, step, maps, profiles.get(step)), _rows(run, voice, maps), around]
     if profiles:
         last = max(profiles)
-        parts.append(_layers(voice, last, profiles[last]))
+        parts.insert(2, _layers(voice, last, profiles[last]))
+    if not any(parts):
+        return Markup("")
     title = voice.say("Inside the network")
     return Markup("<section><h2>{}</h2>{}</section>").format(title, Markup("").join(parts))
 

@@ -85,20 +85,49 @@ def engine(gate: Gate, **options: Any) -> Iterator[Engine]:
     def load(name: str, progress: object = None) -> Classifier:
         return Classifier(card(name), SmallNet(gate))
 
+    with known():
+        made = Engine(torch.device("cpu"), load, **options)
+        try:
+            yield made
+        finally:
+            gate.open.set()
+            gate.hook = None
+            made.close()
+
+
+@contextmanager
+def known() -> Iterator[None]:
+    """Have the cards of the models "small" and "smaller" known, and forget them afterwards."""
+    register_both()
+    try:
+        yield
+    finally:
+        for name in ("small", "smaller"):
+            _REGISTRY.pop(name, None)  # another engine may have done so
+        models._shipped.cache_clear()
+
+
+def register_both() -> None:
+    """Make the models "small" and "smaller" known in this process."""
     models.registry()
     for name in ("small", "smaller"):
         register(card(name), SmallNet)
     models._shipped.cache_clear()
-    made = Engine(torch.device("cpu"), load, **options)
-    try:
-        yield made
-    finally:
-        gate.open.set()
-        gate.hook = None
-        made.close()
-        for name in ("small", "smaller"):
-            del _REGISTRY[name]
-        models._shipped.cache_clear()
+
+
+def replica_engine() -> Engine:
+    """Return the engine of a replica that knows both; "smaller" breaks when it is asked for a gradient."""
+    register_both()
+
+    def load(name: str, progress: object = None) -> Classifier:
+        return Classifier(card(name), SmallNet(_break_on_gradients if name == "smaller" else None))
+
+    return Engine(torch.device("cpu"), load)
+
+
+def _break_on_gradients(x: Tensor) -> None:
+    if x.requires_grad:
+        raise RuntimeError("a cable burnt")
 
 
 @contextmanager

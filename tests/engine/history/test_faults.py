@@ -7,19 +7,21 @@ import signal
 import sqlite3
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
+import sqlalchemy as sa
+from sqlalchemy.exc import SQLAlchemyError
 
 from engine.history import database as databases
 from engine.history.database import FILE
-from engine.history.tables import VERSION
+from engine.history.tables import VERSION, runs
 from engine.run import Run
 from errors import HistoryFailed, UnknownName
 from settings import ROOT
 from tests.engine.history.test_history import RECIPE, finish, home, until
 from tests.support import small_model
+from tests.support.postgresql import both
 
 __all__ = ["home"]
 
@@ -171,7 +173,8 @@ with small_model.engine(gate) as engine:
 """
 
 
-def test_a_run_whose_server_was_killed(home):
+@both
+def test_a_run_whose_server_was_killed(home, address):
     """A real kill -9 in mid-run: what was written opens, says so, and can be run again."""
     child = subprocess.Popen(
         [sys.executable, "-c", CHILD],
@@ -183,8 +186,8 @@ def test_a_run_whose_server_was_killed(home):
     try:
         assert child.stdout is not None
         key = child.stdout.readline().strip()
-        until(lambda: steps(home, key) > 150)
-        reached = steps(home, key)
+        until(lambda: steps(address, key) > 150)
+        reached = steps(address, key)
     finally:
         child.send_signal(signal.SIGKILL)
         child.wait()
@@ -208,20 +211,19 @@ def test_a_run_whose_server_was_killed(home):
         assert key in [record.id for record in engine.own_runs("me", 9)]
 
 
-def steps(home: Path, key: str) -> int:
-    """Return how many steps of a run are in the file, read beside the server that writes it."""
-    if not (home / FILE).exists():
-        return 0
-    file = sqlite3.connect(home / FILE)
+def steps(address: str, key: str) -> int:
+    """Return how many steps of a run are written, read beside the server that writes it."""
+    engine = sa.create_engine(address)
     try:
-        row = file.execute("select steps from runs where id = ?", (key,)).fetchone()
-    except sqlite3.OperationalError:  # the tables are not there yet
-        row = None
+        with engine.connect() as connection:
+            return int(connection.scalar(sa.select(runs.c.steps).where(runs.c.id == key)) or 0)
+    except SQLAlchemyError:  # the tables are not there yet
+        return 0
     finally:
-        file.close()
-    return int(row[0]) if row else 0
+        engine.dispose()
 
 
+@both
 def test_a_server_that_is_stopped_in_mid_run(home):
     with small_model.engine(small_model.Gate()) as engine:
         run = engine.submit(RECIPE, paused=True, owner="me")

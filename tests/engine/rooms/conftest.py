@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -84,7 +83,8 @@ def engine() -> Iterator[Engine]:
 
 
 @pytest.fixture
-def lesson(engine: Engine, tmp_path: Path) -> Class:
-    rooms = Rooms(Database(f"sqlite:///{tmp_path / 'rooms.sqlite'}"))
+def lesson(engine: Engine, address: str) -> Iterator[Class]:
+    rooms = Rooms(Database(address))
     allowed = Allowed(models=("lenet", "photos"))
-    return Class(engine, rooms, rooms.open("Friday", allowed).room.code)
+    yield Class(engine, rooms, rooms.open("Friday", allowed).room.code)
+    rooms.database.close()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from pathlib import Path
+from collections.abc import Iterator
 
 import pytest
 
@@ -12,14 +12,20 @@ from engine.rooms import bets
 from engine.rooms.records import Member, Revealed
 from engine.rooms.rooms import Rooms
 from errors import BadSetting, NotAllowed, UnknownName
+from tests.support.postgresql import both
 
 ASKED = bets.Question("just_noise", 3)
 RIGHT = Revealed(1, {"label": "giant panda", "share": "42.5 %"})
 
 
+pytestmark = both
+
+
 @pytest.fixture
-def rooms(tmp_path: Path) -> Rooms:
-    return Rooms(Database(f"sqlite:///{tmp_path / 'rooms.sqlite'}"))
+def rooms(address: str) -> Iterator[Rooms]:
+    database = Database(address)
+    yield Rooms(database)
+    database.close()
 
 
 def asked(rooms: Rooms, people: int) -> tuple[str, list[Member]]:

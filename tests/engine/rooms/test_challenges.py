@@ -19,6 +19,7 @@ from engine.rooms.records import Member
 from engine.run import Run
 from errors import BadSetting, BadTarget, FoolscopeError, UnknownName
 from tests.engine.rooms.conftest import Class, pixels
+from tests.support.postgresql import both
 
 SURE: dict[str, Any] = {"epsilon": 0.3, "step_size": 0.02, "steps": 30}
 
@@ -163,6 +164,7 @@ def test_a_network_that_the_room_allows_cannot_be_hidden(lesson: Class) -> None:
         lesson.set("hidden_model", model="fc100", image="seven", hidden="lenet")
 
 
+@both
 def test_challenges_are_closed_and_removed_with_what_was_handed_in(lesson: Class, anna: Member) -> None:
     first, second = (lesson.set("least_l2", model="lenet", image="seven") for _ in range(2))
     run = lesson.run(anna, "lenet", "seven", **SURE)
@@ -178,6 +180,7 @@ def test_challenges_are_closed_and_removed_with_what_was_handed_in(lesson: Class
         lesson.set("least_l2", model="lenet", image="seven")
 
 
+@both
 def test_the_best_of_each_is_ranked_and_of_equals_the_earlier_whatever_the_clock_says(
     lesson: Class, anna: Member
 ) -> None:

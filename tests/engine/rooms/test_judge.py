@@ -34,6 +34,7 @@ from engine.run import Run
 from errors import BadSetting, NotAllowed, UnknownName
 from models.core import Crop
 from tests.engine.rooms.conftest import Class, pixels
+from tests.support.postgresql import both
 
 SURE: dict[str, Any] = {"epsilon": 0.3, "step_size": 0.02, "steps": 20}
 
@@ -117,6 +118,7 @@ def test_the_same_picture_again_is_a_replay_however_it_comes(
     assert [each.id for each in lesson.competition.submissions(lesson.code, counting=True)] == [first.id]
 
 
+@both
 def test_somebody_elses_picture_is_known_from_its_submission_its_download_or_its_recipe(
     lesson: Class, anna: Member, challenge: Challenge, run: Run
 ) -> None:
@@ -253,6 +255,7 @@ def test_a_run_that_goes_on_cannot_be_handed_in(
     lesson.engine.cancel(waiting)
 
 
+@both
 def test_a_button_pressed_many_times_at_once_hands_in_once(
     lesson: Class, anna: Member, challenge: Challenge, run: Run
 ) -> None:
@@ -262,6 +265,7 @@ def test_a_button_pressed_many_times_at_once_hands_in_once(
     assert sorted(each.number for each in judged) == list(range(1, 9))
 
 
+@both
 def test_it_all_goes_with_the_room(lesson: Class, anna: Member, challenge: Challenge, run: Run) -> None:
     judged = lesson.hand_in(anna, challenge, run)
     lesson.rooms.change(lesson.code, judging=True)

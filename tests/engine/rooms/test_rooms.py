@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
-import sqlite3
 import subprocess
 import sys
-from pathlib import Path
+from collections.abc import Iterator
 
 import pytest
 
 from engine.history.database import Database
-from engine.history.tables import VERSION
 from engine.rooms.records import Allowed
 from engine.rooms.rooms import CODE, LETTERS, Rooms
 from errors import BadSetting, NotAllowed, UnknownName
 from settings import ROOT
+from tests.support.postgresql import both
 
 
 @pytest.fixture
-def rooms(tmp_path: Path) -> Rooms:
-    return Rooms(Database(f"sqlite:///{tmp_path / 'rooms.sqlite'}"))
+def rooms(address: str) -> Iterator[Rooms]:
+    database = Database(address)
+    yield Rooms(database)
+    database.close()
 
 
+@both
 def test_a_room_is_opened_by_a_teacher_and_joined_by_a_code(rooms: Rooms) -> None:
     opened = rooms.open("Friday", Allowed(steps=40, camera=False))
     code = opened.room.code
@@ -33,6 +35,7 @@ def test_a_room_is_opened_by_a_teacher_and_joined_by_a_code(rooms: Rooms) -> Non
     assert rooms.room(code).allowed == Allowed(steps=40, camera=False)
 
 
+@both
 def test_the_key_opens_and_nothing_else_does(rooms: Rooms) -> None:
     opened, other = rooms.open(), rooms.open()
     code = opened.room.code
@@ -52,6 +55,7 @@ def test_the_key_opens_and_nothing_else_does(rooms: Rooms) -> None:
         rooms.join(code, " \t ")
 
 
+@both
 def test_a_member_who_was_sent_out_stays_out(rooms: Rooms) -> None:
     code = rooms.open().room.code
     joined = rooms.join(code, "Anna")
@@ -61,6 +65,7 @@ def test_a_member_who_was_sent_out_stays_out(rooms: Rooms) -> None:
     assert rooms.members(code) == []
 
 
+@both
 def test_what_a_teacher_changes_and_asks_for(rooms: Rooms) -> None:
     code = rooms.open().room.code
     assert rooms.change(code, frozen=True, hide_names=True, allowed=Allowed(runs=3)).frozen
@@ -72,8 +77,8 @@ def test_what_a_teacher_changes_and_asks_for(rooms: Rooms) -> None:
     assert room.frozen and room.hide_names and room.allowed.runs == 3 and room.broadcast == second
 
 
-def test_runs_and_rooms_are_there_after_a_restart_and_gone_after_the_end(tmp_path: Path) -> None:
-    address = f"sqlite:///{tmp_path / 'rooms.sqlite'}"
+@both
+def test_runs_and_rooms_are_there_after_a_restart_and_gone_after_the_end(address: str) -> None:
     before = Rooms(Database(address))
     code = before.open("Friday").room.code
     member = before.join(code, "Anna").member
@@ -92,18 +97,7 @@ def test_runs_and_rooms_are_there_after_a_restart_and_gone_after_the_end(tmp_pat
     with pytest.raises(UnknownName):
         after.room(code)
     assert after.runs(code) == [] and after.members(code, removed=True) == []
-
-
-def test_a_database_from_before_there_were_rooms_gets_them(tmp_path: Path) -> None:
-    path = tmp_path / "runs.sqlite"
-    with sqlite3.connect(path) as file:
-        file.execute("CREATE TABLE foolscope_schema (version INTEGER PRIMARY KEY)")
-        file.execute("INSERT INTO foolscope_schema VALUES (1)")
-    rooms = Rooms(Database(f"sqlite:///{path}"))
-    code = rooms.open("Friday").room.code
-    assert rooms.room(code).title == "Friday"
-    with sqlite3.connect(path) as file:
-        assert file.execute("SELECT max(version) FROM foolscope_schema").fetchone() == (VERSION,)
+    after.database.close()
 
 
 def test_whoever_opens_the_database_first_makes_the_tables_of_rooms() -> None:

@@ -15,6 +15,7 @@ from engine.rooms.records import Challenge, Member
 from engine.rooms.votes import AGAIN, NAMES, NO_NAME, OFF, Tally, alias, plausible, true_label
 from errors import BadSetting, NotAllowed, UnknownName
 from tests.engine.rooms.conftest import Class
+from tests.support.postgresql import both
 
 SURE: dict[str, Any] = {"epsilon": 0.3, "step_size": 0.02, "steps": 20}
 SURER: dict[str, Any] = {"epsilon": 0.5, "step_size": 0.05, "steps": 20}
@@ -57,6 +58,7 @@ def test_four_names_in_an_order_of_ones_own(lesson: Class, challenge: Challenge)
     assert not any(secret in words for secret in (judged.id, judged.run, people[0].id))
 
 
+@both
 def test_nobody_judges_its_own_picture_nor_one_twice(lesson: Class, challenge: Challenge) -> None:
     anna, ben = lesson.join("Anna"), lesson.join("Ben")
     judged = handed_in(lesson, anna, challenge, SURE)
@@ -88,6 +90,7 @@ def test_those_that_fewest_have_judged_come_first(lesson: Class, challenge: Chal
     assert shown and shown.picture == alias(first.id, chen)
 
 
+@both
 def test_only_what_most_still_name_rightly_counts_while_people_judge(
     lesson: Class, challenge: Challenge
 ) -> None:

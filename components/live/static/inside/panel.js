@@ -16,6 +16,10 @@ const SETTLED = 350;
 const TABS = [
   { name: "saliency", title: () => say("What it looked at"), load: () => import("./saliency.js") },
   { name: "layers", title: () => say("Where it parts"), load: () => import("./layers.js") },
+  { name: "plane", title: () => say("The neighbourhood"), load: () => import("./plane.js") },
+  { name: "boundary", title: () => say("The boundary"), load: () => import("./boundary.js") },
+  { name: "made-of", title: () => say("What the change is made of"), load: () => import("./made_of.js") },
+  { name: "people", title: () => say("To people"), load: () => import("./people.js") },
   { name: "words", title: () => say("In words"), load: () => import("./words.js") },
 ];
 

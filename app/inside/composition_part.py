@@ -1,0 +1,88 @@
+"""“What the change is made of”: frequencies, places, grey levels; and which part of it fools."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterator
+from dataclasses import asdict
+
+from PIL import Image
+from torch import Tensor
+
+from app.inside.looking import Line, Look
+from app.inside.plane_part import number, picture_at, whole
+from components.i18n.text import named
+from engine.inside.composition import (
+    HIGHEST,
+    Filtered,
+    Filters,
+    Survivors,
+    band,
+    composition,
+    noise_like,
+    places_image,
+    power,
+    spectrum_image,
+)
+from engine.render import encode, perturbation, suggest_gain
+from engine.run import Run
+
+PART, FILTER = "made_of", "filter"
+
+
+def lines(look: Look) -> Iterator[Line]:
+    """Yield what the perturbation is made of, then what the network says of parts of it.
+
+    ``?seed=`` of the noise that it is compared with.
+    """
+    start, delta, seed = look.run.start.float(), change(look), whole(look, "seed", 0)
+    yield {"type": "composition"} | asdict(composition(delta, seed)) | _pictures(delta, seed)
+    for filtered in look.ask(Filters(start, delta, look.run.original), "bands"):
+        yield _filtered(look, filtered)
+    for largest in look.ask(Survivors(start, delta, look.run.original), "largest"):
+        yield {"type": "largest"} | asdict(largest) | _verdict(look, largest.label)
+
+
+def change(look: Look) -> Tensor:
+    """Return the perturbation ``(c, h, w)`` that stands for the step that is looked at."""
+    return picture_at(look) - look.run.start.float()
+
+
+def _pictures(delta: Tensor, seed: int) -> Line:
+    noise, most = noise_like(delta, seed), float(power(delta).max())
+    return {
+        "spectrum": as_address(spectrum_image(delta)),
+        "noise_spectrum": as_address(spectrum_image(noise, most)),
+        "places": as_address(places_image(delta)),
+    }
+
+
+def as_address(picture: Image.Image) -> str:
+    """Return a picture as an address that holds it, a PNG."""
+    return "data:image/png;base64," + base64.b64encode(encode(picture, "png")).decode()
+
+
+def filtered(look: Look) -> Iterator[Line]:
+    """Yield what the network says of one band, and how that band looks. ``?low=``, ``?high=``: its radii."""
+    low, high = number(look, "low", 0.0), number(look, "high", HIGHEST)
+    delta = change(look)
+    part = band(delta, low, high)
+    question = Filters(look.run.start.float(), delta, look.run.original, ((low, high),))
+    for answer in look.ask(question, low, high):
+        gain = suggest_gain(part.numpy())
+        shown = as_address(perturbation(part.numpy(), gain))
+        yield _filtered(look, answer) | {"picture": shown, "gain": gain}
+
+
+def _filtered(look: Look, answer: Filtered) -> Line:
+    return {"type": "filtered"} | asdict(answer) | _verdict(look, answer.label)
+
+
+def _verdict(look: Look, label: int) -> Line:
+    return {"label": named(look.run.labels[label], look.language), "fooled": fools(look.run, label)}
+
+
+def fools(run: Run, label: int) -> bool:
+    """Return whether an answer is what the run is after: its target, or, without one, another class."""
+    target = run.recipe.target
+    return label != run.original if target is None else label == target

@@ -1,0 +1,136 @@
+"""Replicas under Ray Serve against the engine of one process: what the way to them costs."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import NamedTuple
+
+from bench.figures import Figure, figure
+from bench.site import free_port
+from bench.steps import recipe
+from engine.engine import Engine
+from engine.recipe import Recipe
+from engine.remote.remote_engine import RemoteEngine
+from settings import ROOT
+
+READY = "Replicas answer at"
+MANY = 32
+
+
+class Served(NamedTuple):
+    """Replicas that run: where, and the id of the process that started them."""
+
+    address: str
+    process: int
+
+
+@contextmanager
+def served(*options: str) -> Iterator[Served]:
+    """Run ``python -m app serve`` with more ``options`` on a free port.
+
+    Raises RuntimeError with what it printed when it does not start.
+    """
+    port = free_port()
+    started = subprocess.Popen(
+        [sys.executable, "-m", "app", "serve", "--port", str(port), *options],
+        cwd=ROOT,
+        env=os.environ | {"RAY_enable_worker_prestart": "0", "RAY_prestart_worker_first_driver": "0"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    try:
+        printed = list[str]()
+        for line in started.stdout or ():
+            printed.append(line)
+            if READY in line:
+                break
+        else:
+            raise RuntimeError("The replicas did not start:\n" + "".join(printed[-40:]))
+        yield Served(f"http://127.0.0.1:{port}", started.pid)
+    finally:
+        started.send_signal(signal.SIGINT)
+        started.communicate(timeout=60)
+
+
+def followed(engine: Engine, what: Recipe) -> tuple[float, float]:
+    """Return the seconds until the first step of a run was here, and until the last."""
+    begun = time.perf_counter()
+    steps = engine.follow(engine.submit(what))
+    next(steps)
+    first = time.perf_counter() - begun
+    for _ in steps:
+        pass
+    return first, time.perf_counter() - begun
+
+
+def together(engine: Engine, what: Recipe, count: int) -> float:
+    """Return how many steps a second ``count`` runs at once take together."""
+    begun = time.perf_counter()
+    runs = [engine.submit(replace(what, seed=seed)) for seed in range(count)]
+    for run in runs:
+        for _ in engine.follow(run):
+            pass
+    return sum(map(len, runs)) / (time.perf_counter() - begun)
+
+
+def watched(model: str, steps: int, repeats: int) -> Sequence[Figure]:
+    """Measure one run, followed through a replica and in this process in turns."""
+    what, here = recipe(model, steps), Engine()
+    try:
+        with served("--replicas", "1") as (address, _):
+            there = RemoteEngine(address)
+            followed(there, what), followed(here, what)
+            pairs = [(followed(there, what), followed(here, what)) for _ in range(repeats)]
+            there.close()
+    finally:
+        here.close()
+    return [
+        figure(
+            "replicas",
+            f"{steps} PGD steps followed through Ray Serve / in one process ({model})",
+            [remote[1] / local[1] for remote, local in pairs],
+            "",
+            "at most 1.25",
+            lambda v: v <= 1.25,
+            seconds=[round(local[1], 3) for _, local in pairs],
+        ),
+        figure(
+            "replicas-first",
+            f"First step through Ray Serve ({model})",
+            [1000 * remote[0] for remote, _ in pairs],
+            "ms",
+            "under 500",
+            lambda v: v < 500,
+        ),
+    ]
+
+
+def spread(model: str, steps: int) -> Figure:
+    """Measure two replicas against one, with many runs at once; each replica needs a core of its own."""
+    rates = list[float]()
+    for count in ("1", "2"):
+        with served("--replicas", count) as (address, _):
+            there = RemoteEngine(address)
+            together(there, recipe(model, 3), MANY)
+            rates.append(together(there, recipe(model, steps), MANY))
+            there.close()
+    one, two = rates
+    return figure(
+        "spread",
+        f"Steps a second of {MANY} runs: two replicas / one ({model})",
+        [two / one],
+        "",
+        "at least 1.6",
+        lambda v: v >= 1.6,
+        one=round(one, 1),
+        two=round(two, 1),
+        cores=os.cpu_count(),
+    )

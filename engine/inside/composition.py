@@ -1,0 +1,248 @@
+"""What a perturbation is made of: frequencies, places, grey levels; and which part of it fools.
+
+Frequencies are radii in the two-dimensional spectrum, as multiples of the highest one along a row (half a
+cycle a pixel): 0 is an even grey, 1 a change from pixel to pixel, up to the square root of 2 in the corners.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from PIL import Image
+from torch import Tensor
+
+from engine.inside.asking import Asker
+from errors import BadSetting
+from models.core import Classifier
+
+Floats = npt.NDArray[np.float64]
+HIGHEST = math.sqrt(2.0)
+LOW, MIDDLE = 0.125, 0.5
+"""Where the low and the middle frequencies end."""
+BANDS = {"low": (0.0, LOW), "middle": (LOW, MIDDLE), "high": (MIDDLE, HIGHEST)}
+"""Lowest and highest radius of each band."""
+MIXES = (*BANDS.values(), (0.0, MIDDLE), (LOW, HIGHEST), (0.0, HIGHEST))
+"""Each band alone, two together, and all."""
+DARKEST = -6.0
+"""Powers of ten below the strongest frequency at which the picture of a spectrum is black."""
+
+
+def radii(height: int, width: int) -> Tensor:
+    """Return the radius of each frequency of `torch.fft.fft2`, ``(height, width)``."""
+    rows, columns = torch.fft.fftfreq(height), torch.fft.fftfreq(width)
+    return 2 * torch.sqrt(rows[:, None] ** 2 + columns[None, :] ** 2)
+
+
+def power(delta: Tensor) -> Tensor:
+    """Return the power of each frequency of ``delta`` ``(c, h, w)``, its channels added: ``(h, w)``. Their
+    sum is the squared l2 (Parseval)."""
+    spectrum = torch.fft.fft2(delta.double(), norm="ortho")
+    powers: Tensor = (spectrum.abs() ** 2).sum(0)
+    return powers
+
+
+def band(delta: Tensor, low: float, high: float) -> Tensor:
+    """Return the part of ``delta`` ``(c, h, w)`` whose radius is in [``low``, ``high``); the corner is part
+    of the highest band. Raises `errors.BadSetting` where ``low`` is not below ``high``."""
+    if not 0 <= low < high <= HIGHEST + 1e-6:
+        raise BadSetting(
+            "Expected two frequencies from 0 to 1.42, the lower first, got {low} and {high}.",
+            low=low,
+            high=high,
+        )
+    radius = radii(*delta.shape[-2:])
+    inside = (radius >= low) & ((radius < high) | (high >= HIGHEST - 1e-3))
+    filtered: Tensor = torch.fft.ifft2(torch.fft.fft2(delta.double()) * inside).real.to(delta.dtype)
+    return filtered
+
+
+def noise_like(delta: Tensor, seed: int = 0) -> Tensor:
+    """Return normal noise ``(c, h, w)`` of the l2 of ``delta``."""
+    noise = torch.randn(delta.shape, generator=torch.Generator().manual_seed(seed))
+    scaled: Tensor = noise * (delta.norm() / noise.norm())
+    return scaled
+
+
+@dataclass(frozen=True)
+class Composition:
+    """``radius``: of rings, one frequency wide, from 0 on; ``power`` and ``noise``: the mean power of a
+    frequency in each, of the perturbation and of noise of the same l2; ``shares``: of the squared l2 in each
+    of `BANDS`, in [0, 1], and ``noise_shares``; ``peak``: (row, column) of the strongest frequency in cycles
+    across the picture, row from 0 on. ``levels``: how many values changed by 0, 1, 2, ... whole grey levels
+    of 255, rounded, the last one with all greater; ``pixels``: how many pixels there are; ``touched``: how
+    many changed at all, and ``visible``: how many by half a grey level or more, which a saved file keeps;
+    ``half``: the share of pixels, those that changed most, that holds half of the squared l2."""
+
+    radius: tuple[float, ...]
+    power: tuple[float, ...]
+    noise: tuple[float, ...]
+    shares: tuple[float, ...]
+    noise_shares: tuple[float, ...]
+    peak: tuple[int, int]
+    levels: tuple[int, ...]
+    pixels: int
+    touched: int
+    visible: int
+    half: float
+
+
+MOST_LEVELS = 32
+
+
+def composition(delta: Tensor, seed: int = 0) -> Composition:
+    """Return what ``delta`` ``(c, h, w)`` is made of; ``seed``: of the noise it is compared with.
+
+    Raises `errors.BadSetting` where nothing changed.
+    """
+    if not bool(delta.any()):
+        raise BadSetting("Expected a step at which the picture has changed, got one where it has not yet.")
+    own, noise = power(delta), power(noise_like(delta, seed))
+    radius, rings = radial(own)
+    _, noise_rings = radial(noise)
+    strengths = delta.abs()
+    squares = (strengths.double() ** 2).sum(0).ravel().sort(descending=True).values.cumsum(0)
+    levels = torch.bincount((255 * strengths).round().long().clamp(max=MOST_LEVELS).ravel())
+    pixels = int(squares.numel())
+    return Composition(
+        radius=tuple(radius.tolist()),
+        power=tuple(rings.tolist()),
+        noise=tuple(noise_rings.tolist()),
+        shares=shares(own),
+        noise_shares=shares(noise),
+        peak=peak(own),
+        levels=tuple(levels.tolist()),
+        pixels=pixels,
+        touched=int((strengths > 0).any(0).sum()),
+        visible=int((strengths >= 0.5 / 255).any(0).sum()),
+        half=(int((squares < squares[-1] / 2).sum()) + 1) / pixels,
+    )
+
+
+def radial(powers: Tensor) -> tuple[Floats, Floats]:
+    """Return radii ``(n,)`` from 0 up to the highest, and the mean of ``powers`` ``(h, w)`` in the ring of
+    each, one frequency wide."""
+    radius, half = radii(*powers.shape), max(1, min(powers.shape) // 2)
+    ring = (radius * half).round().long().ravel().numpy()
+    totals, counts = np.bincount(ring, powers.ravel().numpy()), np.bincount(ring)
+    full = counts > 0
+    return np.arange(len(counts))[full] / half, (totals[full] / counts[full]).astype(float)
+
+
+def shares(powers: Tensor) -> tuple[float, ...]:
+    """Return the share of ``powers`` ``(h, w)`` in each of `BANDS`, in [0, 1]."""
+    radius, total = radii(*powers.shape), float(powers.sum())
+    place = torch.bucketize(radius, torch.tensor([LOW, MIDDLE]), right=True)
+    return tuple(float(powers[place == index].sum()) / total for index in range(len(BANDS)))
+
+
+def peak(powers: Tensor) -> tuple[int, int]:
+    """Return (row, column) of the strongest frequency of ``powers`` ``(h, w)`` in cycles across the picture,
+    its row from 0 on."""
+    height, width = powers.shape
+    row, column = divmod(int(powers.argmax()), width)
+    row, column = (
+        value - side if value > side // 2 else value for value, side in ((row, height), (column, width))
+    )
+    return (-row, -column) if row < 0 or (row == 0 and column < 0) else (row, column)
+
+
+def spectrum_image(delta: Tensor, most: float = 0.0) -> Image.Image:
+    """Return the spectrum of ``delta`` ``(c, h, w)`` as a grey picture, the lowest frequency in the middle:
+    white for ``most`` (0: its own strongest frequency), black for `DARKEST` powers of ten less."""
+    powers = torch.fft.fftshift(power(delta))
+    brightest = most or float(powers.max())
+    logs = torch.log10((powers / brightest).clamp(min=10.0**DARKEST))
+    return Image.fromarray(((1 - logs / DARKEST) * 255).clamp(0, 255).round().to(torch.uint8).numpy())
+
+
+def places_image(delta: Tensor) -> Image.Image:
+    """Return where ``delta`` ``(c, h, w)`` sits, as a grey picture: the largest change over the channels of
+    each pixel, white for the greatest of all."""
+    sizes = delta.abs().amax(0)
+    return Image.fromarray((255 * sizes / sizes.max().clamp(min=1e-12)).round().to(torch.uint8).numpy())
+
+
+@dataclass(frozen=True)
+class Filtered:
+    """What the network says of the picture with a part of the perturbation: ``low``, ``high``: its radii;
+    ``share``: of the squared l2, in [0, 1]; ``label`` with its ``probability``, and that of the picture's own
+    class, ``original``, both in [0, 1]."""
+
+    low: float
+    high: float
+    share: float
+    label: int
+    probability: float
+    original: float
+
+
+@dataclass(frozen=True)
+class Filters:
+    """Asks about ``start`` ``(c, h, w)`` in [0, 1] with bands of ``delta`` alone, ``cuts`` giving (low, high)
+    of each; a probe that yields a `Filtered` for each. What is asked about is clipped to [0, 1]. ``own``: the
+    picture's class."""
+
+    start: Tensor
+    delta: Tensor
+    own: int
+    cuts: tuple[tuple[float, float], ...] = MIXES
+
+    def pieces(self, network: Classifier) -> Iterator[Filtered]:
+        """Yield what the network says, band by band."""
+        asker, total = Asker(network), float(self.delta.norm()) ** 2
+        for low, high in self.cuts:
+            part = band(self.delta, low, high)
+            answers = asker.logits((self.start + part).clamp(0, 1)[None])[0].softmax(0)
+            label = int(answers.argmax())
+            share = float(part.norm()) ** 2 / max(total, 1e-30)
+            yield Filtered(low, high, share, label, float(answers[label]), float(answers[self.own]))
+
+
+@dataclass(frozen=True)
+class Largest:
+    """What the network says when only the ``values`` largest of the changed values stay: ``share``: of all
+    values, ``length``: of the squared l2, both in [0, 1]; ``label`` with its ``probability``, and that of the
+    picture's own class, ``original``."""
+
+    values: int
+    share: float
+    length: float
+    label: int
+    probability: float
+    original: float
+
+
+@dataclass(frozen=True)
+class Survivors:
+    """Asks about ``start`` ``(c, h, w)`` in [0, 1] with the largest values of ``delta`` alone: all, half, a
+    quarter, ... and one; a probe that yields a `Largest` for each. ``own``: the picture's class."""
+
+    start: Tensor
+    delta: Tensor
+    own: int
+
+    def pieces(self, network: Classifier) -> Iterator[Largest]:
+        """Yield what the network says, the most values first."""
+        asker, sizes = Asker(network), self.delta.abs().ravel()
+        order = sizes.argsort(descending=True, stable=True)
+        squares = sizes[order].double().square().cumsum(0)
+        counts = [sizes.numel() >> power for power in range(sizes.numel().bit_length())]
+        for batch in asker.batches(len(counts)):
+            parts = []
+            for count in counts[batch]:
+                part = torch.zeros_like(sizes)
+                part[order[:count]] = self.delta.ravel()[order[:count]]
+                parts.append(part.view_as(self.delta))
+            answers = asker.logits((self.start + torch.stack(parts)).clamp(0, 1)).softmax(1)
+            for count, row in zip(counts[batch], answers, strict=True):
+                share, length = (
+                    count / sizes.numel(),
+                    float(squares[count - 1] / squares[-1].clamp(min=1e-30)),
+                )
+                label = int(row.argmax())
+                yield Largest(count, share, length, label, float(row[label]), float(row[self.own]))

@@ -1,0 +1,231 @@
+"""Who asks the replicas, over HTTP and one WebSocket for each run; needs neither torch nor ray.
+
+client = Client("http://127.0.0.1:8000")
+async for steps in client.follow(Opening(recipe, original, x), orders):
+    ...
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx
+import numpy as np
+import numpy.typing as npt
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidMessage
+
+from engine.remote.wire import Head, Message, pack, refusal, unpack
+from errors import EngineFailed
+
+Floats = npt.NDArray[np.float32]
+MODEL = "serve_multiplexed_model_id"
+"""Header by which Ray Serve sends what asks for a model to a replica that has it."""
+TRIES = 5
+"""How often a question is asked again when whoever was to answer it is gone."""
+BETWEEN_TRIES = 0.4
+"""Seconds before the second try; before each later one twice as long."""
+ANSWER_WITHIN = 300.0
+"""Seconds that an answer may take: a replica may have to load the model first."""
+READ_EVERY = 10.0
+"""Seconds between two signs of life to a replica, which lets a run pause that nobody reads."""
+UNREACHABLE = "Expected an engine at {address}, but it does not answer: {reason}."
+
+
+class Interrupted(Exception):  # noqa: N818 (it says what happened)
+    """A conversation broke off; another replica can be asked to go on."""
+
+
+@dataclass(frozen=True)
+class Opening:
+    """What begins a run. ``recipe``: as `engine.recipe.Recipe.to_json` writes it; ``x`` ``(c, h, w)`` in
+    [0, 1]: what the model sees; ``original``: the class that it says; ``start``: the first step that is
+    wanted; ``steps``: how far it may go, "all" or "one"."""
+
+    recipe: Head
+    original: int
+    x: Floats
+    id: str = ""
+    start: int = 0
+    steps: str = "all"
+
+    def packed(self) -> bytes:
+        """Return the opening as bytes."""
+        head = {name: getattr(self, name) for name in ("recipe", "original", "id", "start", "steps")}
+        return pack(Message(head, {"x": self.x}))
+
+
+@dataclass(frozen=True)
+class Ending:
+    """How a run ended, in the words of `engine.run.Run`."""
+
+    status: str
+    reason: str | None
+    error: str | None
+    dead_end: str | None
+
+
+@dataclass(frozen=True)
+class Steps:
+    """Steps of a run as they came, none if only its status did.
+
+    ``first``: index of the first; ``scalars`` ``(steps, figures)`` as `engine.run.SCALARS` names them;
+    ``log_p`` ``(steps, classes)``: natural-log probabilities; ``pictures``: perturbations ``(c, h, w)`` by
+    step, of some; ``latest``: the picture ``(c, h, w)`` of the newest step of the run, exactly, or None;
+    ``heard``: how many orders the replica has carried out; ``timed``: (rows, gradients, seconds) of batches.
+    """
+
+    first: int
+    scalars: Floats
+    log_p: Floats
+    pictures: dict[int, npt.NDArray[np.float16]]
+    latest: Floats | None
+    status: str
+    heard: int
+    replica: str
+    end: Ending | None = None
+    timed: tuple[tuple[int, bool, float], ...] = ()
+
+    def packed(self) -> bytes:
+        """Return the steps as bytes."""
+        names = ("first", "status", "heard", "replica", "timed")
+        head = {name: getattr(self, name) for name in names} | {"pictures": list(self.pictures)}
+        head["end"] = None if self.end is None else vars(self.end)
+        arrays = {"scalars": self.scalars, "log_p": self.log_p}
+        if self.pictures:
+            arrays["deltas"] = np.stack(list(self.pictures.values()))
+        return pack(Message(head, arrays | ({} if self.latest is None else {"latest": self.latest})))
+
+
+def steps_of(message: Message) -> Steps:
+    """Return the steps that a message holds, or raise the refusal that it holds."""
+    head, arrays = message.head, message.arrays
+    if "error" in head:
+        raise refusal(head["error"])
+    pictures = dict(zip(head.pop("pictures"), arrays.get("deltas", ()), strict=True))
+    end, timed = head.pop("end"), tuple((int(n), bool(g), float(s)) for n, g, s in head.pop("timed"))
+    return Steps(
+        **head,
+        scalars=arrays["scalars"],
+        log_p=arrays["log_p"],
+        pictures=pictures,
+        latest=arrays.get("latest"),
+        end=None if end is None else Ending(**end),
+        timed=timed,
+    )
+
+
+@dataclass(frozen=True)
+class Orders:
+    """What a replica is to do with a run: pause, resume, step or cancel, one after the other."""
+
+    queue: asyncio.Queue[str] = field(default_factory=asyncio.Queue)
+
+    def put(self, action: str) -> None:
+        """Order something; only the thread of the conversation calls this."""
+        self.queue.put_nowait(action)
+
+
+class Client:
+    """Asks the replicas behind one ``address``, such as http://127.0.0.1:8000."""
+
+    def __init__(self, address: str, sleep: Callable[[float], None] = time.sleep) -> None:
+        self.address, self._sleep = address.rstrip("/"), sleep
+        self._http = httpx.Client(timeout=httpx.Timeout(ANSWER_WITHIN, connect=5.0), trust_env=False)
+
+    def ask(self, path: str, message: Message, model: str | None = None) -> Message:
+        """Return the answer to one question, asked again while whoever should answer is gone.
+
+        ``model``: whoever has it in memory is asked. Raises the refusal that is answered, and
+        `errors.EngineFailed` when nobody answers.
+        """
+        body, reason = pack(message), ""
+        for attempt in range(TRIES):
+            if attempt:
+                self._sleep(BETWEEN_TRIES * 2 ** (attempt - 1))
+            try:
+                answer = self._http.post(self.address + path, content=body, headers=_place(model))
+            except httpx.HTTPError as error:
+                reason = str(error) or type(error).__name__
+                continue
+            if answer.status_code in (200, 400):
+                return _read(answer.content)
+            reason = f"HTTP {answer.status_code}"
+        raise EngineFailed(UNREACHABLE, address=self.address, reason=reason)
+
+    def health(self) -> dict[str, Any]:
+        """Return what one replica says of itself; raises `errors.EngineFailed` when none answers."""
+        try:
+            answer = self._http.get(f"{self.address}/health", timeout=5.0)
+            state: dict[str, Any] = answer.json()
+        except (httpx.HTTPError, ValueError) as error:
+            reason = str(error) or type(error).__name__
+            raise EngineFailed(UNREACHABLE, address=self.address, reason=reason) from error
+        return state
+
+    async def follow(
+        self, opening: Opening, orders: Orders, model: str | None = None
+    ) -> AsyncGenerator[Steps]:
+        """Yield the steps of a run as they come, until it is over; meanwhile ``orders`` are passed on.
+
+        Raises the refusal that is answered, and `Interrupted` when the conversation breaks off before the
+        run is over.
+        """
+        try:
+            async with connect(
+                self.address.replace("http", "ws", 1) + "/run",
+                additional_headers=_place(model),
+                max_size=None,
+                compression=None,
+                open_timeout=ANSWER_WITHIN,
+                proxy=None,
+            ) as socket:
+                await socket.send(opening.packed())
+                async with aclosing(_heard(socket, orders)) as heard:
+                    async for steps in heard:
+                        yield steps
+                        if steps.end is not None:
+                            return
+        except (OSError, ConnectionClosed, InvalidHandshake, InvalidMessage, TimeoutError) as error:
+            raise Interrupted(str(error) or type(error).__name__) from error
+        raise Interrupted("the connection was closed")
+
+    def close(self) -> None:
+        """Let go of the connections."""
+        self._http.close()
+
+
+def _place(model: str | None) -> dict[str, str]:
+    return {} if model is None else {MODEL: model}
+
+
+def _read(data: bytes) -> Message:
+    answer = unpack(data)
+    if "error" in answer.head:
+        raise refusal(answer.head["error"])
+    return answer
+
+
+async def _heard(socket: ClientConnection, orders: Orders) -> AsyncGenerator[Steps]:
+    passing = asyncio.create_task(_pass_on(socket, orders))
+    try:
+        async for data in socket:
+            yield steps_of(unpack(data if isinstance(data, bytes) else data.encode()))
+    finally:
+        passing.cancel()
+
+
+async def _pass_on(socket: ClientConnection, orders: Orders) -> None:
+    """Send orders as they come, and a sign of life now and then."""
+    while True:
+        try:
+            action = await asyncio.wait_for(orders.queue.get(), READ_EVERY)
+        except TimeoutError:
+            action = "read"
+        await socket.send(json.dumps({"do": action}))

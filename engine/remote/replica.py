@@ -1,0 +1,290 @@
+"""A replica: an engine of its own behind HTTP and one WebSocket for each run.
+
+`application` is a plain ASGI application: Ray Serve runs it (`engine.remote.serving`), another server could.
+Runs of all pages share the batches of the one loop. A run belongs to its socket: when that closes, it ends.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import logging
+import os
+import socket
+from collections.abc import Awaitable, Callable
+from dataclasses import asdict
+from functools import partial
+from operator import itemgetter
+
+import anyio.to_thread
+import numpy as np
+import torch
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route, WebSocketRoute
+from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
+from torch import Tensor
+
+import models
+from attacks.contract import Criterion, Evaluation, Objective
+from engine.engine import Engine
+from engine.jobs import StepsLeft, build_of, fresh_run, words
+from engine.loop import CLOSED
+from engine.recipe import Recipe
+from engine.remote.client import Ending, Steps
+from engine.remote.wire import Head, Message, pack, plain, unpack
+from engine.run import Run
+from errors import BadSetting, EngineClosed, FoolscopeError
+
+log = logging.getLogger("foolscope")
+FRAME = 1 / 60
+"""Seconds between two looks at whether a run has grown."""
+FIRST_FRAME = 1 / 500
+"""The same before the first step."""
+LARGE_FRAME = 1 / 30
+"""The same for runs whose pictures are large."""
+LARGE = 64 * 1024
+"""Bytes of a picture in single precision from which pictures count as large."""
+FEW = 8
+"""So many large pictures are in one message at most; beyond that only the newest is."""
+RESTARTING = 1012
+"""Code of a socket that closes because its replica ends: the run may go on elsewhere."""
+Prepare = Callable[[str], Awaitable[None]]
+"""Has a model in memory before it is asked."""
+
+
+def application(engine: Engine, prepare: Prepare | None = None) -> Starlette:
+    """Return the application around an engine. ``prepare``: by default the engine's own loading."""
+    replica = Replica(engine, prepare)
+    return Starlette(
+        routes=[
+            Route("/evaluate", replica.evaluate, methods=["POST"]),
+            Route("/load", replica.load, methods=["POST"]),
+            Route("/health", replica.health),
+            WebSocketRoute("/run", replica.run),
+        ]
+    )
+
+
+class Replica:
+    """Answers for one engine; calls itself by its machine and the id of its process."""
+
+    def __init__(self, engine: Engine, prepare: Prepare | None) -> None:
+        self._engine, self._name = engine, f"{socket.gethostname()}:{os.getpid()}"
+        self._prepare = prepare or self._load
+
+    async def _load(self, model: str) -> None:
+        await anyio.to_thread.run_sync(self._engine.load, model)
+
+    async def health(self, _: Request) -> Response:
+        """GET how the engine is, and where."""
+        state = self._engine.health()
+        facts = asdict(state) | {"replica": self._name, "runs": self._open()}
+        return JSONResponse(facts, 200 if state.healthy else 503)
+
+    def _open(self) -> int:
+        return sum(not run.over for run in self._engine.store.all())
+
+    async def load(self, request: Request) -> Response:
+        """POST a model's name: answered once it is in memory."""
+
+        async def loaded(message: Message) -> Message:
+            await self._prepare(_model(message.head))
+            return Message({})
+
+        return await _answered(request, loaded)
+
+    async def evaluate(self, request: Request) -> Response:
+        """POST images, and the slope in their logits where a gradient is wanted: answered with both."""
+        return await _answered(request, self._evaluated)
+
+    async def _evaluated(self, message: Message) -> Message:
+        model = _model(message.head)
+        await self._prepare(model)
+        answer = await anyio.to_thread.run_sync(partial(self._ask, model, message))
+        gradient = {} if answer.grad is None else {"grad": answer.grad.numpy()}
+        return Message({"timed": self._timed(model)}, {"logits": answer.logits.numpy(), **gradient})
+
+    def _ask(self, model: str, message: Message) -> Evaluation:
+        slope, goal = message.arrays.get("slope"), message.head.get("goal")
+        objective = None if slope is None else _along(torch.from_numpy(slope))
+        wanted = None if goal is None else Criterion(torch.tensor(goal["label"]), bool(goal["targeted"]))
+        return self._engine.evaluate(model, _images(message), objective, wanted)
+
+    def _timed(self, model: str) -> list[tuple[int, bool, float]]:
+        return self._engine.costs.timed(model)
+
+    async def run(self, opened: WebSocket) -> None:
+        """Carry out one run: its opening comes first, then orders; steps go back."""
+        await opened.accept()
+        try:
+            run, start = await self._begun(unpack(await opened.receive_bytes()))
+        except WebSocketDisconnect:
+            return
+        except EngineClosed:
+            await opened.close(RESTARTING)
+            return
+        except FoolscopeError as error:
+            await opened.send_bytes(pack(Message({"error": plain(error)})))
+            await opened.close(1000)
+            return
+        try:
+            await self._carry(opened, run, start)
+        finally:
+            self._engine.cancel(run)
+            self._engine.store.drop(run.id)
+
+    async def _begun(self, message: Message) -> tuple[Run, int]:
+        recipe = Recipe.from_json(message.head.get("recipe") or {})
+        recipe.check()
+        await self._prepare(recipe.model)
+        return await anyio.to_thread.run_sync(partial(self._begin, recipe, message))
+
+    def _begin(self, recipe: Recipe, message: Message) -> tuple[Run, int]:
+        """Let a run begin; return it and the first step that is wanted."""
+        try:
+            known, original, start, steps = itemgetter("id", "original", "start", "steps")(message.head)
+            x, far, first = _images(message), StepsLeft(steps), int(start)
+            run = fresh_run(recipe, int(original), x, self._engine.clock)
+        except (KeyError, TypeError, ValueError) as error:
+            raise BadSetting(f"Expected the opening of a run, got one without a valid {error}.") from error
+        self._engine.begin(run, build_of(run, self._engine.device), far)
+        log.info("run %s is carried out here as %s, from step %d on", str(known)[:6], run.id[:6], first)
+        return run, first
+
+    async def _carry(self, opened: WebSocket, run: Run, start: int) -> None:
+        conversation = _Conversation(self._engine, run, start, self._name)
+        listening = asyncio.create_task(conversation.listen(opened))
+        talking = asyncio.create_task(conversation.talk(opened))
+        done, _ = await asyncio.wait({listening, talking}, return_when=asyncio.FIRST_COMPLETED)
+        for task in (listening, talking):
+            task.cancel()
+        for task in done:
+            if not isinstance(task.exception(), WebSocketDisconnect | RuntimeError | None):
+                task.result()
+        if run.over and run.error == CLOSED and opened.client_state is WebSocketState.CONNECTED:
+            await opened.close(RESTARTING)
+
+
+class _Conversation:
+    """One run and one socket. ``start``: the first step that is sent."""
+
+    def __init__(self, engine: Engine, run: Run, start: int, name: str) -> None:
+        self._engine, self._run, self._name = engine, run, name
+        self._start = self._sent = start
+        self._heard, self._told, self._exact = 0, (0, ""), -1
+        self._large = run.start.numel() * 4 > LARGE
+
+    async def listen(self, opened: WebSocket) -> None:
+        """Do what is ordered until the socket closes; raises WebSocketDisconnect then."""
+        while True:
+            action = str(json.loads(await opened.receive_text())["do"])
+            self._run.touch()
+            if action == "read":
+                continue
+            while len(self._run) <= self._start and not self._run.over:
+                await asyncio.sleep(FRAME)  # it catches up first: the steps before are known
+            {
+                "pause": self._engine.pause,
+                "resume": self._engine.resume,
+                "step": self._engine.step,
+                "cancel": self._engine.cancel,
+            }[action](self._run)
+            self._heard += 1
+
+    async def talk(self, opened: WebSocket) -> None:
+        """Send what is new until the run is over."""
+        changed, loop = asyncio.Event(), asyncio.get_running_loop()
+        self._run.listen(partial(loop.call_soon_threadsafe, changed.set))
+        while True:
+            changed.clear()
+            over = self._run.over  # before the steps: none follow it
+            if over and self._run.error == CLOSED:
+                return
+            if over or self._news():
+                await opened.send_bytes(self._steps(over).packed())
+            if over:
+                await opened.close(1000)
+                return
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(changed.wait(), self._pause())
+
+    def _pause(self) -> float:
+        """Return the seconds until the next look: few until the first step is there."""
+        if self._sent == self._start:
+            return FIRST_FRAME
+        return LARGE_FRAME if self._large else FRAME
+
+    def _news(self) -> bool:
+        return len(self._run) > self._sent or self._told != (self._heard, self._run.status)
+
+    def _steps(self, over: bool) -> Steps:
+        run, first, status = self._run, self._sent, self._run.status
+        self._told = (self._heard, status)
+        count, stored = run.stored()
+        self._sent = max(count, first)
+        return Steps(
+            first=first,
+            scalars=run.scalars(first, count),
+            log_p=run.log_p(first, count),
+            pictures=self._pictures(first, count, stored),
+            latest=self._latest(count, over),
+            status=status,
+            heard=self._heard,
+            replica=self._name,
+            end=Ending(run.status, run.reason, run.error, run.dead_end) if over else None,
+            timed=tuple(self._engine.costs.timed(run.recipe.model)) if over else (),
+        )
+
+    def _pictures(
+        self, first: int, count: int, stored: dict[int, np.ndarray[tuple[int, ...], np.dtype[np.float16]]]
+    ) -> dict[int, np.ndarray[tuple[int, ...], np.dtype[np.float16]]]:
+        """Return the perturbations of new steps; of many large ones only the newest, and that of step 0."""
+        steps = [step for step in stored if first <= step < count]
+        if self._large and len(steps) > FEW:
+            steps = [step for step in steps if step in (0, count - 1)]
+        return {step: stored[step] for step in steps}
+
+    def _latest(self, count: int, over: bool) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]] | None:
+        """Return the newest picture exactly: always a small one, a large one when the run stands still."""
+        still = over or self._run.status == "paused"
+        if not count or count - 1 == self._exact or (self._large and not still):
+            return None
+        latest = self._run.picture(count - 1)
+        if len(self._run) != count:
+            return None
+        self._exact = count - 1
+        return latest
+
+
+def _model(head: Head) -> str:
+    name = str(head.get("model"))
+    models.card(name)
+    return name
+
+
+def _images(message: Message) -> Tensor:
+    if "x" not in message.arrays or message.arrays["x"].dtype != np.float32:
+        raise BadSetting("Expected images as float32 numbers.")
+    return torch.from_numpy(message.arrays["x"])
+
+
+def _along(slope: Tensor) -> Objective:
+    """Return the objective whose gradient is that of the logits along ``slope`` ``(n, classes)``."""
+    return lambda logits: (logits * slope.to(logits.device)).sum(1)
+
+
+async def _answered(request: Request, answer: Callable[[Message], Awaitable[Message]]) -> Response:
+    try:
+        content = pack(await answer(unpack(await request.body())))
+        return Response(content, media_type="application/octet-stream")
+    except EngineClosed:
+        return Response("The replica ends.", 503)
+    except FoolscopeError as error:
+        refused = error
+    except Exception as error:
+        log.exception("a question broke")
+        refused = FoolscopeError(words(error))
+    return Response(pack(Message({"error": plain(refused)})), 400, media_type="application/octet-stream")

@@ -1,0 +1,362 @@
+"""What every engine promises, asked of both: the one of this process and replicas under Ray Serve; and what
+replicas promise beyond that when one of them dies. One Ray for all of this file."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from functools import partial
+
+import numpy as np
+import pytest
+import torch
+
+from attacks.contract import Criterion, Query, Stop, answer, walk
+from bench.replicas import served
+from engine.export.exports import Wanted
+from engine.images.sources import open_sample
+from engine.recipe import Recipe
+from engine.remote.remote_engine import SHARE, RemoteEngine
+from errors import BadSetting, BadTarget, EngineClosed, FoolscopeError, UnknownName
+from models.core import Classifier
+from settings import ROOT
+from tests.support import small_model
+from tests.support.small_model import SIZE, SmallNet
+
+RECIPE = Recipe("small", "cat", "bim", {"steps": 12, "step_size": 1 / 255})
+LONG = replace(RECIPE, params={"steps": 10_000, "step_size": 0.01 / 255})
+CLOSE = 0.02
+"""How much probabilities of one step may differ, computed in other batches."""
+
+
+@pytest.fixture(scope="module")
+def ray():
+    """Two replicas; Ray takes no more of the machine than it must."""
+    make = "tests.support.small_model:replica_engine"
+    with served("--replicas", "2", "--cpus", "0.1", "--cores", "1", "--make", make) as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def replicas(ray):
+    return ray.address
+
+
+@pytest.fixture(scope="module")
+def known():
+    with small_model.known():
+        yield
+
+
+@pytest.fixture(scope="module")
+def remote(replicas, known):
+    made = RemoteEngine(replicas)
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="module")
+def embedded(known):
+    made = small_model.replica_engine()
+    yield made
+    made.close()
+
+
+@pytest.fixture(params=["embedded", "remote"])
+def engine(request):
+    return request.getfixturevalue(request.param)
+
+
+def finish(engine, run):
+    return list(engine.follow(run))
+
+
+def eventually(condition, seconds=60):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.01)
+
+
+def alone(recipe, engine):
+    """Return the steps of a recipe walked without any engine's loop."""
+    x, model = engine.preprocess(recipe)[None], Classifier(small_model.card(), SmallNet())
+    criterion = Criterion(model(x).argmax(1), targeted=False)
+    search = recipe.build().search(x, criterion, torch.Generator().manual_seed(recipe.seed))
+    return list(walk(search, model, criterion, recipe.stop))
+
+
+def test_a_run_is_the_attack_walked_alone(engine):
+    run, steps = engine.submit(RECIPE), alone(RECIPE, engine)
+    assert finish(engine, run) == list(range(13)) and (run.status, run.reason) == ("finished", "steps")
+    expected = np.stack([torch.log_softmax(step.evaluation.logits[0], 0).numpy() for step in steps])
+    assert np.abs(np.exp(run.log_p(0, 13)) - np.exp(expected)).max() < CLOSE
+    x, last = engine.preprocess(RECIPE), steps[-1].x[0]
+    assert np.allclose(run.picture(12), last.numpy(), atol=1e-6)
+    assert np.allclose(run.picture(5), steps[5].x[0].numpy(), atol=1e-3)
+    figures = run.figures(12)
+    assert figures["l2"] == pytest.approx(float((last - x).norm()), rel=1e-3)
+    assert (run.queries, run.gradient_evaluations, figures["queries"]) == (13, 12, 13)
+    seconds = run.scalars(0, 13)[:, -1]
+    assert (np.diff(seconds) >= 0).all() and 0 < seconds[-1] < 60
+    assert list(engine.follow(run, start=10)) == [10, 11, 12]
+
+
+def test_both_engines_end_in_the_same_place(embedded, remote):
+    recipe = replace(RECIPE, attack="pgd", params={"steps": 8, "random_start": True}, seed=3)
+    runs = [made.submit(recipe) for made in (embedded, remote)]
+    for made, run in zip((embedded, remote), runs, strict=True):
+        finish(made, run)
+    here, there = runs
+    assert np.abs(np.exp(here.log_p(0, 9)) - np.exp(there.log_p(0, 9))).max() < CLOSE
+    assert np.abs(here.picture(8) - there.picture(8)).mean() < 1e-4
+    assert (here.sentence(), here.classes[:1]) == (there.sentence(), there.classes[:1])
+
+
+def test_pause_holds_still_step_takes_one_resume_goes_on(engine):
+    run = engine.submit(LONG)
+    eventually(lambda: len(run) > 3)
+    engine.pause(run)
+    count = len(run)
+    assert run.status == "paused"
+    time.sleep(0.3)
+    assert len(run) == count
+    for more in (1, 2, 3):
+        engine.step(run)
+        eventually(lambda more=more: len(run) == count + more and run.status == "paused")
+    time.sleep(0.2)
+    assert len(run) == count + 3
+    engine.resume(run)
+    eventually(lambda: len(run) > count + 50)
+    engine.cancel(run)
+    assert run.status == "cancelled" and "by hand" in run.sentence()
+    count = len(run)
+    for action in (engine.pause, engine.resume, engine.step, engine.cancel):
+        action(run)
+    time.sleep(0.2)
+    assert len(run) <= count + 1 and run.status == "cancelled"
+
+
+def test_a_paused_run_may_be_stepped_from_the_start(engine):
+    run = engine.submit(RECIPE, paused=True)
+    assert run.status == "paused" and len(run) == 0
+    for count in (1, 2):
+        engine.step(run)
+        eventually(lambda count=count: len(run) == count and run.status == "paused")
+    engine.resume(run)
+    assert finish(engine, run)[-1] == 12 and len(run) == 13
+
+
+def test_a_stop_rule_stops_where_it_says(engine):
+    recipe = replace(RECIPE, params={"steps": 2000, "step_size": 0.5 / 255}, stop=Stop("success"))
+    run = engine.submit(recipe)
+    finish(engine, run)
+    last = len(run) - 1
+    assert run.reason == "success" and run.succeeded(last) and not run.succeeded(last - 1)
+    assert "no longer says" in run.sentence() and len(alone(recipe, engine)) == len(run)
+
+
+@pytest.mark.parametrize(
+    ("change", "error"),
+    [
+        ({"model": "nobody"}, UnknownName),
+        ({"image": "nobody"}, UnknownName),
+        ({"target": 99}, BadSetting),
+        ({"params": {"steps": -1}}, BadSetting),
+        ({"params": {"wings": 2}}, BadSetting),
+    ],
+)
+def test_a_bad_recipe_is_refused_and_the_engine_goes_on(engine, change, error):
+    with pytest.raises(error):
+        engine.submit(replace(RECIPE, **change))
+    with pytest.raises(BadTarget, match="already says"):
+        engine.submit(replace(RECIPE, target=engine.classify("small", "cat")[0].index))
+    assert finish(engine, engine.submit(RECIPE))[-1] == 12
+
+
+def test_what_a_network_breaks_of_ends_its_run_with_a_sentence(engine):
+    run = engine.submit(replace(RECIPE, model="smaller"))
+    finish(engine, run)
+    assert run.status == "failed" and "a cable burnt" in run.sentence() and len(run) == 0
+    assert finish(engine, engine.submit(RECIPE))[-1] == 12 and engine.health().healthy
+
+
+def test_an_answer_has_the_gradient_of_an_objective_that_stays_here(engine):
+    x = torch.rand(3, 3, SIZE, SIZE, generator=torch.Generator().manual_seed(1))
+    model, criterion = (
+        Classifier(small_model.card(), SmallNet()),
+        Criterion(torch.tensor([1, 2, 0]), True),
+    )
+    got, want = engine.evaluate("small", x, criterion.loss), answer(model, Query(x, criterion.loss))
+    for ours, theirs in zip(got, want, strict=True):
+        assert ours is not None and theirs is not None and torch.allclose(ours, theirs, atol=1e-5)
+    logits, *rest = engine.evaluate("small", x)
+    assert torch.allclose(logits, want.logits, atol=1e-5) and rest == [None, None]
+    with pytest.raises((FoolscopeError, RuntimeError), match="a cable burnt"):
+        engine.evaluate("smaller", x, criterion.loss)
+
+
+def test_pictures_are_classified_and_what_cannot_be_read_is_passed_on(engine):
+    names = ["cat", "gone", "coffee", "rocket"]
+    answers = list(engine.classify_many("small", [partial(open_sample, name) for name in names], rows=3))
+    assert isinstance(answers[1], UnknownName)
+    for name, top in zip(names, answers, strict=True):
+        if not isinstance(top, UnknownName):
+            expected = engine.classify("small", name)
+            assert top[0].label == expected[0].label and len(expected) == small_model.CLASSES
+            assert top[0].probability == pytest.approx(expected[0].probability, abs=1e-4)
+
+
+def test_runs_at_once_are_not_mixed(engine):
+    names = ("cat", "coffee", "rocket", "flower") * 3
+    runs = [engine.submit(replace(RECIPE, image=name)) for name in names]
+    for name, run in zip(names, runs, strict=True):
+        assert finish(engine, run) == list(range(13))
+        expected = [s.evaluation.logits[0] for s in alone(replace(RECIPE, image=name), engine)]
+        assert (
+            np.abs(np.exp(run.log_p(0, 13)) - torch.softmax(torch.stack(expected), 1).numpy()).max() < CLOSE
+        )
+
+
+def test_the_queue_lets_a_run_begin_and_knows_its_price(engine):
+    run = engine.enqueue(RECIPE, "somebody")
+    assert finish(engine, run)[-1] == 12 and run.status == "finished" and engine.place(run.id) is None
+    price = engine.price(RECIPE)
+    assert price.measured and price.steps == 12 and 0 < price.seconds < 60
+
+
+def test_a_run_is_known_by_its_id_and_leaves_as_a_file(engine):
+    run = engine.submit(RECIPE)
+    finish(engine, run)
+    assert engine.run(run.id) is run and engine.look_up("A" * 22) is None
+    with pytest.raises(UnknownName, match="does not know that run"):
+        engine.run("A" * 22)
+    file = engine.export(run, Wanted("network", 12))
+    assert file.data[:4] == b"\x89PNG" and file.size == (SIZE, SIZE)
+    assert engine.exported(run, Wanted("network", 12)) is file
+
+
+def test_a_model_is_loaded_when_it_was_asked_for(engine):
+    engine.load("small")
+    assert engine.loaded("small") and not engine.loaded("nobody")
+    with pytest.raises(UnknownName):
+        engine.classify("nobody", "cat")
+
+
+def test_a_closed_engine_says_so_and_ends_what_goes_on(engine, replicas):
+    made = RemoteEngine(replicas) if isinstance(engine, RemoteEngine) else small_model.replica_engine()
+    run = made.submit(LONG)
+    eventually(lambda: len(run) > 3)
+    made.close()
+    assert run.over and "shutting down" in run.sentence()
+    with pytest.raises(EngineClosed):
+        made.submit(RECIPE)
+
+
+def test_runs_share_a_replica_until_they_are_many(remote):
+    runs = [remote.submit(LONG) for _ in range(3 * SHARE)]
+    try:
+        eventually(lambda: all(len(run) > 1 for run in runs))
+        where = [remote.link(run.id).replica for run in runs]
+        assert len(set(where)) == 2
+    finally:
+        for run in runs:
+            remote.cancel(run)
+
+
+def test_a_page_server_that_is_gone_leaves_no_run_behind(remote, replicas):
+    other = RemoteEngine(replicas)
+    runs = [other.submit(LONG) for _ in range(3)]
+    eventually(lambda: all(len(run) > 1 for run in runs))
+    assert sum(opened(remote)) >= 1
+    other._sockets.call_soon_threadsafe(other._sockets.stop)  # no word to anybody
+    eventually(lambda: all(sum(opened(remote)) == 0 for _ in range(4)))
+    other.close()
+
+
+def opened(remote):
+    """Return how many runs replicas have; whoever answers, twice as often as there are replicas."""
+    return [remote._client.health()["runs"] for _ in range(4)]
+
+
+def test_a_client_needs_neither_torch_nor_ray(remote, replicas):
+    run = remote.submit(RECIPE)
+    finish(remote, run)
+    done = subprocess.run(
+        [sys.executable, "-c", WITHOUT, replicas, str(run.original)],
+        input=run.start.numpy().tobytes(),
+        capture_output=True,
+        cwd=ROOT,
+    )
+    assert not done.returncode, done.stderr.decode()
+    assert done.stdout.decode().split() == ["13", "steps", f"{run.figures(12)['margin']:.3f}"]
+
+
+WITHOUT = f"""
+import asyncio, sys
+
+class Refuse:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in ("torch", "torchvision", "ray", "starlette"):
+            raise ImportError(name)
+
+sys.meta_path.insert(0, Refuse())
+import numpy as np
+from engine.remote.client import Client, Opening, Orders
+
+x = np.frombuffer(sys.stdin.buffer.read(), np.float32).reshape(3, {SIZE}, {SIZE})
+recipe = {RECIPE.to_json()!r}
+
+async def follow():
+    count, margin = 0, 0.0
+    async for steps in Client(sys.argv[1]).follow(Opening(recipe, int(sys.argv[2]), x), Orders()):
+        assert steps.first == count
+        count += len(steps.scalars)
+        margin = steps.scalars[-1, 0] if len(steps.scalars) else margin
+    print(count, steps.end.reason, f"{{margin:.3f}}")
+
+asyncio.run(follow())
+"""
+
+
+def test_a_run_goes_on_when_its_replica_is_killed_and_nothing_is_doubled(remote):
+    recipe = replace(LONG, params={"steps": 400, "step_size": 0.01 / 255})
+    run = remote.submit(recipe)
+    eventually(lambda: len(run) > 100)
+    link = remote.link(run.id)
+    first, before = link.replica, run.log_p(0, 100).copy()
+    os.kill(int(first.rpartition(":")[2]), signal.SIGKILL)
+    assert finish(remote, run) == list(range(401)) and run.status == "finished"
+    assert link.moves >= 1 and link.replica != first
+    assert (run.queries, run.gradient_evaluations) == (401, 400)
+    assert np.array_equal(run.log_p(0, 100), before)
+    expected = alone(recipe, remote)
+    last = torch.softmax(expected[-1].evaluation.logits[0], 0).numpy()
+    assert np.abs(np.exp(run.log_p(400, 401)[0]) - last).max() < CLOSE
+    assert (np.diff(run.scalars(0, 401)[:, -1]) >= 0).all()
+
+
+def test_runs_go_on_when_the_controller_is_killed_and_others_begin(remote, ray):
+    runs = [remote.submit(replace(LONG, params={"steps": 300, "step_size": 0.01 / 255})) for _ in range(4)]
+    eventually(lambda: all(len(run) > 20 for run in runs))
+    os.kill(controller(ray.process), signal.SIGKILL)
+    for run in (*runs, remote.submit(RECIPE)):
+        assert finish(remote, run) == list(range(run.total + 1)) and run.status == "finished"
+
+
+def controller(starter):
+    """Return the id of Serve's controller below the process that started it, 0 where there is none."""
+    listed = subprocess.run(["ps", "-eo", "pid=,ppid=,args="], capture_output=True, text=True, check=True)
+    rows = [line.split(None, 2) for line in listed.stdout.splitlines()]
+    parents = {int(pid): int(parent) for pid, parent, *_ in rows}
+    for pid, _, *words in rows:
+        above = int(pid)
+        while above and above != starter:
+            above = parents.get(above, 0)
+        if above and "ray::ServeController" in "".join(words):
+            return int(pid)
+    return 0
