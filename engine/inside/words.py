@@ -46,7 +46,7 @@ PARTED = (
     "Inside, the picture is nearer to another “{goal}” than to what it was from layer {number} of {of} on, "
     "{layer}."
 )
-NOT_PARTED = "Inside, it is nearer to what it was than to another “{goal}” up to the last of {of} layers."
+NOT_PARTED = "Inside, it is nearer to what it was than to another “{goal}” at the last of {of} layers."
 BEYOND = "At the last layer the attack moved it {times} times as far as noise of the same size does."
 PROBABILITY = "probability of “{label}” at step {step}: {value}"
 MARGIN = "margin at step {step}: {value} logits; above 0 since step {since}"
