@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Iterator, Sequence
+from dataclasses import fields
 
 import torch
 from PIL import Image
@@ -99,7 +100,7 @@ def _profile(step: int, answer: Profile) -> Line:
 def _curves(distances: Distances | None) -> Line | None:
     if distances is None:
         return None
-    return {name: numbers(getattr(distances, name)) for name in ("cosine", "l2")}
+    return {part.name: numbers(getattr(distances, part.name)) for part in fields(distances)}
 
 
 def _channels(look: Look, now: Profile, index: int) -> Iterator[Line]:

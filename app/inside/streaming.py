@@ -15,6 +15,7 @@ from starlette.types import Receive, Scope, Send
 
 from errors import FoolscopeError
 
+LENGTH = "content-length"
 Lines = Iterator[dict[str, Any]]
 THREADS = anyio.CapacityLimiter(16)
 """Threads that wait for answers; the other routes have threads of their own."""
@@ -52,7 +53,7 @@ class LinesResponse(Response):
     ) -> None:
         """``lines`` are begun, and each is waited for, in a thread; ``key``: whose `turns` they take."""
         super().__init__(headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
-        del self.headers["content-length"]
+        del self.headers[LENGTH]  # it is not known yet
         self._lines, self._key, self._turns, self._refusal = lines, key, turns, refusal
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -38,7 +38,7 @@ def _written(look: Look, shares: Shares | None, profile: Profile | None) -> Line
 
 
 def _clause(clause: Clause, language: str) -> Line:
-    return {"said": _in(clause.said, language), "rests": _in(clause.rests, language)}
+    return {"said": _in(clause.sentence, language), "rests": _in(clause.rests, language)}
 
 
 def _in(sentence: Said, language: str) -> list[object]:

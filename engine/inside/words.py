@@ -10,9 +10,11 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 from engine.inside.classes import other_class
+from engine.inside.composition import LOW, MIDDLE, composition
 from engine.inside.layers import Profile
 from engine.inside.saliency import REGION
 from engine.run import Run
@@ -28,6 +30,10 @@ NOT_FOOLED = (
     "behind."
 )
 SIZE = "No value of the picture was changed by more than {levels} of 255 levels."
+SPECTRUM = (
+    "Of the squared length of the change, {low} lies in the low frequencies and {high} in the high ones; of "
+    "noise as long, {noise_low} and {noise_high}."
+)
 MOVED_AWAY = (
     "By step {moved} what speaks for its answer had left the place where “{original}” was seen: {percent} of "
     "it lies there, of {before} in the original picture."
@@ -40,7 +46,7 @@ PARTED = (
     "Inside, the picture is nearer to another “{goal}” than to what it was from layer {number} of {of} on, "
     "{layer}."
 )
-NOT_PARTED = "Inside, it is nearer to what it was than to another “{goal}” up to the last of {of} layers."
+NOT_PARTED = "Inside, it is nearer to what it was than to another “{goal}” at the last of {of} layers."
 BEYOND = "At the last layer the attack moved it {times} times as far as noise of the same size does."
 PROBABILITY = "probability of “{label}” at step {step}: {value}"
 MARGIN = "margin at step {step}: {value} logits; above 0 since step {since}"
@@ -53,19 +59,36 @@ SHARES = (
 ANGLES = (
     "1 minus the cosine at the last layer: {towards} from the other picture, {changed} from the clean one"
 )
+BANDS = (
+    "shares of the squared l2 at step {step}: below {below} and from {above} on, where 1 is half a cycle a "
+    "pixel"
+)
 LENGTHS = "relative l2 at the last layer: {changed}, of noise: {noise}"
 TEMPLATES = (
-    *(CLEAN, UNTOUCHED, FOOLED, ELSEWHERE, NOT_FOOLED, SIZE, MOVED_AWAY, STAYED, PARTED, NOT_PARTED, BEYOND),
-    *(PROBABILITY, MARGIN, MARGIN_UNMET, LARGEST, SHARES, ANGLES, LENGTHS),
+    *(
+        CLEAN,
+        UNTOUCHED,
+        FOOLED,
+        ELSEWHERE,
+        NOT_FOOLED,
+        SIZE,
+        SPECTRUM,
+        MOVED_AWAY,
+        STAYED,
+        PARTED,
+        NOT_PARTED,
+        BEYOND,
+    ),
+    *(PROBABILITY, MARGIN, MARGIN_UNMET, LARGEST, BANDS, SHARES, ANGLES, LENGTHS),
 )
 """All that may be written."""
 
 
 @dataclass(frozen=True)
 class Clause:
-    """``said``: a sentence; ``rests``: the figures it rests on, in words."""
+    """``sentence``; ``rests``: the figures it rests on, in words."""
 
-    said: Said
+    sentence: Said
     rests: Said
 
 
@@ -85,7 +108,7 @@ def clauses(run: Run, step: int, shares: Shares | None, profile: Profile | None)
     parts = [_clean(run)]
     if step == 0:
         return [*parts, Clause((UNTOUCHED, {}), (LARGEST, {"step": 0, "value": "0"}))]
-    parts += [_answer(run, step), _size(run, step)]
+    parts += [_answer(run, step), _size(run, step), *_spectrum(run, step)]
     if shares is not None and len(shares.by_step) > 1:
         parts.append(_attention(run, shares))
     if profile is not None:
@@ -124,6 +147,17 @@ def _size(run: Run, step: int) -> Clause:
     largest = run.figures(step)["linf"] or 0.0
     levels = f"{255 * largest:.3g}"
     return Clause((SIZE, {"levels": levels}), (LARGEST, {"step": step, "value": f"{largest:.4f}"}))
+
+
+def _spectrum(run: Run, step: int) -> Iterator[Clause]:
+    delta = torch.from_numpy(run.picture(step) - run.picture(0))
+    if not bool(delta.any()):
+        return
+    seen = composition(delta)
+    (low, _, high), (noise_low, _, noise_high) = seen.shares, seen.noise_shares
+    facts = {"low": low, "high": high, "noise_low": noise_low, "noise_high": noise_high}
+    rests: dict[str, str | int] = {"step": step, "below": f"{LOW:g}", "above": f"{MIDDLE:g}"}
+    yield Clause((SPECTRUM, {name: percent(share) for name, share in facts.items()}), (BANDS, rests))
 
 
 def _attention(run: Run, shares: Shares) -> Clause:

@@ -37,15 +37,15 @@ def record(run: Run) -> str:
 def arrays(run: Run) -> bytes:
     """Return the long arrays of `record` as a NumPy archive, which opens without pickle, and the record
     itself under ``record``. Raises as `record` does."""
-    kept: dict[str, np.ndarray] = {}
+    stored: dict[str, np.ndarray] = {}
 
     def note(name: str, values: np.ndarray) -> Any:
-        kept[name] = values
+        stored[name] = values
         return _named(name, values)
 
     text = json.dumps(_entries(run, note), ensure_ascii=False, allow_nan=False)
     file = io.BytesIO()
-    np.savez_compressed(file, allow_pickle=False, record=np.array(text), **kept)
+    np.savez_compressed(file, allow_pickle=False, record=np.array(text), **stored)
     return file.getvalue()
 
 

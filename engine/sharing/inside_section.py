@@ -75,7 +75,7 @@ def _profiles(run: Run) -> dict[int, Profile]:
 def _words(run: Run, voice: Voice, step: int, maps: list[Map], profile: Profile | None) -> Markup:
     parts = clauses(run, step, shares(run, step, maps, voice), profile)
     sentences = [
-        Markup("{}<sup>{}</sup>").format(voice.sentence(part.said), number)
+        Markup("{}<sup>{}</sup>").format(voice.sentence(part.sentence), number)
         for number, part in enumerate(parts, 1)
     ]
     figures = [Markup("<li>{}</li>").format(voice.sentence(part.rests)) for part in parts]
@@ -90,9 +90,9 @@ def shares(run: Run, step: int, maps: list[Map], voice: Voice) -> Shares | None:
     for method in (GRAD_CAM, INTEGRATED):
         own = [one for one in maps if one.map.method == method and not one.shuffled and one.step <= step]
         clean = [one for one in own if one.step == 0 and one.map.label == run.original]
-        said = {one.step: one.map for one in own if one.map.label == run.top(one.step, 1)[0].index}
-        if clean and len(said) > 1 and step in said:
-            by_step = [(at, share_inside(clean[0].map.values, said[at].values)) for at in sorted(said)]
+        spoken = {one.step: one.map for one in own if one.map.label == run.top(one.step, 1)[0].index}
+        if clean and len(spoken) > 1 and step in spoken:
+            by_step = [(at, share_inside(clean[0].map.values, spoken[at].values)) for at in sorted(spoken)]
             return Shares(
                 voice.say(NAMES[method]), tuple((at, share) for at, share in by_step if share is not None)
             )

@@ -17,6 +17,7 @@ p { margin: 0; } ul { margin: 0; padding-left: 1.2rem; } li { overflow-wrap: any
 a { color: var(--link); overflow-wrap: anywhere; }
 .quiet { color: var(--quiet); } .verdict { font-size: 1.0625rem; } .fooled { color: var(--accent); }
 .pictures { display: grid; grid-template-columns: repeat(3, minmax(0, 1fr)); gap: 1rem; }
+.maps { align-items: end; margin: .5rem 0 1.5rem; }
 figure { margin: 0; } figcaption { font-weight: 600; margin-bottom: .25rem; }
 img { display: block; width: 100%; border-radius: 4px; } .coarse { image-rendering: pixelated; }
 figure p { margin-top: .3rem; color: var(--quiet); }

@@ -36,7 +36,7 @@ def test_somebody_looks_inside(visitor: Callable[..., Playground]) -> None:
 
     inside.locator("[data-test=inside-words]").click()
     expect(inside.locator("[data-test=words]")).to_contain_text("At first the network says “7”")
-    expect(inside.locator("[data-test=rests] > li")).to_have_count(6)
+    expect(inside.locator("[data-test=rests] > li")).to_have_count(7)
     here.press("first")
     expect(inside.locator("[data-test=words]")).to_contain_text("Nothing has been changed yet.")
     record = inside.get_by_role("link", name="JSON").get_attribute("href") or ""

@@ -40,13 +40,12 @@ def profile(towards, changed, changed_length=4.0, noise_length=1.0):
 
 
 def text(run, step, shares=None, answer=None):
-    return [
-        template.format(**facts) for template, facts in (c.said for c in clauses(run, step, shares, answer))
-    ]
+    sentences = [clause.sentence for clause in clauses(run, step, shares, answer)]
+    return [template.format(**facts) for template, facts in sentences]
 
 
 def templates(run, step, shares=None, answer=None):
-    return [clause.said[0] for clause in clauses(run, step, shares, answer)]
+    return [clause.sentence[0] for clause in clauses(run, step, shares, answer)]
 
 
 def test_a_run_that_fooled_says_since_when_and_one_that_did_not_says_so(engine):
@@ -65,7 +64,7 @@ def test_a_run_that_fooled_says_since_when_and_one_that_did_not_says_so(engine):
 def test_the_figures_are_the_runs(engine):
     run = finished(engine)
     for step in (1, len(run) - 1):
-        size, rests = clauses(run, step, None, None)[2].said, clauses(run, step, None, None)[2].rests
+        size, rests = clauses(run, step, None, None)[2].sentence, clauses(run, step, None, None)[2].rests
         largest = run.figures(step)["linf"]
         assert float(size[1]["levels"]) == pytest.approx(255 * largest, rel=0.01)
         assert float(rests[1]["value"]) == pytest.approx(largest, abs=1e-4)
@@ -77,7 +76,7 @@ def test_the_figures_are_the_runs(engine):
 
 def test_what_was_not_computed_is_not_said(engine):
     run = finished(engine)
-    assert len(clauses(run, 3, None, None)) == 3
+    assert templates(run, 3) == [words.CLEAN, templates(run, 3)[1], words.SIZE, words.SPECTRUM]
     assert templates(run, 0) == [words.CLEAN, words.UNTOUCHED]
     without = templates(run, 3, None, profile(None, [0.5, 0.5]))
     assert words.BEYOND in without and words.PARTED not in without and words.NOT_PARTED not in without
@@ -95,6 +94,20 @@ def test_other_figures_are_other_words(engine):
     assert words.NOT_PARTED in never and words.PARTED not in never
 
 
+def spectrum(run, step):
+    sentences = [clause.sentence for clause in clauses(run, step, None, None)]
+    (facts,) = [facts for template, facts in sentences if template == words.SPECTRUM]
+    return {name: float(str(share).removeprefix("< ").split()[0]) for name, share in facts.items()}
+
+
+def test_the_spectrum_is_that_of_the_change(engine):
+    run = finished(engine)
+    own = spectrum(run, len(run) - 1)
+    run._latest = (0.9 * run.start).clamp(0, 1)  # a change as smooth as the picture
+    smooth = spectrum(run, len(run) - 1)
+    assert smooth["low"] > 80 > own["low"] and smooth["noise_low"] < 10
+
+
 def test_attention_has_moved_when_it_is_nearer_to_chance(engine):
     run = finished(engine)
     stayed, moved = Shares("m", ((0, 0.8), (2, 0.3), (4, 0.6))), Shares("m", ((0, 0.8), (2, 0.6), (4, 0.4)))
@@ -110,6 +123,6 @@ def test_every_template_is_in_chinese_and_takes_its_facts(engine):
     known = phrases("zh", part="inside")
     for answer in (profile([0.9, 0.4], [0.1, 0.5]), profile([0.9, 0.9], [0.1, 0.5])):
         for clause in clauses(run, 3, shares, answer):
-            for template, facts in (clause.said, clause.rests):
+            for template, facts in (clause.sentence, clause.rests):
                 assert template in words.TEMPLATES and known[template].format(**facts)
     assert set(words.TEMPLATES) <= known.keys()

@@ -110,8 +110,8 @@ class Parts {
     const facts = { label: other, step, layer: layers[parting]?.name, number: parting + 1, of: layers.length, times: two(changed.l2[last] / noise.l2[last]) };
     const said = [];
     if (!photo) said.push(say("No picture of the shelf is “{label}” to this network, so there is none to compare with.", facts));
-    else if (parting === null) said.push(say("At step {step} the picture is nowhere, up to the last layer, nearer to another “{label}” than to what it was.", facts));
-    else said.push(say("At step {step} the picture is nearer to another “{label}” than to what it was from layer {number} of {of} on, {layer}.", facts));
+    else if (parting === null) said.push(say("At step {step} the picture is not nearer, by angle, to another “{label}” than to what it was at the last layer.", facts));
+    else said.push(say("At step {step} the picture is nearer, by angle, to another “{label}” than to what it was from layer {number} of {of} on, {layer}.", facts));
     if (Number.isFinite(changed.l2[last] / noise.l2[last])) said.push(say("At the last layer the attack moved it {times} times as far as noise of the same size does.", facts));
     if (network) said.push(say("Several networks are taken as one here; the layers are those of the first, {network}.", { network }));
     return said.join(" ");
