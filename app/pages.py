@@ -15,8 +15,9 @@ from components import embedding
 from components.display.theme import palette
 from components.i18n import preferences
 from components.i18n.streamlit_labels import streamlit_words
-from components.i18n.text import say, texts
+from components.i18n.text import say, texts, told
 from components.lesson.navigation import Way
+from errors import EngineClosed, EngineFailed
 from settings import ASSETS
 
 
@@ -65,4 +66,7 @@ alone = embedding.embedded()
 page = st.navigation({"": first, **labs}, position="hidden" if alone else "top")
 preferences.write()  # once the address has the page's path
 st.session_state.page = page.url_path  # see `reader.keep`
-page.run()
+try:
+    page.run()
+except (EngineFailed, EngineClosed) as error:  # replicas that are away, or a server that ends
+    st.error(told(error))

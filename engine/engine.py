@@ -41,7 +41,7 @@ from engine.recipe import Recipe
 from engine.run import Prediction, Run
 from engine.sentences import Said
 from engine.store import Store
-from errors import EngineClosed, FoolscopeError, HistoryFailed, UnknownName
+from errors import EngineClosed, FoolscopeError, HistoryFailed, NotAllowed, UnknownName
 from models.core import Card, Classifier, Crop
 from models.download import Progress
 
@@ -51,6 +51,7 @@ UNWATCHED_AFTER = 60.0
 """Seconds after which a run that nobody reads pauses; it goes on when somebody reads it again."""
 ABANDONED_AFTER = 30 * 60.0
 """Seconds after which a paused run that nobody reads is cancelled: it holds its model in memory."""
+ELSEWHERE = "This run goes on on another server: it can be paused, stepped and stopped there alone."
 PATIENCE = 5.0
 """Seconds between two looks of a waiting caller at whether the loop is alive."""
 
@@ -280,11 +281,25 @@ class Engine:
     def run(self, key: str) -> Run:
         """Return the run with this id, one that ships or is in the database included, or raise
         `errors.UnknownName`."""
+        followed = self.history.followed(key)
+        if followed is not None and not followed.over:
+            followed.touch()
+            return followed
         if not self.store.holds(key):
             run = self._read(key)
+            if run is not None and self._goes_on_elsewhere(run):
+                return self.history.follow(run)
             if run is not None:
                 self.store.add(run)
         return self.store.get(key)
+
+    def _goes_on_elsewhere(self, run: Run) -> bool:
+        """Say whether another server with this database goes on with a run."""
+        return not run.over and self.history.going_on(run.id) is not run
+
+    def _check_here(self, run: Run) -> None:
+        if self.history.followed(run.id) is run:
+            raise NotAllowed(ELSEWHERE)
 
     def look_up(self, key: str) -> Run | None:
         """Return the run with this id without remembering it, None where it is gone; raises
@@ -343,22 +358,29 @@ class Engine:
             self._loop.revive()
 
     def pause(self, run: Run) -> None:
-        """Stop answering: the run keeps its place and takes no device time."""
+        """Stop answering: the run keeps its place and takes no device time.
+
+        This and the next three raise `errors.NotAllowed` for a run that goes on on another server.
+        """
+        self._check_here(run)
         if not self.queue.pause(run):
             self._loop.allow(run.id, StepsLeft.NONE, "paused")
 
     def resume(self, run: Run) -> None:
         """Go on where the run was paused; a run of the queue waits first if it has lost its place."""
+        self._check_here(run)
         if not self.queue.resume(run, StepsLeft.ALL):
             self.go_on(run, StepsLeft.ALL)
 
     def step(self, run: Run) -> None:
         """Take exactly one more step, then pause."""
+        self._check_here(run)
         if not self.queue.resume(run, StepsLeft.ONE):
             self.go_on(run, StepsLeft.ONE)
 
     def cancel(self, run: Run, reason: str = "cancelled") -> None:
         """End the run now; an answer that is under way is thrown away."""
+        self._check_here(run)
         run.set_status("cancelled", reason)
         self._loop.retire(run.id)
 

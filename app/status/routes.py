@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from typing import Any
 
 import anyio
@@ -44,8 +45,7 @@ async def status(request: Request) -> Response:
 
 async def _answer(name: str, *words: str) -> Any:
     def answer() -> Any:
-        from app.status import answers  # in this thread, which waits for torch
-
+        answers = importlib.import_module("app.status.answers")  # in this thread, which waits for torch
         return getattr(answers, name)(*words)
 
     return await anyio.to_thread.run_sync(answer)

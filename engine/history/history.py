@@ -18,6 +18,7 @@ import sqlalchemy as sa
 import settings
 from engine.history import queries
 from engine.history.database import Database
+from engine.history.elsewhere import Elsewhere
 from engine.history.recording import Changes, Recording
 from engine.history.records import RunRecord, Upload
 from engine.run import Run
@@ -55,6 +56,7 @@ class History:
         self._days, self._limit = settings.history_days(), settings.history_bytes()
         self._uploads, self.database, self._clock = uploads, database or Database(), clock
         self._recordings: dict[str, Recording] = {}
+        self._elsewhere = Elsewhere(self.stored)
         self._orders: list[Callable[[], None]] = []
         self._changed = threading.Condition()
         self._thread: threading.Thread | None = None
@@ -97,7 +99,19 @@ class History:
 
     def stored(self, key: str) -> queries.StoredRun | None:
         """Return a run from the database, None where it is not there; raises `errors.HistoryFailed`."""
-        return self._read(lambda connection: queries.read(connection, key))
+        now = self._clock()
+        return self._read(lambda connection: queries.read(connection, key, now))
+
+    def follow(self, run: Run) -> Run:
+        """Keep a run that goes on on another server as far as it is written; return the one that is kept."""
+        with self._changed:
+            followed = self._elsewhere.add(run)
+            self._wake()
+        return followed
+
+    def followed(self, key: str) -> Run | None:
+        """Return a run that goes on on another server and is read here."""
+        return self._elsewhere.get(key)
 
     def upload(self, token: str) -> Upload | None:
         """Return an upload that a stored run needs, None where there is none of that name.
@@ -185,7 +199,9 @@ class History:
     def _serve(self) -> None:
         while True:
             with self._changed:
-                self._changed.wait_for(lambda: self._closed or self._orders or self._recordings)
+                self._changed.wait_for(
+                    lambda: self._closed or self._orders or self._recordings or len(self._elsewhere)
+                )
                 closed, orders = self._closed, self._orders
                 self._orders = []
             for order in orders:
@@ -204,6 +220,7 @@ class History:
         """Write what is new of all runs, and say so when that fails."""
         try:
             over = self._write()
+            self._elsewhere.renew()
             if over or self._clock() - self._swept > 3600:
                 self._sweep()
         except HistoryDamaged:

@@ -24,7 +24,8 @@ WITHOUT_PICTURES = (
 
 
 def load(stored: StoredRun, preprocess: Callable[[Recipe], Tensor]) -> Run:
-    """Return a run as it was written last; one that the server's stop interrupted is over at that step.
+    """Return a run as it was written last; one that the server's stop interrupted is over at that step, one
+    that goes on elsewhere is as far as it was then (`renew`).
 
     ``preprocess`` returns what a recipe's model sees of its image, ``(c, h, w)`` in [0, 1]. Raises
     `errors.UnknownName` where pictures or a model are no longer there, or the record is damaged.
@@ -35,15 +36,21 @@ def load(stored: StoredRun, preprocess: Callable[[Recipe], Tensor]) -> Run:
     labels, aim = models.card(recipe.model).labels, row.original if recipe.target is None else recipe.target
     criterion = Criterion(torch.tensor([aim]), recipe.target is not None)
     run = Run(recipe, labels, preprocess(recipe), row.original, row.total, criterion, id=row.id)
-    run.dead_end = row.dead_end
     run.answers_again = None if row.again is None else unpack_array(row.again)
+    renew(run, stored)
+    return run
+
+
+def renew(run: Run, stored: StoredRun) -> None:
+    """Bring a run that goes on elsewhere to where it was written last."""
+    row = stored.row
+    run.dead_end = row.dead_end
     if stored.rows:
         _restore(run, stored)
     if stored.interrupted:
         run.set_status("cancelled", INTERRUPTED)
     else:
         run.set_status(row.status, row.reason, row.error)
-    return run
 
 
 def _restore(run: Run, stored: StoredRun) -> None:

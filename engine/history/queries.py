@@ -29,11 +29,12 @@ STALE = 5.0
 @dataclass(frozen=True)
 class StoredRun:
     """A run as it is in the database: its row, its steps in order, and its pictures by step, still packed.
-    ``interrupted``: no server goes on with it."""
+    ``elsewhere``: another server goes on with it; ``interrupted``: none does."""
 
     row: Row[Any]
     rows: Sequence[bytes]
     pictures: dict[int, bytes]
+    elsewhere: bool
     interrupted: bool
 
 
@@ -127,8 +128,8 @@ def _record(row: Row[Any], stopped: bool) -> RunRecord:
     )
 
 
-def read(connection: Connection, key: str) -> StoredRun | None:
-    """Return all that there is of a run that no longer goes on here, None where there is none of that id."""
+def read(connection: Connection, key: str, now: float) -> StoredRun | None:
+    """Return all that there is of a run that does not go on here, None where there is none of that id."""
     row = connection.execute(select(runs).where(runs.c.id == key)).one_or_none()
     if row is None:
         return None
@@ -138,7 +139,8 @@ def read(connection: Connection, key: str) -> StoredRun | None:
         row=row,
         rows=list(connection.scalars(blobs)),
         pictures={step: array for step, array in connection.execute(arrays)},
-        interrupted=row.status not in OVER or row.reason == INTERRUPTED,
+        elsewhere=row.status not in OVER and not _stopped(row, now),
+        interrupted=_stopped(row, now) or row.reason == INTERRUPTED,
     )
 
 

@@ -15,7 +15,7 @@ from experiments.ilyas2019.wrong_labels import Data
 from models.train.data import ARCHIVES, data_root, load_photos
 
 FOLDERS = {"cat": "cats", "dog": "dogs", "panda": "panda"}
-SIDE = 48
+SET, SIDE = "animals", 48
 HELD_OUT = 0.25
 
 
@@ -45,12 +45,12 @@ class PhotoFeatures(Features):
 
     def depends(self) -> object:
         """Return the digest of the archive; raises `errors.MissingData` where it is not."""
-        archive = data_root() / ARCHIVES["animals"]
-        return {"animals": hashlib.sha256(archive.read_bytes()).hexdigest() if archive.is_file() else ""}
+        archive = data_root() / ARCHIVES[SET]
+        return {SET: hashlib.sha256(archive.read_bytes()).hexdigest() if archive.is_file() else ""}
 
     def clean(self) -> Data:
         """Return the photos as they are; raises `errors.MissingData` where they are not."""
-        photos = load_photos(data_root(), {name: {"animals": [f]} for name, f in FOLDERS.items()}, SIDE)
+        photos = load_photos(data_root(), {name: {SET: [f]} for name, f in FOLDERS.items()}, SIDE)
         train, test = photos.split(HELD_OUT, seed=0)
         order = torch.randperm(len(train), generator=torch.Generator().manual_seed(0))[: self.n]
         tests = torch.randperm(len(test), generator=torch.Generator().manual_seed(0))[: self.tests]

@@ -15,6 +15,7 @@ from torch.nn import functional
 
 from attacks.contract import Criterion, walk
 from attacks.pgd import PGD
+from attacks.toolkit.norms import L2
 
 Network = Callable[[Tensor], Tensor]
 
@@ -76,7 +77,7 @@ def next_targets(y: Tensor, classes: int, generator: torch.Generator) -> Tensor:
 
 def adversarial(net: Network, x: Tensor, targets: Tensor, epsilon: float, steps: int) -> Tensor:
     """Return pictures at most ``epsilon`` (l2) from ``x`` that were driven towards ``targets``, in [0, 1]."""
-    attack = PGD(norm="l2", epsilon=epsilon, step_size=epsilon / 10, steps=steps)
+    attack = PGD(norm=L2.name, epsilon=epsilon, step_size=epsilon / 10, steps=steps)
     parts = []
     for some, aims in zip(x.split(1000), targets.split(1000), strict=True):
         criterion = Criterion(aims, targeted=True)
@@ -86,10 +87,15 @@ def adversarial(net: Network, x: Tensor, targets: Tensor, epsilon: float, steps:
 
 
 def noisy(x: Tensor, length: float, generator: torch.Generator) -> Tensor:
-    """Return ``x`` with normal noise of that ``length`` (l2) in each picture, cut to [0, 1]."""
+    """Return ``x`` with normal noise in each picture, in [0, 1] and then of that ``length`` (l2), to within a
+    thousandth unless more than every pixel can take is asked for."""
     noise = torch.randn(x.shape, generator=generator)
-    moved: Tensor = x + noise * (length / noise.flatten(1).norm(dim=1)).view(-1, 1, 1, 1)
-    return moved.clamp(0, 1)
+    moved = x
+    for _ in range(ROUNDS):
+        before = (moved - x).flatten(1).norm(dim=1) if moved is not x else noise.flatten(1).norm(dim=1)
+        noise = noise * (length / before).view(-1, 1, 1, 1)
+        moved = (x + noise).clamp(0, 1)
+    return moved
 
 
 def train(net: SmallNet, data: Data, passes: int, generator: torch.Generator) -> Curves:
@@ -115,6 +121,8 @@ def train(net: SmallNet, data: Data, passes: int, generator: torch.Generator) ->
 
 
 RATE, BATCH, JUDGED = 0.05, 128, 2000
+ROUNDS = 12
+"""How often noise is made longer for what is cut off of it."""
 
 
 def right(net: Network, x: Tensor, y: Tensor) -> float:

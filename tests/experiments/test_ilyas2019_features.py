@@ -57,10 +57,12 @@ def test_pictures_imitate_their_targets_within_the_length() -> None:
 
 
 def test_noise_has_its_length() -> None:
-    x = torch.full((30, 1, 28, 28), 0.5)
-    noise = noisy(x, 0.7, chance()) - x  # short enough that nothing is cut
-    assert torch.allclose(noise.flatten(1).norm(dim=1), torch.tensor(0.7), rtol=1e-3)
-    assert abs(float(torch.nn.functional.cosine_similarity(noise[0].flatten(), noise[1].flatten(), 0))) < 0.2
+    x = torch.zeros(30, 1, 28, 28)  # half of what is added is cut off
+    x[:, :, 10:18] = 0.8
+    noise = noisy(x, 3.0, chance()) - x
+    assert torch.allclose(noise.flatten(1).norm(dim=1), torch.tensor(3.0), rtol=1e-3)
+    assert (x + noise).min() >= 0 and (x + noise).max() <= 1
+    assert abs(float(torch.nn.functional.cosine_similarity(noise[0].flatten(), noise[1].flatten(), 0))) < 0.7
 
 
 def test_targets() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import streamlit as st
 
 from components.display import charts, comparison_table
@@ -10,7 +12,8 @@ from components.display.image_grid import Tile, tiles
 from components.i18n.text import say
 from components.lesson import experiment_panel, layout
 from experiments.core import Published
-from experiments.ilyas2019.features import Example, Features, FeaturesFigures, KindFigures
+from experiments.ilyas2019.features import NEXT, RANDOM, Example, Features, FeaturesFigures, KindFigures
+from experiments.ilyas2019.photo_features import PhotoFeatures
 
 URL = "https://arxiv.org/abs/1905.02175"
 SMALL = {"n": 1000, "networks": 1, "passes": 20, "steps": 20, "tests": 1000}
@@ -24,13 +27,18 @@ def render() -> None:
             result = experiment_panel.result(Features, words, **SMALL)
             figures = result.figures
             st.markdown(prose("pictures"))
-            tiles([_row(kind) for name, kind in figures.kinds.items() if name in ("random", "next")])
+            shown = [figures.kinds[name] for name in (RANDOM, NEXT)]
+            tiles([_row(kind, figures.classes) for kind in shown])
         with layout.part():
             st.markdown(prose("curves"))
             _passes(figures.kinds)
         with layout.part():
             st.markdown(prose("test"))
             _table(figures)
+            st.markdown(prose("photos"))
+            photos = experiment_panel.shipped(PhotoFeatures)
+            tiles([_row(photos.figures.kinds[RANDOM], photos.figures.classes)])
+            _table(photos.figures)
         with layout.part():
             comparison_table.claims(result.claims)
             st.markdown(prose("other"))
@@ -38,12 +46,12 @@ def render() -> None:
             layout.source(say("Ilyas et al. 2019, section 3.2 and table 1"), URL)
 
 
-def _row(kind: KindFigures) -> list[Tile]:
-    return [_tile(example) for example in kind.examples]
+def _row(kind: KindFigures, classes: Sequence[str]) -> list[Tile]:
+    return [_tile(example, classes) for example in kind.examples]
 
 
-def _tile(example: Example) -> Tile:
-    facts = {"shows": example.shows, "label": example.label}
+def _tile(example: Example, classes: Sequence[str]) -> Tile:
+    facts = {"shows": say(classes[example.shows]), "label": say(classes[example.label])}
     alt = say("A training picture that shows {shows} to people, labelled {label}", **facts)
     return Tile(example.picture, alt, say("looks like {shows}, learnt as “{label}”", **facts))
 

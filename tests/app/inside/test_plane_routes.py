@@ -16,11 +16,19 @@ from app.routes import routes
 from attacks.contract import Stop
 from engine.inside import computed
 from engine.recipe import Recipe
+from engine.run import Run
 from tests.support import small_model
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # newer versions would rather have another client
     from starlette.testclient import TestClient
+
+
+class Client(TestClient):
+    """A client that knows the run it asks about."""
+
+    run: Run
+
 
 RECIPE = Recipe("small", "cat", "bim", {"steps": 6, "step_size": 1 / 255}, target=2, stop=Stop("steps"))
 
@@ -34,7 +42,7 @@ def gate():
 def client(gate, monkeypatch):
     with small_model.behind_routes(monkeypatch, gate) as engine:
         monkeypatch.setattr("app.inside.looking.COMPUTED", computed.Computed())
-        with TestClient(Starlette(routes=routes())) as made:
+        with Client(Starlette(routes=routes())) as made:
             made.run = engine.submit(RECIPE)
             assert len(list(engine.follow(made.run))) == 7
             yield made

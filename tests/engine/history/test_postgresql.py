@@ -7,6 +7,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import sqlalchemy as sa
 
@@ -14,7 +15,7 @@ from engine.history.database import Database
 from engine.history.tables import chunks, pictures
 from engine.rooms.competition import Competition
 from engine.rooms.rooms import Rooms
-from errors import HistoryFailed, UnknownName
+from errors import HistoryFailed, NotAllowed, UnknownName
 from tests.engine.history.test_history import RECIPE, counted, finish, home, photo, until
 from tests.support import small_model
 from tests.support.postgresql import POSTGRESQL
@@ -107,6 +108,31 @@ def test_a_run_that_goes_on_here_is_seen_and_deleted_there(home, address) -> Non
         here.cancel(run)
         assert here.own_runs("me", 5) == []
     assert counted(address, "chunks") == 0
+
+
+def test_a_run_that_goes_on_here_is_followed_there(home, address) -> None:
+    with (
+        small_model.engine(small_model.Gate()) as here,
+        small_model.engine(small_model.Gate()) as there,
+    ):
+        run = here.submit(LONG, owner="me")
+        until(lambda: sum(record.steps for record in there.own_runs("me", 1)) > 20)
+        seen = there.run(run.id)
+        first = len(seen)
+        assert first > 20 and seen.status == "running" and there.run(run.id) is seen
+        until(lambda: len(seen) > first + 100 or run.over)
+        for order in (there.pause, there.step, there.resume, there.cancel):
+            with pytest.raises(NotAllowed, match="another server"):
+                order(seen)
+        assert not seen.over and run.status == "running"
+        here.pause(run)
+        until(lambda: seen.status == "paused" and len(seen) == len(run))
+        here.cancel(run)
+        until(lambda: seen.over)
+        assert (seen.status, len(seen)) == ("cancelled", len(run))
+        whole = there.run(run.id)
+        assert whole.scalars(0, len(run))[:, 7].tolist() == run.scalars(0, len(run))[:, 7].tolist()
+        assert np.array_equal(whole.picture(len(run) - 1), run.picture(len(run) - 1))
 
 
 def test_an_upload_that_two_servers_share_and_one_deletes(home, address) -> None:

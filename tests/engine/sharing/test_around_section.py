@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
 
 from attacks.contract import Stop
-from engine.inside import computed
+from engine.engine import Engine
 from engine.inside.boundary import Distances, Lines
 from engine.inside.composition import Filters, Survivors
-from engine.inside.computed import Key
-from engine.inside.plane import Grid, Plane, axes
+from engine.inside.computed import Computed, Key
+from engine.inside.plane import Asked, Grid, Plane, axes
 from engine.recipe import Recipe
+from engine.run import Run
 from engine.sharing import around_section
 from engine.sharing.voice import ENGLISH
 from tests.support import small_model
@@ -21,39 +25,49 @@ RECIPE = Recipe("small", "cat", "bim", {"steps": 6, "step_size": 1 / 255}, targe
 
 
 @pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(around_section, "COMPUTED", computed.Computed())
-    with small_model.engine(small_model.Gate()) as engine:
-        made = engine.submit(RECIPE)
-        list(engine.follow(made))
-        made.engine = engine
-        yield made
+def engine() -> Iterator[Engine]:
+    with small_model.engine(small_model.Gate()) as running:
+        yield running
 
 
-def test_nothing_is_said_of_what_was_not_computed(run) -> None:
+@pytest.fixture
+def run(engine: Engine) -> Run:
+    started = engine.submit(RECIPE)
+    list(engine.follow(started))
+    return started
+
+
+@pytest.fixture
+def known(monkeypatch: pytest.MonkeyPatch) -> Computed:
+    remembered = Computed()
+    monkeypatch.setattr(around_section, "COMPUTED", remembered)
+    return remembered
+
+
+def test_nothing_is_said_of_what_was_not_computed(run: Run, known: Computed) -> None:
     assert around_section.parts(run, ENGLISH) == ""
 
 
-def test_what_was_computed_is_said_with_its_figures(run) -> None:
+def test_what_was_computed_is_said_with_its_figures(engine: Engine, run: Run, known: Computed) -> None:
     start, last = run.start.float(), torch.from_numpy(run.picture(6).copy()).float()
     delta = last - start
     plane = axes(start, last, start + torch.randn(start.shape, generator=torch.Generator().manual_seed(0)))
     window = ("random", "0", 0.5, 0.0, 2.0, "small")
-    known: tuple[object, ...] = ()
+    corners: tuple[Asked, ...] = ()
     for level in (4, 8, 16):
-        key = Key(run.id, "plane", 6, (*window, level))
-        question = Plane(plane, (0.5, 0.0), 2.0, level, tuple(known))  # type: ignore[arg-type]
-        answers = around_section.COMPUTED.ask(run.engine, "small", key, question)
-        known += tuple(one for one in answers if hasattr(one, "at"))
-    for part, question in {
+        question = Plane(plane, (0.5, 0.0), 2.0, level, corners)
+        answers = known.ask(engine, "small", Key(run.id, "plane", 6, (*window, level)), question)
+        corners += tuple(answer for answer in answers if isinstance(answer, Asked))
+    questions: dict[str, Any] = {
         "lines": Lines(start, delta),
         "distances": Distances(start, delta, 0, 8),
         "bands": Filters(start, delta, run.original),
         "largest": Survivors(start, delta, run.original),
-    }.items():
-        list(around_section.COMPUTED.ask(run.engine, "small", Key(run.id, part, 6), question))
+    }
+    for part, other in questions.items():
+        list(known.ask(engine, "small", Key(run.id, part, 6), other))
     html = str(around_section.parts(run, ENGLISH))
-    asked = sum(len(one.at) for one in known)  # type: ignore[attr-defined]
+    asked = sum(len(answer.at) for answer in corners)
     assert f"16 × 16 squares, 4 in l2 from side to side; of its corners {asked} were asked about" in html
     assert f"and {17 * 17 - asked} filled in" in html and "data:image/png;base64," in html
     assert "of 8 random directions leave the class" in html and "How straight the margin is" in html
