@@ -86,8 +86,10 @@ def _words() -> str:
 
 
 def _is_page(start: Message) -> bool:
-    kind = MutableHeaders(scope=start).get("content-type", "")
-    return bool(start.get("status") == 200 and kind.startswith("text/html"))
+    headers = MutableHeaders(scope=start)
+    kind, use = headers.get("content-type", ""), headers.get("content-disposition", "")
+    saved = use.startswith("attachment")  # a file, such as a report, which is opened anywhere
+    return bool(start.get("status") == 200 and kind.startswith("text/html") and not saved)
 
 
 def _uncompressed(scope: Scope) -> Scope:

@@ -63,10 +63,13 @@ def test_a_course_page_of_another_site_shows_it_takes_a_photo_and_follows_a_run(
 
 @pytest.fixture
 def client() -> TestClient:
-    """Return a client of two small answers behind `Front`."""
+    """Return a client of small answers behind `Front`."""
     routes = [
         Route("/", lambda _: HTMLResponse(HTML, headers={"etag": "1"})),
         Route("/text", lambda _: PlainTextResponse(HTML)),
+        Route(
+            "/file", lambda _: HTMLResponse(HTML, headers={"content-disposition": "attachment; filename=x"})
+        ),
     ]
     return TestClient(Starlette(routes=routes, middleware=[Middleware(Front)]))
 
@@ -78,6 +81,7 @@ def test_a_page_gets_the_script_first_and_nothing_else_is_touched(client: TestCl
     assert 'data-host="a&quot;b.example"' in page.text and "etag" not in page.headers
     assert int(page.headers["content-length"]) == len(page.content)
     assert client.get("/text").text == HTML
+    assert client.get("/file").text == HTML  # a report, which is opened far from its server
 
 
 def test_who_may_show_the_page_in_a_frame_is_a_setting(
