@@ -267,7 +267,7 @@ class History:
                 known, size = [], 0
         return self._write_some(known) or over
 
-    def _write_some(self, known: Sequence[tuple[Recording, Changes]]) -> bool:
+    def _write_some(self, known: list[tuple[Recording, Changes]]) -> bool:
         """Write changes in one transaction; return whether a run is over and written."""
         if not known:
             return False
@@ -279,8 +279,8 @@ class History:
             recording.written_down(changes)
             if changes.over or not still:
                 self._recordings.pop(recording.run.id, None)
-                if self._on_written and self._keeps_pictures:
-                    self._on_written(recording.run.id)
+            if changes.over and still and self._on_written and self._keeps_pictures:
+                self._on_written(recording.run.id)
         return any(changes.over for _, changes in known)
 
     def _write_one(self, connection: sa.Connection, recording: Recording, changes: Changes) -> bool:
