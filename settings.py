@@ -130,6 +130,11 @@ def history_days() -> int:
     return _count("FOOLSCOPE_HISTORY_DAYS", 90)
 
 
+def room_days() -> int:
+    """Return for how many days a room is kept that nobody uses, 1 or more; raises `errors.BadSetting`."""
+    return _count("FOOLSCOPE_ROOM_DAYS", 30)
+
+
 def history_bytes() -> int:
     """Return how many bytes of runs are kept; raises `errors.BadSetting`."""
     return _bytes("FOOLSCOPE_HISTORY_BYTES", 2 * 10**9)

@@ -14,7 +14,9 @@ from components.live.protocol import Feed, enlarged, picture_frames, run_message
 from engine.run import Run
 from errors import BadSetting, FoolscopeError, UnknownName
 
-FRAME = 1 / 30
+FRAME, STILL = 1 / 30, 1 / 4
+"""Seconds between two looks at a run that goes on, and at one that waits or is paused: of hundreds of people
+most wait, and looking at all of them thirty times a second would take more than a core."""
 
 
 async def live(socket: WebSocket) -> None:
@@ -67,7 +69,7 @@ async def _talk(
         if feed.ended:
             await socket.close(1000)
             return
-        await asyncio.sleep(FRAME)
+        await asyncio.wait([listener], timeout=FRAME if run.status == "running" else STILL)
     listener.result()  # raises what the listener broke of
 
 

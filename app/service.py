@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import streamlit as st
 
+import settings
 from app import logs
-from errors import EngineFailed
+from errors import EngineFailed, FoolscopeError
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -28,6 +29,8 @@ log = logging.getLogger("foolscope")
 _up, _closing = threading.Event(), threading.Event()
 AGAIN = 5.0
 """Seconds until replicas are asked again that did not answer."""
+SWEEP_EVERY = 10 * 60.0
+"""Seconds between two looks for rooms that nobody uses any more."""
 
 
 @st.cache_resource(show_spinner=False)
@@ -132,6 +135,22 @@ def _yielding() -> Iterator[None]:
         sys.setswitchinterval(usual)
 
 
+def sweep() -> None:
+    """Delete the rooms that nobody has used for a long time; what prevents it is logged."""
+    from engine.rooms import ending
+
+    try:
+        ending.sweep(engine(), rooms(), settings.room_days())
+    except FoolscopeError as error:
+        log.error("%s", error)
+
+
+async def _sweep_now_and_then() -> None:
+    while True:
+        await anyio.sleep(SWEEP_EVERY)
+        await anyio.to_thread.run_sync(sweep)
+
+
 @asynccontextmanager
 async def lifespan(_: Any) -> AsyncIterator[None]:
     """Warm up beside the server, which answers meanwhile; close the engine at the end."""
@@ -139,6 +158,7 @@ async def lifespan(_: Any) -> AsyncIterator[None]:
     _closing.clear()
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(anyio.to_thread.run_sync, warm)
+        tasks.start_soon(_sweep_now_and_then)
         yield
         _closing.set()
         tasks.cancel_scope.cancel()

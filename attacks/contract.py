@@ -245,6 +245,15 @@ class Attack(ABC):
         """Return how many images all queries together ask about for each picture, at most."""
         return self.updates() + 1
 
+    def images_towards(self, targeted: bool) -> int:
+        """Return how many of `images` that is where a target is named, or none is."""
+        return self.images()
+
+    def looks(self) -> int:
+        """Return how many queries of an attack that uses gradients ask for none, about one image each; those
+        of an attack that could stop earlier in one step than in another need not count."""
+        return 0
+
     def bound(self) -> tuple[str, float] | None:
         """Return (norm, epsilon) when the attack promises to stay within a budget, else None."""
         return None

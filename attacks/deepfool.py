@@ -111,6 +111,14 @@ class DeepFool(Attack):
         """Return one for each candidate a step, and the first and the last."""
         return self.steps * (self.candidates - 1) + 2
 
+    def images_towards(self, targeted: bool) -> int:
+        """Return one a step where the target is the one candidate."""
+        return self.steps + 2 if targeted else self.images()
+
+    def looks(self) -> int:
+        """Return the first and the last."""
+        return min(2, self.updates() + 1)
+
 
 def copies(x: Tensor, times: int) -> Tensor:
     """Return ``x`` ``(n, c, h, w)`` ``times`` over: row i + j n is picture i."""

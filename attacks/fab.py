@@ -140,6 +140,14 @@ class FAB(Attack):
         """Return one more a step for each candidate but the first."""
         return self.updates() + 1 + self.steps * (self.candidates - 2)
 
+    def images_towards(self, targeted: bool) -> int:
+        """Return one a query where the target is the one candidate."""
+        return self.updates() + 1 if targeted else self.images()
+
+    def looks(self) -> int:
+        """Return the first, one a step, the final search and the picture found."""
+        return self.updates() + 1 - self.steps
+
 
 def shortest(norm: str, x: Tensor, w: Tensor, need: Tensor) -> Tensor:
     """Return the smallest change ``(n, c, h, w)`` of ``x`` within [0, 1] by which the linear function of

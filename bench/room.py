@@ -48,6 +48,9 @@ EVERY = 5.0
 """Seconds between two looks at the server's memory."""
 NETWORKS = {"lenet": ("seven", "three"), "photos": ("panda", "cat", "dog", "coffee")}
 """What people attack: a digit network and the everyday one, and pictures of theirs."""
+STEPS = (10, 20, 40)
+"""Everybody runs each network with each of these numbers of steps, then all of them again, each time in an
+order of their own: who happened to draw the quick network more often would seem to be served better."""
 OVER = """seen => {
   const { run, status } = document.querySelector("[data-test=player]")?.dataset ?? {};
   return run && !seen.includes(run) && /finished|failed|cancelled/.test(status);
@@ -72,23 +75,33 @@ class Wait:
 @dataclass
 class Measured:
     """What is noted while the class is at work. ``memory``: by minute, MB of the server's processes;
-    ``steps``: received by second since the beginning; ``waits``: for a step in seconds, by network and
-    person."""
+    ``steps``: received by second since the beginning."""
 
     memory: list[list[float]] = field(default_factory=list)
     steps: dict[int, int] = field(default_factory=dict)
     queued: list[Wait] = field(default_factory=list)
-    waits: dict[str, dict[str, list[float]]] = field(default_factory=dict)
     handed: list[HandedIn] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Turn:
+    """A run that somebody made: on which network, how many ``steps``, and how many seconds from the press of
+    Run to its end."""
+
+    model: str
+    steps: int
+    seconds: float
 
 
 @dataclass(frozen=True)
 class Result:
     """What is written. ``lost``, ``mixed``, ``doubled``: rows; ``stuck``: runs; ``wrong_scores``: of
     ``scores`` that were computed again. Waits in milliseconds between two rows of a run; ``fairness``: by
-    network, the mean wait for a step of the slowest quarter of people over that of the fastest;
-    ``fairness_of_all``: whatever they ran. ``place_within_20``: share of queued runs whose expected wait was
-    true within 20 %, or within half of what it is rounded to. ``largest_room``: people who could all have a
+    network, the seconds a step, from the press of Run to the run's end, of the slowest quarter of people over
+    those of the fastest, of whoever ran everything as often; None where those are few; ``fairness_of_all``:
+    whatever they ran. ``place_within_20``: share of queued runs whose expected wait was
+    true within 20 %, or within half of what it is rounded to. ``went_round``: people who ran everything once
+    at least, of whom the fairness is. ``largest_room``: people who could all have a
     run going at one step a second each, which is the steps a second of the busiest minute. ``memory_mb``: the
     median of every minute; ``memory_drift``: the last minute's over the second's."""
 
@@ -111,8 +124,9 @@ class Result:
     largest_room: int
     p95_wait_ms: float
     wait_ms: dict[str, dict[str, float]]
-    fairness: dict[str, float]
-    fairness_of_all: float
+    fairness: dict[str, float | None]
+    fairness_of_all: float | None
+    went_round: int
     queued: int
     waits_told: list[tuple[float, float]]
     place_within_20: float | None
@@ -141,7 +155,15 @@ class Person(Student):
         super().__init__(server, code, name)
         self.measured, self._began = measured, began
         self._queued: tuple[float, float] | None = None
-        self._noted = 0
+        self._deck: list[tuple[str, int]] = []
+        self.turns: list[Turn] = []
+
+    def draw(self, chance: random.Random) -> tuple[str, int]:
+        """Return the network and the steps of the next run."""
+        if not self._deck:
+            self._deck = [(model, steps) for model in NETWORKS for steps in STEPS]
+            chance.shuffle(self._deck)
+        return self._deck.pop()
 
     def _told(self, message: dict[str, Any], run: str, received: Any) -> bool:
         wait = message.get("wait")
@@ -153,17 +175,12 @@ class Person(Student):
             self.measured.queued.append(Wait(expected, time.monotonic() - at))
         return super()._told(message, run, received)
 
-    def note_waits(self, model: str) -> None:
-        """Note the waits for steps since this was last called, which were of a run on ``model``."""
-        waits = self.record.waits.get("step", [])
-        own = self.measured.waits.setdefault(model, {}).setdefault(self.name, [])
-        own += waits[self._noted :]
-        self._noted = len(waits)
-
-    def note_steps(self, before: int) -> None:
-        """Note how many steps came since there were ``before``."""
+    def note_steps(self, before: int, model: str, pressed: float) -> None:
+        """Note how many steps came since there were ``before``, of a run on ``model``; ``pressed``: when Run
+        was, by the monotonic clock."""
         second = int(time.monotonic() - self._began)
         came = self.record.steps - before
+        self.turns.append(Turn(model, came, time.monotonic() - pressed))
         self.measured.steps[second] = self.measured.steps.get(second, 0) + came
 
 
@@ -177,11 +194,11 @@ async def live(
         await asyncio.sleep(chance.expovariate(1 / THINK))
         before = person.record.steps
         try:
-            wanted = query(chance)
+            wanted = query(chance, *person.draw(chance))
+            pressed = time.monotonic()
             run = await person.start(wanted)
             await person.follow(run, lambda: chance.random() < LOCKED)
-            person.note_steps(before)
-            person.note_waits(wanted["model"])
+            person.note_steps(before, wanted["model"], pressed)
             challenge = challenges.get((wanted["model"], wanted["image"]))
             if challenge and chance.random() < 0.5:
                 await hand_in(person, run, challenge)
@@ -191,10 +208,8 @@ async def live(
             continue  # it is in the record
 
 
-def query(chance: random.Random) -> dict[str, str]:
+def query(chance: random.Random, model: str, steps: int) -> dict[str, str]:
     """Return what somebody runs."""
-    model = chance.choice(list(NETWORKS))
-    steps = chance.choice((10, 20, 40))
     return {
         "model": model,
         "image": chance.choice(NETWORKS[model]),
@@ -379,8 +394,9 @@ def result(
         largest_room=int(busiest(measured.steps, seconds)),
         p95_wait_ms=waits.get("step", {}).get("p95", 0.0),
         wait_ms=waits,
-        fairness={model: fairness(own.values()) for model, own in measured.waits.items()},
-        fairness_of_all=fairness(person.record.waits.get("step", ()) for person in people),
+        fairness={model: fairness(rounds(person.turns, model) for person in people) for model in NETWORKS},
+        fairness_of_all=fairness(rounds(person.turns) for person in people),
+        went_round=sum(bool(rounds(person.turns)) for person in people),
         queued=len(measured.queued),
         waits_told=[(round(wait.expected), round(wait.waited, 1)) for wait in measured.queued],
         place_within_20=within(measured.queued),
@@ -406,23 +422,32 @@ def busiest(steps: Mapping[int, int], seconds: float) -> float:
     return max((sum(steps.get(60 * m + s, 0) for s in range(60)) / 60 for m in minutes), default=0.0)
 
 
-def fairness(waits: Iterable[Sequence[float]]) -> float:
-    """Return the mean wait of the slowest quarter of people over that of the fastest; ``waits``: of a person
-    each."""
-    means = sorted(mean(own) for own in waits if own)
-    quarter = len(means) // 4
-    return mean(means[-quarter:]) / mean(means[:quarter]) if quarter else 1.0
+def rounds(turns: Sequence[Turn], model: str = "") -> list[Turn]:
+    """Return somebody's runs as far as everything was run equally often, those on ``model`` or all."""
+    once = len(NETWORKS) * len(STEPS)
+    whole = turns[: len(turns) // once * once]
+    return [turn for turn in whole if model in ("", turn.model)]
+
+
+def fairness(people: Iterable[Sequence[Turn]]) -> float | None:
+    """Return the seconds a step of the slowest quarter of people over those of the fastest, None for fewer
+    than four people; ``people``: the runs of each."""
+    paces = sorted(sum(t.seconds for t in own) / sum(t.steps for t in own) for own in people if own)
+    quarter = len(paces) // 4
+    return mean(paces[-quarter:]) / mean(paces[:quarter]) if quarter else None
 
 
 def within(queued: Sequence[Wait]) -> float | None:
-    """Return which share of the waits was as was said, within 20 % or half of what they are rounded to
-    (`components.live.protocol.about`)."""
+    """Return which share of the waits was as was said, within 20 % or half of what they are rounded to."""
     if not queued:
         return None
-    true = [
-        abs(w.waited - w.expected) <= max(0.2 * w.waited, 0.5 if w.expected < 10 else 2.5) for w in queued
-    ]
+    true = [abs(w.waited - w.expected) <= max(0.2 * w.waited, half(w.expected)) for w in queued]
     return sum(true) / len(true)
+
+
+def half(said: float) -> float:
+    """Return half of what a wait of so many seconds is rounded to (`components.live.protocol.about`)."""
+    return 0.5 if said < 10 else 2.5 if said < 120 else 30.0
 
 
 def plot(found: Result, file: Path) -> None:

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import TypeVar
+from weakref import WeakValueDictionary
 
 import torch
 from PIL import Image
@@ -22,7 +23,7 @@ from attacks.contract import Criterion, Evaluation, Objective
 from attacks.toolkit.probes import look
 from engine import saved
 from engine.classification import Rankings, classify_many
-from engine.device import pick_device
+from engine.device import pick_device, trim
 from engine.export.exports import Export, Exports, Wanted
 from engine.history.history import History
 from engine.history.loading import load
@@ -52,6 +53,8 @@ UNWATCHED_AFTER = 60.0
 ABANDONED_AFTER = 30 * 60.0
 """Seconds after which a paused run that nobody reads is cancelled: it holds its model in memory."""
 ELSEWHERE = "This run goes on on another server: it can be paused, stepped and stopped there alone."
+TRIM_EVERY = 5.0
+"""Seconds between two times at which memory is given back to the system, at least."""
 PATIENCE = 5.0
 """Seconds between two looks of a waiting caller at whether the loop is alive."""
 
@@ -71,9 +74,12 @@ class Engine:
         ``model_memory``: bytes of weights that stay in memory, by default `settings.model_memory`."""
         self.device = device or pick_device()
         self.uploads, self.store = Uploads(), Store()
-        self.history = History(self._upload)
+        self.history = History(self._upload, written=self._written)
+        self._trimmed = clock()
         self.pool = ModelPool(self.device, load, model_memory)
         self._sources, self.clock = dict(sources or {}), clock
+        # What runs of the same picture begin with is in memory once, for as long as one of them is.
+        self._seen = WeakValueDictionary[tuple[str, str, str, Crop | None], Tensor]()
         self._rankings = Rankings(self.logits, self._preprocess)
         self._numbers, self._exports = itertools.count(), Exports(self)
         self.costs, self.metrics = Costs(), Metrics()
@@ -118,9 +124,15 @@ class Engine:
         return self._preprocess(models.card(recipe.model), recipe.image, recipe.crop)
 
     def _preprocess(self, card: Card, image: str, crop: Crop | None) -> Tensor:
-        prepared = crop is not None and image.startswith(PREPARED)
-        picture = self.picture(image.removeprefix(PREPARED) if prepared else image)
-        return handwriting.preprocess(card, picture, crop, prepared)
+        key = card.name, card.weights.sha256, image, crop
+        x = self._seen.get(key)
+        if x is None:
+            prepared = crop is not None and image.startswith(PREPARED)
+            picture = self.picture(image.removeprefix(PREPARED) if prepared else image)
+            x = handwriting.preprocess(card, picture, crop, prepared)
+            if not image.removeprefix(PREPARED).startswith(UPLOAD):  # which may be deleted
+                self._seen[key] = x
+        return x
 
     def notes(self, image: str) -> tuple[Said, ...]:
         """Return what was noted when an upload was read, nothing for others; raises as `picture` does."""
@@ -145,6 +157,13 @@ class Engine:
         if not self.uploads.holds(token):
             return None
         return Upload(self.uploads.packed(token), self.uploads.notes(token))
+
+    def _written(self, key: str) -> None:
+        """Note, in the history's thread, that a run is over and in the database."""
+        self.store.release(key)
+        if self.clock() - self._trimmed > TRIM_EVERY:
+            self._trimmed = self.clock()
+            trim()
 
     def classify(self, model: str, image: str, crop: Crop | None = None) -> list[Prediction]:
         """Return every class of the model with its probability, the most probable first."""
@@ -295,6 +314,7 @@ class Engine:
                 return self.history.follow(run)
             if run is not None:
                 self.store.add(run)
+                self.store.release(key)  # what is read can be read again
         return self.store.get(key)
 
     def _goes_on_elsewhere(self, run: Run) -> bool:
@@ -308,7 +328,8 @@ class Engine:
     def look_up(self, key: str) -> Run | None:
         """Return the run with this id without remembering it, None where it is gone; raises
         `errors.UnknownName` when it cannot be read."""
-        return self.store.get(key) if self.store.holds(key) else self._read(key)
+        run = self.store.peek(key)
+        return self._read(key) if run is None else run  # one without a step yet is false
 
     def _read(self, key: str) -> Run | None:
         """Return a run that memory has no more; raises `errors.UnknownName` when it cannot be read."""
@@ -406,6 +427,7 @@ class Engine:
         for run in self.store.all():
             if not run.over:
                 self._watch(run, self.clock() - run.read_at)
+        self.store.tidy()
 
     def _watch(self, run: Run, unread: float) -> None:
         """Pause, resume or cancel a run that nobody has read for ``unread`` seconds."""

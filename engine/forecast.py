@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import heapq
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
-from itertools import count
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
 
 BATCH = 32
 """Rows of a batch at most, as `engine.scheduler.Scheduler` has them."""
@@ -31,8 +30,8 @@ class Share:
 
 @dataclass(frozen=True)
 class Future:
-    """A run that waits, or, without a ``key``, one that is expected to come in ``comes`` seconds. ``order``:
-    of those that wait the least begins first."""
+    """A run that waits, or, without a ``key``, one that is expected to come in ``comes`` seconds from now on.
+    ``order``: of those that wait the least begins first."""
 
     share: Share
     order: float
@@ -40,16 +39,18 @@ class Future:
     key: str = ""
 
 
+Again = Callable[[Share, float], Future | None]
+"""Maps a run, and in how many seconds it ends, to what its person is expected to run after it."""
+
+
+def _never(share: Share, ends: float) -> None:
+    return None
+
+
 def full_round(seconds: BatchSeconds, model: str, rows: float, gradients: bool) -> float:
     """Return the device's seconds in which all runs of ``model``, of so many ``rows`` together, ask once."""
     parts = max(1.0, rows / BATCH)
     return parts * max(seconds(model, rows / parts, gradients), 1e-6)
-
-
-def _again_and_again(expected: Sequence[Future], period: float) -> Iterator[Future]:
-    """Yield ``expected``, and again after each ``period`` seconds."""
-    for later in count(0.0, period) if expected and period < math.inf else (0.0,):
-        yield from (replace(f, comes=f.comes + later, order=f.order + later) for f in expected)
 
 
 @dataclass
@@ -73,29 +74,36 @@ class Forecast:
         self._rounds: dict[tuple[str, float, bool], float] = {}
         self._models: dict[str, _Together] = {}
         self._active, self._now, self._number = 0, 0.0, 0
+        self._coming: list[tuple[float, int, Future]] = []
+        self._again: Again = _never
 
     def waits(
         self,
         active: Iterable[Share],
         waiting: Sequence[Future],
-        expected: Sequence[Future] = (),
-        period: float = math.inf,
+        expected: Iterable[Future] = (),
+        again: Again = _never,
     ) -> dict[str, float]:
-        """Return, by key, in how many seconds each of those ``waiting`` begins. ``expected``: who comes in
-        the next ``period`` seconds, and, as many seconds later, in each period after it."""
+        """Return, by key, in how many seconds each of those ``waiting`` begins. ``expected``: who comes
+        meanwhile; ``again``: what somebody runs whose run has ended."""
         for share in active:
             self._begin(share)
         for future in waiting:
             self._wait(future)
-        coming = _again_and_again(sorted(expected, key=lambda future: future.comes), period)
-        waits, next_one = dict[str, float](), next(coming, None)
+        for future in expected:
+            self._expect(future)
+        waits, self._again = dict[str, float](), again
         while len(waits) < len(waiting):
-            while next_one and next_one.comes <= self._now:
-                self._wait(next_one)
-                next_one = next(coming, None)
+            while self._coming and self._coming[0][0] <= self._now:
+                self._wait(heapq.heappop(self._coming)[2])
             waits |= {future.key: self._now for future in self._admitted() if future.key}
-            self._advance(next_one.comes - self._now if next_one else math.inf)
+            self._advance(self._coming[0][0] - self._now if self._coming else math.inf)
         return waits
+
+    def _expect(self, future: Future | None) -> None:
+        if future is not None:
+            self._number += 1
+            heapq.heappush(self._coming, (future.comes, self._number, future))
 
     def _of(self, model: str) -> _Together:
         return self._models.setdefault(model, _Together())
@@ -117,6 +125,7 @@ class Forecast:
         together.rows -= share.rows
         together.gradients -= share.gradients
         self._active -= 1
+        self._expect(self._again(share, self._now))
 
     def _admitted(self) -> list[Future]:
         """Let begin who may, in their order, and return them."""

@@ -30,12 +30,20 @@ LATEST = 20
 @dataclass(frozen=True)
 class Work:
     """What a run asks of the device. ``queries``: how many at most; ``rows``: images in each, on average;
-    ``gradients``: whether their gradients are asked for."""
+    ``gradients``: whether their gradients are asked for, all but those of ``looks`` queries, which are about
+    ``look_rows`` images and not among those that ``rows`` is the average of."""
 
     model: str
     queries: int
     rows: float = 1.0
     gradients: bool = True
+    looks: int = 0
+    look_rows: float = 1.0
+
+    @property
+    def all_rows(self) -> float:
+        """Return the images in a query, on average over all."""
+        return ((self.queries - self.looks) * self.rows + self.looks * self.look_rows) / self.queries
 
 
 @dataclass(frozen=True)
@@ -52,9 +60,10 @@ class Price:
 def work_of(recipe: Recipe) -> Work:
     """Return what a recipe asks of the device; raises `errors.UnknownName` or `errors.BadSetting`."""
     attack = recipe.build()
-    queries = attack.updates() + 1
-    rows = attack.images() / queries * (1 + len(recipe.survives))
-    return Work(recipe.model, queries, rows, attack.card.access == "white-box")
+    queries, views = attack.updates() + 1, 1 + len(recipe.survives)
+    looks = attack.looks()
+    rows = (attack.images_towards(recipe.target is not None) - looks) / max(queries - looks, 1)
+    return Work(recipe.model, queries, rows * views, attack.card.access == "white-box", looks, float(views))
 
 
 def multiply_adds(model: str) -> float:
@@ -119,8 +128,16 @@ class Costs:
 
     def price(self, work: Work) -> Price:
         """Return what ``work`` costs; raises `errors.UnknownName`."""
-        seconds = work.queries * self.seconds(work.model, work.rows, work.gradients)
+        seconds = work.queries * self.a_query(work)
         return Price(seconds, work.queries - 1, self.measured(work.model, work.gradients))
+
+    def a_query(self, work: Work) -> float:
+        """Return how long a query of ``work`` takes on average; raises `errors.UnknownName`."""
+        asking = self.seconds(work.model, work.rows, work.gradients)
+        if not work.looks:
+            return asking
+        looking = self.seconds(work.model, work.look_rows, False)
+        return ((work.queries - work.looks) * asking + work.looks * looking) / work.queries
 
     def _timed(self, model: str, gradients: bool) -> list[tuple[int, float]]:
         """Return rows and seconds that are known, by rows: those timed more than once, if there are any."""

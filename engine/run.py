@@ -188,6 +188,8 @@ class Run:
             if status == "running":
                 self._resumed = now
             self.reason, self.error, self.status = reason, error, status
+            if self.over:
+                self._latest = self._latest.clone()  # it may be one row of many, which it would keep
             self._changed.notify_all()
         for listener in self._listeners:
             listener()
@@ -274,7 +276,7 @@ class Run:
         """Return roughly how much memory the run holds."""
         with self._changed:
             pictures = sum(p.nbytes for p in self._pictures.values())
-        return pictures + self._log_p.nbytes + self._scalars.nbytes
+        return pictures + self._log_p.nbytes + self._scalars.nbytes + self._latest.nbytes
 
     def wait(self, seen: int, timeout: float | None = None) -> bool:
         """Block until there are more than ``seen`` steps or the run is over; False on time-out."""

@@ -8,13 +8,13 @@ later. The order of two runs never changes.
 
 from __future__ import annotations
 
-import math
 from collections import Counter, deque
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from statistics import fmean
 
 from engine.forecast import Forecast, Future, Share, full_round
+from engine.habits import Habits, Ratio
 from engine.places import Place
 from engine.prices import Costs, Work
 
@@ -25,8 +25,6 @@ LONG, MOST_LONG = 4.0, 20.0
 LATEST_OVERTAKING = MOST_USED + MOST_LONG
 MINUTES = 5 * 60.0
 """For so many seconds what a person used counts."""
-EXPECTED = 60.0
-"""Who came in the last so many seconds: as many, with runs as long, are expected in the next."""
 MEMORY = 30
 """About so many runs count in a mean."""
 CHANGE = 20.0
@@ -36,8 +34,8 @@ CHANGE = 20.0
 @dataclass
 class Ticket:
     """A run in the line. ``kind``: runs alike in how early they stop; ``done``: queries that it has asked,
-    ``before``: when it came; ``order``: by which it waits; ``cost``: the device's seconds that were counted
-    as its person's."""
+    ``before``: when it came; ``order``: by which it waits; ``setback``: seconds by which that is later than
+    it came; ``cost``: the device's seconds that were counted as its person's."""
 
     key: str
     person: str
@@ -46,6 +44,7 @@ class Ticket:
     before: int = 0
     done: int = 0
     order: float = 0.0
+    setback: float = 0.0
     cost: float = 0.0
 
 
@@ -75,23 +74,6 @@ class Usage:
         return max(self._used.get(person, 0.0), 0.0) * len(self._used) / total if total > 1e-9 else 0.0
 
 
-@dataclass
-class _Pace:
-    """Which share of the device's time the queue's runs get: seconds of work ``done`` in those that
-    ``passed``, the latest counting most."""
-
-    done: float = CHANGE / 4
-    passed: float = CHANGE / 4
-
-    def add(self, done: float, passed: float) -> None:
-        rest = math.exp(-passed / CHANGE)
-        self.done, self.passed = self.done * rest + done, self.passed * rest + passed
-
-    @property
-    def value(self) -> float:
-        return min(max(self.done / self.passed, 0.05), 2.0)
-
-
 class WaitingLine:
     """Runs that wait and runs that are active, by key. ``limit``: runs active at once; the runs of one model
     never take the last quarter of the places, so that those of another need not wait for them to end.
@@ -103,10 +85,10 @@ class WaitingLine:
         self._limit, self._costs = limit, costs
         self._waiting: dict[str, Ticket] = {}
         self._active: dict[str, Ticket] = {}
-        self._usage, self._pace = Usage(), _Pace()
+        self._usage, self._habits = Usage(), Habits[Ticket]()
+        self._pace = Ratio(CHANGE / 4, CHANGE / 4, CHANGE)  # seconds of work in those that passed
         self._kinds: dict[str, tuple[float, int]] = {}
         self._recent: deque[Ticket] = deque(maxlen=MEMORY)
-        self._arrivals: deque[tuple[float, Ticket]] = deque()
         self._looked, self._worked, self._crowded = 0.0, 0.0, False
         self._asleep: Collection[str] = ()
         self._still: Collection[str] = ()
@@ -121,11 +103,12 @@ class WaitingLine:
         ticket.cost = self._costs_still(ticket)
         self._recent.append(replace(ticket))
         mean = fmean(self._costs_still(other) for other in self._recent)  # by what is known of prices now
-        ticket.order = now + min(USED * self._usage.relative(person, now), MOST_USED)
-        ticket.order += min(LONG * ticket.cost / mean, MOST_LONG) if mean else 0.0
+        ticket.setback = min(USED * self._usage.relative(person, now), MOST_USED)
+        ticket.setback += min(LONG * ticket.cost / mean, MOST_LONG) if mean else 0.0
+        ticket.order = now + ticket.setback
         self._usage.add(person, ticket.cost, now)
         self._waiting[key] = ticket
-        self._arrivals.append((now, replace(ticket)))
+        self._habits.came(person, replace(ticket), now)
 
     def leave(self, key: str, done: int, now: float, finished: bool = False) -> None:
         """Take a run out, whether it waits or is active, after ``done`` queries; ``finished``: it came to its
@@ -138,6 +121,8 @@ class WaitingLine:
             del self._active[key]
         spent = (ticket.done - ticket.before) * self._a_query(ticket.work)
         self._usage.add(ticket.person, spent - ticket.cost, now)
+        if all(other.person != ticket.person for other in self._tickets()):
+            self._habits.ended(ticket.person, ticket.work.model, now)
         if finished:
             share = min(done / ticket.work.queries, 1.0)
             self._kinds[ticket.kind] = _learnt(self._kinds.get(ticket.kind, (0.0, 0)), share)
@@ -171,8 +156,9 @@ class WaitingLine:
         for key, count in done.items():
             if key in self._active:
                 self._progress(self._active[key], count)
+        self._habits.look(now)
         if self._crowded:
-            self._pace.add(self._worked, now - self._looked)
+            self._pace.add(self._worked, now - self._looked, now - self._looked)
         self._looked, self._worked, self._crowded = now, 0.0, bool(self._waiting)
         self._still, self._asleep = frozenset(still), frozenset(asleep)
 
@@ -194,27 +180,33 @@ class WaitingLine:
         still = sum(key in self._active for key in self._still)
         active = [self._share(t) for t in self._active.values() if t.key not in self._still]
         futures = [Future(self._share(ticket), ticket.order, key=ticket.key) for ticket in waiting]
-        limit = max(self._limit - still, 1)
-        forecast = Forecast(self._costs.seconds, limit, min(self._most, limit), self._pace.value)
-        waits = forecast.waits(active, futures, self._expected(now), EXPECTED)
+        limit, pace = max(self._limit - still, 1), min(max(self._pace.value, 0.05), 2.0)
+        forecast = Forecast(self._costs.seconds, limit, min(self._most, limit), pace)
+        guess = self._habits.guess(now)
+
+        def again(share: Share, ends: float) -> Future | None:
+            return next((self._future(t, now, ends + pause) for pause, t in guess.again(share.model)), None)
+
+        expected = [self._future(ticket, now, comes) for comes, ticket in guess.expected()]
+        waits = forecast.waits(active, futures, expected, again)
         return {t.key: Place(i, len(waiting), waits[t.key]) for i, t in enumerate(waiting, 1)}
 
     @property
     def _most(self) -> int:
         return self._limit - self._limit // 4
 
-    def _expected(self, now: float) -> list[Future]:
-        """Return the runs that are expected to come: those of the last seconds, once more."""
-        while self._arrivals and self._arrivals[0][0] < now - EXPECTED:
-            self._arrivals.popleft()
-        return [
-            Future(self._share(ticket), ticket.order + EXPECTED, came + EXPECTED - now)
-            for came, ticket in self._arrivals
-        ]
+    def _tickets(self) -> Iterator[Ticket]:
+        """Yield those that wait and those that are active."""
+        yield from self._waiting.values()
+        yield from self._active.values()
+
+    def _future(self, ticket: Ticket, now: float, comes: float) -> Future:
+        """Return a run like that of ``ticket`` that is expected to come in ``comes`` seconds."""
+        return Future(self._share(ticket), now + comes + ticket.setback, comes)
 
     def _share(self, ticket: Ticket) -> Share:
         work = ticket.work
-        return Share(work.model, self._left(ticket), work.rows, work.gradients)
+        return Share(work.model, self._left(ticket), work.all_rows, work.gradients)
 
     def _left(self, ticket: Ticket) -> float:
         """Return how many queries a run is expected to ask still."""
@@ -227,13 +219,13 @@ class WaitingLine:
         return self._left(ticket) * self._a_query(ticket.work)
 
     def _a_query(self, work: Work) -> float:
-        return self._costs.seconds(work.model, work.rows, work.gradients)
+        return self._costs.a_query(work)
 
     def _progress(self, ticket: Ticket, done: int) -> None:
         """Note the queries of an active run, and how much of the device's work they are."""
         model = ticket.work.model
         together = [other.work for other in self._active.values() if other.work.model == model]
-        rows, gradients = sum(work.rows for work in together), any(work.gradients for work in together)
+        rows, gradients = sum(work.all_rows for work in together), any(work.gradients for work in together)
         share = full_round(self._costs.seconds, model, rows, gradients) / len(together)
         self._worked += (done - ticket.done) * share
         ticket.done = done

@@ -9,8 +9,10 @@ from __future__ import annotations
 import argparse
 import io
 import json
+import os
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import time
@@ -21,6 +23,7 @@ from operator import itemgetter
 from typing import TextIO
 
 import segno
+from streamlit import config
 
 from app.access import base
 from settings import ROOT
@@ -31,6 +34,8 @@ PORT = 8501
 REFUSED = 2
 PATIENCE = 300.0
 """Seconds until the server must be up: it imports torch and loads the first network."""
+CERTIFICATE, CERTIFICATE_VARIABLE = "--server.sslCertFile", "STREAMLIT_SERVER_SSL_CERT_FILE"
+"""Where Streamlit is told its certificate."""
 SOMEWHERE = ("192.0.2.1", 9)
 """An address that nobody has (RFC 5737): asking which of our own leads there sends nothing."""
 CAMERA = (
@@ -52,7 +57,7 @@ def main(arguments: list[str]) -> int:
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # the server ends with this program
     server = subprocess.Popen(command(options.port, more), cwd=ROOT)
     try:
-        refusal = _opened(server, options.port, options.title, sys.stdout)
+        refusal = _opened(server, scheme(more), options.port, options.title, sys.stdout)
         if refusal:
             print(refusal, file=sys.stderr)
             return REFUSED
@@ -78,6 +83,15 @@ def command(port: int, more: list[str]) -> list[str]:
     return [sys.executable, "-m", "streamlit", "run", str(ROOT / "app" / "main.py"), *address, *shown, *more]
 
 
+def scheme(more: list[str]) -> str:
+    """Return "https" where Streamlit was given a certificate: by an option, its environment or its file."""
+    given = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    given.add_argument(CERTIFICATE, dest="certificate")
+    if given.parse_known_args(more)[0].certificate or os.environ.get(CERTIFICATE_VARIABLE):
+        return "https"
+    return "https" if config.get_option("server.sslCertFile") else "http"
+
+
 def free(port: int) -> bool:
     """Say whether nobody listens on a port."""
     with socket.socket() as probe:
@@ -99,16 +113,17 @@ def stop(server: subprocess.Popen[bytes]) -> None:
         server.kill()
 
 
-def _opened(server: subprocess.Popen[bytes], port: int, title: str, out: TextIO) -> str:
+def _opened(server: subprocess.Popen[bytes], kind: str, port: int, title: str, out: TextIO) -> str:
     """Wait for the server, open a room and print how to get in; return why not, "" when it is open."""
-    at = f"http://{HERE}:{port}{base()}"
+    at = f"{kind}://{HERE}:{port}{base()}"
     refusal = _awaited(server, f"{at}/health")
     if refusal:
         return refusal
     body = json.dumps({"title": title}).encode()
-    with urllib.request.urlopen(urllib.request.Request(f"{at}/rooms", body), timeout=60) as answer:
+    request = urllib.request.Request(f"{at}/rooms", body)
+    with urllib.request.urlopen(request, timeout=60, context=_to_ourselves()) as answer:
         code, key = itemgetter("code", "key")(json.load(answer))
-    print(invitation(addresses(), port, code, key), file=out, flush=True)
+    print(invitation(addresses(), port, code, key, kind), file=out, flush=True)
     return ""
 
 
@@ -119,16 +134,26 @@ def _awaited(server: subprocess.Popen[bytes], health: str) -> str:
         if server.poll() is not None:
             return STOPPED
         try:
-            with urllib.request.urlopen(health, timeout=10):
+            with urllib.request.urlopen(health, timeout=10, context=_to_ourselves()):
                 return ""
         except (urllib.error.URLError, OSError):  # not there yet, or still loading
             time.sleep(0.2)
     return SLOW.format(seconds=PATIENCE)
 
 
-def invitation(hosts: list[str], port: int, code: str, key: str) -> str:
-    """Return what a teacher needs: how students join, where the wall is, the key, what a camera needs."""
-    sites = [f"http://{host}:{port}" for host in hosts] or [f"http://{HERE}:{port}"]
+def _to_ourselves() -> ssl.SSLContext:
+    """Return how to ask this very machine, whose certificate is for the name that others know it by."""
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    return context
+
+
+def invitation(hosts: list[str], port: int, code: str, key: str, kind: str = "http") -> str:
+    """Return what a teacher needs: how students join, where the wall is, the key, what a camera needs.
+
+    ``kind``: "http" or "https".
+    """
+    sites = [f"{kind}://{host}:{port}" for host in hosts] or [f"{kind}://{HERE}:{port}"]
     room = f"{sites[0]}{base()}/rooms/{code}"
     lines = [
         "",
@@ -141,7 +166,7 @@ def invitation(hosts: list[str], port: int, code: str, key: str) -> str:
         f"  Your key   {key}  (keep it: it brings you back into the room)",
         *(f"  Also at    {site}" for site in sites[1:]),
         "",
-        CAMERA,
+        *([CAMERA] if kind == "http" else []),
         "Ctrl-C ends the server; the room stays until it is ended on the teacher's page.",
     ]
     return "\n".join(lines)

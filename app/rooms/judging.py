@@ -27,14 +27,16 @@ async def next_picture(request: Request) -> Response:
         if ballot is None:
             return {"picture": None, "judged": judged}
         names = [{"choice": label, "name": named(label, spoken)} for label in ballot.names]
-        return {"picture": ballot.picture, "names": names, "seconds": SECONDS, "judged": judged}
+        told = {"picture": ballot.picture, "names": names, "seconds": SECONDS, "judged": judged}
+        return told | {"seen": ballot.seen}
 
     return JSONResponse(await anyio.to_thread.run_sync(ask))
 
 
 async def picture(request: Request) -> Response:
     """GET the pixels of a picture: by the name that the member was given for it, or, with the teacher's key,
-    by the submission's. No file name, nothing of the recipe, and nothing is kept by the browser."""
+    by the submission's. No file name, nothing of the recipe, and nothing is kept by the browser; a
+    member gets it for a few seconds, once."""
     name = part(request, "picture")
     png = await anyio.to_thread.run_sync(_png, request, name)
     return Response(png, media_type="image/png", headers={"Cache-Control": "no-store"})
@@ -61,7 +63,7 @@ def _png(request: Request, name: str) -> bytes:
     except NotAllowed:
         known.teacher(code, token)
     else:
-        return competition.png(votes().find(room, member, name).id)
+        return votes().show(room, member, name)
     if name not in {submission.id for submission in competition.submissions(room.code, counting=True)}:
         raise UnknownName(NO_PICTURE)
     return competition.png(name)

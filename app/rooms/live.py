@@ -17,6 +17,7 @@ from app.rooms import asking
 from app.service import engine, rooms
 from components.rooms import messages
 from components.rooms.board import Board
+from engine.rooms.rooms import NO_TOKEN
 from errors import FoolscopeError, HistoryFailed, NotAllowed, UnknownName
 
 PERIOD = 0.5
@@ -27,7 +28,9 @@ TRY_AGAIN = 1013
 """Closes a socket while the database does not answer (RFC 6455's registry)."""
 News = Callable[[], Awaitable[str]]
 """Gives the next message as JSON, "" where there is nothing new."""
-_states: dict[tuple[str, str], tuple[float, str]] = {}
+State = tuple[str, frozenset[str] | None]
+"""What members hear of a room, and who is in it, None while that is not known yet."""
+_states: dict[tuple[str, str], tuple[float, State]] = {}
 _boards: WeakValueDictionary[tuple[str, str], Board] = WeakValueDictionary()
 
 
@@ -62,8 +65,8 @@ async def _enter(socket: WebSocket) -> News:
     if "key" in shown:
         room = await asking.teacher(socket, asking.text(shown, "key"))
         return _wall(room.code, language(socket))
-    room, _ = await asking.member(socket, asking.text(shown, "token"))
-    return _member(room.code, language(socket))
+    room, member = await asking.member(socket, asking.text(shown, "token"))
+    return _member(room.code, language(socket), member.id)
 
 
 async def _talk(socket: WebSocket, news: News) -> None:
@@ -78,13 +81,15 @@ async def _talk(socket: WebSocket, news: News) -> None:
         gone.cancel()
 
 
-def _member(code: str, spoken: str) -> News:
-    """Return what a member hears: the room, whenever it changed."""
+def _member(code: str, spoken: str, member: str) -> News:
+    """Return what a member hears: the room, whenever it changed, until the member is sent out."""
     shown = ""
 
     async def news() -> str:
         nonlocal shown
-        state = await _state(code, spoken)
+        state, here = await _state(code, spoken)
+        if here is not None and member not in here:
+            raise NotAllowed(NO_TOKEN)
         changed = state != shown
         shown = state
         return state if changed else ""
@@ -113,15 +118,17 @@ def _wall(code: str, spoken: str) -> News:
     return news
 
 
-async def _state(code: str, spoken: str) -> str:
+async def _state(code: str, spoken: str) -> State:
     """Return what members hear of a room, looked up once for all of them."""
-    at, state = _states.get((code, spoken), (0.0, ""))
+    at, state = _states.get((code, spoken), (0.0, ("", None)))
     if time.monotonic() - at < PERIOD:
         return state
     _states[code, spoken] = (time.monotonic(), state)
 
-    def look() -> str:
-        return json.dumps({"type": "room", "room": messages.room(rooms().room(code), spoken)})
+    def look() -> State:
+        room = messages.room(rooms().room(code), spoken)
+        here = frozenset(member.id for member in rooms().members(code))
+        return json.dumps({"type": "room", "room": room}), here
 
     try:
         state = await anyio.to_thread.run_sync(look)

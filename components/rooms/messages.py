@@ -141,9 +141,12 @@ def own_runs(
     shown = []
     for noted in reversed(rooms.runs(where.code, who.id)[-SHOWN_RUNS:]):
         try:
-            facts = run(engine.run(noted.run), language)
-        except UnknownName:  # it is no longer in the database
+            kept = engine.look_up(noted.run)
+        except UnknownName:  # its picture or its network is no longer there
             continue
+        if kept is None:  # it is no longer in the database
+            continue
+        facts = run(kept, language)
         shown.append(facts | {"number": noted.number, "broadcast": noted.broadcast})
     return shown
 

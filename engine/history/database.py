@@ -122,6 +122,14 @@ class Database:
         with self._opened() as engine:
             return engine.dialect.name
 
+    def exists(self) -> bool:
+        """Say whether there is a database already, without making one; raises `errors.HistoryFailed`."""
+        try:
+            url = self._url()
+        except ArgumentError as error:
+            raise HistoryFailed(BAD_ADDRESS, reason=type(error).__name__) from error
+        return url.get_backend_name() != "sqlite" or not url.database or Path(url.database).exists()
+
     def shrink(self) -> None:
         """Give back to the disk what deleted rows took, where the database does not do so by itself."""
         with self._opened() as engine:

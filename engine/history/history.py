@@ -19,6 +19,7 @@ import settings
 from engine.history import queries
 from engine.history.database import Database
 from engine.history.elsewhere import Elsewhere
+from engine.history.packing import QUICK, SMALL
 from engine.history.recording import Changes, Recording
 from engine.history.records import RunRecord, Upload
 from engine.run import Run
@@ -32,6 +33,10 @@ REST = 2.0
 """Seconds until the next try after one that failed."""
 PATIENCE = 30.0
 """Seconds for which a caller waits until the writer has done what was asked for."""
+AT_ONCE = 16 * 2**20
+"""About so many bytes are written in one transaction: of hundreds of runs not all are packed at once."""
+CROWD = 4
+"""Of more runs than these at the same time pictures are packed quickly rather than small."""
 WAITING_BYTES = 512 * 2**20
 """Bytes of finished runs that wait for a database that fails; beyond that the oldest are lost."""
 LONGEST_NAME = 100
@@ -50,11 +55,16 @@ class History:
         uploads: Callable[[str], Upload | None],
         database: Database | None = None,
         clock: Callable[[], float] = time.time,
+        written: Callable[[str], None] | None = None,
     ) -> None:
-        """Open nothing and start nothing until a run is recorded or asked for; raises `errors.BadSetting`."""
+        """Open nothing and start nothing until a run is recorded or asked for; raises `errors.BadSetting`.
+
+        ``written`` is called with the id of a run that is over and can be read from here with its pictures.
+        """
         self._keeps_pictures = settings.keep_pictures()
         self._days, self._limit = settings.history_days(), settings.history_bytes()
         self._uploads, self.database, self._clock = uploads, database or Database(), clock
+        self._on_written = written
         self._recordings: dict[str, Recording] = {}
         self._elsewhere = Elsewhere(self.stored)
         self._orders: list[Callable[[], None]] = []
@@ -239,13 +249,26 @@ class History:
             self._failure = None
 
     def _write(self) -> bool:
-        """Write what is new in one transaction; return whether a run is over and written."""
+        """Write what is new, in transactions of about `AT_ONCE`; return whether a run is over and written."""
         if self.database.generation != self._generation:
             self._generation = self.database.generation
             for recording in self._recordings.values():
                 recording.restart()
-        pending = [(recording, self._changes(recording)) for recording in list(self._recordings.values())]
-        known = [(recording, changes) for recording, changes in pending if changes is not None]
+        recordings, over = list(self._recordings.values()), False
+        level = SMALL if len(recordings) <= CROWD else QUICK
+        known, size = list[tuple[Recording, Changes]](), 0
+        for recording in recordings:
+            changes = self._changes(recording, level)
+            if changes is not None:
+                known.append((recording, changes))
+                size += sum(map(len, changes.pictures.values())) + len(changes.rows or b"")
+            if size >= AT_ONCE:
+                over |= self._write_some(known)
+                known, size = [], 0
+        return self._write_some(known) or over
+
+    def _write_some(self, known: list[tuple[Recording, Changes]]) -> bool:
+        """Write changes in one transaction; return whether a run is over and written."""
         if not known:
             return False
         known.sort(key=lambda pair: pair[0].run.id)  # whoever locks rows does so in this order
@@ -256,6 +279,8 @@ class History:
             recording.written_down(changes)
             if changes.over or not still:
                 self._recordings.pop(recording.run.id, None)
+            if changes.over and still and self._on_written and self._keeps_pictures:
+                self._on_written(recording.run.id)
         return any(changes.over for _, changes in known)
 
     def _write_one(self, connection: sa.Connection, recording: Recording, changes: Changes) -> bool:
@@ -263,10 +288,10 @@ class History:
             queries.write_upload(connection, recording.token, recording.upload)
         return queries.write(connection, recording.run.id, changes, recording.inserted)
 
-    def _changes(self, recording: Recording) -> Changes | None:
-        """Return what is new of a run; one whose record cannot be made is no longer kept."""
+    def _changes(self, recording: Recording, level: int) -> Changes | None:
+        """Return what is new of a run, None for nothing; where that cannot be made it is no longer kept."""
         try:
-            return recording.changes(self._clock())
+            return recording.changes(self._clock(), level)
         except Exception:
             log.exception("run %s is not kept", recording.run.id[:6], extra={"run": recording.run.id})
             self._recordings.pop(recording.run.id, None)

@@ -21,6 +21,8 @@ PICTURES = 8
 """Pictures of a run that are kept at most, beside its last one."""
 THUMBNAIL = 112
 """Pixels of a thumbnail's side at most."""
+SIGN_OF_LIFE = 2.0
+"""Seconds between two signs of life of a run that nothing else is to be written of."""
 INTERRUPTED = "interrupted"
 """The reason of a run that a stop of the server ended."""
 
@@ -62,7 +64,7 @@ class Recording:
     def restart(self) -> None:
         """Begin anew: what was written is gone."""
         self.written, self.inserted, self._status = 0, False, ""
-        self._rows_bytes = 0
+        self._rows_bytes, self._seen = 0, 0.0
         self._sizes: dict[int, int] = {}
 
     @property
@@ -70,32 +72,36 @@ class Recording:
         """Say whether its upload is to be written yet."""
         return self.upload is not None and not self.inserted
 
-    def changes(self, now: float) -> Changes:
-        """Return what to write at ``now``, in seconds since 1970."""
+    def changes(self, now: float, level: int = SMALL) -> Changes | None:
+        """Return what to write at ``now``, in seconds since 1970; None for nothing.
+
+        ``level``: of zlib, for the pictures of a run that is over.
+        """
         run, over = self.run, self.run.over  # before the steps: none follow it
         steps, stored = run.stored()
         idle = (steps, run.status) == (self.written, self._status)
         if self.inserted and idle and not over:  # a sign of life, no more
+            if 0 <= now - self._seen < SIGN_OF_LIFE:
+                return None
             return Changes({"seen": now}, steps, None, {}, (), steps, over)
         rows = self._rows(steps, over)
         pictures = self._pictures(steps, stored, over) if self._keeps and steps else {}
-        blobs = {
-            step: pack_array(array, SMALL if over else QUICK)
-            for step, array in pictures.items()
-            if over or step not in self._sizes
-        }
+        anew = {step for step in pictures if step not in self._sizes or (over and level != QUICK)}
+        anew |= {steps - 1} & pictures.keys() if over else set()  # which is exact from now on
+        blobs = {step: pack_array(pictures[step], level if over else QUICK) for step in anew}
         sizes = {step: len(blobs[step]) if step in blobs else self._sizes[step] for step in pictures}
         rows_bytes = len(rows or b"") + (0 if over else self._rows_bytes)
         row = self._standing(steps, over, now)
         row["after"] = self._after(stored[max(stored)]) if self._keeps and steps else None
         row |= {"bytes": rows_bytes + sum(sizes.values())} | ({} if self.inserted else self._facts())
-        dropped = tuple(step for step in self._sizes if over or step not in pictures)
+        dropped = tuple(step for step in self._sizes if step in anew or step not in pictures)
         return Changes(row, 0 if over else self.written, rows, blobs, dropped, steps, over)
 
     def written_down(self, changes: Changes) -> None:
         """Note that ``changes`` are in the database."""
         self.inserted, self.written = True, changes.steps
         self._status = str(changes.row.get("status", self._status))
+        self._seen = float(str(changes.row["seen"]))
         self._rows_bytes += len(changes.rows or b"")
         for step in changes.dropped:
             self._sizes.pop(step, None)

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import logging
+
 from engine.engine import Engine
+from engine.history.history import SECONDS_A_DAY
 from engine.rooms.rooms import Rooms
+from errors import UnknownName
+
+log = logging.getLogger("foolscope")
 
 
 def end(engine: Engine, rooms: Rooms, code: str) -> None:
@@ -21,3 +27,20 @@ def end(engine: Engine, rooms: Rooms, code: str) -> None:
         engine.uploads.drop(token)
     # Once more: what began before the room was frozen. It gives the rows' room back to the disk, too.
     engine.delete_all_runs([member.owner for member in gone])
+
+
+def sweep(engine: Engine, rooms: Rooms, days: float) -> list[str]:
+    """End the rooms that nobody has used for so many days, and return their codes; raises
+    `errors.HistoryFailed`. Where there is no database yet, none is made."""
+    if not rooms.database.exists():
+        return []
+    gone = []
+    for code in rooms.unused(rooms.clock() - days * SECONDS_A_DAY):
+        try:
+            end(engine, rooms, code)
+        except UnknownName:  # its teacher has just ended it
+            continue
+        gone.append(code)
+    if gone:
+        log.info("%d rooms that nobody used for %g days are deleted", len(gone), days)
+    return gone

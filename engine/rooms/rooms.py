@@ -110,6 +110,19 @@ class Rooms:
                 connection.execute(sa.delete(table).where(column == room.code))
         return gone
 
+    def unused(self, since: float) -> list[str]:
+        """Return the codes of the rooms in which nothing happened from ``since`` on, in seconds since 1970:
+        they were opened before, and nobody joined, ran, handed in, judged or bet."""
+        code = tables.rooms.c.code
+        times = [
+            (tables.members, "joined"),
+            (tables.runs, "started"),
+            *((table, "at") for table in (tables.submissions, tables.votes, tables.bets)),
+        ]
+        used = [sa.exists().where(table.c.room == code, table.c[name] >= since) for table, name in times]
+        query = sa.select(code).where(tables.rooms.c.opened < since, ~sa.or_(*used))
+        return [row.code for row in self._all(query)]
+
     # ---- members -------------------------------------------------------------------------
 
     def join(self, code: str, name: str) -> Joined:

@@ -85,6 +85,8 @@ class Summaries:
             if run is None:
                 missing.append(key)
                 continue
+            if not run.over:
+                run.touch()  # whoever sees the wall follows all of its runs
             now = (len(run), run.status, _place(run))
             if key not in known or known[key][0] != now:
                 known[key] = (now, summary(run))

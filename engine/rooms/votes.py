@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import random
-from collections.abc import Sequence
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,13 +23,16 @@ from engine.run import Prediction
 from errors import BadSetting, NotAllowed, UnknownName
 from models.superclasses import superclasses
 
-SECONDS = 2.0
-"""For so long a picture is shown."""
+SECONDS, OPEN = 2.0, 10.0
+"""Seconds for which a picture is shown, and for which it is handed out: it may be lost on its way."""
+MOST_SHOWN = 100_000
+"""Pictures handed out to somebody of which that is remembered."""
 NAMES, SKIPPED, NEAR = 4, 5, 30
 """So many names are offered. The wrong ones are of the ``NEAR`` classes that the network holds for likeliest
 after the first ``SKIPPED``, which may be other words for the same."""
 OFF = "Nobody is asked what they see in this room now."
 NO_PICTURE = "Expected a picture that you were shown."
+GONE = "You have seen this picture: it was shown for {seconds} seconds."
 NO_NAME = "Expected one of the names that were shown with the picture."
 AGAIN = "You have judged this picture already."
 
@@ -34,10 +40,11 @@ AGAIN = "You have judged this picture already."
 @dataclass(frozen=True)
 class Ballot:
     """A picture that somebody is to name. ``picture``: what it is called for this person alone; ``names``:
-    labels to choose from."""
+    labels to choose from; ``seen``: it was shown, and is not shown again."""
 
     picture: str
     names: tuple[str, ...]
+    seen: bool = False
 
 
 @dataclass(frozen=True)
@@ -72,8 +79,16 @@ class Tally:
 class Votes:
     """Who saw what, in the rooms of a competition. Safe to share between threads."""
 
-    def __init__(self, engine: EngineInterface, competition: Competition) -> None:
-        self.engine, self.competition = engine, competition
+    def __init__(
+        self,
+        engine: EngineInterface,
+        competition: Competition,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """``clock``: seconds that never go back."""
+        self.engine, self.competition, self._clock = engine, competition, clock
+        self._shown: OrderedDict[str, float] = OrderedDict()
+        self._lock = threading.Lock()
 
     def next(self, room: Room, member: Member) -> Ballot | None:
         """Return what a member is to look at next, None where there is nothing: of others' pictures that it
@@ -86,7 +101,24 @@ class Votes:
             return None
         chosen = min(least, key=lambda row: alias(row.id, member))
         submission = Submission(**{column.name: getattr(chosen, column.name) for column in COLUMNS})
-        return Ballot(alias(submission.id, member), self.names(room, submission, member))
+        picture = alias(submission.id, member)
+        return Ballot(picture, self.names(room, submission, member), self._gone(picture))
+
+    def show(self, room: Room, member: Member, picture: str) -> bytes:
+        """Return a picture as PNG bytes, for `OPEN` seconds from the first time on; after that raises
+        `errors.NotAllowed`. Raises `errors.UnknownName` as `find` does."""
+        submission = self.find(room, member, picture)
+        with self._lock:
+            if self._gone(picture):
+                raise NotAllowed(GONE, seconds=f"{SECONDS:g}")
+            self._shown.setdefault(picture, self._clock())
+            while len(self._shown) > MOST_SHOWN:
+                self._shown.popitem(last=False)
+        return self.competition.png(submission.id)
+
+    def _gone(self, picture: str) -> bool:
+        """Say whether a picture was shown and is not shown again."""
+        return self._clock() - self._shown.get(picture, self._clock()) >= OPEN
 
     def vote(self, room: Room, member: Member, picture: str, choice: str) -> Vote:
         """Keep what a member sees in a picture; raises `errors.FoolscopeError` for one that it was not shown,

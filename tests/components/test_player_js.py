@@ -187,3 +187,41 @@ def test_a_picture_that_decodes_late_does_not_replace_a_newer_one() -> None:
         """
     )
     assert answer == "lossless"
+
+
+ATTEND = """
+const asked = [];
+globalThis.WebSocket = class { constructor() { this.readyState = 0; } close() {} };
+globalThis.document = { baseURI: "http://here/", documentElement: { lang: "en" } };
+globalThis.fetch = async (address) => void asked.push(String(address));
+const every = [];
+globalThis.setInterval = (act) => every.push(act);
+globalThis.clearInterval = (number) => void (every[number - 1] = () => {});
+const { Wire } = await import(WIRE);
+const listener = { address: "http://here/runs/a", cursor: () => 0, heard() {}, link() {} };
+const wires = [new Wire(listener), new Wire({ ...listener, thrifty: true })];
+const say = (message) => wires.forEach((wire) => wire.socket.onmessage({ data: JSON.stringify(message) }));
+const pass = () => every.forEach((act) => act());
+"""
+
+
+def test_a_run_that_is_over_is_asked_about_for_as_long_as_its_page_shows_it():
+    """Else the server would leave most of its pictures to the database; a thrifty phone does not ask."""
+    script = ATTEND.replace("WIRE", json.dumps((LIVE / "wire.js").as_uri()))
+    answer = _node(
+        script
+        + """
+        say({ type: "status", status: "running" });
+        pass();
+        const before = asked.length;
+        say({ type: "status", status: "finished", end: true });
+        pass();
+        pass();
+        const during = asked.length;
+        wires.forEach((wire) => wire.close());
+        pass();
+        answer = { before, during, after: asked.length, asked };
+        """
+    )
+    assert (answer["before"], answer["during"], answer["after"]) == (0, 2, 2)
+    assert answer["asked"] == ["http://here/runs/a"] * 2

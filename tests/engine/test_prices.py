@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from engine.prices import GRADIENTS, Costs, Price, Work, work_of
@@ -74,6 +75,23 @@ def test_a_run_asks_about_as_many_images_as_it_pays_for(engine, attack):
     asked = run.figures(len(run) - 1)["queries"]
     assert len(run) == work.queries and 0.5 * asked <= work.rows * work.queries
     assert asked <= work.rows * work.queries + 1e-6
+
+
+@pytest.mark.parametrize(("attack", "target"), [("fab", None), ("fab", 1), ("deepfool", 1)])
+def test_a_run_towards_a_target_and_one_that_often_only_looks_are_not_overpriced(engine, attack, target):
+    """What the run asked for, at the price of each kind of query, against its price."""
+    params = {"steps": 12, "candidates": 6}
+    recipe = Recipe("small", "cat", attack, params, target=target)
+    run = engine.submit(recipe)
+    finish(engine, run)
+    work, figures = work_of(recipe), run.scalars(0, len(run))[:, -3:-1]
+    rows, gradients = (np.diff(figures[:, column], prepend=0) for column in (0, 1))
+    costs = timed(*[(n, g, n * (3.0 if g else 1.0)) for n in (1, 5) for g in (True, False)] * 2)
+    spent = sum(costs.seconds("M", row, bool(asked)) for row, asked in zip(rows, gradients, strict=True))
+    assert len(run) <= work.queries
+    steps = (len(run) - (work.queries - 12 - 1)) / 12 if attack == "deepfool" else 1
+    price = costs.price(replace(work, model="M")).seconds
+    assert price * min(steps, 1) == pytest.approx(spent, rel=0.25)
 
 
 def test_the_loop_measures_and_the_price_is_what_a_run_takes(engine, monkeypatch):

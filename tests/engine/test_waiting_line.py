@@ -24,8 +24,8 @@ def work(model: str = "digits") -> Work:
     return Work(model, STEPS)
 
 
-def batch_seconds(model: str, rows: float) -> float:
-    return (0.001 + 0.0006 * rows) * (SLOWER if model == "photos" else 1)
+def batch_seconds(model: str, rows: float, slower: float = SLOWER) -> float:
+    return (0.001 + 0.0006 * rows) * (slower if model == "photos" else 1)
 
 
 @dataclass
@@ -55,9 +55,15 @@ class Crowd:
     think: float = 30.0
     stops: bool = True
     taken: float = 0.0
+    slower: float = SLOWER
     models: tuple[str, ...] = ("digits", "photos")
     faithful: bool = False
     """Everybody stays with one model, instead of taking them in turn."""
+    joining: float | None = None
+    """Seconds in which everybody comes, by default ``think``."""
+    deck: tuple[int, ...] = ()
+    """Everybody runs each model with each of these numbers of steps, in an order of their own, and thinks for
+    seconds that are drawn exponentially."""
     seed: int = 0
     now: float = 0.0
     runs: list[Pending] = field(default_factory=list)
@@ -67,7 +73,9 @@ class Crowd:
         self.costs = Costs(lambda model: 1e6)
         self.line, self.scheduler = WaitingLine(self.limit, self.costs), Scheduler()
         self.active: dict[str, Pending] = {}
-        self.presses = [(self.dice.uniform(0, self.think), person) for person in range(self.people)]
+        joining = self.think if self.joining is None else self.joining
+        self.presses = [(self.dice.uniform(0, joining), person) for person in range(self.people)]
+        self.decks: dict[int, list[tuple[str, int]]] = defaultdict(list)
         heapq.heapify(self.presses)
         self.looked, self.pressed = 0.0, Counter[int]()
 
@@ -75,10 +83,20 @@ class Crowd:
         self.pressed[person] += 1
         turn = person if self.faithful else person + self.pressed[person]
         model = self.models[turn % len(self.models)]
-        steps = self.dice.randint(10, STEPS) if self.stops else STEPS
+        declared = STEPS
+        if self.deck:
+            model, declared = self.draw(person)
+        steps = self.dice.randint(10, declared) if self.stops else declared
         key = str(len(self.runs))
         self.runs.append(Pending(person, model, steps, self.now))
-        self.line.enter(key, str(person), work(model), model, self.now)
+        self.line.enter(key, str(person), Work(model, declared), model, self.now)
+
+    def draw(self, person: int) -> tuple[str, int]:
+        """Return what somebody runs next: the uppermost card of a shuffled deck."""
+        if not self.decks[person]:
+            self.decks[person] = [(model, steps) for model in self.models for steps in self.deck]
+            self.dice.shuffle(self.decks[person])
+        return self.decks[person].pop()
 
     def look(self) -> None:
         self.looked = self.now
@@ -100,7 +118,7 @@ class Crowd:
             self.now = max(self.now, self.presses[0][0]) if self.presses else self.now
             return
         model = self.active[batch[0]].model
-        seconds = batch_seconds(model, len(batch)) * self.dice.uniform(0.8, 1.2)
+        seconds = batch_seconds(model, len(batch), self.slower) * self.dice.uniform(0.8, 1.2)
         self.now += seconds / (1 - self.taken)
         self.scheduler.spent(model, seconds)
         self.costs.observe(model, len(batch), True, seconds)
@@ -116,7 +134,8 @@ class Crowd:
         self.scheduler.remove(key)
         self.line.leave(key, run.done, self.now, finished=True)
         if self.think:
-            pause = self.now + self.dice.uniform(self.think / 2, 2 * self.think)
+            drawn = self.dice.expovariate(1 / self.think)
+            pause = self.now + (drawn if self.deck else self.dice.uniform(self.think / 2, 2 * self.think))
             heapq.heappush(self.presses, (pause, run.person))
 
     def go(self, seconds: float) -> Crowd:
@@ -182,6 +201,20 @@ def test_nine_of_ten_of_three_hundred_are_told_a_wait_that_is_true_within_a_fift
 
 def test_the_wait_is_true_where_runs_stop_early_at_random():
     assert truth(late(Crowd(think=15.0).go(250))) >= 0.9
+
+
+def test_the_wait_is_true_while_a_class_comes_in_and_people_run_what_they_like():
+    """Nobody has run anything yet, the queue grows, and the quick network has less and less to do."""
+    crowd = Crowd(people=200, slower=60, deck=(10, 20, 40), think=6.0, joining=10.0, stops=False).go(30)
+    crowd.think = 0.0
+    crowd.go(900)
+    assert truth(crowd.runs) >= 0.8
+
+
+def test_who_runs_all_kinds_of_runs_waits_as_long_for_a_step_as_anybody_else():
+    crowd = Crowd(people=60, slower=60, deck=(10, 20, 40), think=6.0, joining=10.0, stops=False).go(600)
+    waits = step_waits(crowd.runs, 6)
+    assert len(waits) > 50 and unfairness(waits) <= 1.5
 
 
 def test_three_hundred_who_press_run_at_once_are_told_the_truth():

@@ -156,6 +156,7 @@ class Player {
       cursor: () => this.trajectory.count,
       heard: (message) => this.#hear(message),
       link: (state) => this.#linked(state),
+      thrifty: this.thrifty,
     });
   }
 

@@ -7,6 +7,7 @@ const FIRST_DELAY = 250;
 const LONGEST_DELAY = 4000;
 const ATTEMPTS = 3;
 const POLL_INTERVAL = 500;
+const LOOK_INTERVAL = 10_000;
 
 /** A binary frame as {type, ...}; floats are little endian, as every browser's are. */
 export function decode(buffer) {
@@ -34,10 +35,12 @@ export function decode(buffer) {
  * The connection to one run: a WebSocket that comes back by itself and goes on where it was,
  * or polling where WebSockets do not get through. `heard(message)` gets every message in order;
  * `cursor()` is the number of rows the listener has; `link(state)` is told open, lost or polling.
+ * A run that is over is asked about now and then, so that the server keeps all of its pictures at hand,
+ * unless the listener is `thrifty`.
  */
 export class Wire {
-  constructor({ address, cursor, heard, link }) {
-    Object.assign(this, { address, cursor, heard, link });
+  constructor({ address, cursor, heard, link, thrifty = false }) {
+    Object.assign(this, { address, cursor, heard, link, thrifty });
     this.failures = 0;
     this.over = false;
     this.timer = 0;
@@ -71,6 +74,7 @@ export class Wire {
   close() {
     this.over = true;
     clearTimeout(this.timer);
+    clearInterval(this.looks);
     this.socket?.close();
   }
 
@@ -104,6 +108,7 @@ export class Wire {
 
   #take(message) {
     if (message.type === "error" || message.end) this.over = true;
+    if (message.end && !this.thrifty) this.looks ??= setInterval(() => fetch(this.address).catch(() => {}), LOOK_INTERVAL);
     this.heard(message);
   }
 

@@ -4,20 +4,25 @@ back, the network is bad."""
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import signal
 import subprocess
 import sys
 import time
+import urllib.request
 import warnings
 from pathlib import Path
 from typing import Any
 
 import pytest
+from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import TimeoutError as PlaywrightTimeout
 from starlette.applications import Starlette
 
 from app.routes import routes
+from bench.room import OVER
 from bench.site import Site, free_port, serve
 from bench.students import Server, Student, Teacher
 from engine.history import database as databases
@@ -26,6 +31,7 @@ from engine.rooms.records import Allowed
 from engine.rooms.rooms import Rooms
 from settings import ROOT
 from tests.support import event_loop, lossy_link, small_model
+from tests.support.browser import PATIENCE, PHONE
 from tests.support.lossy_link import HERE, LossyLink
 
 with warnings.catch_warnings():
@@ -186,3 +192,45 @@ def test_over_a_slow_link_that_loses_packets_and_breaks_nothing_is_lost_or_doubl
 async def opened(site: Site) -> str:
     async with Server(site.url) as server:
         return (await Teacher.open(server, "Far away", **ALLOWED)).code
+
+
+def test_a_students_page_comes_back_by_itself_once_a_killed_server_is_there_again(
+    tmp_path: Path, window_maker: Browser
+) -> None:
+    environment, port = os.environ | {"FOOLSCOPE_HOME": str(tmp_path)}, free_port()
+    context = window_maker.new_context(viewport=PHONE)
+    page = context.new_page()
+    page.set_default_timeout(PATIENCE)
+    try:
+        with serve(environment=environment, port=port) as site:
+            asked = urllib.request.Request(
+                f"{site.url}/foolscope/rooms", json.dumps({"title": "Killed", "allowed": ALLOWED}).encode()
+            )
+            with urllib.request.urlopen(asked, timeout=60) as answer:
+                code = json.load(answer)["code"]
+            page.goto(f"{site.url}/foolscope/rooms/{code}")
+            page.locator("[data-test=name]").fill("Anna")
+            page.locator("[data-test=join] button").first.click()
+            first = run_to_the_end(page, "")
+            page.evaluate("window.sameOne = true")
+            site.process.send_signal(signal.SIGKILL)
+            site.process.wait()
+        with serve(environment=environment, port=port):
+            second = run_to_the_end(page, first)
+        assert second != first and page.evaluate("window.sameOne"), "nobody loaded the page again"
+        expect(page.locator("[data-test=name]")).to_have_count(0)
+    finally:
+        context.close()
+
+
+def run_to_the_end(page: Page, before: str) -> str:
+    """Press Run until there is another run than ``before``, and return its id once it is over."""
+    player = page.locator("[data-test=player]")
+    deadline = time.monotonic() + PATIENCE / 1000
+    while True:
+        button = page.locator("[data-test=run]").first
+        button.click()
+        with contextlib.suppress(PlaywrightTimeout):
+            page.wait_for_function(OVER, arg=[before], timeout=15_000)
+            return str(player.get_attribute("data-run"))
+        assert time.monotonic() < deadline, "no run could be made"

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import re
+import shutil
 import signal
 import socket
+import ssl
 import subprocess
 import sys
+import threading
 import time
 import urllib.request
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
@@ -112,3 +117,67 @@ def test_without_a_network_that_is_said() -> None:
     words = room.invitation([], 8501, "ABCDEF", "key")
     assert room.NO_NETWORK in words and "http://127.0.0.1:8501/foolscope/rooms/ABCDEF" in words
     assert "127.0.0.1" not in addresses(lambda: ["127.0.1.1", "127.0.0.1"])
+
+
+@pytest.mark.parametrize("how", ["option", "one word", "variable", "file", "none"])
+def test_with_a_certificate_the_addresses_are_https(how: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    more = {"option": ["--server.sslCertFile", "a.pem"], "one word": ["--server.sslCertFile=a.pem"]}.get(
+        how, []
+    )
+    if how == "variable":
+        monkeypatch.setenv(room.CERTIFICATE_VARIABLE, "a.pem")
+    if how == "file":
+        monkeypatch.setattr(room.config, "get_option", {"server.sslCertFile": "a.pem"}.get)
+    kind = room.scheme(more)
+    words = room.invitation(["192.0.2.7"], 8501, "ABCDEF", "key", kind)
+    assert ("http://" in words) == (room.CAMERA in words) == (how == "none")
+    assert ("https://192.0.2.7:8501/foolscope/rooms/ABCDEF" in words) == (how != "none")
+
+
+def test_a_server_with_a_certificate_is_asked_over_https(tmp_path: Path) -> None:
+    """A real one, made for this test, for a name that is not this machine's."""
+    openssl = shutil.which("openssl")
+    if openssl is None:
+        pytest.skip("needs openssl, to make a certificate")
+    subject = ["-subj", "/CN=class.example.org", "-days", "2"]
+    made = [
+        openssl,
+        "req",
+        "-x509",
+        "-newkey",
+        "rsa:2048",
+        "-nodes",
+        *subject,
+        "-keyout",
+        "key.pem",
+        "-out",
+        "cert.pem",
+    ]
+    subprocess.run(made, cwd=tmp_path, check=True, capture_output=True)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(tmp_path / "cert.pem", tmp_path / "key.pem")
+    with HTTPServer(("127.0.0.1", 0), Answers) as server, subprocess.Popen(["sleep", "60"]) as process:
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        out = io.StringIO()
+        assert room._opened(process, "https", server.server_port, "Friday", out) == ""
+        server.shutdown()
+        process.kill()
+    assert "/foolscope/rooms/ABCDEF" in out.getvalue() and "https://" in out.getvalue()
+
+
+class Answers(BaseHTTPRequestHandler):
+    """Answers every request as if a room had been opened."""
+
+    def do_GET(self) -> None:
+        """Answer, as to every other request."""
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(b'{"code": "ABCDEF", "key": "secret"}')
+
+    def do_POST(self) -> None:
+        """Answer."""
+        self.do_GET()
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Say nothing."""

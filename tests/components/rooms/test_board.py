@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,7 @@ import sqlalchemy as sa
 
 from attacks.contract import Stop
 from components.rooms.board import PERIOD, Board
-from engine.engine import Engine
+from engine.engine import UNWATCHED_AFTER, Engine
 from engine.history import tables
 from engine.history.database import Database
 from engine.recipe import Recipe
@@ -296,3 +296,13 @@ def test_a_thinned_curve_has_its_ends_and_its_extremes(count):
         every = np.diff(thinned(np.zeros((2, count), np.float32)))[0]
         before = np.diff(thinned(np.zeros((2, count // 2), np.float32)))[0]
         assert every % before == 0
+
+
+def test_what_the_wall_shows_is_read_and_goes_on(engine, rooms, opened, hear):
+    anna = rooms.join(opened.room.code, "Anna").member
+    run = start(engine, rooms, anna, replace(HARMLESS, params={"steps": 10_000, "epsilon": 1e-4}))
+    hear()
+    run.read_at -= 3600
+    hear()
+    assert run.clock() - run.read_at < UNWATCHED_AFTER
+    engine.cancel(run)

@@ -18,6 +18,7 @@ from attacks.contract import Stop
 from engine.engine import Engine
 from engine.history import queries
 from engine.history.database import FILE
+from engine.history.recording import SIGN_OF_LIFE, Recording
 from engine.recipe import Recipe
 from engine.run import Run
 from errors import BadSetting, UnknownName
@@ -253,3 +254,36 @@ def test_a_long_run_is_written_as_it_goes_and_shortly_at_its_end(home):
         stored = engine.history.stored(run.id)
         assert stored is not None and len(stored.rows) == 1 and len(stored.pictures) <= 10
         assert len(engine.run(run.id)) == 801
+
+
+@pytest.mark.parametrize("crowd", [0, 100])
+def test_in_a_crowd_nothing_but_the_size_differs_and_few_are_written_at_once(home, monkeypatch, crowd):
+    monkeypatch.setattr("engine.history.history.CROWD", crowd)
+    monkeypatch.setattr("engine.history.history.AT_ONCE", 1)  # each run in a transaction of its own
+    with small_model.engine(small_model.Gate()) as engine:
+        runs = [finish(engine, engine.submit(replace(RECIPE, seed=seed), owner="me")) for seed in range(3)]
+    with small_model.engine(small_model.Gate()) as engine:
+        for run in runs:
+            back = engine.run(run.id)
+            assert np.array_equal(back.picture(40), run.picture(40)), "the last picture is exact"
+            steps = {back.picture_step(step) for step in range(41)}
+            assert 2 < len(steps) <= 9 and all(np.array_equal(back.delta(s), run.delta(s)) for s in steps)
+            stored = engine.history.stored(run.id)
+            assert stored is not None and len(stored.rows) == 1
+
+
+def test_a_run_that_waits_gives_a_sign_of_life_now_and_then_alone(home):
+    with small_model.engine(small_model.Gate()) as engine:
+        run = engine.submit(RECIPE, paused=True)
+        recording = Recording(run, "me", 100.0, True)
+        first = recording.changes(100.0)
+        assert first is not None and first.row["id"] == run.id
+        recording.written_down(first)
+        assert recording.changes(100.0 + SIGN_OF_LIFE - 0.1) is None
+        sign = recording.changes(100.0 + SIGN_OF_LIFE)
+        assert sign is not None and dict(sign.row) == {"seen": 100.0 + SIGN_OF_LIFE}
+        recording.written_down(sign)
+        assert recording.changes(103.0) is None and recording.changes(50.0) is not None, "a clock set back"
+        engine.cancel(run)
+        end = recording.changes(103.0)
+        assert end is not None and end.over

@@ -5,14 +5,18 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from engine.history.database import Database
+from engine.recipe import Recipe
+from engine.rooms import ending
 from engine.rooms.records import Allowed
 from engine.rooms.rooms import CODE, LETTERS, Rooms
 from errors import BadSetting, NotAllowed, UnknownName
 from settings import ROOT
+from tests.support import small_model
 from tests.support.postgresql import both
 
 
@@ -53,6 +57,38 @@ def test_the_key_opens_and_nothing_else_does(rooms: Rooms) -> None:
         rooms.join("nowhere", "Anna")
     with pytest.raises(BadSetting):
         rooms.join(code, " \t ")
+
+
+DAY = 86_400.0
+
+
+def test_a_room_that_nobody_uses_goes_with_everything_and_the_others_stay(
+    tmp_path: Path, monkeypatch
+) -> None:
+    monkeypatch.setenv("FOOLSCOPE_HOME", str(tmp_path))
+    now = [1000 * DAY]
+    with small_model.engine(small_model.Gate()) as engine:
+        rooms = Rooms(engine.history.database, clock=lambda: now[0])
+        assert ending.sweep(engine, rooms, 30) == [] and not list(tmp_path.iterdir()), "nothing is made"
+        old, joined, used = (rooms.open(title).room.code for title in ("Old", "Joined", "Used"))
+        anna, ben = rooms.join(old, "Anna").member, rooms.join(used, "Ben").member
+        recipe = Recipe("small", "cat", "bim", {"steps": 3, "step_size": 1 / 255})
+        runs = [engine.submit(recipe, owner=one.owner) for one in (anna, ben)]
+        for one, run in zip((anna, ben), runs, strict=True):
+            *_, _ = engine.follow(run)
+            rooms.note_run(one, run.id)
+        now[0] += 20 * DAY
+        rooms.join(joined, "Chen")
+        rooms.note_run(ben, "another")
+        assert ending.sweep(engine, rooms, 30) == []
+        now[0] += 11 * DAY
+        assert ending.sweep(engine, rooms, 30) == [old]
+        assert rooms.room(joined).title == "Joined" and rooms.room(used).title == "Used"
+        with pytest.raises(UnknownName):
+            rooms.room(old)
+        assert engine.look_up(runs[0].id) is None and engine.look_up(runs[1].id) is not None
+        now[0] += 20 * DAY
+        assert sorted(ending.sweep(engine, rooms, 30)) == sorted([joined, used])
 
 
 @both

@@ -12,7 +12,7 @@ from engine.rooms.challenges import build
 from engine.rooms.competition import Submission
 from engine.rooms.ranking import Standing, standings
 from engine.rooms.records import Challenge, Member
-from engine.rooms.votes import AGAIN, NAMES, NO_NAME, OFF, Tally, alias, plausible, true_label
+from engine.rooms.votes import AGAIN, NAMES, NO_NAME, OFF, OPEN, Tally, Votes, alias, plausible, true_label
 from errors import BadSetting, NotAllowed, UnknownName
 from tests.engine.rooms.conftest import Class
 from tests.support.postgresql import both
@@ -76,6 +76,27 @@ def test_nobody_judges_its_own_picture_nor_one_twice(lesson: Class, challenge: C
     with pytest.raises(NotAllowed, match=AGAIN):
         lesson.votes.vote(lesson.room, ben, ballot.picture, "7")
     assert lesson.votes.next(lesson.room, ben) is None and lesson.votes.judged(ben) == 1
+
+
+def test_a_picture_is_shown_once_and_can_be_judged_later(lesson: Class, challenge: Challenge) -> None:
+    now = [0.0]
+    votes = Votes(lesson.engine, lesson.competition, clock=lambda: now[0])
+    anna, ben, chen = (lesson.join(name) for name in ("Anna", "Ben", "Chen"))
+    judged = handed_in(lesson, anna, challenge, SURE)
+    ballot = votes.next(lesson.room, ben)
+    assert ballot and not ballot.seen
+    png = votes.show(lesson.room, ben, ballot.picture)
+    now[0] = OPEN - 0.1
+    assert votes.show(lesson.room, ben, ballot.picture) == png == lesson.competition.png(judged.id)
+    now[0] = OPEN
+    with pytest.raises(NotAllowed, match="shown for 2 seconds"):
+        votes.show(lesson.room, ben, ballot.picture)
+    again = votes.next(lesson.room, ben)
+    assert again and again.seen and (again.picture, again.names) == (ballot.picture, ballot.names)
+    assert votes.show(lesson.room, chen, alias(judged.id, chen)) == png, "others have not seen it"
+    with pytest.raises(UnknownName):
+        votes.show(lesson.room, anna, ballot.picture)
+    assert votes.vote(lesson.room, ben, ballot.picture, "7").right
 
 
 def test_those_that_fewest_have_judged_come_first(lesson: Class, challenge: Challenge) -> None:

@@ -3,6 +3,8 @@ import { Refused } from "./asking.js";
 
 const LARGEST = 2000;
 const QUALITY = 0.92;
+const TRIES = 4;
+const FIRST_DELAY = 1000;
 
 /** A photo no larger than the server keeps it; as it is where this browser cannot read it. */
 export async function smaller(file) {
@@ -29,8 +31,22 @@ export async function smaller(file) {
   }
 }
 
-/** Send a picture; `progress(share)` in [0, 1]. Returns what the server calls it. */
-export function send(server, blob, name, progress) {
+/**
+ * Send a picture; `progress(share)` in [0, 1]. Returns what the server calls it. What gets lost on its way is sent
+ * again, a few times; what the server refuses is not.
+ */
+export async function send(server, blob, name, progress) {
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      return await sendOnce(server, blob, name, progress);
+    } catch (error) {
+      if (error instanceof Refused || attempt === TRIES) throw error;
+      await new Promise((done) => setTimeout(done, FIRST_DELAY * 2 ** (attempt - 1)));
+    }
+  }
+}
+
+function sendOnce(server, blob, name, progress) {
   return new Promise((done, fail) => {
     const request = new XMLHttpRequest(); // fetch tells nothing of how far it is
     request.open("POST", server.at("uploads"));

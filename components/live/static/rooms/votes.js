@@ -44,7 +44,8 @@ export function create({ server }) {
     try {
       ballot = await server.get("vote");
       judged(ballot.judged);
-      if (ballot.picture) return await ready();
+      if (ballot.seen) return seen();
+      if (ballot.picture) return ready();
       nothing(say("Nothing to look at now: pictures of others appear here."));
     } catch (error) {
       nothing(error.status ? error.message : say("The server could not be reached. Try again."));
@@ -52,12 +53,9 @@ export function create({ server }) {
     if (judging) timer = setTimeout(ask, AGAIN * (0.75 + Math.random() / 2));
   }
 
-  async function ready() {
-    const picture = element("img", { alt: say("A picture that somebody handed in"), draggable: "false" });
-    picture.src = URL.createObjectURL(await server.bytes(`pictures/${ballot.picture}.png`));
-    await picture.decode();
+  function ready() {
     if (!judging) return;
-    ballot.shown = picture;
+    begin.disabled = false;
     stage = "ready";
     part.waiting = true;
     told_(say("Somebody's picture is shown for two seconds. Then say what it was."));
@@ -65,19 +63,38 @@ export function create({ server }) {
     frame.replaceChildren(begin);
   }
 
-  function look() {
+  async function look() {
+    begin.disabled = true;
+    const picture = element("img", { alt: say("A picture that somebody handed in"), draggable: "false" });
+    try {
+      picture.src = URL.createObjectURL(await server.bytes(`pictures/${ballot.picture}.png`));
+      await picture.decode();
+    } catch (error) {
+      begin.disabled = false;
+      if (error.status) ask(); // it was shown already, or taken back
+      else told_(say("The server could not be reached. Try again."));
+      return;
+    }
+    if (!judging) return;
+    ballot.shown = picture;
     stage = "looking";
     part.waiting = false;
     told_("");
     mark(frame, "data-mask", false);
-    frame.replaceChildren(ballot.shown);
+    frame.replaceChildren(picture);
     timer = setTimeout(hide, 1000 * ballot.seconds);
+  }
+
+  /** It was shown, before this page was loaded anew, and the server shows it once. */
+  function seen() {
+    part.waiting = true;
+    hide();
   }
 
   /** A mask in its place: what the eye keeps of it fades. */
   function hide() {
     stage = "asking";
-    URL.revokeObjectURL(ballot.shown.src);
+    if (ballot.shown) URL.revokeObjectURL(ballot.shown.src);
     frame.replaceChildren();
     mark(frame, "data-mask", true);
     told_(say("What was it?"));
@@ -93,6 +110,7 @@ export function create({ server }) {
   async function choose(button, choice) {
     if (stage !== "asking") return;
     stage = "told";
+    part.waiting = false;
     for (const each of names.children) each.disabled = true;
     mark(button, "data-chosen", true);
     try {

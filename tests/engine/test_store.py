@@ -1,0 +1,99 @@
+"""Which runs stay in memory: those that go on, those that only memory has, those that somebody reads."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from engine import store as stores
+from engine.engine import Engine
+from engine.recipe import Recipe
+from engine.run import Run
+from engine.store import Store
+from tests.engine.test_engine import eventually
+from tests.support import small_model
+
+RECIPE = Recipe("small", "cat", "bim", {"steps": 40, "step_size": 1 / 255})
+
+
+@pytest.fixture
+def now() -> list[float]:
+    return [0.0]
+
+
+@pytest.fixture
+def engine(tmp_path: Path, monkeypatch, now):
+    monkeypatch.setenv("FOOLSCOPE_HOME", str(tmp_path))
+    with small_model.engine(small_model.Gate(), clock=lambda: now[0]) as made:
+        made.store._spare_limit = 0
+        yield made
+
+
+def finished(engine: Engine, owner: str = "me") -> Run:
+    """Return a run that is over, and written where it has an owner."""
+    run = engine.enqueue(replace(RECIPE, seed=3), "me", owner=owner)
+    *_, _ = engine.follow(run)
+    eventually(lambda: engine.history.going_on(run.id) is None)
+    return run
+
+
+def test_what_the_database_has_too_leaves_once_nobody_reads_it_and_comes_back(engine, now):
+    run = finished(engine)
+    last, step = run.picture(40).copy(), run.figures(17)
+    engine.store.tidy()
+    assert engine.store.holds(run.id), "it was read a moment ago"
+    now[0] += stores.UNREAD
+    eventually(lambda: not engine.store.holds(run.id))  # the engine tidies up by itself
+    assert engine.look_up(run.id).status == "finished" and not engine.store.holds(run.id)
+    back = engine.run(run.id)
+    assert back is not run and np.array_equal(back.picture(40), last) and back.figures(17) == step
+
+
+def test_whoever_reads_a_run_keeps_all_of_its_pictures(engine, now):
+    run = finished(engine)
+    for _ in range(4):
+        now[0] += stores.UNREAD - 1
+        assert engine.run(run.id) is run
+        engine.store.tidy()
+    assert engine.run(run.id).picture_step(17) == 17
+
+
+def test_what_nobody_else_has_stays(engine, now, monkeypatch):
+    mine = finished(engine, owner="")
+    monkeypatch.setattr(engine.history, "_keeps_pictures", False)
+    bare = finished(engine)
+    going = engine.submit(replace(RECIPE, params={"steps": 10_000}), paused=True, owner="me")
+    now[0] += stores.UNREAD
+    engine.store.tidy()
+    assert all(engine.store.holds(run.id) for run in (mine, bare, going))
+
+
+def test_the_least_lately_used_go_first_and_so_many_bytes_stay(engine, now):
+    runs = [finished(engine) for _ in range(4)]
+    engine.store._spare_limit = 2 * max(run.bytes for run in runs)
+    engine.run(runs[0].id)
+    now[0] += stores.UNREAD
+    engine.store.tidy()
+    assert [engine.store.holds(run.id) for run in runs] == [True, False, False, True]
+
+
+def test_a_limit_holds_for_all_that_is_over(engine):
+    store = Store(limit_bytes=0)
+    over, going = finished(engine), engine.submit(RECIPE, paused=True)
+    store.add(over)
+    store.add(going)
+    assert store.peek(over.id) is None and store.peek(going.id) is going
+
+
+def test_runs_of_one_picture_share_what_they_begin_with(engine):
+    first, second = (engine.submit(replace(RECIPE, seed=seed), paused=True) for seed in (1, 2))
+    assert first.start.data_ptr() == second.start.data_ptr()
+
+
+def test_the_last_picture_keeps_no_other_rows(engine):
+    run = engine.submit(replace(RECIPE, attack="eot_pgd", params={"steps": 3}))
+    *_, _ = engine.follow(run)
+    assert run._latest.untyped_storage().nbytes() == run._latest.nbytes
