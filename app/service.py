@@ -25,7 +25,9 @@ if TYPE_CHECKING:
     from engine.rooms.votes import Votes
 
 log = logging.getLogger("foolscope")
-_up = threading.Event()
+_up, _closing = threading.Event(), threading.Event()
+AGAIN = 5.0
+"""Seconds until replicas are asked again that did not answer."""
 
 
 @st.cache_resource(show_spinner=False)
@@ -92,17 +94,26 @@ def ready() -> bool:
 
 
 def warm() -> None:
-    """Import torch, start the engine and load the first network, so that no visitor waits for it."""
+    """Import torch, start the engine and load the first network, so that no visitor waits for it; replicas
+    that are not there yet are asked again until they are."""
+    while not _asked():
+        if _closing.wait(AGAIN):
+            return
+    log.info("ready on %s", engine().device)
+
+
+def _asked() -> bool:
+    """Ask the engine about the first picture, and say whether it answered."""
     with _yielding():
         first = engine()
         from engine.links import DEFAULT
 
         try:
             first.classify(DEFAULT.model, DEFAULT.image)
-        except EngineFailed as error:  # replicas that are not there yet: whoever asks is told so
+        except EngineFailed as error:  # whoever asks meanwhile is told so
             log.error("%s", error)
-            return
-    log.info("ready on %s", first.device)
+            return False
+    return True
 
 
 @contextmanager
@@ -125,8 +136,10 @@ def _yielding() -> Iterator[None]:
 async def lifespan(_: Any) -> AsyncIterator[None]:
     """Warm up beside the server, which answers meanwhile; close the engine at the end."""
     logs.set_up()  # once more: the server has set up its own since
+    _closing.clear()
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(anyio.to_thread.run_sync, warm)
         yield
+        _closing.set()
         tasks.cancel_scope.cancel()
     await anyio.to_thread.run_sync(engine().close)

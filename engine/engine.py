@@ -100,6 +100,10 @@ class Engine:
         """Have a model in memory, downloaded if need be; raises as `model` does."""
         self.pool.get(name, progress)
 
+    def networks(self) -> list[str]:
+        """Return which models are in memory."""
+        return list(self.pool.sizes())
+
     def loaded(self, name: str) -> bool:
         """Say whether the model is in memory already."""
         return name in self.pool

@@ -81,8 +81,7 @@ def _database(served: Engine) -> FoolscopeError | None:
 
 
 def _model(served: Engine) -> FoolscopeError | None:
-    answered = served.metrics.totals("foolscope_steps_total")
-    return None if served.pool.sizes() or answered else NO_NETWORK
+    return None if served.networks() else NO_NETWORK
 
 
 LOOKS: dict[str, Callable[[Engine], FoolscopeError | None]] = {

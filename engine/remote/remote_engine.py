@@ -62,6 +62,10 @@ class RemoteEngine(Engine):
         """Say whether a replica answered for this model before."""
         return name in self._ready
 
+    def networks(self) -> list[str]:
+        """Return for which models a replica has answered."""
+        return sorted(self._ready)
+
     def load(self, name: str, progress: Progress | None = None) -> None:
         """Have a replica load a model; raises as `engine.engine.Engine.load` does, and
         `errors.EngineFailed` when no replica answers."""
@@ -112,11 +116,13 @@ class RemoteEngine(Engine):
 
     def pause(self, run: Run) -> None:
         """Stop answering: at once here, and soon on the replica."""
+        self._check_here(run)
         if not self.queue.pause(run):
             self._allow(run, StepsLeft.NONE)
 
     def cancel(self, run: Run, reason: str = "cancelled") -> None:
         """End the run now, and soon on the replica."""
+        self._check_here(run)
         run.set_status("cancelled", reason)
         link = self.link(run.id)
         if link is not None:

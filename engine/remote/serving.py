@@ -93,6 +93,11 @@ def deployed(plan: Plan) -> serve.Application:
     return bound
 
 
+def built(options: dict[str, Any]) -> serve.Application:
+    """Return what Serve is to run, by the fields of a `Plan`: what a RayService of Kubernetes imports."""
+    return deployed(Plan(**options))
+
+
 def start(plan: Plan) -> None:
     """Start Ray or join the cluster, and start the replicas; returns once they answer."""
     passed = {name: os.environ[name] for name in PASSED_ON if name in os.environ}

@@ -15,13 +15,14 @@ from prometheus_client.parser import text_string_to_metric_families
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 
+from app import service
 from app.logs import JsonLines
 from app.routes import routes
 from app.sockets import CountedSockets
 from app.status import readiness
 from attacks.contract import Stop
 from engine.recipe import Recipe
-from errors import FoolscopeError, HistoryFailed
+from errors import EngineFailed, FoolscopeError, HistoryFailed
 from settings import ROOT
 from tests.engine.history.test_history import until
 from tests.support import small_model
@@ -140,6 +141,20 @@ def test_ready_only_when_each_part_is(engine, client, monkeypatch) -> None:
     assert ready() == (503, {"loop": False, "database": False, "model": False})
     answer = client.get("/foolscope/ready?parts=loop,cellar&lang=zh")
     assert answer.status_code == 400 and "cellar" in answer.text and "选取" in answer.json()["error"]
+
+
+def test_replicas_that_come_later_are_asked_again(engine, monkeypatch) -> None:
+    tries = list[int]()
+
+    def classify(*_: object) -> None:
+        tries.append(1)
+        if len(tries) < 3:
+            raise EngineFailed("No replica answers.")
+
+    monkeypatch.setattr(engine, "classify", classify)
+    monkeypatch.setattr(service, "AGAIN", 0.01)
+    service.warm()
+    assert len(tries) == 3
 
 
 def test_the_database_is_asked_seldom_however_often_somebody_looks(engine, client, monkeypatch) -> None:

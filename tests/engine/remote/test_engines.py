@@ -242,7 +242,7 @@ def test_a_run_is_known_by_its_id_and_leaves_as_a_file(engine):
 
 def test_a_model_is_loaded_when_it_was_asked_for(engine):
     engine.load("small")
-    assert engine.loaded("small") and not engine.loaded("nobody")
+    assert engine.loaded("small") and not engine.loaded("nobody") and "small" in engine.networks()
     with pytest.raises(UnknownName):
         engine.classify("nobody", "cat")
 

@@ -51,7 +51,7 @@ export class Grid {
     for (let at = 0; at < n * n; at++) {
       if (around(at, n).some((next) => labels[next] !== labels[at])) (depth[at] = 0), edge.push(at);
     }
-    const best = new Map([...new Set(labels)].map((label) => [label, { label, row: cells / 2, column: cells / 2, depth: edge.length ? -1 : cells / 2 }]));
+    const best = new Map([...new Set(labels)].map((label) => [label, { label, row: cells / 4, column: cells / 2, depth: edge.length ? -1 : cells / 4 }]));
     while (edge.length) {
       const inner = [];
       for (const at of edge) {
