@@ -38,8 +38,8 @@ def thresholded() -> Classifier:
     return made
 
 
-def profile(network: Classifier, *pictures: Tensor) -> Profile:
-    *_, answer = LayerProfile(*pictures).pieces(network)
+def profile(network: Classifier, clean: Tensor, attacked: Tensor, photo: Tensor | None = None) -> Profile:
+    *_, answer = LayerProfile(clean, attacked, photo).pieces(network)
     assert isinstance(answer, Profile)
     return answer
 
