@@ -38,8 +38,8 @@ def thresholded() -> Classifier:
     return made
 
 
-def profile(network: Classifier, *pictures: Tensor) -> Profile:
-    *_, answer = LayerProfile(*pictures).pieces(network)
+def profile(network: Classifier, clean: Tensor, attacked: Tensor, photo: Tensor | None = None) -> Profile:
+    *_, answer = LayerProfile(clean, attacked, photo).pieces(network)
     assert isinstance(answer, Profile)
     return answer
 
@@ -100,6 +100,7 @@ def planted() -> Classifier:
     """Return a convolution of 5 channels of which only channel 3 answers to the upper left corner."""
     convolution = nn.Conv2d(1, 5, 3, padding=1)
     nn.init.constant_(convolution.weight, 0.01)
+    assert convolution.bias is not None
     nn.init.zeros_(convolution.bias)
     with torch.no_grad():
         convolution.weight[3] = 1.0

@@ -99,7 +99,6 @@ class Parts {
     if (profile.step === this.step) {
       write(this.verdict, this.#sentence(profile));
       this.#tabulate();
-      if (this.layer === null) this.#name(profile.parting ?? this.heard.layers.length - 1);
     }
     this.#draw();
   }
