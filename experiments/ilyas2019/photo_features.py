@@ -40,7 +40,7 @@ class PhotoFeatures(Features):
 
     n: int = setting(2250, "Training photos", "How many photos are learnt from.", low=30, high=2250)
     tests: int = setting(750, "Test photos", "How many photos a network is judged on.", low=30, high=750)
-    networks: int = setting(2, "Networks", "How many networks learn each kind.", low=1, high=20)
+    networks: int = setting(1, "Networks", "How many networks learn each kind.", low=1, high=20)
     passes: int = setting(20, "Passes", "How often each training picture is seen.", low=1, high=500)
 
     def depends(self) -> object:
