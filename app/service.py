@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import gc
+import importlib
 import logging
 import sys
 import threading
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -39,7 +41,13 @@ def engine() -> Engine:
     from engine import networks
     from engine.chosen import chosen
 
-    started = chosen({"digit": _digit, "photo": _photo, "plain": _plain})
+    started = chosen(
+        {
+            "digit": _digit,
+            "photo": partial(_of_photos, "open_photograph"),
+            "plain": partial(_of_photos, "plain"),
+        }
+    )
     networks.use_pool(started.pool)
     _up.set()
     return started
@@ -77,18 +85,10 @@ def _digit(name: str) -> Image:
     return open_digit(name)
 
 
-def _photo(name: str) -> Image:
-    """Return a photo of the data folder."""
-    from experiments.datasets.photos import open_photograph
-
-    return open_photograph(name)
-
-
-def _plain(levels: str) -> Image:
-    """Return a field of one colour."""
-    from experiments.datasets.photos import plain
-
-    return plain(levels)
+def _of_photos(function: str, name: str) -> Image:
+    """Return what a function of the photos' module opens, imported when something is asked for."""
+    opened: Image = getattr(importlib.import_module("experiments.datasets.photos"), function)(name)
+    return opened
 
 
 def ready() -> bool:

@@ -272,6 +272,7 @@ def kept(address: str, network: str, image: str, steps: int) -> str:
         run = engine.submit(Recipe(network, image, "bim", {"steps": steps}, stop=Stop("steps")))
         list(engine.follow(run))
         changes = Recording(run, "bench", time.time(), pictures=True).changes(time.time())
+        assert changes is not None  # the run is over and nothing of it is written
         began, size = time.perf_counter(), int(str(changes.row["bytes"]))
         with database.writing() as connection:  # one transaction for all that is new, as in `History`
             for number in range(WRITTEN):

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from engine import store as stores
 from engine.engine import Engine
@@ -94,6 +96,9 @@ def test_runs_of_one_picture_share_what_they_begin_with(engine):
 
 
 def test_the_last_picture_keeps_no_other_rows(engine):
-    run = engine.submit(replace(RECIPE, attack="eot_pgd", params={"steps": 3}))
-    *_, _ = engine.follow(run)
+    run, _ = engine.prepare(RECIPE)
+    rows = torch.rand(64, *run.start.shape)
+    run.append(run.observe(torch.zeros(len(run.labels)), rows[5], math.nan, 64, 0))
+    run.set_status("finished")
     assert run._latest.untyped_storage().nbytes() == run._latest.nbytes
+    assert torch.equal(run._latest, rows[5])

@@ -21,6 +21,7 @@ from pathlib import Path
 
 import pytest
 from playwright.sync_api import expect
+from streamlit import config
 
 from app.cli import room
 from app.cli.room import addresses
@@ -127,7 +128,7 @@ def test_with_a_certificate_the_addresses_are_https(how: str, monkeypatch: pytes
     if how == "variable":
         monkeypatch.setenv(room.CERTIFICATE_VARIABLE, "a.pem")
     if how == "file":
-        monkeypatch.setattr(room.config, "get_option", {"server.sslCertFile": "a.pem"}.get)
+        monkeypatch.setattr(config, "get_option", {"server.sslCertFile": "a.pem"}.get)
     kind = room.scheme(more)
     words = room.invitation(["192.0.2.7"], 8501, "ABCDEF", "key", kind)
     assert ("http://" in words) == (room.CAMERA in words) == (how == "none")
