@@ -71,7 +71,7 @@ def _table(figures: FeaturesFigures) -> None:
     """Show what each kind of training pictures taught."""
     head = [
         say("Learnt from"),
-        say("Clean digits right"),
+        say("Clean pictures right"),
         say("Says the next class"),
         say("Mean change (l2)"),
     ]
