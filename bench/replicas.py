@@ -57,7 +57,11 @@ def served(*options: str) -> Iterator[Served]:
         yield Served(f"http://127.0.0.1:{port}", started.pid)
     finally:
         started.send_signal(signal.SIGINT)
-        started.communicate(timeout=60)
+        try:
+            started.communicate(timeout=120)
+        except subprocess.TimeoutExpired:  # it asks a controller that somebody killed
+            started.kill()
+            started.communicate()
 
 
 def followed(engine: Engine, what: Recipe) -> tuple[float, float]:

@@ -97,7 +97,7 @@ class Run:
         self._log_p = np.empty((len(self._scalars), len(self.labels)), np.float32)
         self._pictures: dict[int, npt.NDArray[np.float16]] = {}
         self._every = 1
-        self._latest, self._latest_step = self.start, 0
+        self._latest, self._latest_step = self.start, -1
         self._count = 0
         self._active = 0.0
         self._resumed: float | None = None

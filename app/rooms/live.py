@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import time
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, NamedTuple
 from weakref import WeakValueDictionary
 
 import anyio
@@ -28,8 +29,17 @@ TRY_AGAIN = 1013
 """Closes a socket while the database does not answer (RFC 6455's registry)."""
 News = Callable[[], Awaitable[str]]
 """Gives the next message as JSON, "" where there is nothing new."""
-State = tuple[str, frozenset[str] | None]
-"""What members hear of a room, and who is in it, None while that is not known yet."""
+
+
+class State(NamedTuple):
+    """What members hear of a room, "" before it was looked up; who is in it; when that was looked up, by the
+    monotonic clock."""
+
+    text: str = ""
+    members: frozenset[str] = frozenset()
+    at: float = -math.inf
+
+
 _states: dict[tuple[str, str], tuple[float, State]] = {}
 _boards: WeakValueDictionary[tuple[str, str], Board] = WeakValueDictionary()
 
@@ -83,16 +93,16 @@ async def _talk(socket: WebSocket, news: News) -> None:
 
 def _member(code: str, spoken: str, member: str) -> News:
     """Return what a member hears: the room, whenever it changed, until the member is sent out."""
-    shown = ""
+    shown, entered = "", time.monotonic()
 
     async def news() -> str:
         nonlocal shown
-        state, here = await _state(code, spoken)
-        if here is not None and member not in here:
+        state = await _state(code, spoken)
+        if state.at > entered and member not in state.members:  # what is older may not know who just came
             raise NotAllowed(NO_TOKEN)
-        changed = state != shown
-        shown = state
-        return state if changed else ""
+        changed = state.text != shown
+        shown = state.text
+        return state.text if changed else ""
 
     return news
 
@@ -120,15 +130,16 @@ def _wall(code: str, spoken: str) -> News:
 
 async def _state(code: str, spoken: str) -> State:
     """Return what members hear of a room, looked up once for all of them."""
-    at, state = _states.get((code, spoken), (0.0, ("", None)))
+    at, state = _states.get((code, spoken), (0.0, State()))
     if time.monotonic() - at < PERIOD:
         return state
     _states[code, spoken] = (time.monotonic(), state)
 
     def look() -> State:
+        now = time.monotonic()
         room = messages.room(rooms().room(code), spoken)
         here = frozenset(member.id for member in rooms().members(code))
-        return json.dumps({"type": "room", "room": room}), here
+        return State(json.dumps({"type": "room", "room": room}), here, now)
 
     try:
         state = await anyio.to_thread.run_sync(look)

@@ -41,3 +41,20 @@ def test_who_is_sent_out_hears_nothing_more_and_the_others_do(monkeypatch):
                 hers.receive_json()
             client.post(f"{at}/teacher", content=json.dumps({"title": "Monday"}), headers=mine)
             assert his.receive_json()["room"]["title"] == "Monday"
+
+
+def test_who_joins_between_two_looks_at_the_room_stays(monkeypatch):
+    monkeypatch.setattr("app.rooms.routes.LIMITER", fresh := Limiter())
+    monkeypatch.setattr("app.rooms.asking.LIMITER", fresh)
+    monkeypatch.setattr("app.rooms.live.PERIOD", 1.0)
+    with small_model.behind_routes(monkeypatch), TestClient(Starlette(routes=routes())) as client:
+        opened = client.post(ROOMS, json={"title": "Friday"}).json()
+        at, mine = f"{ROOMS}/{opened['code']}", {"Authorization": f"Bearer {opened['key']}"}
+        anna = client.post(f"{at}/join", json={"name": "Anna"}).json()
+        with client.websocket_connect(f"{at}/live") as hers, client.websocket_connect(f"{at}/live") as his:
+            hers.send_json({"token": anna["token"]})
+            assert hers.receive_json()["type"] == "room"  # the room was looked at before Ben came
+            his.send_json({"token": client.post(f"{at}/join", json={"name": "Ben"}).json()["token"]})
+            assert his.receive_json()["type"] == "room"
+            client.post(f"{at}/teacher", content=json.dumps({"title": "Monday"}), headers=mine)
+            assert his.receive_json()["room"]["title"] == "Monday"
