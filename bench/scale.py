@@ -265,7 +265,7 @@ def _seconds(ask: Callable[[], object]) -> float:
     return sorted(taken[2:])[3]
 
 
-def kept(address: str, network: str, image: str, steps: int) -> str:
+def keeping(address: str, network: str, image: str, steps: int) -> str:
     """Return in a sentence what it costs to keep a finished run in an empty database: seconds and bytes."""
     engine, database = Engine(), Database(address)
     try:
@@ -319,5 +319,5 @@ def main(arguments: list[str] | None = None) -> int:
     print(table(rows))
     if options.database:
         for network, image in KEPT.items():
-            print(kept(options.database, network, image, round(options.steps)))
+            print(keeping(options.database, network, image, round(options.steps)))
     return 0

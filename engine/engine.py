@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 import logging
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import TypeVar
 from weakref import WeakValueDictionary
@@ -209,7 +209,7 @@ class Engine:
                     raise  # it came from the network, not from waiting
                 self._loop.revive()
 
-    def probe(self, model: str, question: Probe[T]) -> Iterator[T]:
+    def probe(self, model: str, question: Probe[T]) -> Generator[T]:
         """Yield the answers to a question that looks into a model, as they come; closing it cancels them.
 
         Raises `errors.UnknownName`, `errors.WeightsError`, and what the question raises."""

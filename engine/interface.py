@@ -9,7 +9,7 @@ only its slope in them, so it answers in two rounds (`engine.batch`).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from typing import Protocol, TypeVar
 
 from PIL import Image
@@ -100,7 +100,7 @@ class EngineInterface(Protocol):
     ) -> Evaluation:
         """Return the answer to one query, on the CPU: with an ``objective`` also its values and gradient."""
 
-    def probe(self, model: str, question: Probe[T]) -> Iterator[T]:
+    def probe(self, model: str, question: Probe[T]) -> Generator[T]:
         """Yield the answers to a question that looks into a model, as they come, computed beside the runs;
         closing the iterator cancels what is left."""
 

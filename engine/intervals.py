@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -19,6 +20,16 @@ class Estimate:
     low: float | None
     high: float | None
     n: int
+
+    @property
+    def least(self) -> float:
+        """Return the lower end of the interval, minus infinity where there is none."""
+        return -math.inf if self.low is None else self.low
+
+    @property
+    def most(self) -> float:
+        """Return the upper end of the interval, infinity where there is none."""
+        return math.inf if self.high is None else self.high
 
 
 def share(count: int, n: int) -> Estimate:

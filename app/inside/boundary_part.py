@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from app.inside.looking import Line, Look
-from app.inside.plane_part import picture_at, whole
 from components.i18n.text import named
 from engine.inside.boundary import Along, Distance, Distances, Lines, Straightness
 
@@ -20,10 +19,10 @@ def lines(look: Look) -> Iterator[Line]:
     ``?count=``: of directions, 200 by default; ``?seed=`` of them.
     """
     start = look.run.start.float()
-    delta = picture_at(look) - start
+    delta = look.change()
     for point in look.ask(Lines(start, delta), "lines"):
         yield _along(point) if isinstance(point, Along) else _straight(look, point)
-    seed, count = whole(look, "seed", 0), whole(look, "count", 200)
+    seed, count = look.whole("seed", 0), look.whole("count", 200)
     yield {"type": "searching", "asked": 0, "of": count, "length": float(delta.norm())}
     for number, answer in enumerate(look.ask(Distances(start, delta, seed, count), "distances", seed, count)):
         if isinstance(answer, Distance):

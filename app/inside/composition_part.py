@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Iterator
 from dataclasses import asdict
 
-from PIL import Image
 from torch import Tensor
 
-from app.inside.looking import Line, Look
-from app.inside.plane_part import number, picture_at, whole
+from app.inside.looking import Line, Look, as_address, fools
 from components.i18n.text import named
 from engine.inside.composition import (
     HIGHEST,
@@ -24,8 +21,7 @@ from engine.inside.composition import (
     power,
     spectrum_image,
 )
-from engine.render import encode, perturbation, suggest_gain
-from engine.run import Run
+from engine.render import perturbation, suggest_gain
 
 PART, FILTER = "made_of", "filter"
 
@@ -35,17 +31,12 @@ def lines(look: Look) -> Iterator[Line]:
 
     ``?seed=`` of the noise that it is compared with.
     """
-    start, delta, seed = look.run.start.float(), change(look), whole(look, "seed", 0)
+    start, delta, seed = look.run.start.float(), look.change(), look.whole("seed", 0)
     yield {"type": "composition"} | asdict(composition(delta, seed)) | _pictures(delta, seed)
     for filtered in look.ask(Filters(start, delta, look.run.original), "bands"):
         yield _filtered(look, filtered)
     for largest in look.ask(Survivors(start, delta, look.run.original), "largest"):
         yield {"type": "largest"} | asdict(largest) | _verdict(look, largest.label)
-
-
-def change(look: Look) -> Tensor:
-    """Return the perturbation ``(c, h, w)`` that stands for the step that is looked at."""
-    return picture_at(look) - look.run.start.float()
 
 
 def _pictures(delta: Tensor, seed: int) -> Line:
@@ -57,15 +48,10 @@ def _pictures(delta: Tensor, seed: int) -> Line:
     }
 
 
-def as_address(picture: Image.Image) -> str:
-    """Return a picture as an address that holds it, a PNG."""
-    return "data:image/png;base64," + base64.b64encode(encode(picture, "png")).decode()
-
-
 def filtered(look: Look) -> Iterator[Line]:
     """Yield what the network says of one band, and how that band looks. ``?low=``, ``?high=``: its radii."""
-    low, high = number(look, "low", 0.0), number(look, "high", HIGHEST)
-    delta = change(look)
+    low, high = look.number("low", 0.0), look.number("high", HIGHEST)
+    delta = look.change()
     part = band(delta, low, high)
     question = Filters(look.run.start.float(), delta, look.run.original, ((low, high),))
     for answer in look.ask(question, low, high):
@@ -80,9 +66,3 @@ def _filtered(look: Look, answer: Filtered) -> Line:
 
 def _verdict(look: Look, label: int) -> Line:
     return {"label": named(look.run.labels[label], look.language), "fooled": fools(look.run, label)}
-
-
-def fools(run: Run, label: int) -> bool:
-    """Return whether an answer is what the run is after: its target, or, without one, another class."""
-    target = run.recipe.target
-    return label != run.original if target is None else label == target

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Iterator, Sequence
 from dataclasses import fields
 
@@ -11,13 +10,13 @@ from PIL import Image
 from torch import Tensor
 
 from app.inside import shelf
-from app.inside.looking import Line, Look, numbers
+from app.inside.looking import Line, Look, as_address, numbers
 from components.i18n.text import named
 from engine.inside.channels import ChannelChange, ChannelChanges, Peaks, Seen, ShelfPeaks, strongest
 from engine.inside.classes import other_class
 from engine.inside.layers import Distances, LayerProfile, Profile
 from engine.inside.pace import Progress
-from engine.render import encode, to_image
+from engine.render import to_image
 from errors import BadSetting
 
 PART = "layers"
@@ -105,7 +104,7 @@ def _curves(distances: Distances | None) -> Line | None:
 
 def _channels(look: Look, now: Profile, index: int) -> Iterator[Line]:
     layer = now.layers[index].name
-    question = ChannelChanges(look.picture(0), look.picture(look.step), layer)
+    question = ChannelChanges(look.picture(0), look.picture(), layer)
     (changes,) = look.ask(question, layer, part="channels")
     peaks: list[Peaks] = []
     for answer in _peaks(look, layer):
@@ -150,4 +149,4 @@ def patch(picture: Tensor, place: Tensor, side: int) -> str:
 
 def _shown(picture: Tensor) -> str:
     small = to_image(picture.numpy()).resize((PATCH, PATCH), Image.Resampling.BICUBIC)
-    return f"data:image/jpeg;base64,{base64.b64encode(encode(small, 'jpg')).decode()}"
+    return as_address(small, "jpg")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import math
 from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import dataclass
@@ -9,13 +10,16 @@ from typing import Any, TypeVar
 
 import numpy as np
 import torch
+from PIL import Image
 from torch import Tensor
 
 import models
 from engine.inside.computed import COMPUTED, Key
 from engine.interface import EngineInterface
 from engine.probes import Probe
+from engine.render import encode
 from engine.run import Run
+from errors import BadSetting
 
 T = TypeVar("T")
 Line = dict[str, Any]
@@ -54,11 +58,56 @@ class Look:
         key = Key("", part, 0, (model, models.card(model).weights.sha256, *settings))
         return COMPUTED.ask(self.engine, model, key, question)
 
-    def picture(self, step: int) -> Tensor:
-        """Return the picture ``(c, size, size)`` in [0, 1] that stands for a step."""
-        return torch.from_numpy(np.array(self.run.picture(step), dtype=np.float32))
+    def picture(self, step: int | None = None) -> Tensor:
+        """Return the picture ``(c, size, size)`` in [0, 1] that stands for a step, by default the one that
+        is looked at."""
+        return picture_of(self.run, self.step if step is None else step)
+
+    def change(self) -> Tensor:
+        """Return the perturbation ``(c, size, size)`` that stands for the step that is looked at."""
+        return self.picture() - self.run.start.float()
+
+    def number(self, name: str, usual: float) -> float:
+        """Return a finite number of the query, ``usual`` where it is missing; raises `errors.BadSetting`."""
+        text = self.query.get(name, "")
+        try:
+            number = float(text) if text else usual
+        except ValueError:
+            number = math.nan
+        if not math.isfinite(number):
+            raise BadSetting("Expected a number for {name}, got “{got}”.", name=name, got=text[:40])
+        return number
+
+    def whole(self, name: str, usual: int) -> int:
+        """Return a whole number of the query, ``usual`` where it is missing; raises `errors.BadSetting`."""
+        text = self.query.get(name, str(usual))
+        if not text.isdecimal() or len(text) > 9:
+            raise BadSetting("Expected a whole number for {name}, got “{got}”.", name=name, got=text[:40])
+        return int(text)
+
+
+def picture_of(run: Run, step: int) -> Tensor:
+    """Return the picture ``(c, size, size)`` in [0, 1] that stands for a step of a run."""
+    return torch.from_numpy(np.array(run.picture(step), dtype=np.float32))
+
+
+def fools(run: Run, label: int) -> bool:
+    """Return whether an answer is what the run is after: its target, or, without one, another class."""
+    target = run.recipe.target
+    return label != run.original if target is None else label == target
+
+
+def finite(value: float) -> float | None:
+    """Return a value for JSON, None for one that is no number."""
+    return float(value) if math.isfinite(value) else None
 
 
 def numbers(values: Tensor) -> list[float | None]:
-    """Return values for JSON, None for one that is no number."""
-    return [value if math.isfinite(value) else None for value in values.tolist()]
+    """Return values for JSON, None for each that is no number."""
+    return [finite(value) for value in values.tolist()]
+
+
+def as_address(picture: Image.Image, kind: str = "png") -> str:
+    """Return a picture as an address that holds it, as a "png" or a "jpg"."""
+    name = "jpeg" if kind == "jpg" else kind
+    return f"data:image/{name};base64,{base64.b64encode(encode(picture, kind)).decode()}"

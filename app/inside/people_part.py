@@ -5,13 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-import torch
 from torch import Tensor
 
 import models
-from app.inside.composition_part import as_address, change, fools
-from app.inside.looking import Line, Look
-from app.inside.plane_part import picture_at
+from app.inside.looking import Line, Look, as_address, fools, picture_of
 from components.i18n.text import named, say_in
 from engine.inside.composition import power, shares
 from engine.inside.similarity import structural_similarity
@@ -27,7 +24,7 @@ def lines(look: Look) -> Iterator[Line]:
     twin = models.card(look.run.recipe.model).twin
     yield {
         "type": "similarity",
-        "ssim": structural_similarity(look.run.start.float(), picture_at(look)),
+        "ssim": structural_similarity(look.run.start.float(), look.picture()),
         "twin": say_in(look.language, models.card(twin).title) if twin else None,
     }
 
@@ -45,8 +42,8 @@ def twin(look: Look) -> Iterator[Line]:
     finally:
         if not other.over:
             look.engine.cancel(other)
-    own = change(look)
-    theirs = torch.from_numpy(other.picture(len(other) - 1).copy()).float() - other.start.float()
+    own = look.change()
+    theirs = picture_of(other, len(other) - 1) - other.start.float()
     gain = min(suggest_gain(delta.numpy()) for delta in (own, theirs))
     yield {"type": "twin", "gain": gain, "own": _shown(look, look.run, look.step, own, gain)} | {
         "twin": _shown(look, other, len(other) - 1, theirs, gain)

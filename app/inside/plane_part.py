@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
@@ -11,7 +10,7 @@ from torch import Tensor
 
 import attacks
 import models
-from app.inside.looking import Line, Look
+from app.inside.looking import Line, Look, picture_of
 from components.i18n.text import named, say_in
 from engine.images.sources import samples
 from engine.inside.plane import LEVELS, Asked, Axes, Finished, Plane, axes
@@ -46,8 +45,8 @@ def lines(look: Look) -> Iterator[Line]:
     ``?y=`` and ``?half=`` of the window in l2, by default one with the picture and its adversarial;
     ``?cells=`` in a row; ``?second=``: a network that is asked too.
     """
-    plane = axes(look.run.start.float(), picture_at(look), third_point(look))
-    window, cells = _window(look, plane), whole(look, "cells", 64)
+    plane = axes(look.run.start.float(), look.picture(), third_point(look))
+    window, cells = _window(look, plane), look.whole("cells", 64)
     if cells not in LEVELS:
         raise BadSetting(
             "Expected {names} cells in a row, got {cells}.", names=", ".join(map(str, LEVELS)), cells=cells
@@ -74,15 +73,10 @@ def _levels(look: Look, plane: Axes, window: Window, cards: list[Card], cells: i
                     yield _finished(index, answer)
 
 
-def picture_at(look: Look) -> Tensor:
-    """Return the picture ``(c, h, w)`` in [0, 1] that stands for the step that is looked at."""
-    return torch.from_numpy(look.run.picture(look.step).copy()).float()
-
-
 def third_point(look: Look) -> Tensor:
     """Return the third point ``(c, h, w)``, which may lie outside [0, 1]; raises `errors.FoolscopeError`."""
     wanted, start = look.query.get("third", THIRDS[0]), look.run.start.float()
-    noise = torch.Generator().manual_seed(whole(look, "seed", 0))
+    noise = torch.Generator().manual_seed(look.whole("seed", 0))
     if wanted == "random":
         return start + torch.randn(start.shape, generator=noise)
     if wanted == "signs":
@@ -101,36 +95,16 @@ def _end_of(look: Look, other: Run) -> Tensor:
         raise BadSetting("Expected a run that began with the same picture, got one that began with another.")
     if other.id == look.run.id or not len(other):
         raise BadSetting("Expected another run that has begun, got this one or one without a step.")
-    return torch.from_numpy(other.picture(len(other) - 1).copy()).float()
+    return picture_of(other, len(other) - 1)
 
 
 def _window(look: Look, plane: Axes) -> Window:
     distance, _ = plane.adversarial
-    x, y = number(look, "x", distance / 2), number(look, "y", 0.0)
-    half = number(look, "half", 1.5 * distance)
+    x, y = look.number("x", distance / 2), look.number("y", 0.0)
+    half = look.number("half", 1.5 * distance)
     if not 0 < half < FARTHEST or max(abs(x), abs(y)) > FARTHEST:
         raise BadSetting("Expected a window of a size above 0 and up to 100000 in l2.")
     return Window(x, y, half)
-
-
-def number(look: Look, name: str, usual: float) -> float:
-    """Return a finite number of the query, ``usual`` where it is missing; raises `errors.BadSetting`."""
-    text = look.query.get(name, "")
-    try:
-        number = float(text) if text else usual
-    except ValueError:
-        number = math.nan
-    if not math.isfinite(number):
-        raise BadSetting("Expected a number for {name}, got “{got}”.", name=name, got=text[:40])
-    return number
-
-
-def whole(look: Look, name: str, usual: int) -> int:
-    """Return a whole number of the query, ``usual`` where it is missing; raises `errors.BadSetting`."""
-    text = look.query.get(name, str(usual))
-    if not text.isdecimal() or len(text) > 9:
-        raise BadSetting("Expected a whole number for {name}, got “{got}”.", name=name, got=text[:40])
-    return int(text)
 
 
 def _networks(look: Look) -> list[Card]:

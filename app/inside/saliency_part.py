@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import base64
-import math
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
 
-from app.inside.looking import Line, Look
+from app.inside.looking import Line, Look, finite
 from components.i18n.text import named
 from engine.inside.classes import other_class
 from engine.inside.pace import Progress
@@ -64,7 +62,7 @@ def _cell(row: str, column: str, answer: SaliencyMap) -> Line:
     values = answer.values.numpy()
     scale = float(np.percentile(np.abs(values), 99)) or float(np.abs(values).max()) or 1.0
     levels = np.rint(np.clip(values / scale, -1, 1) * 127).astype(np.int8)
-    figures = {name: _number(getattr(answer, name)) for name in ("logit", "baseline", "total", "gap")}
+    figures = {name: finite(getattr(answer, name)) for name in ("logit", "baseline", "total", "gap")}
     return {
         "type": "map",
         "row": row,
@@ -75,7 +73,3 @@ def _cell(row: str, column: str, answer: SaliencyMap) -> Line:
         "layer": answer.layer.removeprefix("network."),
         "network": answer.network,
     } | figures
-
-
-def _number(value: Any) -> float | None:
-    return float(value) if math.isfinite(value) else None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -13,9 +12,8 @@ import models
 from app.inside.looking import Look
 from engine.images import handwriting
 from engine.images.sources import open_sample, samples
-from engine.inside.pace import Pace
+from engine.inside.classes import Labels
 from experiments.datasets import digit_sets
-from models.core import Classifier
 
 DIGITS = 60
 """Test digits that count as the shelf of a network that reads digits, beside its samples."""
@@ -27,23 +25,6 @@ class ShelfPicture:
 
     name: str
     picture: Tensor
-
-
-@dataclass(frozen=True)
-class Labels:
-    """A probe: the class that the network gives each of ``pictures`` ``(n, c, size, size)``, in order."""
-
-    pictures: Tensor
-
-    def pieces(self, network: Classifier) -> Iterator[int]:
-        """Yield the classes."""
-        pace, done = Pace(8), 0
-        while done < len(self.pictures):
-            part = self.pictures[done : done + pace.rows].to(network.mean.device)
-            with pace.piece(len(part)), torch.no_grad():
-                answers = network(part).argmax(1).tolist()
-            yield from answers
-            done += len(part)
 
 
 @lru_cache(maxsize=4)

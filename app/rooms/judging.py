@@ -27,8 +27,8 @@ async def next_picture(request: Request) -> Response:
         if ballot is None:
             return {"picture": None, "judged": judged}
         names = [{"choice": label, "name": named(label, spoken)} for label in ballot.names]
-        told = {"picture": ballot.picture, "names": names, "seconds": SECONDS, "judged": judged}
-        return told | {"seen": ballot.seen}
+        ballots = {"picture": ballot.picture, "seen": ballot.seen, "seconds": SECONDS}
+        return ballots | {"names": names, "judged": judged}
 
     return JSONResponse(await anyio.to_thread.run_sync(ask))
 

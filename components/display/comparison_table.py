@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import streamlit as st
 from markupsafe import Markup
@@ -13,6 +13,9 @@ from components.display import html_table
 from components.i18n.text import say
 from components.lesson import tabs
 from engine.intervals import Estimate
+
+if TYPE_CHECKING:
+    from experiments.core import Published
 
 BREAK = Markup("<br>")
 
@@ -48,6 +51,12 @@ class Cell(NamedTuple):
 def cell(figure: Estimate, **facts: Any) -> Cell:
     """Return the cell of an estimate."""
     return Cell(figure.value, figure.low, figure.high, **facts)
+
+
+def percent(printed: Published) -> Cell:
+    """Return the cell of a paper's own number, in percent."""
+    unit = say(" % (recalled)") if printed.recalled else " %"
+    return Cell(printed.value, unit=unit, digits=4)
 
 
 def claims(verdicts: Mapping[str, bool], *, folded: bool = False) -> None:

@@ -74,15 +74,13 @@ class ShelfPeaks:
 
     def pieces(self, network: Classifier) -> Iterator[Progress | Peaks]:
         """Yield the peaks of each picture, in order, and how far it is."""
-        pace, done = Pace(8), 0
-        while done < len(self.pictures):
-            part = self.pictures[done : done + pace.rows]
-            with pace.piece(len(part)):
-                answers = _activations(network, part, self.layer)
-            for row, answer in enumerate(answers):
-                yield _peaks(done + row, answer)
-            done += len(part)
-            yield Progress(done, len(self.pictures))
+        pace = Pace(8)
+        for part in pace.parts(len(self.pictures)):
+            with pace.piece(part.stop - part.start):
+                answers = _activations(network, self.pictures[part], self.layer)
+            for picture, answer in enumerate(answers, part.start):
+                yield _peaks(picture, answer)
+            yield Progress(part.stop, len(self.pictures))
 
 
 @dataclass(frozen=True)

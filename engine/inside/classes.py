@@ -1,8 +1,28 @@
-"""The two classes that a look inside a run is about."""
+"""Which classes a look inside a run is about, and what a network says of pictures."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from engine.inside.asking import Asker
 from engine.run import Run
+from models.core import Classifier
+
+
+@dataclass(frozen=True)
+class Labels:
+    """A probe: the class that the network gives each of ``pictures`` ``(n, c, size, size)``, in order."""
+
+    pictures: Tensor
+
+    def pieces(self, network: Classifier) -> Iterator[int]:
+        """Yield the classes."""
+        asker = Asker(network)
+        for batch in asker.batches(len(self.pictures)):
+            yield from asker.logits(self.pictures[batch]).argmax(1).tolist()
 
 
 def other_class(run: Run, step: int) -> int:

@@ -7,7 +7,7 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Hashable, Iterator
-from contextlib import contextmanager
+from contextlib import closing
 from dataclasses import dataclass, fields, is_dataclass
 from hashlib import sha256
 from typing import Any, TypeVar
@@ -54,7 +54,7 @@ class Computed:
             yield from known
             return
         answers: list[T] = []
-        with closing_iterator(engine.probe(model, question)) as fresh:
+        with closing(engine.probe(model, question)) as fresh:
             for answer in fresh:
                 answers.append(answer)
                 yield answer
@@ -91,17 +91,6 @@ class Computed:
             while sum(self._sizes.values()) > self._limit:
                 old, _ = self._answers.popitem(last=False)
                 del self._sizes[old]
-
-
-@contextmanager
-def closing_iterator(answers: Iterator[T]) -> Iterator[Iterator[T]]:
-    """Close an iterator at the end of the ``with`` block, if it can be closed."""
-    try:
-        yield answers
-    finally:
-        close: Any = getattr(answers, "close", None)
-        if close is not None:
-            close()
 
 
 def size_of(answer: object) -> int:

@@ -20,10 +20,18 @@ class Progress:
 
 
 class Pace:
-    """Learns from each piece how many rows the next may have, ``most`` at most."""
+    """Learns from each piece how many rows the next may have: ``first`` in the first, ``most`` at most."""
 
-    def __init__(self, most: int = 32) -> None:
-        self.rows, self._most = 1, most
+    def __init__(self, most: int = 32, first: int = 1) -> None:
+        self.rows, self._most = first, most
+
+    def parts(self, count: int) -> Iterator[slice]:
+        """Yield the slices of ``count`` rows, piece by piece."""
+        start = 0
+        while start < count:
+            stop = min(start + self.rows, count)
+            yield slice(start, stop)
+            start = stop
 
     @contextmanager
     def piece(self, rows: int) -> Iterator[None]:

@@ -130,15 +130,13 @@ def integrated_gradients(
     """Yield the progress, then the map of integrated gradients."""
     start = baseline(network, picture)
     places, weights = _rule(nodes, picture)
-    total, pace, done = torch.zeros_like(picture, dtype=torch.float64), Pace(), 0
-    while done < nodes:
-        part = slice(done, done + pace.rows)
+    total, pace = torch.zeros_like(picture, dtype=torch.float64), Pace()
+    for part in pace.parts(nodes):
         at, share = places[part].view(-1, 1, 1, 1), weights[part].view(-1, 1, 1, 1)
         with pace.piece(len(at)):
             grads = _gradients(network, start + at * (picture - start), label)
             total += (share * grads.double()).sum(0)
-        done += len(at)
-        yield Progress(done, nodes)
+        yield Progress(part.stop, nodes)
     attributions = total * (picture - start)
     logit, other = _logits(network, torch.stack([picture, start]), label).tolist()
     values = blocks(attributions.sum(0), sums=True)
@@ -181,11 +179,11 @@ def grad_cam(network: Classifier, picture: Tensor, label: int, layer: str) -> Sa
 
 def occlusion(network: Classifier, picture: Tensor, label: int) -> Iterator[Progress | SaliencyMap]:
     """Yield the progress, then the map of occlusion."""
-    boxes, pace, done = squares(picture.shape[-1]), Pace(), 0
+    boxes, pace = squares(picture.shape[-1]), Pace()
     whole = float(_logits(network, picture[None], label)[0])
     falls = torch.zeros(picture.shape[1:], dtype=torch.float64)
-    while done < len(boxes):
-        part = boxes[done : done + pace.rows]
+    for span in pace.parts(len(boxes)):
+        part = boxes[span]
         with pace.piece(len(part)):
             hidden = picture.repeat(len(part), 1, 1, 1)
             for row, (rows, columns) in enumerate(part):
@@ -193,8 +191,7 @@ def occlusion(network: Classifier, picture: Tensor, label: int) -> Iterator[Prog
             logits = _logits(network, hidden, label).tolist()
         for (rows, columns), logit in zip(part, logits, strict=True):
             falls[rows, columns] = whole - logit
-        done += len(part)
-        yield Progress(done, len(boxes))
+        yield Progress(span.stop, len(boxes))
     yield SaliencyMap(OCCLUSION, label, blocks(falls, sums=False), whole, math.nan, float(falls.sum()))
 
 

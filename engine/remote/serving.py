@@ -48,9 +48,9 @@ class Holder:
     """What Serve calls a replica: an engine and its application."""
 
     def __init__(self, make: str) -> None:
-        made = pkgutil.resolve_name(make)()
-        assert isinstance(made, Engine), f"Expected {make} to return an engine, got {made}."
-        self._engine = made
+        engine = pkgutil.resolve_name(make)()
+        assert isinstance(engine, Engine), f"Expected {make} to return an engine, got {engine}."
+        self._engine = engine
 
     @serve.multiplexed(max_num_models_per_replica=MODELS)  # type: ignore[untyped-decorator]
     async def prepare(self, model: str) -> str:

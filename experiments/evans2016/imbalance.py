@@ -23,6 +23,7 @@ from experiments.datasets import digit_sets, superclasses
 from experiments.datasets.digit_sets import Digits
 from experiments.evans2016 import article
 from experiments.methods.perceptron import Perceptron, wrong
+from experiments.toolkit.chance import seeded
 from experiments.toolkit.codec import key
 
 SUPERCLASS = (3, 5, 8)
@@ -137,8 +138,7 @@ class Imbalance(Experiment[Trained, ImbalanceFigures]):
     def carry_out(self, stage: Training, store: Store) -> Trained:
         """Train a network and attack it."""
         digits = digit_sets.digits(self.data)
-        numbers = np.random.SeedSequence([self.seed, stage.seed]).generate_state(1)
-        rng = torch.Generator().manual_seed(int(numbers[0]))
+        rng = seeded(self.seed, stage.seed)
         rows = drawn(digits.train_y, counts(digits.train_y, self.many, stage.kind), rng)
         net = trained(digits.train_x[rows], digits.train_y[rows], rng)
         return Trained(len(rows), self._judged(net, digits))

@@ -24,13 +24,14 @@ from experiments.ilyas2019.wrong_labels import (
     Data,
     SmallNet,
     adversarial,
-    answers,
     next_targets,
     noisy,
     random_targets,
     right,
     train,
 )
+from experiments.methods.perceptron import wrong
+from experiments.toolkit.chance import seeded
 from experiments.toolkit.image_sheets import colour, png
 
 SHOWN = 5
@@ -193,16 +194,16 @@ class Features(Experiment[Trained, FeaturesFigures]):
         """Make the training set of a kind, and train and judge one network on it."""
         clean, index = self.clean(), stage.index
         data, fooled = self._training_set(stage, clean, store)
-        net = self._network(self._generator(index, 1 + list(KINDS).index(stage.kind)))
-        curves = train(net, data, self.passes, self._generator(index, 0))
+        net = self._network(seeded(self.seed, index, 1 + list(KINDS).index(stage.kind)))
+        curves = train(net, data, self.passes, seeded(self.seed, index, 0))
         if stage.kind == TRUE:
             store.put_tensors(stage.name, net.state_dict())
-        replies = answers(net, clean.test_x)
+        tests, after = len(clean.test_y), (clean.test_y + 1) % len(self.classes)
         return Trained(
             curves=curves,
-            right=int((replies == clean.test_y).sum()),
-            next=int((replies == (clean.test_y + 1) % len(self.classes)).sum()),
-            tests=len(replies),
+            right=int((~wrong(net, clean.test_x, clean.test_y)).sum()),
+            next=int((~wrong(net, clean.test_x, after)).sum()),
+            tests=tests,
             digits=len(data.train_y),
             length=float((data.train_x - clean.train_x).flatten(1).norm(dim=1).mean()),
             fooled=fooled,
@@ -225,16 +226,12 @@ class Features(Experiment[Trained, FeaturesFigures]):
             return clean, 1.0
         first.load_state_dict(store.tensors(LearningStage(TRUE, stage.index).name))
         first.requires_grad_(False)
-        targets = kind.targets(clean.train_y, len(self.classes), self._generator(stage.index, 20))
+        targets = kind.targets(clean.train_y, len(self.classes), seeded(self.seed, stage.index, 20))
         if kind.change == "noise":
-            x = noisy(clean.train_x, self.epsilon, self._generator(stage.index, 21))
+            x = noisy(clean.train_x, self.epsilon, seeded(self.seed, stage.index, 21))
         else:
             x = adversarial(first, clean.train_x, targets, self.epsilon, self.steps)
         return clean._replace(train_x=x, train_y=targets), right(first, x, targets)
-
-    def _generator(self, index: int, purpose: int) -> torch.Generator:
-        first = np.random.SeedSequence([self.seed, index, purpose]).generate_state(1)[0]
-        return torch.Generator().manual_seed(int(first))
 
     def summarise(self, answers: Sequence[Trained]) -> FeaturesFigures:
         """Return each kind's figures over its networks."""
@@ -253,20 +250,20 @@ class Features(Experiment[Trained, FeaturesFigures]):
         test, guessing = {name: kind.test for name, kind in figures.kinds.items()}, 1 / len(figures.classes)
         return {
             "Random labels on adversarial pictures teach to read clean pictures better than by guessing.": (
-                _low(test[RANDOM]) > guessing
+                test[RANDOM].least > guessing
             ),
             "So does the next class as the label of every adversarial picture.": (
-                _low(test[NEXT]) > guessing
+                test[NEXT].least > guessing
             ),
-            "With random labels more than half of the clean pictures are right.": _low(test[RANDOM]) > 0.5,
-            "Random labels teach more than the next class.": (_low(test[RANDOM]) > _high(test[NEXT])),
+            "With random labels more than half of the clean pictures are right.": test[RANDOM].least > 0.5,
+            "Random labels teach more than the next class.": (test[RANDOM].least > test[NEXT].most),
             "Noise as long as the adversarial change, with the same labels, teaches less: in both cases.": (
-                _high(test[RANDOM_NOISE]) < _low(test[RANDOM]) and _high(test[NEXT_NOISE]) < _low(test[NEXT])
+                test[RANDOM_NOISE].most < test[RANDOM].least and test[NEXT_NOISE].most < test[NEXT].least
             ),
             "Who learnt the next class says of clean pictures the right class more often than the next.": (
-                _low(test[NEXT]) > _high(figures.kinds[NEXT].next)
+                test[NEXT].least > figures.kinds[NEXT].next.most
             ),
-            "Right labels teach the most.": _low(test[TRUE]) > max(_high(test[RANDOM]), _high(test[NEXT])),
+            "Right labels teach the most.": test[TRUE].least > max(test[RANDOM].most, test[NEXT].most),
         }
 
 
@@ -296,11 +293,3 @@ def _figures(title: str, networks: Sequence[Trained]) -> KindFigures:
         digits=networks[0].digits,
         examples=networks[0].examples,
     )
-
-
-def _low(estimate: Estimate) -> float:
-    return estimate.value if estimate.low is None else estimate.low
-
-
-def _high(estimate: Estimate) -> float:
-    return estimate.value if estimate.high is None else estimate.high

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import ClassVar, NamedTuple
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from attacks.settings import setting
@@ -24,6 +23,7 @@ from experiments.methods.distortion import distortions
 from experiments.methods.perceptron import Perceptron, wrong
 from experiments.szegedy2013 import paper
 from experiments.szegedy2013.adversarial_pools import Trainer, Training, train
+from experiments.toolkit.chance import seeded
 from experiments.toolkit.image_sheets import png
 
 WIDTHS = (784, 100, 100, 10)
@@ -200,14 +200,14 @@ class AdversarialTraining(Experiment[TrainedNetwork, AdversarialTrainingFigures]
     def carry_out(self, stage: TrainingStage, store: Store) -> TrainedNetwork:
         """Train and judge one network."""
         digits = digit_sets.digits(self.data)
-        net = Perceptron(WIDTHS, "sigmoid", self._generator(stage.index, 0))
+        net = Perceptron(WIDTHS, "sigmoid", seeded(self.seed, stage.index, 0))
         curve: list[float] = []
 
         def judge() -> None:
             curve.append(round(100 * _error(net, digits.test_x, digits.test_y), 3))
 
         x, y = digits.train_x[: self.n], digits.train_y[: self.n]
-        generator = self._generator(stage.index, 1)
+        generator = seeded(self.seed, stage.index, 1)
         trainer = train(net, x, y, self.training(stage.method), generator, judge)
         net.requires_grad_(False)
         return TrainedNetwork(
@@ -224,10 +224,6 @@ class AdversarialTraining(Experiment[TrainedNetwork, AdversarialTrainingFigures]
         """Return how a network is trained by a method of `METHODS`."""
         means = METHODS[method]
         return Training(self.epochs, means.layers, self.radius, drop=means.drop, shift=means.shift)
-
-    def _generator(self, index: int, purpose: int) -> torch.Generator:
-        first = np.random.SeedSequence([self.seed, index, purpose]).generate_state(1)[0]
-        return torch.Generator().manual_seed(int(first))
 
     def _distortions(self, net: Perceptron, x: Tensor, y: Tensor) -> list[float]:
         """Return the distortions of those of the first test digits that ``net`` gets right."""

@@ -26,6 +26,7 @@ from experiments.datasets.digit_sets import digits
 from experiments.datasets.images import origin, pictures
 from experiments.szegedy2013 import paper
 from experiments.toolkit.bases import OfNetworks
+from experiments.toolkit.chance import seeded
 from models.core import Card, Classifier
 
 CHUNK = 10
@@ -300,8 +301,7 @@ class Rarity(OfNetworks[RarityAnswer, RarityFigures]):
         if isinstance(stage, AttackStage):
             return self._attack(stage, model, store)
         lines = isinstance(stage, LineStage)
-        number = np.random.SeedSequence([self.seed, stage.start, int(lines)]).generate_state(1)[0]
-        rng = torch.Generator().manual_seed(int(number))
+        rng = seeded(self.seed, stage.start, int(lines))
         attacked = _attacked(stage, store)
         if lines:
             return Followed([self._follow(model, *picture, rng) for picture in attacked])

@@ -448,7 +448,7 @@ def _learning(conditions: Mapping[str, ConditionFigures]) -> dict[str, bool]:
             conditions["shuffled_pixels"].test, true
         ),
         "Without weight decay and dropout the network generalises: more than 80 % of test digits.": (
-            _low(true) > 0.8
+            true.least > 0.8
         ),
         "Weight decay, dropout or both change the test by less than 5 points.": all(
             abs(conditions[name].test.value - true.value) < 0.05 for name in REGULARISED
@@ -468,10 +468,10 @@ def _mathematics(figures: MemorisationFigures) -> dict[str, bool]:
             net.parameters == 2 * net.n + net.d and net.residual < 1e-3 for net in theorem
         ),
         "The 2n + d weights learn nothing else: with true labels, under a third of test digits.": (
-            _high(theorem[-1].test) < 1 / 3
+            theorem[-1].test.most < 1 / 3
         ),
         "Brightness, which no shuffle hides, tells more than guessing: over one test digit in ten.": (
-            _low(figures.ink) > 0.1
+            figures.ink.least > 0.1
         ),
         "Gradient descent from 0 ends in the solution of least norm, to one part in a million.": (
             least.from_zero.off < 1e-6
@@ -480,20 +480,12 @@ def _mathematics(figures: MemorisationFigures) -> dict[str, bool]:
             abs(least.from_elsewhere.distance / least.start_left_over - 1) < 1e-6
         ),
         "A kernel's solution of least norm generalises with no regulariser: under 10 % wrong.": (
-            _high(least.kernel.test) < 0.1
+            least.kernel.test.most < 0.1
         ),
         "Where labels were learnt by heart, a smaller change undoes them: the intervals are apart.": (
-            _high(distortion["random_labels"]) < _low(distortion["true"])
+            distortion["random_labels"].most < distortion["true"].least
         ),
     }
-
-
-def _low(estimate: Estimate) -> float:
-    return -math.inf if estimate.low is None else estimate.low
-
-
-def _high(estimate: Estimate) -> float:
-    return math.inf if estimate.high is None else estimate.high
 
 
 def _increasing(passes: Sequence[int | None]) -> bool:
@@ -513,7 +505,7 @@ def ink(digits: Digits) -> Estimate:
 
 def overlap(a: Estimate, b: Estimate) -> bool:
     """Return whether two intervals share a value."""
-    return _low(a) <= _high(b) and _low(b) <= _high(a)
+    return a.least <= b.most and b.least <= a.most
 
 
 def construct(digits: Digits, n: int, rng: np.random.Generator) -> TheoremNetwork:

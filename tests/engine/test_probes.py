@@ -80,7 +80,7 @@ def test_closing_the_iterator_cancels_the_rest(engine: Engine) -> None:
     closed.clear()
     answers = engine.probe(MODEL, Squares(3000))
     next(answers)
-    answers.close()  # type: ignore[attr-defined]
+    answers.close()
     assert closed.wait(10)
 
 
@@ -98,7 +98,7 @@ def test_two_take_turns(engine: Engine) -> None:
     ahead = engine.probe(MODEL, Squares(10**6))
     next(ahead)
     assert [number for number, _ in engine.probe(MODEL, Squares(3))] == [0, 1, 4]  # ends before the other
-    ahead.close()  # type: ignore[attr-defined]
+    ahead.close()
 
 
 def test_runs_have_the_device_but_for_a_small_part() -> None:

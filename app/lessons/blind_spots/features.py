@@ -7,11 +7,10 @@ from collections.abc import Sequence
 import streamlit as st
 
 from components.display import charts, comparison_table
-from components.display.comparison_table import Cell, cell
+from components.display.comparison_table import Cell, cell, percent
 from components.display.image_grid import Tile, tiles
 from components.i18n.text import say
 from components.lesson import experiment_panel, layout
-from experiments.core import Published
 from experiments.ilyas2019.features import NEXT, RANDOM, Example, Features, FeaturesFigures, KindFigures
 from experiments.ilyas2019.photo_features import PhotoFeatures
 
@@ -89,18 +88,13 @@ def _table(figures: FeaturesFigures) -> None:
 
 def _published(figures: FeaturesFigures) -> None:
     """Show the paper's own numbers beside ours."""
-
-    def number(printed: Published) -> Cell:
-        unit = say(" % (recalled)") if printed.recalled else " %"
-        return Cell(printed.value, unit=unit, digits=4)
-
     head = [say("Clean pictures right"), say("Digits, here"), "CIFAR-10", "Restricted ImageNet"]
     rows: list[list[str | Cell]] = [
         [
             say(figures.kinds[name].title),
             cell(figures.kinds[name].test, scale=100, unit=" %", digits=3),
-            number(row.cifar),
-            number(row.imagenet),
+            percent(row.cifar),
+            percent(row.imagenet),
         ]
         for name, row in figures.published.items()
     ]

@@ -7,12 +7,11 @@ from typing import Any
 import streamlit as st
 
 from components.display import charts, comparison_table
-from components.display.comparison_table import Cell, cell
+from components.display.comparison_table import Cell, cell, percent
 from components.display.image_grid import Tile, tiles
 from components.i18n.text import say
 from components.lesson import experiment_panel, layout
 from engine.intervals import Estimate
-from experiments.core import Published
 from experiments.zhang2016.fitting import Curves
 from experiments.zhang2016.memorisation import (
     ConditionFigures,
@@ -119,12 +118,7 @@ def _theorem(networks: list[TheoremNetwork]) -> None:
 
 def _published(published: PublishedTable) -> None:
     """Show the paper's own numbers."""
-
-    def number(printed: Published) -> Cell:
-        unit = say(" % (recalled)") if printed.recalled else " %"
-        return Cell(printed.value, unit=unit, digits=4)
-
     rows: list[list[str | Cell]] = [
-        [say(name), number(row.train), number(row.test)] for name, row in published.rows.items()
+        [say(name), percent(row.train), percent(row.test)] for name, row in published.rows.items()
     ]
     comparison_table.beside([say("CIFAR-10, as published"), say("Training"), say("Test")], rows)

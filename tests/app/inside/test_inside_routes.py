@@ -4,27 +4,17 @@ from __future__ import annotations
 
 import json
 import time
-import warnings
 
 import anyio
 import pytest
 import torch
-from starlette.applications import Starlette
 
 from app.inside.streaming import LinesResponse, Turns
-from app.routes import routes
-from attacks.contract import Stop
 from components.i18n.text import phrases
-from engine.inside import computed, words
-from engine.recipe import Recipe
+from engine.inside import words
 from errors import FoolscopeError
 from tests.support import event_loop, live_phrases, small_model
 
-with warnings.catch_warnings():
-    warnings.simplefilter("ignore")  # newer versions would rather have another client
-    from starlette.testclient import TestClient
-
-RECIPE = Recipe("small", "cat", "bim", {"steps": 6, "step_size": 1 / 255}, target=2, stop=Stop("steps"))
 RUNS = "/foolscope/runs"
 
 
@@ -34,7 +24,7 @@ def logit(picture, label):
         return float(small_model.SmallNet()((torch.tensor(picture)[None] - 0.5) / 0.25)[0, label])
 
 
-class Told:
+class Reader:
     """The ends of a connection: what was sent, and a reader who may leave."""
 
     def __init__(self):
@@ -58,30 +48,8 @@ def counting(noted, most=10**9):
         noted.append("closed")
 
 
-@pytest.fixture
-def gate():
-    return small_model.Gate()
-
-
-@pytest.fixture
-def client(gate, monkeypatch):
-    with small_model.behind_routes(monkeypatch, gate) as engine:
-        monkeypatch.setattr("app.inside.looking.COMPUTED", computed.Computed())
-        with TestClient(Starlette(routes=routes())) as made:
-            run = engine.submit(RECIPE)
-            assert len(list(engine.follow(run))) == 7
-            vars(made)["run"] = run
-            yield made
-
-
-def lines(client, part, **query):
-    answer = client.get(f"{RUNS}/{client.run.id}/inside/{part}", params=query)
-    assert answer.status_code == 200, answer.text
-    return [json.loads(line) for line in answer.text.splitlines()]
-
-
 def test_maps_of_two_classes_come_with_the_check_beside_them(client, gate):
-    heard = lines(client, "saliency", step=6, method="grad_cam")
+    heard = client.lines("saliency", step=6, method="grad_cam")
     assert heard[0]["labels"] == {"original": f"class {client.run.original}", "other": "class 2"}
     maps = {(line["row"], line["column"]): line for line in heard if line["type"] == "map"}
     assert len(maps) == 6 and {line["layer"] for line in maps.values()} == {"body.2"}
@@ -91,11 +59,11 @@ def test_maps_of_two_classes_come_with_the_check_beside_them(client, gate):
         assert (line["logit"] == pytest.approx(known, abs=1e-3)) == (column != "shuffled")
     assert heard[-1] == {"type": "end"} and len([x for x in heard if x["type"] == "sanity"]) == 2
     asked = len(gate.batches)
-    assert lines(client, "saliency", step=6, method="grad_cam") == heard and len(gate.batches) == asked
+    assert client.lines("saliency", step=6, method="grad_cam") == heard and len(gate.batches) == asked
 
 
 def test_a_picture_that_parts_is_told_by_layers_and_channels(client):
-    heard = lines(client, "layers", step=6)
+    heard = client.lines("layers", step=6)
     heading, now = heard[0], heard[1]
     assert [layer["kind"] for layer in heading["layers"]] == ["Conv2d", "Tanh", "Conv2d", "Tanh", "Linear"]
     assert now["step"] == 6 and len(now["changed"]["cosine"]) == 5 and now["changed"]["l2"][-1] > 0.01
@@ -105,15 +73,15 @@ def test_a_picture_that_parts_is_told_by_layers_and_channels(client):
     assert all(len(one["patches"]) == 4 for one in channels["channels"])
     steps = [line["step"] for line in heard if line["type"] == "profile"]
     assert set(steps) == set(range(1, 7))
-    (other,) = [line for line in lines(client, "layers", step=6, layer=0) if line["type"] == "channels"]
+    (other,) = [line for line in client.lines("layers", step=6, layer=0) if line["type"] == "channels"]
     assert other["layer"] == 0 and other["pixels"] == 4  # a place of the first convolution sees 3 x 3 pixels
 
 
 def test_the_words_grow_with_what_is_known(client):
-    heard = [line for line in lines(client, "words", step=6) if line["type"] == "words"]
+    heard = [line for line in client.lines("words", step=6) if line["type"] == "words"]
     counts = [len(line["clauses"]) for line in heard]
     assert counts == sorted(counts) and counts[0] == 4 and counts[-1] > counts[0]
-    assert len(lines(client, "words", step=0)[0]["clauses"]) == 2
+    assert len(client.lines("words", step=0)[0]["clauses"]) == 2
 
 
 @pytest.mark.parametrize(
@@ -131,7 +99,7 @@ def test_what_is_not_there_is_refused_in_a_sentence(client, part, query, status)
         answer = client.get(f"{RUNS}/{client.run.id}/inside/{part}", params=query)
         assert answer.status_code == status and answer.json()["error"]
     else:
-        last = lines(client, part, **query)[-1]
+        last = client.lines(part, **query)[-1]
         assert last["type"] == "error" and next(iter(query.values())) in last["sentence"]
     assert client.get(f"{RUNS}/nobody/inside/words").status_code == 404
 
@@ -139,14 +107,14 @@ def test_what_is_not_there_is_refused_in_a_sentence(client, part, query, status)
 def test_whoever_leaves_ends_what_is_computed():
     async def leave():
         noted: list[str] = []
-        told = Told()
+        reader = Reader()
         response = LinesResponse(lambda: counting(noted), "run", Turns(2), str)
         async with anyio.create_task_group() as group:
-            group.start_soon(response, {}, told.receive, told.send)
-            while len(told.sent) < 5:
+            group.start_soon(response, {}, reader.receive, reader.send)
+            while len(reader.sent) < 5:
                 await anyio.sleep(0.005)
-            told.gone.set()
-        return noted, json.loads(told.sent[3])
+            reader.gone.set()
+        return noted, json.loads(reader.sent[3])
 
     assert event_loop.run(leave()) == (["closed"], {"number": 2})
 
@@ -154,19 +122,19 @@ def test_whoever_leaves_ends_what_is_computed():
 def test_a_third_question_about_a_run_waits_and_another_runs_does_not():
     async def ask():
         noted: list[str] = []
-        turns, told = Turns(2), [Told() for _ in range(4)]
+        turns, readers = Turns(2), [Reader() for _ in range(4)]
         async with anyio.create_task_group() as group:
-            for index, one in enumerate(told):
+            for index, one in enumerate(readers):
                 key = "other" if index == 3 else "run"
                 response = LinesResponse(lambda: counting(noted), key, turns, str)
                 group.start_soon(response, {}, one.receive, one.send)
-            while min(len(one.sent) for one in (told[0], told[1], told[3])) < 4:
+            while min(len(one.sent) for one in (readers[0], readers[1], readers[3])) < 4:
                 await anyio.sleep(0.005)
-            waited = len(told[2].sent)
-            told[0].gone.set()
-            while len(told[2].sent) < 4:
+            waited = len(readers[2].sent)
+            readers[0].gone.set()
+            while len(readers[2].sent) < 4:
                 await anyio.sleep(0.005)
-            for one in told[1:]:
+            for one in readers[1:]:
                 one.gone.set()
         return waited, noted, turns._places
 
@@ -179,10 +147,10 @@ def test_a_network_that_breaks_ends_in_a_sentence(client, gate):
         raise FoolscopeError("It {broke}.")
 
     gate.hook = broken
-    last = lines(client, "saliency", step=5, method="occlusion")[-1]
+    last = client.lines("saliency", step=5, method="occlusion")[-1]
     assert last == {"type": "error", "sentence": "It {broke}."}
     gate.hook = None
-    assert lines(client, "saliency", step=5, method="occlusion")[-1] == {"type": "end"}
+    assert client.lines("saliency", step=5, method="occlusion")[-1] == {"type": "end"}
 
 
 def test_the_words_of_the_section_come_in_chinese(client):

@@ -2,56 +2,15 @@
 
 from __future__ import annotations
 
-import json
-import warnings
 from dataclasses import replace
 
 import numpy as np
 import pytest
-from starlette.applications import Starlette
 
 import models
 from app import service
-from app.routes import routes
 from attacks.contract import Stop
-from engine.inside import computed
 from engine.recipe import Recipe
-from engine.run import Run
-from tests.support import small_model
-
-with warnings.catch_warnings():
-    warnings.simplefilter("ignore")  # newer versions would rather have another client
-    from starlette.testclient import TestClient
-
-
-class Client(TestClient):
-    """A client that knows the run it asks about."""
-
-    run: Run
-
-
-RECIPE = Recipe("small", "cat", "bim", {"steps": 6, "step_size": 1 / 255}, target=2, stop=Stop("steps"))
-
-
-@pytest.fixture
-def gate():
-    return small_model.Gate()
-
-
-@pytest.fixture
-def client(gate, monkeypatch):
-    with small_model.behind_routes(monkeypatch, gate) as engine:
-        monkeypatch.setattr("app.inside.looking.COMPUTED", computed.Computed())
-        with Client(Starlette(routes=routes())) as made:
-            made.run = engine.submit(RECIPE)
-            assert len(list(engine.follow(made.run))) == 7
-            yield made
-
-
-def lines(client, part, **query):
-    answer = client.get(f"/foolscope/runs/{client.run.id}/inside/{part}", params=query)
-    assert answer.status_code == 200, answer.text
-    return [json.loads(line) for line in answer.text.splitlines()]
 
 
 def of_type(heard, kind):
@@ -59,7 +18,7 @@ def of_type(heard, kind):
 
 
 def test_a_plane_comes_from_coarse_to_fine_and_its_points_are_what_the_run_says(client):
-    heard = lines(client, "plane", step=6, cells=32)
+    heard = client.lines("plane", step=6, cells=32)
     assert heard[0]["type"] == "plane" and heard[-1] == {"type": "end"}
     assert heard[0]["adversarial"][0] == pytest.approx(client.run.figures(6)["l2"], rel=1e-3)
     levels = of_type(heard, "level")
@@ -71,7 +30,7 @@ def test_a_plane_comes_from_coarse_to_fine_and_its_points_are_what_the_run_says(
 
 
 def test_the_window_is_where_it_was_asked_for_and_its_middle_is_the_original(client):
-    heard = lines(client, "plane", step=6, cells=4, x=0, y=0, half=0.5)
+    heard = client.lines("plane", step=6, cells=4, x=0, y=0, half=0.5)
     (middle,) = [
         (label, p)
         for line in of_type(heard, "asked")
@@ -83,36 +42,36 @@ def test_the_window_is_where_it_was_asked_for_and_its_middle_is_the_original(cli
 
 
 def test_a_finer_plane_asks_only_for_what_is_new(client, gate):
-    lines(client, "plane", step=6, cells=16)
+    client.lines("plane", step=6, cells=16)
     before = sum(gate.batches)
-    heard = lines(client, "plane", step=6, cells=32)
+    heard = client.lines("plane", step=6, cells=32)
     fresh = sum(len(line["at"]) for line in of_type(heard, "asked") if line["cells"] == 32)
     assert sum(gate.batches) - before == fresh
 
 
 def test_two_networks_are_shown_beside_each_other(client):
-    heard = lines(client, "plane", step=6, cells=8, second="smaller")
+    heard = client.lines("plane", step=6, cells=8, second="smaller")
     assert [network["name"] for network in heard[0]["networks"]] == ["small", "smaller"]
     assert {line["network"] for line in of_type(heard, "asked")} == {0, 1}
-    assert lines(client, "plane", step=6, second="lenet")[0]["type"] == "error"
+    assert client.lines("plane", step=6, second="lenet")[0]["type"] == "error"
 
 
 @pytest.mark.parametrize("third", ["signs", "image:dog"])
 def test_other_third_points_span_other_planes(client, third):
-    heard = lines(client, "plane", step=6, cells=4, third=third)
-    assert heard[0]["third"] != lines(client, "plane", step=6, cells=4)[0]["third"]
+    heard = client.lines("plane", step=6, cells=4, third=third)
+    assert heard[0]["third"] != client.lines("plane", step=6, cells=4)[0]["third"]
     assert heard[-1] == {"type": "end"}
 
 
 def test_the_end_of_another_run_is_a_third_point(client):
     other = service.engine().submit(Recipe("small", "cat", "bim", {"steps": 3}, stop=Stop("steps")))
     list(service.engine().follow(other))
-    plan = lines(client, "plane", step=6, cells=4, third=f"run:{other.id}")[0]
+    plan = client.lines("plane", step=6, cells=4, third=f"run:{other.id}")[0]
     length = float(np.linalg.norm(other.picture(len(other) - 1) - client.run.start.numpy()))
     assert np.hypot(*plan["third"]) == pytest.approx(length, rel=1e-3)
     stranger = service.engine().submit(Recipe("small", "dog", "bim", {"steps": 3}, stop=Stop("steps")))
     list(service.engine().follow(stranger))
-    (refused,) = lines(client, "plane", step=6, third=f"run:{stranger.id}")
+    (refused,) = client.lines("plane", step=6, third=f"run:{stranger.id}")
     assert refused["sentence"].startswith("Expected a run that began with the same picture")
 
 
@@ -128,19 +87,19 @@ def test_the_end_of_another_run_is_a_third_point(client):
     ],
 )
 def test_what_makes_no_plane_is_refused_in_a_sentence(client, query, words):
-    *_, last = lines(client, "plane", **{"step": 6} | query)
+    *_, last = client.lines("plane", **{"step": 6} | query)
     assert last["type"] == "error" and words in last["sentence"]
 
 
 def test_choices_are_pictures_of_the_shelf_and_networks_that_are_here(client):
-    (offered, _) = lines(client, "plane_choices", step=6)
+    (offered, _) = client.lines("plane_choices", step=6)
     names = [picture["name"] for picture in offered["pictures"]]
     assert "image:dog" in names and "image:cat" not in names and "image:seven" not in names
     assert offered["runs"] == []  # whoever sends no cookie has none
 
 
 def test_lines_and_distances_stream(client):
-    heard = lines(client, "boundary", step=6, count=4)
+    heard = client.lines("boundary", step=6, count=4)
     straight = of_type(heard, "straight")
     assert [line["line"] for line in straight] == ["adversarial", "sign"]
     assert straight[0]["own"] == f"class {client.run.original}" and straight[0]["other"] == "class 2"
@@ -150,28 +109,28 @@ def test_lines_and_distances_stream(client):
 
 
 def test_what_the_change_is_made_of(client):
-    heard = lines(client, "made_of", step=6)
+    heard = client.lines("made_of", step=6)
     (made,) = of_type(heard, "composition")
     assert made["spectrum"].startswith("data:image/png;base64,") and sum(made["shares"]) == pytest.approx(1)
     everything = of_type(heard, "filtered")[-1]
     assert everything["share"] == pytest.approx(1, abs=1e-4)
     assert everything["probability"] == pytest.approx(client.run.top(6, 1)[0].probability, abs=0.01)
     assert of_type(heard, "largest")[0]["fooled"] == client.run.succeeded(6)
-    (band, _) = lines(client, "filter", step=6, low=0, high=0.5)
+    (band, _) = client.lines("filter", step=6, low=0, high=0.5)
     assert 0 < band["share"] < 1 and band["picture"].startswith("data:image/png")
 
 
 def test_a_network_without_a_twin_says_so(client):
-    (alike, _) = lines(client, "people", step=6)
+    (alike, _) = client.lines("people", step=6)
     assert 0 < alike["ssim"] < 1 and alike["twin"] is None
-    (refused,) = lines(client, "twin", step=6)
+    (refused,) = client.lines("twin", step=6)
     assert refused["sentence"] == "Expected a network that has a twin, got one that has none."
 
 
 def test_the_same_attack_runs_on_the_twin(monkeypatch, client):
     twins = small_pair()
     monkeypatch.setattr("app.inside.people_part.models.card", lambda name: twins[name])
-    heard = lines(client, "twin", step=6)
+    heard = client.lines("twin", step=6)
     steps = of_type(heard, "twin_step")
     assert [line["step"] for line in steps] == list(range(7))
     (pair,) = of_type(heard, "twin")

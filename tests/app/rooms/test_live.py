@@ -35,8 +35,8 @@ def test_who_is_sent_out_hears_nothing_more_and_the_others_do(monkeypatch):
                 socket.send_json({"token": who["token"]})
                 assert socket.receive_json()["room"]["title"] == "Friday"
             client.post(f"{at}/members/{anna['member']['id']}/remove", headers=mine).raise_for_status()
-            told = hers.receive_json()
-            assert told["type"] == "error" and told["status"] == 403
+            refused = hers.receive_json()
+            assert refused["type"] == "error" and refused["status"] == 403
             with pytest.raises(WebSocketDisconnect):
                 hers.receive_json()
             client.post(f"{at}/teacher", content=json.dumps({"title": "Monday"}), headers=mine)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from engine.inside import composition as made
+from engine.inside import composition
 from errors import BadSetting
 from tests.engine.inside.linear import half_space, random_half_space
 
@@ -23,35 +23,37 @@ def grating(size: int, down: int, across: int, channels: int = 3) -> torch.Tenso
 @pytest.mark.parametrize(("down", "across"), [(0, 5), (7, 0), (3, -4), (12, 9)])
 def test_a_grating_is_one_peak_at_its_frequency(down: int, across: int) -> None:
     delta = 0.02 * grating(32, down, across)
-    found = made.composition(delta)
-    assert found.peak == (down, across)
-    powers = made.power(delta)
+    parts_of = composition.composition(delta)
+    assert parts_of.peak == (down, across)
+    powers = composition.power(delta)
     assert int((powers > 1e-9 * powers.max()).sum()) == 2  # a wave and its mirror image
     assert float(powers.sum()) == pytest.approx(float(delta.norm()) ** 2, rel=1e-5)
-    strongest = found.radius[int(np.argmax(found.power))]
+    strongest = parts_of.radius[int(np.argmax(parts_of.power))]
     assert strongest == pytest.approx(math.hypot(down, across) / 16, abs=0.5 / 16)
-    image = np.asarray(made.spectrum_image(delta))
+    image = np.asarray(composition.spectrum_image(delta))
     assert image[16 + down, 16 + across] == image[16 - down, 16 - across] == 255
     assert (image > 0).sum() == 2
 
 
 def test_the_noise_it_is_compared_with_has_the_same_length_and_no_preference() -> None:
     delta = 0.02 * grating(64, 0, 5)
-    assert float(made.noise_like(delta).norm()) == pytest.approx(float(delta.norm()), rel=1e-5)
-    found = made.composition(delta)
-    assert found.shares == pytest.approx((0, 1, 0), abs=1e-9)
-    radius = made.radii(64, 64)
-    areas = [float(((radius >= low) & (radius < high)).double().mean()) for low, high in made.BANDS.values()]
-    assert found.noise_shares == pytest.approx(areas, abs=0.02)
+    assert float(composition.noise_like(delta).norm()) == pytest.approx(float(delta.norm()), rel=1e-5)
+    parts_of = composition.composition(delta)
+    assert parts_of.shares == pytest.approx((0, 1, 0), abs=1e-9)
+    radius = composition.radii(64, 64)
+    areas = [
+        float(((radius >= low) & (radius < high)).double().mean()) for low, high in composition.BANDS.values()
+    ]
+    assert parts_of.noise_shares == pytest.approx(areas, abs=0.02)
 
 
 def test_the_bands_add_up_to_the_whole() -> None:
     delta = torch.randn(3, 28, 28, generator=torch.Generator().manual_seed(0))
-    parts = [made.band(delta, low, high) for low, high in made.BANDS.values()]
+    parts = [composition.band(delta, low, high) for low, high in composition.BANDS.values()]
     assert torch.allclose(sum(parts), delta, atol=1e-5)  # type: ignore[arg-type]
-    assert torch.allclose(made.band(delta, 0, made.HIGHEST), delta, atol=1e-5)
+    assert torch.allclose(composition.band(delta, 0, composition.HIGHEST), delta, atol=1e-5)
     with pytest.raises(BadSetting, match="lower first, got"):
-        made.band(delta, 0.5, 0.5)
+        composition.band(delta, 0.5, 0.5)
 
 
 def test_a_network_that_looks_at_low_frequencies_is_fooled_by_them_alone() -> None:
@@ -59,8 +61,8 @@ def test_a_network_that_looks_at_low_frequencies_is_fooled_by_them_alone() -> No
     start = torch.full((3, 32, 32), 0.5)
     network = half_space(weight, -float((weight * start).sum()) - 0.5)
     high = grating(32, 12, 9) / grating(32, 12, 9).norm()
-    cuts = ((0.0, 0.125), (0.5, made.HIGHEST), (0.0, made.HIGHEST))
-    answers = list(made.Filters(start, weight + 3 * high, 0, cuts).pieces(network))
+    cuts = ((0.0, 0.125), (0.5, composition.HIGHEST), (0.0, composition.HIGHEST))
+    answers = list(composition.Filters(start, weight + 3 * high, 0, cuts).pieces(network))
     assert [answer.label for answer in answers] == [1, 0, 1]
     assert [answer.share for answer in answers] == pytest.approx([0.1, 0.9, 1.0], abs=1e-4)
     assert answers[1].original == pytest.approx(answers[1].probability) and answers[0].original < 0.5
@@ -69,19 +71,19 @@ def test_a_network_that_looks_at_low_frequencies_is_fooled_by_them_alone() -> No
 def test_levels_and_pixels_are_counted() -> None:
     delta = torch.zeros(3, 8, 8)
     delta[0, 0, 0], delta[1, 0, 0], delta[2, 3, 4], delta[0, 7, 7] = 2 / 255, -2 / 255, 100 / 255, 0.2 / 255
-    found = made.composition(delta)
-    assert (found.pixels, found.touched, found.visible) == (64, 3, 2)
-    assert found.levels[0] == 3 * 64 - 3 and found.levels[2] == 2 and found.levels[-1] == 1
-    assert sum(found.levels) == 3 * 64 and found.half == 1 / 64
-    assert np.argmax(np.asarray(made.places_image(delta))) == 3 * 8 + 4
+    parts_of = composition.composition(delta)
+    assert (parts_of.pixels, parts_of.touched, parts_of.visible) == (64, 3, 2)
+    assert parts_of.levels[0] == 3 * 64 - 3 and parts_of.levels[2] == 2 and parts_of.levels[-1] == 1
+    assert sum(parts_of.levels) == 3 * 64 and parts_of.half == 1 / 64
+    assert np.argmax(np.asarray(composition.places_image(delta))) == 3 * 8 + 4
     with pytest.raises(BadSetting, match="has not yet"):
-        made.composition(torch.zeros(3, 8, 8))
+        composition.composition(torch.zeros(3, 8, 8))
 
 
 def test_the_largest_values_stay() -> None:
     """Of a perturbation along the normal, the l2 of what stays against the normal is what counts."""
     network, start, normal = random_half_space(away=0.5)
-    answers = list(made.Survivors(start, normal, 0).pieces(network))
+    answers = list(composition.Survivors(start, normal, 0).pieces(network))
     assert [answer.values for answer in answers] == [768 >> k for k in range(10)]
     squares = normal.square().ravel().sort(descending=True).values.cumsum(0)
     for answer in answers:
