@@ -32,10 +32,8 @@ from experiments.ilyas2019.wrong_labels import (
 )
 from experiments.methods.perceptron import wrong
 from experiments.toolkit.chance import seeded
-from experiments.toolkit.image_sheets import colour, png
+from experiments.toolkit.image_sheets import png
 
-SHOWN = 5
-"""How many training pictures of each kind are kept to be looked at."""
 Targets = Callable[[Tensor, int, torch.Generator], Tensor]
 
 
@@ -170,6 +168,8 @@ class Features(Experiment[Trained, FeaturesFigures]):
     classes: ClassVar[tuple[str, ...]] = tuple(map(str, range(10)))
     shape: ClassVar[tuple[int, int]] = (1, 28)
     widths: ClassVar[tuple[int, ...]] = (16, 32)
+    shown: ClassVar[int] = 5
+    """So many training pictures of each kind are in the result, to be looked at."""
 
     n: int = setting(10_000, "Training digits", "How many digits are learnt from.", low=100, high=60_000)
     networks: int = setting(3, "Networks", "How many networks learn each kind.", low=1, high=20)
@@ -207,7 +207,7 @@ class Features(Experiment[Trained, FeaturesFigures]):
             digits=len(data.train_y),
             length=float((data.train_x - clean.train_x).flatten(1).norm(dim=1).mean()),
             fooled=fooled,
-            examples=_examples(clean, data),
+            examples=_examples(clean, data, self.shown),
         )
 
     def clean(self) -> Data:
@@ -267,17 +267,13 @@ class Features(Experiment[Trained, FeaturesFigures]):
         }
 
 
-def _examples(clean: Data, data: Data) -> list[Example]:
+def _examples(clean: Data, data: Data, count: int) -> list[Example]:
     return [
-        Example(_png(before), _png(after), int(shows), int(label))
+        Example(png(before[0]), png(after[0]), int(shows), int(label))
         for before, after, shows, label in zip(
-            clean.train_x[:SHOWN], data.train_x[:SHOWN], clean.train_y, data.train_y, strict=False
+            clean.train_x[:count], data.train_x[:count], clean.train_y, data.train_y, strict=False
         )
     ]
-
-
-def _png(picture: Tensor) -> str:
-    return colour(picture) if len(picture) == 3 else png(picture[0])
 
 
 def _figures(title: str, networks: Sequence[Trained]) -> KindFigures:

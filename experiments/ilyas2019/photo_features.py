@@ -21,7 +21,8 @@ HELD_OUT = 0.25
 
 @dataclass(frozen=True)
 class PhotoFeatures(Features):
-    """As `Features`, on the photos of the data folder; see `Experiment`."""
+    """As `Features`, on the photos of the data folder, none of which is in the result: they have no licence;
+    see `Experiment`."""
 
     card: ClassVar[ExperimentCard] = ExperimentCard(
         name="photo_features",
@@ -37,6 +38,7 @@ class PhotoFeatures(Features):
     classes: ClassVar[tuple[str, ...]] = tuple(FOLDERS)
     shape: ClassVar[tuple[int, int]] = (3, SIDE)
     widths: ClassVar[tuple[int, ...]] = (24, 48, 64)
+    shown: ClassVar[int] = 0
 
     n: int = setting(2250, "Training photos", "How many photos are learnt from.", low=30, high=2250)
     tests: int = setting(750, "Test photos", "How many photos a network is judged on.", low=30, high=750)

@@ -14,6 +14,7 @@ from experiments.cache import Store
 from experiments.core import Result, run
 from experiments.datasets.digit_sets import SMALL
 from experiments.ilyas2019.features import KINDS, NEXT, NEXT_NOISE, RANDOM, TRUE, Features, FeaturesFigures
+from experiments.ilyas2019.photo_features import PhotoFeatures
 from experiments.ilyas2019.wrong_labels import (
     Data,
     SmallNet,
@@ -119,3 +120,10 @@ def test_the_shipped_result_has_mnist_and_three_networks() -> None:
     assert shipped is not None and shipped.n == 10_000
     assert shipped.figures.kinds[RANDOM].test.n == 30_000
     assert shipped.claims == Features().claims(shipped.figures)
+
+
+def test_the_shipped_result_of_photos_holds_none_of_them() -> None:
+    shipped = experiments.shipped(PhotoFeatures)
+    assert shipped is not None and shipped.figures.classes == ["cat", "dog", "panda"]
+    assert all(kind.test.n == 750 and not kind.examples for kind in shipped.figures.kinds.values())
+    assert shipped.claims == PhotoFeatures().claims(shipped.figures)

@@ -35,9 +35,7 @@ def render() -> None:
             st.markdown(prose("test"))
             _table(figures)
             st.markdown(prose("photos"))
-            photos = experiment_panel.shipped(PhotoFeatures)
-            tiles([_row(photos.figures.kinds[RANDOM], photos.figures.classes)])
-            _table(photos.figures)
+            _table(experiment_panel.shipped(PhotoFeatures).figures)
         with layout.part():
             comparison_table.claims(result.claims)
             st.markdown(prose("other"))
@@ -50,7 +48,7 @@ def _row(kind: KindFigures, classes: Sequence[str]) -> list[Tile]:
 
 
 def _tile(example: Example, classes: Sequence[str]) -> Tile:
-    facts = {"shows": say(classes[example.shows]), "label": say(classes[example.label])}
+    facts = {"shows": classes[example.shows], "label": classes[example.label]}
     alt = say("A training picture that shows {shows} to people, labelled {label}", **facts)
     return Tile(example.picture, alt, say("looks like {shows}, learnt as “{label}”", **facts))
 
