@@ -269,13 +269,31 @@ def test_runs_share_a_replica_until_they_are_many(remote):
 
 
 def test_a_page_server_that_is_gone_leaves_no_run_behind(remote, replicas):
-    other = RemoteEngine(replicas)
-    runs = [other.submit(LONG) for _ in range(3)]
-    eventually(lambda: all(len(run) > 1 for run in runs))
-    assert sum(opened(remote)) >= 1
-    other._sockets.call_soon_threadsafe(other._sockets.stop)  # no word to anybody
+    server = subprocess.Popen(
+        [sys.executable, "-c", ANOTHER, replicas], stdout=subprocess.PIPE, cwd=ROOT, text=True
+    )
+    with server:
+        assert server.stdout is not None and server.stdout.readline() == "3 runs go on\n"
+        eventually(lambda: sum(opened(remote)) >= 1)
+        server.kill()  # no word to anybody
     eventually(lambda: all(sum(opened(remote)) == 0 for _ in range(4)))
-    other.close()
+
+
+ANOTHER = f"""
+import sys, time
+from attacks.contract import Stop
+from engine.recipe import Recipe
+from engine.remote.remote_engine import RemoteEngine
+from tests.support import small_model
+
+with small_model.known():
+    engine = RemoteEngine(sys.argv[1])
+    runs = [engine.submit({LONG!r}) for _ in range(3)]
+    while not all(len(run) > 1 for run in runs):
+        time.sleep(0.01)
+    print(len(runs), "runs go on", flush=True)
+    time.sleep(600)
+"""
 
 
 def opened(remote):
