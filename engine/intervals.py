@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
+import scipy  # not its stats, which take a second: scipy loads them when they are first used
 
 LEVEL = 0.95
 
@@ -34,7 +34,7 @@ class Estimate:
 
 def share(count: int, n: int) -> Estimate:
     """Return the share ``count / n`` in [0, 1] with the Clopper-Pearson interval (exact, conservative)."""
-    interval = stats.binomtest(count, n).proportion_ci(LEVEL, "exact")
+    interval = scipy.stats.binomtest(count, n).proportion_ci(LEVEL, "exact")
     return Estimate(count / n, float(interval.low), float(interval.high), n)
 
 
@@ -44,13 +44,13 @@ def mean(values: Sequence[float]) -> Estimate:
     if n < 2:
         return Estimate(middle, None, None, n)
     # Not stats.t.interval, which has no number to give where all values are the same.
-    half = float(stats.t.ppf((1 + LEVEL) / 2, n - 1)) * float(np.std(values, ddof=1)) / n**0.5
+    half = float(scipy.stats.t.ppf((1 + LEVEL) / 2, n - 1)) * float(np.std(values, ddof=1)) / n**0.5
     return Estimate(middle, middle - half, middle + half, n)
 
 
 def median(values: Sequence[float]) -> Estimate:
     """Return the median with the interval of order statistics (binomial, no assumption on the values)."""
     ordered, n = sorted(values), len(values)
-    rank = int(stats.binom.ppf((1 - LEVEL) / 2, n, 0.5)) - 1
+    rank = int(scipy.stats.binom.ppf((1 - LEVEL) / 2, n, 0.5)) - 1
     low, high = (ordered[rank], ordered[n - 1 - rank]) if rank >= 0 else (None, None)
     return Estimate(float(np.median(ordered)), low, high, n)

@@ -24,8 +24,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import scipy  # not its stats, which take a second: scipy loads them when they are first used
 import torch
-from scipy.stats import spearmanr
 from torch import Tensor
 from torch.nn import functional
 
@@ -250,4 +250,4 @@ def likeness(one: Tensor, other: Tensor) -> float | None:
     first, second = one.abs().flatten().numpy(), other.abs().flatten().numpy()
     if np.ptp(first) == 0 or np.ptp(second) == 0:
         return None
-    return float(spearmanr(first, second).statistic)
+    return float(scipy.stats.spearmanr(first, second).statistic)
