@@ -10,6 +10,7 @@ import anyio
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from app.access import cursor, do, find, foreign, language, same_origin
+from app.sockets import send
 from components.live.protocol import Feed, enlarged, picture_frames, run_message
 from engine.run import Run
 from errors import BadSetting, FoolscopeError, UnknownName
@@ -41,31 +42,23 @@ async def live(socket: WebSocket) -> None:
         listener.cancel()
 
 
-async def _send(socket: WebSocket, frame: str | bytes) -> None:
-    """Send one frame; raises WebSocketDisconnect when the reader has left."""
-    try:
-        await (socket.send_text(frame) if isinstance(frame, str) else socket.send_bytes(frame))
-    except RuntimeError as error:  # what the server says of a frame after the connection's end
-        raise WebSocketDisconnect(1006) from error
-
-
 async def _talk(
     socket: WebSocket, run: Run, start: int, wanted: dict[str, Any], listener: asyncio.Task[None]
 ) -> None:
 
     spoken = language(socket)
-    await _send(socket, json.dumps(run_message(run, spoken)))
+    await send(socket, json.dumps(run_message(run, spoken)))
     feed, shown = Feed(run, start, spoken), (-1, 0.0, "")
     while not listener.done():
         for frame in feed.frames():
-            await _send(socket, frame)
+            await send(socket, frame)
         if wanted and len(run):
             newest = (run.picture_step(len(run) - 1), *wanted.values())
             if newest != shown:
                 wanted.clear()
                 shown = newest
                 for data in await anyio.to_thread.run_sync(picture_frames, run, *newest):
-                    await _send(socket, data)
+                    await send(socket, data)
         if feed.ended:
             await socket.close(1000)
             return
@@ -81,7 +74,7 @@ async def _listen(socket: WebSocket, run: Run, wanted: dict[str, Any]) -> None:
         try:
             _obey(run, message.get("text") or "", wanted)
         except FoolscopeError as error:
-            await _send(socket, json.dumps({"type": "error", "sentence": str(error)}))
+            await send(socket, json.dumps({"type": "error", "sentence": str(error)}))
 
 
 def _obey(run: Run, text: str, wanted: dict[str, Any]) -> None:

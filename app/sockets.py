@@ -1,4 +1,4 @@
-"""How many browsers are connected at this moment, by what they follow."""
+"""What our sockets share: how many are open, by what they follow, and how one frame is sent."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections import Counter
 from dataclasses import dataclass, fields
 
 from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from app.access import base
 
@@ -42,6 +43,14 @@ class CountedSockets:
 def open_sockets() -> Sockets:
     """Return how many sockets are open."""
     return Sockets(**{field.name: _open[field.name] for field in fields(Sockets)})
+
+
+async def send(socket: WebSocket, frame: str | bytes) -> None:
+    """Send one frame; raises WebSocketDisconnect when the reader has left."""
+    try:
+        await (socket.send_text(frame) if isinstance(frame, str) else socket.send_bytes(frame))
+    except RuntimeError as error:  # what the server says of a frame after the connection's end
+        raise WebSocketDisconnect(1006) from error
 
 
 def _kind(path: str) -> str:

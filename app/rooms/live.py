@@ -16,6 +16,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from app.access import foreign, language, refusal, same_origin
 from app.rooms import asking
 from app.service import engine, rooms
+from app.sockets import send
 from components.rooms import messages
 from components.rooms.board import Board
 from engine.rooms.rooms import NO_TOKEN
@@ -58,7 +59,7 @@ async def live(socket: WebSocket) -> None:
         status = 404 if isinstance(error, UnknownName) else 403
         await _say(socket, {"type": "error", "sentence": refusal(socket, error), "status": status})
         await _close(socket)
-    except (WebSocketDisconnect, RuntimeError):
+    except WebSocketDisconnect:
         return  # the reader left
     except TimeoutError:
         await _close(socket)
@@ -85,7 +86,7 @@ async def _talk(socket: WebSocket, news: News) -> None:
         while not gone.done():
             text = await news()
             if text:
-                await socket.send_text(text)
+                await send(socket, text)
             await asyncio.wait([gone], timeout=PERIOD)
     finally:
         gone.cancel()
@@ -159,8 +160,8 @@ async def _until_gone(socket: WebSocket) -> None:
 
 async def _say(socket: WebSocket, message: dict[str, Any]) -> None:
     try:
-        await socket.send_text(json.dumps(message))
-    except (RuntimeError, WebSocketDisconnect):
+        await send(socket, json.dumps(message))
+    except WebSocketDisconnect:
         return
 
 

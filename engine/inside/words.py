@@ -7,7 +7,7 @@ Nothing is written that was not computed: a clause whose figures are not there i
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -131,16 +131,25 @@ def _answer(run: Run, step: int) -> Clause:
     facts |= {"percent": percent(best.probability), "label": best.label, "behind": _three(-margin)}
     figure: dict[str, str | int] = {"step": step, "value": _three(margin)}
     if run.succeeded(step):
-        since = fooled_since(run, step)
-        return Clause((FOOLED, facts | {"since": since}), (MARGIN, figure | {"since": since}))
+        sentence = (FOOLED, facts | {"since": named_since(run, step)})
+        return Clause(sentence, (MARGIN, figure | {"since": fooled_since(run, step)}))
     unmet = NOT_FOOLED if best.index == run.original else ELSEWHERE
     return Clause((unmet, facts), (MARGIN_UNMET, figure))
 
 
 def fooled_since(run: Run, step: int) -> int:
     """Return the first step from which on, up to ``step``, the network is fooled as asked."""
-    unmet = [at for at in range(step + 1) if not run.succeeded(at)]
-    return unmet[-1] + 1 if unmet else 0
+    return _since(step, run.succeeded)
+
+
+def named_since(run: Run, step: int) -> int:
+    """Return the first step from which on, up to ``step``, the most probable class is that of ``step``."""
+    (best,) = run.top(step, 1)
+    return _since(step, lambda at: run.top(at, 1)[0].index == best.index)
+
+
+def _since(step: int, holds: Callable[[int], bool]) -> int:
+    return next((at + 1 for at in range(step, -1, -1) if not holds(at)), 0)
 
 
 def _size(run: Run, step: int) -> Clause:

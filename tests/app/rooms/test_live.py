@@ -43,6 +43,25 @@ def test_who_is_sent_out_hears_nothing_more_and_the_others_do(monkeypatch):
             assert his.receive_json()["room"]["title"] == "Monday"
 
 
+def test_a_fault_is_not_taken_for_a_reader_who_left(monkeypatch):
+    monkeypatch.setattr("app.rooms.routes.LIMITER", fresh := Limiter())
+    monkeypatch.setattr("app.rooms.asking.LIMITER", fresh)
+
+    def burn(*_):
+        raise RuntimeError("a cable burnt")
+
+    with small_model.behind_routes(monkeypatch), TestClient(Starlette(routes=routes())) as client:
+        at = f"{ROOMS}/{client.post(ROOMS, json={'title': 'Friday'}).json()['code']}"
+        anna = client.post(f"{at}/join", json={"name": "Anna"}).json()
+        monkeypatch.setattr("app.rooms.live.messages.room", burn)
+        with (
+            pytest.raises(RuntimeError, match="a cable burnt"),
+            client.websocket_connect(f"{at}/live") as hers,
+        ):
+            hers.send_json({"token": anna["token"]})
+            hers.receive_json()
+
+
 def test_who_joins_between_two_looks_at_the_room_stays(monkeypatch):
     monkeypatch.setattr("app.rooms.routes.LIMITER", fresh := Limiter())
     monkeypatch.setattr("app.rooms.asking.LIMITER", fresh)

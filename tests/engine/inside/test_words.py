@@ -61,6 +61,15 @@ def test_a_run_that_fooled_says_since_when_and_one_that_did_not_says_so(engine):
     assert not any("Since step" in sentence for sentence in said)
 
 
+def test_without_a_target_it_says_since_when_it_says_what_it_says_now(engine):
+    settings = {"steps": 12, "epsilon": 160 / 255, "step_size": 4 / 255}
+    run = finished(engine, replace(RECIPE, image="coffee", params=settings, target=None))
+    last, best = len(run) - 1, [run.top(step, 1)[0] for step in range(len(run))]
+    since = max(step for step in range(last) if best[step].index != best[last].index) + 1
+    assert fooled_since(run, last) < since, "it is to change between other classes"
+    assert f"Since step {since} it says “{best[last].label}”" in text(run, last)[1]
+
+
 def test_the_figures_are_the_runs(engine):
     run = finished(engine)
     for step in (1, len(run) - 1):
