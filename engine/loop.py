@@ -37,11 +37,12 @@ BROKEN = "The engine broke and has started again; what was running is lost. Star
 @dataclass(frozen=True)
 class Health:
     """How the engine is. ``healthy``: its loop comes round. ``breaks``: how often the loop broke since the
-    start; ``error``: what it broke of last, "" for nothing."""
+    start; ``error``: what it broke of last, "" for nothing; ``jobs``: runs and questions at work."""
 
     healthy: bool
     breaks: int
     error: str
+    jobs: int = 0
 
 
 class Loop:
@@ -73,7 +74,7 @@ class Loop:
         """Return how the loop is."""
         stuck = time.monotonic() - self._seen > SECONDS_STUCK
         healthy = self._health.healthy and self._thread.is_alive() and not stuck
-        return Health(healthy, self._health.breaks, self._health.error)
+        return Health(healthy, self._health.breaks, self._health.error, len(self._jobs))
 
     def start(self, job: Task) -> None:
         """Take a job on; raises `errors.EngineClosed` (and releases its model) when no more are taken."""

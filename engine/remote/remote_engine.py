@@ -53,8 +53,9 @@ class RemoteEngine(Engine):
     def health(self) -> Health:
         """Return how the replicas are, as the one says that answers."""
         try:
-            healthy, breaks, fault = itemgetter("healthy", "breaks", "error")(self._client.health())
-            return Health(bool(healthy), int(breaks), str(fault))
+            facts = self._client.health()
+            healthy, breaks, fault, jobs = itemgetter("healthy", "breaks", "error", "jobs")(facts)
+            return Health(bool(healthy), int(breaks), str(fault), int(jobs))
         except (EngineFailed, KeyError) as error:
             return Health(False, 0, str(error))
 

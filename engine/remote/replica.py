@@ -81,11 +81,8 @@ class Replica:
     async def health(self, _: Request) -> Response:
         """GET how the engine is, and where."""
         state = self._engine.health()
-        facts = asdict(state) | {"replica": self._name, "runs": self._open()}
+        facts = asdict(state) | {"replica": self._name}
         return JSONResponse(facts, 200 if state.healthy else 503)
-
-    def _open(self) -> int:
-        return sum(not run.over for run in self._engine.store.all())
 
     async def load(self, request: Request) -> Response:
         """POST a model's name: answered once it is in memory."""

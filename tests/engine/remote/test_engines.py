@@ -307,10 +307,10 @@ with small_model.known():
 
 
 def opened(remote, pool):
-    """Return how many runs go on at a replica, by its name. Asked at once, because the way to the replicas
+    """Return how many jobs go on at a replica, by its name. Asked at once, because the way to the replicas
     sends one question after another to the replica with fewest connections, and never to the others."""
     answers = pool.map(lambda _: remote._client.health(), range(8))
-    return {answer["replica"]: answer["runs"] for answer in answers}
+    return {answer["replica"]: answer["jobs"] for answer in answers}
 
 
 def test_a_client_needs_neither_torch_nor_ray(remote, replicas):
