@@ -35,6 +35,9 @@ OWN_BROWSER = """from playwright.sync_api import sync_playwright as start
 print(start().start().chromium.executable_path)"""
 COMMANDS = ("run", "test", "room", "serve", "install", "install-test")
 
+HEAPS = "2"
+"""Heaps for the threads of a server: glibc would give each thread one, which holds what the thread freed."""
+
 
 def main(arguments: list[str]) -> int:
     """Carry out ``arguments``; return the exit status."""
@@ -49,6 +52,7 @@ def main(arguments: list[str]) -> int:
         install(TEST)
     if command == "serve":
         install(RAY)
+    os.environ.setdefault("MALLOC_ARENA_MAX", HEAPS)
     if command == "run":
         return call("-m", "streamlit", "run", "app/main.py", *more)
     if command in ("room", "serve"):

@@ -58,7 +58,9 @@ OVER = """seen => {
 """Whether a page shows the end of a run that was not seen before."""
 RUNS_A_PAGE = 10
 PATIENCE = 120_000.0
-"""Milliseconds for which a page may take to do what is expected of it."""
+"""Milliseconds for which a page may take to do what is expected of it, beside the wait in the queue."""
+LONGEST_WAIT = 600_000.0
+"""Milliseconds until a page's run must be over, its wait in the queue included."""
 COUNTED = ("runs", "finished", "fooled", "steps", "lost", "mixed", "doubled", "stuck", "cuts")
 """What is added up over all people."""
 QUANTILES = (0.5, 0.95, 0.99)
@@ -325,7 +327,7 @@ async def opened(context: BrowserContext, address: str, seen: Pages) -> Page:
 async def followed(page: Page, server: Server, seen: Pages) -> str:
     """Wait until the page's newest run is over; return its id, and note whether its curve is the server's."""
     player = page.locator("[data-test=player]")
-    await page.wait_for_function(OVER, arg=seen.runs, timeout=PATIENCE)
+    await page.wait_for_function(OVER, arg=seen.runs, timeout=LONGEST_WAIT)
     run, count = await player.get_attribute("data-run"), await player.get_attribute("data-count")
     held = await server.ask("GET", f"runs/{run}")
     if int(count or 0) != held["count"]:

@@ -94,7 +94,11 @@ def serve(
         log = Path(folder) / "server.log"
         with log.open("wb") as output:
             process = subprocess.Popen(
-                command, cwd=root, env=environment, stdout=output, stderr=subprocess.STDOUT
+                command,
+                cwd=root,
+                env=settings.of_a_server(environment),
+                stdout=output,
+                stderr=subprocess.STDOUT,
             )
         try:
             site = Site(f"http://{address}:{port}", process, log)

@@ -148,11 +148,20 @@ class Costs:
 
 
 def _between(points: list[tuple[int, float]], rows: float) -> float:
-    """Return the seconds of ``rows`` on the line between the nearest ``points``, beyond the first and the
-    last in proportion to them."""
+    """Return the seconds of ``rows`` on the line between the nearest ``points``; beyond them a batch is taken
+    to cost a part that is the same for every size, and a part for each row: what it is from the first to the
+    last of them, or as much as a row where one size alone is known."""
     index = bisect_left(points, (rows, 0.0))
-    if index in (0, len(points)):
-        known, seconds = points[min(index, len(points) - 1)]
-        return seconds * rows / known
-    (low, below), (high, above) = points[index - 1 : index + 1]
-    return below + (above - below) * (rows - low) / (high - low)
+    if 0 < index < len(points):
+        (low, below), (high, above) = points[index - 1 : index + 1]
+        return below + (above - below) * (rows - low) / (high - low)
+    known, seconds = points[min(index, len(points) - 1)]
+    return seconds + (rows - known) * _a_row(points, seconds / known, seconds / (known + 1))
+
+
+def _a_row(points: list[tuple[int, float]], most: float, alone: float) -> float:
+    """Return what a row more costs, beyond the ``points``: between a quarter of ``most`` and ``most``, which
+    is what it costs if nothing is the same for every size; ``alone``: where there is one point."""
+    (low, below), (high, above) = points[0], points[-1]
+    slope = (above - below) / (high - low) if high > low else alone
+    return min(max(slope, most / 4), most)

@@ -20,7 +20,7 @@ class Store:
     ``spare_bytes`` stay.
     """
 
-    def __init__(self, limit_bytes: int = 2 * 2**30, spare_bytes: int = 64 * 2**20) -> None:
+    def __init__(self, limit_bytes: int = 2 * 2**30, spare_bytes: int = 16 * 2**20) -> None:
         self._limit, self._spare_limit = limit_bytes, spare_bytes
         self._runs: OrderedDict[str, Run] = OrderedDict()
         self._released: set[str] = set()

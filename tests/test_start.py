@@ -47,6 +47,13 @@ def test_what_is_missing_is_installed_once(venv: Path) -> None:
     assert start(venv, "run")[1] == ["-m streamlit run app/main.py"]
 
 
+def test_a_server_has_two_heaps_unless_it_is_told_otherwise(venv: Path) -> None:
+    python = venv / "bin" / "python"
+    python.write_text(f'#!/bin/sh\necho "$MALLOC_ARENA_MAX" >> {venv.parent}/calls\n')
+    assert start(venv, "run")[1][-1] == "2"
+    assert start(venv, "run", MALLOC_ARENA_MAX="7")[1][-1] == "7"
+
+
 def test_replicas_get_ray_and_their_options(venv: Path) -> None:
     _, calls, _ = start(venv, "serve", "--replicas", "2")
     assert "install -r requirements-ray.txt" in calls[1] and calls[2:] == ["-m app serve --replicas 2"]

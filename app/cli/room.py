@@ -26,7 +26,7 @@ import segno
 from streamlit import config
 
 from app.access import base
-from settings import ROOT
+from settings import ROOT, of_a_server
 
 EVERYWHERE = "0.0.0.0"
 HERE = "127.0.0.1"
@@ -55,7 +55,7 @@ def main(arguments: list[str]) -> int:
         print(TAKEN.format(port=options.port), file=sys.stderr)
         return REFUSED
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # the server ends with this program
-    server = subprocess.Popen(command(options.port, more), cwd=ROOT)
+    server = subprocess.Popen(command(options.port, more), cwd=ROOT, env=of_a_server())
     try:
         refusal = _opened(server, scheme(more), options.port, options.title, sys.stdout)
         if refusal:

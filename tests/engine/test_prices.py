@@ -36,7 +36,7 @@ def test_the_first_batch_of_a_size_gives_way_to_the_next():
     costs.observe("M", 1, True, 0.4)
     assert costs.seconds("M", 1, True) == pytest.approx(0.3)
     costs.observe("M", 8, True, 60.0)  # a first batch of another size counts for nothing yet
-    assert costs.seconds("M", 8, True) == pytest.approx(2.4)
+    assert costs.seconds("M", 8, True) == pytest.approx(0.3 * 4.5)
 
 
 def test_a_mean_follows_a_device_that_becomes_slower():
@@ -44,15 +44,28 @@ def test_a_mean_follows_a_device_that_becomes_slower():
     assert costs.seconds("M", 1, True) == pytest.approx(0.2, rel=0.02)
 
 
-def test_between_two_sizes_the_line_counts_and_beyond_them_the_proportion():
+def test_the_line_between_two_sizes_goes_on_beyond_them():
     costs = timed(*[(2, True, 0.2)] * 2, *[(8, True, 0.5)] * 2)
     assert costs.seconds("M", 5, True) == pytest.approx(0.35)
-    assert costs.seconds("M", 1, True) == pytest.approx(0.1)
-    assert costs.seconds("M", 16, True) == pytest.approx(1.0)
+    assert costs.seconds("M", 1, True) == pytest.approx(0.15)
+    assert costs.seconds("M", 16, True) == pytest.approx(0.9)
+
+
+def test_a_row_more_costs_no_more_than_the_first_and_never_nothing():
+    costs = timed(*[(1, True, 0.1)] * 2, *[(2, True, 0.8)] * 2)
+    assert costs.seconds("M", 4, True) == pytest.approx(1.6)
+    costs = timed(*[(1, True, 0.1)] * 2, *[(2, True, 0.1)] * 2)
+    assert costs.seconds("M", 10, True) == pytest.approx(0.1 + 8 * 0.05 / 4)
+
+
+def test_where_one_size_was_timed_half_of_a_row_is_the_same_for_every_size():
+    costs = timed(*[(1, True, 0.2)] * 2)
+    assert costs.seconds("M", 3, True) == pytest.approx(0.4)
+    assert costs.seconds("M", 0.5, True) == pytest.approx(0.15)
 
 
 def test_what_was_never_timed_is_estimated_and_says_so():
-    assert timed((1, False, 9.0), (1, False, 0.1)).seconds("M", 2, True) == pytest.approx(0.2 * GRADIENTS)
+    assert timed((1, False, 9.0), (1, False, 0.1)).seconds("M", 1, True) == pytest.approx(0.1 * GRADIENTS)
     price = timed().price(Work("M", 11))
     assert price == Price(price.seconds, 10, False)
     assert price.seconds == pytest.approx(11 * 1e7 / 1e10 * GRADIENTS)
