@@ -30,19 +30,19 @@ def lines(look: Look) -> Iterator[Line]:
     ``?seed=`` of the noise that it is compared with.
     """
     start, delta, seed = look.run.start.float(), look.change(), look.whole("seed", 0)
-    yield _composition(look.ask(MadeOf(delta, seed), "composition", seed))
+    composition, maps = made_of(look, seed)
+    yield {"type": "composition"} | asdict(composition) | _pictures(maps)
     for filtered in look.ask(Filters(start, delta, look.run.original), "bands"):
         yield _filtered(look, filtered)
     for largest in look.ask(Survivors(start, delta, look.run.original), "largest"):
         yield {"type": "largest"} | asdict(largest) | _verdict(look, largest.label)
 
 
-def _composition(answers: Iterator[Composition | ChangeMaps]) -> Line:
-    """Return all that is known of a perturbation as one line."""
-    line: Line = {"type": "composition"}
-    for answer in answers:
-        line |= asdict(answer) if isinstance(answer, Composition) else _pictures(answer)
-    return line
+def made_of(look: Look, seed: int) -> tuple[Composition, ChangeMaps]:
+    """Return what the perturbation at the step is made of, remembered; ``seed``: of the noise."""
+    composition, maps = look.ask(MadeOf(look.change(), seed), "composition", seed)
+    assert isinstance(composition, Composition) and isinstance(maps, ChangeMaps)
+    return composition, maps
 
 
 def _pictures(maps: ChangeMaps) -> Line:

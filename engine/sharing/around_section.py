@@ -94,29 +94,29 @@ def _boundary(run: Run, voice: Voice, known: dict[Key, tuple[Any, ...]]) -> Iter
 
 def _made_of(voice: Voice, known: dict[Key, tuple[Any, ...]]) -> Iterator[str]:
     step, answers = _last(known, Composition)
-    for made in answers[-1:]:
+    for composition in answers[-1:]:
         yield voice.say(
             "At step {step}, {touched} of the {pixels} pixels have changed, {visible} by half a grey level "
             "or more; half of the squared l2 is on {half} of them. {levels} of the values have changed by "
             "two grey levels of 255 or more, rounded.",
             step=step,
-            pixels=f"{made.pixels:,}",
-            touched=percent(made.touched / made.pixels),
-            visible=percent(made.visible / made.pixels),
-            half=percent(made.half),
-            levels=percent(sum(made.levels[2:]) / sum(made.levels)),
+            pixels=f"{composition.pixels:,}",
+            touched=percent(composition.touched / composition.pixels),
+            visible=percent(composition.visible / composition.pixels),
+            half=percent(composition.half),
+            levels=percent(sum(composition.levels[2:]) / sum(composition.levels)),
         )
-        yield _frequencies(voice, made)
+        yield _frequencies(voice, composition)
 
 
-def _frequencies(voice: Voice, made: Composition) -> str:
-    shares = zip(BANDS, made.shares, made.noise_shares, strict=True)
+def _frequencies(voice: Voice, composition: Composition) -> str:
+    shares = zip(BANDS, composition.shares, composition.noise_shares, strict=True)
     parts = {name: f"{percent(own)} ({percent(noise)})" for name, own, noise in shares}
     return voice.say(
         "Of its squared l2 (in brackets: of normal noise of the same l2), the low frequencies hold {low}, "
         "the middle ones {middle}, the high ones {high}; the strongest has {cycles} cycles across the "
         "picture.",
-        cycles=f"{math.hypot(*made.peak):.3g}",
+        cycles=f"{math.hypot(*composition.peak):.3g}",
         **parts,
     )
 
