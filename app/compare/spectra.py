@@ -12,7 +12,7 @@ from PIL import Image
 
 from app.inside import composition_part
 from app.inside.looking import Look, as_address
-from components.display import charts
+from components.display import charts, image_views
 from components.display.answer_cells import table
 from components.display.probability_bars import percent
 from components.i18n.text import say, told
@@ -122,19 +122,23 @@ def _curves(pair: Sequence[Spectrum]) -> None:
         alt=say("Power by frequency, of two perturbations and of noise of the same l2, dotted"),
         key="spectra",
         log="y",
+        room=110,
     )
 
 
 def _pictures(pair: Sequence[Spectrum]) -> None:
     brightest = max(float(one.maps.power.max()) for one in pair)
-    for column, one in zip(st.columns(2), pair, strict=True):
-        with column:
-            spectrum, places = spectrum_image(one.maps.power, brightest), places_image(one.maps.sizes)
-            _picture(spectrum, say("Spectrum of the perturbation"), one.title)
-            _picture(places, say("Size of the change at each pixel"), one.title)
+    with image_views.row("spectra"):
+        for one in pair:
+            _picture(
+                spectrum_image(one.maps.power, brightest), one.title, say("Spectrum of the perturbation")
+            )
+    with image_views.row("places"):
+        for one in pair:
+            _picture(places_image(one.maps.sizes), one.title, say("Size of the change at each pixel"))
 
 
-def _picture(image: Image.Image, alt: str, title: str) -> None:
+def _picture(image: Image.Image, title: str, alt: str) -> None:
     figure = Markup(
         '<figure class="view"><img src="{}" alt="{}, {}"><figcaption>{}, {}</figcaption></figure>'
     )

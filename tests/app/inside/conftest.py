@@ -65,9 +65,10 @@ def attention_network(before: object = None) -> nn.Module:
     """Return a small vision transformer with fixed weights."""
     with torch.random.fork_rng():
         torch.manual_seed(7)
-        network = VisionTransformer(small_model.SIZE, 4, 2, 2, 32, 64, num_classes=small_model.CLASSES)
+        network: Any = VisionTransformer(small_model.SIZE, 4, 2, 2, 32, 64, num_classes=small_model.CLASSES)
         nn.init.normal_(network.heads[-1].weight)
-    return network
+    vit: nn.Module = network
+    return vit
 
 
 @contextmanager

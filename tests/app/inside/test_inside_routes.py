@@ -31,8 +31,8 @@ def logit(picture, label):
 def profile(run, photo):
     """Return the profile of the small network at the last step of a run, asked by itself."""
     network = Classifier(small_model.card(), small_model.SmallNet())
-    ends = (torch.tensor(run.picture(step)) for step in (0, len(run) - 1))
-    *_, answer = LayerProfile(*ends, photo).pieces(network)
+    clean, attacked = (torch.tensor(run.picture(step)) for step in (0, len(run) - 1))
+    *_, answer = LayerProfile(clean, attacked, photo).pieces(network)
     return answer
 
 

@@ -9,7 +9,6 @@ import pytest
 
 import models
 from app import service
-from app.inside import looking
 from attacks.contract import Stop
 from engine.recipe import Recipe
 from engine.sharing import inside as inside_files
@@ -118,7 +117,7 @@ def test_what_the_change_is_made_of(client, monkeypatch):
     assert everything["share"] == pytest.approx(1, abs=1e-4)
     assert everything["probability"] == pytest.approx(client.run.top(6, 1)[0].probability, abs=0.01)
     assert of_type(heard, "largest")[0]["fooled"] == client.run.succeeded(6)
-    monkeypatch.setattr(inside_files, "COMPUTED", looking.COMPUTED)
+    monkeypatch.setattr("app.inside.looking.COMPUTED", inside_files.COMPUTED)
     record = client.get(f"/foolscope/runs/{client.run.id}/files/inside.json").json()
     (entry,) = [
         entry for entry in record if entry["part"] == "made_of" and "composition" in entry["settings"]

@@ -96,9 +96,10 @@ def test_the_maps_lie_where_the_attention_was_planted() -> None:
 
 
 def torchvision_network(layers: int) -> nn.Module:
-    network = torchvision.models.VisionTransformer(32, 8, layers, 2, 32, 64, num_classes=5).eval()
+    network: Any = torchvision.models.VisionTransformer(32, 8, layers, 2, 32, 64, num_classes=5).eval()
     nn.init.normal_(network.heads[-1].weight)  # else the logits depend on nothing
-    return network
+    vit: nn.Module = network
+    return vit
 
 
 def timm_network(**options: Any) -> nn.Module:
@@ -110,8 +111,8 @@ def timm_network(**options: Any) -> nn.Module:
 def networks() -> Iterator[tuple[str, Callable[[Path], nn.Module]]]:
     yield "torchvision", lambda folder: torchvision_network(3)
     yield "timm", lambda folder: timm_network()
-    for pool in ("avg", "map"):
-        yield f"timm, {pool}", lambda folder, pool=pool: timm_network(class_token=False, global_pool=pool)
+    yield "timm, avg", lambda folder: timm_network(class_token=False, global_pool="avg")
+    yield "timm, map", lambda folder: timm_network(class_token=False, global_pool="map")
     yield "transformers", lambda folder: Logits(hub_networks.transformers_network(folder / "vit"))
     yield "open_clip", clip
 
