@@ -10,8 +10,8 @@ import pytest
 import models
 from app import service
 from attacks.contract import Stop
+from engine.inside.computed import Computed
 from engine.recipe import Recipe
-from engine.sharing import inside as inside_files
 
 
 def of_type(heard, kind):
@@ -110,6 +110,9 @@ def test_lines_and_distances_stream(client):
 
 
 def test_what_the_change_is_made_of(client, monkeypatch):
+    remembered = Computed()
+    for module in ("app.inside.looking", "engine.sharing.inside"):
+        monkeypatch.setattr(f"{module}.COMPUTED", remembered)
     heard = client.lines("made_of", step=6)
     (made,) = of_type(heard, "composition")
     assert made["spectrum"].startswith("data:image/png;base64,") and sum(made["shares"]) == pytest.approx(1)
@@ -117,7 +120,6 @@ def test_what_the_change_is_made_of(client, monkeypatch):
     assert everything["share"] == pytest.approx(1, abs=1e-4)
     assert everything["probability"] == pytest.approx(client.run.top(6, 1)[0].probability, abs=0.01)
     assert of_type(heard, "largest")[0]["fooled"] == client.run.succeeded(6)
-    monkeypatch.setattr("app.inside.looking.COMPUTED", inside_files.COMPUTED)
     record = client.get(f"/foolscope/runs/{client.run.id}/files/inside.json").json()
     (entry,) = [
         entry for entry in record if entry["part"] == "made_of" and "composition" in entry["settings"]

@@ -105,7 +105,7 @@ def torchvision_network(layers: int) -> nn.Module:
 def timm_network(**options: Any) -> nn.Module:
     timm: Any = importlib.import_module("timm")
     network: nn.Module = timm.create_model("test_vit", img_size=32, patch_size=8, num_classes=5, **options)
-    return network
+    return network.eval()
 
 
 def networks() -> Iterator[tuple[str, Callable[[Path], nn.Module]]]:
@@ -115,12 +115,19 @@ def networks() -> Iterator[tuple[str, Callable[[Path], nn.Module]]]:
     yield "timm, map", lambda folder: timm_network(class_token=False, global_pool="map")
     yield "transformers", lambda folder: Logits(hub_networks.transformers_network(folder / "vit"))
     yield "open_clip", clip
+    yield "exported", exported
+
+
+def exported(folder: Path) -> nn.Module:
+    example = (torch.rand(1, 3, 32, 32),)
+    program: nn.Module = torch.export.export(torchvision_network(2), example).module(check_guards=False)
+    return program
 
 
 def clip(folder: Path) -> nn.Module:
     small_clip.files(folder)
     network: nn.Module = open_clip.create_model("tiny-clip").visual
-    return network
+    return network.eval()
 
 
 class Logits(nn.Module):
@@ -138,11 +145,12 @@ def test_networks_of_the_libraries_answer_as_before_and_all_their_layers_are_not
     name: str, build: Callable[[Path], nn.Module], tmp_path: Path
 ) -> None:
     torch.manual_seed(0)
-    network, picture = build(tmp_path).eval().requires_grad_(False), torch.rand(3, 32, 32)
+    network, picture = build(tmp_path).requires_grad_(False), torch.rand(3, 32, 32)
     layers = sum(type(part).__name__ in ("EncoderBlock", "Block", "ViTLayer") for part in network.modules())
     layers += sum(type(part).__name__ == "ResidualAttentionBlock" for part in network.modules())
     answer = attended(network, picture, 1)
-    assert len(answer.weights) == layers + (name == "timm, map") and layers > 0
+    layers = 2 if name == "exported" else layers + (name == "timm, map")
+    assert len(answer.weights) == layers and layers > 0
     assert answer.logit == pytest.approx(float(network(picture[None])[0, 1]), abs=1e-5)
     assert all(torch.allclose(one.sum(-1), torch.ones(())) for one in answer.weights)
     assert all(float(one.abs().max()) > 0 for one in answer.gradients)
