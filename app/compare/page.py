@@ -163,7 +163,7 @@ def _after(mode: str, keys: list[str]) -> None:
         transfer_table.after(service.engine(), runs, mode)
     if runs:
         titles = {run.id: _called(run, mode) for run in runs}
-        transfer_table.when_over(runs, partial(spectra.beside, service.engine(), runs, titles))
+        transfer_table.when_over(runs, partial(spectra.beside, runs, titles))
         transfer_table.when_over(runs, partial(_take_home, runs, mode))
 
 

@@ -9,20 +9,27 @@ from dataclasses import dataclass
 import streamlit as st
 from markupsafe import Markup
 from PIL import Image
+from torch import Tensor
 
 from app.inside import composition_part
-from app.inside.looking import Look, as_address
+from app.inside.looking import as_address, picture_of
 from components.display import charts, image_views
 from components.display.answer_cells import table
 from components.display.probability_bars import percent
-from components.i18n.text import say, told
-from engine.inside.composition import BANDS, ChangeMaps, Composition, places_image, spectrum_image
-from engine.interface import EngineInterface
+from components.i18n.text import say
+from engine.inside.composition import BANDS, ChangeMaps, Composition, MadeOf, places_image, spectrum_image
+from engine.inside.computed import COMPUTED, Key
 from engine.run import Run
-from errors import FoolscopeError
 
 DARKEST = 1e-8
 """The least power that is drawn, as a share of the greatest: a logarithmic axis knows no 0."""
+
+
+ABOUT = (
+    "A frequency of 1 is a change from pixel to pixel along a row; low is below 1/8, high above 1/2. In "
+    "brackets: normal noise of the same l2. Both spectra have one scale: white is the strongest frequency "
+    "of the two, black a millionth of that."
+)
 
 
 @dataclass(frozen=True)
@@ -34,30 +41,19 @@ class Spectrum:
     maps: ChangeMaps
 
 
-def beside(engine: EngineInterface, runs: Sequence[Run], titles: Mapping[str, str]) -> None:
+def beside(runs: Sequence[Run], titles: Mapping[str, str]) -> None:
     """Let the person choose two of ``runs``, and show their spectra; ``titles`` by run. Shows nothing where
     fewer than two changed their picture."""
-    changed = {run.id: run for run in runs if len(run) > 1 and bool(run.delta(len(run) - 1).any())}
+    changed = {run.id: run for run in runs if len(run) > 1 and bool(_change(run).any())}
     if len(changed) < 2:
         return
     st.markdown(f"### {say('What two changes are made of')}")
     chosen = _two({run: titles[run] for run in changed})
-    try:
-        pair = [spectrum(engine, changed[run], titles[run]) for run in chosen]
-    except FoolscopeError as error:
-        st.error(told(error))
-        return
+    pair = [spectrum(changed[run], titles[run]) for run in chosen]
     _curves(pair)
     _pictures(pair)
-    table([say("Share of the squared l2"), *_heads(pair)], rows(pair), "spectra")
+    table([say("Share of the squared l2"), *(one.title for one in pair)], rows(pair), "spectra")
     st.caption(say(ABOUT))
-
-
-ABOUT = (
-    "A frequency of 1 is a change from pixel to pixel along a row; low is below 1/8, high above 1/2. In "
-    "brackets: normal noise of the same l2. Both spectra have one scale: white is the strongest frequency "
-    "of the two, black a millionth of that."
-)
 
 
 def _two(titles: Mapping[str, str]) -> list[str]:
@@ -70,12 +66,17 @@ def _two(titles: Mapping[str, str]) -> list[str]:
     ]
 
 
-def spectrum(engine: EngineInterface, run: Run, title: str) -> Spectrum:
-    """Return the spectrum of a run's last step, remembered; raises `errors.FoolscopeError` where its network
-    is not here."""
-    look = Look(engine, run, composition_part.PART, len(run) - 1, {})
-    composition, maps = composition_part.made_of(look, 0)
+def spectrum(run: Run, title: str) -> Spectrum:
+    """Return the spectrum of a run's last step, remembered as in “Look inside”; no network is asked."""
+    question = MadeOf(_change(run))
+    key = Key(run.id, composition_part.PART, len(run) - 1, composition_part.settings(question.seed))
+    composition, maps = COMPUTED.ask_nobody(key, question.answers)
+    assert isinstance(composition, Composition) and isinstance(maps, ChangeMaps)
     return Spectrum(title, composition, maps)
+
+
+def _change(run: Run) -> Tensor:
+    return picture_of(run, len(run) - 1) - run.start.float()
 
 
 def rows(pair: Sequence[Spectrum]) -> list[list[str]]:
@@ -97,10 +98,6 @@ def rows(pair: Sequence[Spectrum]) -> list[list[str]]:
 
 def _share(own: float, noise: float) -> str:
     return f"{percent(own)} ({percent(noise)})"
-
-
-def _heads(pair: Sequence[Spectrum]) -> list[str]:
-    return [one.title for one in pair]
 
 
 def _curves(pair: Sequence[Spectrum]) -> None:

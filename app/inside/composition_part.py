@@ -38,9 +38,14 @@ def lines(look: Look) -> Iterator[Line]:
         yield {"type": "largest"} | asdict(largest) | _verdict(look, largest.label)
 
 
+def settings(seed: int) -> tuple[str, int]:
+    """Return the settings under which `made_of` is remembered."""
+    return "composition", seed
+
+
 def made_of(look: Look, seed: int) -> tuple[Composition, ChangeMaps]:
     """Return what the perturbation at the step is made of, remembered; ``seed``: of the noise."""
-    composition, maps = look.ask(MadeOf(look.change(), seed), "composition", seed)
+    composition, maps = look.ask(MadeOf(look.change(), seed), *settings(seed))
     assert isinstance(composition, Composition) and isinstance(maps, ChangeMaps)
     return composition, maps
 

@@ -137,13 +137,16 @@ class ChangeMaps:
 @dataclass(frozen=True)
 class MadeOf:
     """A probe: the `Composition` of ``delta`` ``(c, h, w)`` beside noise drawn with ``seed``, and its
-    `ChangeMaps`. It goes through the engine so that it is remembered like other answers; the network is not
-    asked."""
+    `ChangeMaps`. The network is not asked."""
 
     delta: Tensor
     seed: int = 0
 
     def pieces(self, network: Classifier) -> Iterator[Composition | ChangeMaps]:
+        """Yield `answers`."""
+        yield from self.answers()
+
+    def answers(self) -> Iterator[Composition | ChangeMaps]:
         """Yield the composition, then the maps; raises `errors.BadSetting` where nothing changed."""
         yield composition(self.delta, self.seed)
         own, noise = power(self.delta), power(noise_like(self.delta, self.seed))

@@ -163,7 +163,7 @@ def test_spectra_of_two_planted_changes_stand_side_by_side(engine):
         wave = torch.cos(2 * math.pi * cycles * torch.arange(16) / 16)
         run._latest = 0.5 * run.start + 0.2 + 0.1 * wave
         run.start = 0.5 * run.start + 0.2
-        pair.append(spectra.spectrum(engine, run, f"{cycles} cycles"))
+        pair.append(spectra.spectrum(run, f"{cycles} cycles"))
     table = {head: cells for head, *cells in spectra.rows(pair)}
     assert table["strongest frequency, in cycles across the picture"] == ["5", "2"]
     assert table["high"][0].startswith("100 % (") and table["middle"][1].startswith("100 % (")
