@@ -43,6 +43,10 @@ SWATCH = Markup(
     '<span style="white-space: nowrap"><svg width="11" height="11" viewBox="0 0 11 11" style="width: 11px; '
     'display: inline"><rect width="11" height="11" fill="{}"/></svg> {} {}</span>'
 )
+MAPS = (
+    "In the spectra the middle is the lowest frequency, white the strongest of the perturbation, black a "
+    "millionth of that, for the noise too. Where it sits: white is the greatest change."
+)
 MAP = Markup('<figure><figcaption>{}</figcaption><img src="data:image/png;base64,{}" alt="{}"></figure>')
 FIGURE = Markup(
     '<p class="quiet">{}</p><p>{}</p><div class="pictures"><figure><img src="data:image/png;base64,{}" '
@@ -135,7 +139,10 @@ def _maps(voice: Voice, known: dict[Key, tuple[Any, ...]]) -> Markup:
     figures = [
         MAP.format(voice.say(title), _data(picture), voice.say(title)) for title, picture in pictures.items()
     ]
-    return Markup('<div class="pictures">{}</div>').format(Markup("").join(figures))
+    about = voice.say(MAPS)
+    return Markup('<p class="quiet">{}</p><div class="pictures">{}</div>').format(
+        about, Markup("").join(figures)
+    )
 
 
 def _data(picture: Image.Image) -> str:
