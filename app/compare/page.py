@@ -9,7 +9,7 @@ import streamlit as st
 
 from app import service, shipped_recipes
 from app.access import base
-from app.compare import comparisons, transfer_table
+from app.compare import comparisons, spectra, transfer_table
 from app.compare import controls as controls
 from app.playground.session import Session
 from app.playground.sidebar import subject
@@ -162,6 +162,8 @@ def _after(mode: str, keys: list[str]) -> None:
     elif runs:
         transfer_table.after(service.engine(), runs, mode)
     if runs:
+        titles = {run.id: _called(run, mode) for run in runs}
+        transfer_table.when_over(runs, partial(spectra.beside, runs, titles))
         transfer_table.when_over(runs, partial(_take_home, runs, mode))
 
 

@@ -5,20 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import asdict
 
-from torch import Tensor
-
 from app.inside.looking import Line, Look, as_address, fools
 from components.i18n.text import named
 from engine.inside.composition import (
     HIGHEST,
+    ChangeMaps,
+    Composition,
     Filtered,
     Filters,
+    MadeOf,
     Survivors,
     band,
-    composition,
-    noise_like,
     places_image,
-    power,
     spectrum_image,
 )
 from engine.render import perturbation, suggest_gain
@@ -32,19 +30,31 @@ def lines(look: Look) -> Iterator[Line]:
     ``?seed=`` of the noise that it is compared with.
     """
     start, delta, seed = look.run.start.float(), look.change(), look.whole("seed", 0)
-    yield {"type": "composition"} | asdict(composition(delta, seed)) | _pictures(delta, seed)
+    composition, maps = made_of(look, seed)
+    yield {"type": "composition"} | asdict(composition) | _pictures(maps)
     for filtered in look.ask(Filters(start, delta, look.run.original), "bands"):
         yield _filtered(look, filtered)
     for largest in look.ask(Survivors(start, delta, look.run.original), "largest"):
         yield {"type": "largest"} | asdict(largest) | _verdict(look, largest.label)
 
 
-def _pictures(delta: Tensor, seed: int) -> Line:
-    noise, most = noise_like(delta, seed), float(power(delta).max())
+def settings(seed: int) -> tuple[str, int]:
+    """Return the settings under which `made_of` is remembered."""
+    return "composition", seed
+
+
+def made_of(look: Look, seed: int) -> tuple[Composition, ChangeMaps]:
+    """Return what the perturbation at the step is made of, remembered; ``seed``: of the noise."""
+    composition, maps = look.ask(MadeOf(look.change(), seed), *settings(seed))
+    assert isinstance(composition, Composition) and isinstance(maps, ChangeMaps)
+    return composition, maps
+
+
+def _pictures(maps: ChangeMaps) -> Line:
     return {
-        "spectrum": as_address(spectrum_image(delta)),
-        "noise_spectrum": as_address(spectrum_image(noise, most)),
-        "places": as_address(places_image(delta)),
+        "spectrum": as_address(spectrum_image(maps.power)),
+        "noise_spectrum": as_address(spectrum_image(maps.noise, float(maps.power.max()))),
+        "places": as_address(places_image(maps.sizes)),
     }
 
 

@@ -29,9 +29,10 @@ NO_PHOTO = "No picture of the shelf is “{label}” to this network, so there i
 
 def lines(look: Look) -> Iterator[Line]:
     """Yield the layers and the profile at the step, then the channels that moved most in one layer, then
-    profiles along the run. ``?layer=``: the number of that layer, by default `usual_layer`."""
+    profiles along the run. ``?layer=``: the number of that layer, by default `usual_layer`; ``?photo=``: the
+    picture of the target's class that is compared with, by its name, see `shelf.chosen`."""
     label = other_class(look.run, look.step)
-    photo = shelf.of_class(look, label)
+    photo = shelf.chosen(look, label)
     now = profile(look, look.step, photo)
     yield _heading(look, now, label, photo)
     yield _profile(look.step, now)
@@ -86,7 +87,8 @@ def _heading(look: Look, now: Profile, label: int, photo: shelf.ShelfPicture | N
         "network": now.network,
         "original": named(names[look.run.original], look.language),
         "other": named(names[label], look.language),
-        "photo": None if photo is None else _shown(photo.picture),
+        "photo": None if photo is None else photo.name,
+        "photos": [{"name": one.name, "picture": _shown(one.picture)} for one in shelf.of_class(look, label)],
     }
 
 

@@ -11,18 +11,30 @@ from app.inside.looking import Line, Look, finite
 from components.i18n.text import named
 from engine.inside.classes import other_class
 from engine.inside.pace import Progress
-from engine.inside.saliency import METHODS, Saliency, SaliencyMap, likeness, share_inside
+from engine.inside.saliency import (
+    METHODS,
+    NO_CLASS,
+    Methods,
+    Saliency,
+    SaliencyMap,
+    likeness,
+    share_inside,
+)
 from errors import UnknownName
 
 PART = "saliency"
-ORDER = (("original", "clean"), ("other", "now"), ("original", "now"), ("other", "clean"))
+ROWS = ("original", "other")
+ORDER = (("original", "clean"), ("other", "now"), ("original", "now"), ("other", "clean")) + (
+    ("original", "shuffled"),
+    ("other", "shuffled"),
+)
 """Which map is computed first: rows are classes, columns are pictures."""
 
 
 def lines(look: Look) -> Iterator[Line]:
     """Yield the plan, then each map as it is computed, then how like those on shuffled weights are.
 
-    ``?method=``: one of `engine.inside.saliency.METHODS`.
+    ``?method=``: one of `engine.inside.saliency.METHODS`. A method that knows no class has one row.
     """
     method = look.query.get("method", METHODS[0])
     if method not in METHODS:
@@ -30,7 +42,8 @@ def lines(look: Look) -> Iterator[Line]:
     labels = {"original": look.run.original, "other": other_class(look.run, look.step)}
     yield _plan(look, method, labels)
     maps: dict[tuple[str, str], SaliencyMap] = {}
-    for row, column in (*ORDER, ("original", "shuffled"), ("other", "shuffled")):
+    rows = ROWS[:1] if method in NO_CLASS else ROWS
+    for row, column in [cell for cell in ORDER if cell[0] in rows]:
         for answer in saliency(look, labels[row], method, column):
             if isinstance(answer, Progress):
                 yield {"type": "progress", "done": answer.done, "of": answer.total}
@@ -55,7 +68,9 @@ def saliency(look: Look, label: int, method: str, column: str) -> Iterator[Progr
 
 def _plan(look: Look, method: str, labels: dict[str, int]) -> Line:
     names = {row: named(look.run.labels[label], look.language) for row, label in labels.items()}
-    return {"type": "plan", "method": method, "step": look.run.picture_step(look.step), "labels": names}
+    (methods,) = look.ask_network(Methods(look.picture(0)), "methods")
+    plan = {"type": "plan", "method": method, "step": look.run.picture_step(look.step), "labels": names}
+    return plan | {"methods": methods}
 
 
 def _cell(row: str, column: str, answer: SaliencyMap) -> Line:
@@ -65,6 +80,7 @@ def _cell(row: str, column: str, answer: SaliencyMap) -> Line:
     figures = {name: finite(getattr(answer, name)) for name in ("logit", "baseline", "total", "gap")}
     return {
         "type": "map",
+        "method": answer.method,
         "row": row,
         "column": column,
         "side": len(values),

@@ -13,8 +13,11 @@ from app.inside.looking import Look
 from engine.images import handwriting
 from engine.images.sources import open_sample, samples
 from engine.inside.classes import Labels
+from errors import UnknownName
 from experiments.datasets import digit_sets
 
+MOST = 12
+"""Pictures of one class that may be chosen from."""
 DIGITS = 60
 """Test digits that count as the shelf of a network that reads digits, beside its samples."""
 
@@ -46,10 +49,20 @@ def batch(model: str) -> Tensor:
     return torch.stack([one.picture for one in pictures(model)])
 
 
-def of_class(look: Look, label: int) -> ShelfPicture | None:
-    """Return the first picture of the shelf that the run's network gives the class ``label``, but the run's
-    own; None where there is none."""
+def of_class(look: Look, label: int) -> list[ShelfPicture]:
+    """Return the pictures of the shelf, `MOST` at most, that the run's network gives the class ``label``, but
+    the run's own."""
     model, own = look.run.recipe.model, look.run.recipe.image
     answers = look.ask_network(Labels(batch(model)), "labels")
     shelf = zip(pictures(model), list(answers), strict=True)
-    return next((one for one, answer in shelf if answer == label and one.name != own), None)
+    return [one for one, answer in shelf if answer == label and one.name != own][:MOST]
+
+
+def chosen(look: Look, label: int) -> ShelfPicture | None:
+    """Return the picture of `of_class` that the query names (``?photo=``); the first one where it names none,
+    or one of another class, as it may when the network says something else at another step; None where there
+    is none. Raises `errors.UnknownName` for a name that the shelf does not have."""
+    name, shown = look.query.get("photo", ""), of_class(look, label)
+    if name and all(one.name != name for one in pictures(look.run.recipe.model)):
+        raise UnknownName.of("picture", name[:80], [one.name for one in shown])
+    return next((one for one in shown if one.name == name), shown[0] if shown else None)

@@ -10,23 +10,36 @@ from components.i18n.text import say_in, translated
 from engine.inside.classes import other_class
 from engine.inside.layers import Profile
 from engine.inside.pace import Progress
-from engine.inside.saliency import GRAD_CAM, INTEGRATED, Saliency, SaliencyMap, share_inside
+from engine.inside.saliency import (
+    GRAD_CAM,
+    GRADIENT_ATTENTION,
+    INTEGRATED,
+    Methods,
+    Saliency,
+    SaliencyMap,
+    share_inside,
+)
 from engine.inside.words import Clause, Shares, clauses
 from engine.sentences import Said
-from errors import BadSetting
 
 PART = "words"
 NODES = 8
 """Points of the rule where integrated gradients are asked for at many steps."""
-NAMES = {GRAD_CAM: "Grad-CAM", INTEGRATED: "integrated gradients"}
+NAMES = {
+    GRAD_CAM: "Grad-CAM",
+    GRADIENT_ATTENTION: "gradient x attention",
+    INTEGRATED: "integrated gradients",
+}
+"""Methods that tell what speaks for a class, the quickest first."""
 
 
 def lines(look: Look) -> Iterator[Line]:
-    """Yield the paragraph as far as it is known, again and again until all of it is."""
+    """Yield the paragraph as far as it is known, again and again until all of it is. ``?photo=``: as in
+    `layers_part.lines`."""
     yield _written(look, None, None)
     if look.step == 0:
         return
-    profile = layers_part.profile(look, look.step, shelf.of_class(look, other_class(look.run, look.step)))
+    profile = layers_part.profile(look, look.step, shelf.chosen(look, other_class(look.run, look.step)))
     yield _written(look, None, profile)
     shares = yield from _shares(look)
     yield _written(look, shares, profile)
@@ -62,10 +75,9 @@ def _shares(look: Look) -> Generator[Line, None, Shares | None]:
 
 def _first(look: Look) -> tuple[str, SaliencyMap]:
     """Return the method that has a meaning on this network, and the original class's map by it."""
-    try:
-        return GRAD_CAM, _map(look, 0, look.run.original, GRAD_CAM)
-    except BadSetting:  # it has no convolution: see the method's own sentence
-        return INTEGRATED, _map(look, 0, look.run.original, INTEGRATED)
+    (methods,) = look.ask_network(Methods(look.picture(0)), "methods")
+    method = next(name for name in NAMES if name in methods)
+    return method, _map(look, 0, look.run.original, method)
 
 
 def _map(look: Look, step: int, label: int, method: str) -> SaliencyMap:

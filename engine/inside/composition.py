@@ -123,6 +123,36 @@ def composition(delta: Tensor, seed: int = 0) -> Composition:
     )
 
 
+@dataclass(frozen=True)
+class ChangeMaps:
+    """``power`` and ``noise`` ``(h, w)`` float32: of each frequency, in the order of `torch.fft.fft2`, of the
+    perturbation and of noise of the same l2; ``sizes`` ``(h, w)``: the largest change over the channels of
+    each pixel."""
+
+    power: Tensor
+    noise: Tensor
+    sizes: Tensor
+
+
+@dataclass(frozen=True)
+class MadeOf:
+    """A probe: the `Composition` of ``delta`` ``(c, h, w)`` beside noise drawn with ``seed``, and its
+    `ChangeMaps`. The network is not asked."""
+
+    delta: Tensor
+    seed: int = 0
+
+    def pieces(self, network: Classifier) -> Iterator[Composition | ChangeMaps]:
+        """Yield `answers`."""
+        yield from self.answers()
+
+    def answers(self) -> Iterator[Composition | ChangeMaps]:
+        """Yield the composition, then the maps; raises `errors.BadSetting` where nothing changed."""
+        yield composition(self.delta, self.seed)
+        own, noise = power(self.delta), power(noise_like(self.delta, self.seed))
+        yield ChangeMaps(own.float(), noise.float(), self.delta.abs().amax(0))
+
+
 def radial(powers: Tensor) -> tuple[Floats, Floats]:
     """Return radii ``(n,)`` from 0 up to the highest, and the mean of ``powers`` ``(h, w)`` in the ring of
     each, one frequency wide."""
@@ -151,19 +181,18 @@ def peak(powers: Tensor) -> tuple[int, int]:
     return (-row, -column) if row < 0 or (row == 0 and column < 0) else (row, column)
 
 
-def spectrum_image(delta: Tensor, most: float = 0.0) -> Image.Image:
-    """Return the spectrum of ``delta`` ``(c, h, w)`` as a grey picture, the lowest frequency in the middle:
-    white for ``most`` (0: its own strongest frequency), black for `DARKEST` powers of ten less."""
-    powers = torch.fft.fftshift(power(delta))
+def spectrum_image(powers: Tensor, most: float = 0.0) -> Image.Image:
+    """Return `power` ``(h, w)`` as a grey picture, the lowest frequency in the middle: white for ``most``
+    (0: its own strongest frequency), black for `DARKEST` powers of ten less."""
+    powers = torch.fft.fftshift(powers)
     brightest = most or float(powers.max())
     logs = torch.log10((powers / brightest).clamp(min=10.0**DARKEST))
     return Image.fromarray(((1 - logs / DARKEST) * 255).clamp(0, 255).round().to(torch.uint8).numpy())
 
 
-def places_image(delta: Tensor) -> Image.Image:
-    """Return where ``delta`` ``(c, h, w)`` sits, as a grey picture: the largest change over the channels of
-    each pixel, white for the greatest of all."""
-    sizes = delta.abs().amax(0)
+def places_image(sizes: Tensor) -> Image.Image:
+    """Return where a perturbation sits, as a grey picture: ``sizes`` ``(h, w)``, as in `ChangeMaps`, white
+    for the greatest of all."""
     return Image.fromarray((255 * sizes / sizes.max().clamp(min=1e-12)).round().to(torch.uint8).numpy())
 
 

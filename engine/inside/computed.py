@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, fields, is_dataclass
 from hashlib import sha256
@@ -59,6 +59,15 @@ class Computed:
                 answers.append(answer)
                 yield answer
         self._remember(key, tuple(answers))
+
+    def ask_nobody(self, key: Key, compute: Callable[[], Iterator[T]]) -> tuple[T, ...]:
+        """Return the answers under ``key``; those that are not remembered are computed in this thread, by no
+        network, and remembered. Raises what ``compute`` raises."""
+        known = self.known(key)
+        if known is None:
+            known = tuple(compute())
+            self._remember(key, known)
+        return known
 
     def known(self, key: Key) -> tuple[Any, ...] | None:
         """Return the answers under ``key``, None where they are not remembered."""

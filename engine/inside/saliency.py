@@ -1,4 +1,4 @@
-"""Which parts of a picture speak for a class, by three methods, and the same on shuffled weights.
+"""Which parts of a picture speak for a class, by several methods, and the same on shuffled weights.
 
 - Integrated gradients: Sundararajan, Taly and Yan 2017, https://arxiv.org/abs/1703.01365, from the mean
   colour that the network was trained with, by the Gauss-Legendre rule. Their sum is the difference of the
@@ -7,12 +7,14 @@
   places.
 - Occlusion: Zeiler and Fergus 2014, https://arxiv.org/abs/1311.2901: how much the logit falls when a square
   is made black.
+- Attention rollout and gradient x attention, for networks that pass patches on by attention: see
+  `engine.inside.attention`.
 - Shuffled weights: the model parameter randomisation test of Adebayo et al. 2018,
   https://arxiv.org/abs/1810.03292. A map that stays the same when all that the network learnt is gone does
   not show what it learnt.
 
-Each is computed in pieces; tests compare all three with captum (Kokhlikyan et al. 2020), which computes at
-once.
+Each is computed in pieces; tests compare the first three with captum (Kokhlikyan et al. 2020), which computes
+at once.
 """
 
 from __future__ import annotations
@@ -29,13 +31,18 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from engine.inside.attention import attended, gradient_attention, has_meaning, rollout
 from engine.inside.pace import Pace, Progress
 from engine.inside.recording import last_convolution, recording, single
 from errors import BadSetting
 from models.core import Classifier
 
 INTEGRATED, GRAD_CAM, OCCLUSION = "integrated_gradients", "grad_cam", "occlusion"
-METHODS = (GRAD_CAM, INTEGRATED, OCCLUSION)
+ROLLOUT, GRADIENT_ATTENTION = "attention_rollout", "gradient_attention"
+METHODS = (GRAD_CAM, INTEGRATED, OCCLUSION, ROLLOUT, GRADIENT_ATTENTION)
+BY_ATTENTION = (ROLLOUT, GRADIENT_ATTENTION)
+NO_CLASS = (ROLLOUT,)
+"""Methods whose maps are the same for every class."""
 NODES = 32
 """Points of the Gauss-Legendre rule between the baseline and the picture."""
 SHUFFLE_SEED = 0
@@ -50,6 +57,11 @@ NO_CONVOLUTION = (
     "Grad-CAM has no meaning on this network: it has no convolution near its end whose answers still have "
     "places. Take integrated gradients or occlusion."
 )
+PAYS_ATTENTION = (
+    "Grad-CAM has no meaning on this network: it cuts the picture into patches and passes them on by "
+    "attention, and no convolution comes after. Take attention rollout instead, or gradient x attention, "
+    "which tells classes apart."
+)
 
 
 @dataclass(frozen=True)
@@ -57,7 +69,9 @@ class SaliencyMap:
     """What speaks for (above 0) and against (below 0) the class ``label``.
 
     ``values`` ``(rows, columns)`` float32, in logits: of integrated gradients the sum over the pixels of a
-    cell, of occlusion the mean, of Grad-CAM what the last convolution gives there, never below 0.
+    cell, of occlusion the mean, of Grad-CAM what the last convolution gives there and of gradient x
+    attention what the patches' attention does, both never below 0. Of attention rollout they are shares of
+    the answer, and the same for every class.
     ``logit``: of the class at the picture; ``baseline``: of the mean colour, NaN for methods that need none;
     ``total``: sum of all attributions. ``layer``: the convolution of Grad-CAM, else "". ``network``: the
     title of the one network that was asked, where several are taken as one and the method looks at layers,
@@ -92,12 +106,13 @@ class Saliency:
     seed: int = SHUFFLE_SEED
 
     def pieces(self, network: Classifier) -> Iterator[Progress | SaliencyMap]:
-        """Yield how far it is, and at the end the map; raises `errors.BadSetting` for Grad-CAM on a network
-        without a convolution that it means something for."""
+        """Yield how far it is, and at the end the map; raises `errors.BadSetting` for a method that has no
+        meaning on this network: Grad-CAM without a convolution near its end, the last two without attention
+        over the whole picture."""
         picture = self.picture.to(network.mean.device)
         layer = last_convolution(single(network), picture) if self.method == GRAD_CAM else ""
         if self.method == GRAD_CAM and not layer:
-            raise BadSetting(NO_CONVOLUTION)
+            raise BadSetting(PAYS_ATTENTION if has_meaning(single(network), picture) else NO_CONVOLUTION)
         yield Progress(0, 1)
         asked = network
         if self.shuffled:
@@ -108,8 +123,25 @@ class Saliency:
             yield grad_cam(asked, picture, self.label, layer)
         elif self.method == OCCLUSION:
             yield from occlusion(asked, picture, self.label)
+        elif self.method in BY_ATTENTION:
+            yield by_attention(asked, picture, self.label, self.method)
         else:
             yield from integrated_gradients(asked, picture, self.label, self.nodes)
+
+
+@dataclass(frozen=True)
+class Methods:
+    """A probe: the names of those of `METHODS` that have a meaning on a network, as one tuple; ``picture``
+    ``(c, size, size)`` in [0, 1]: what it is asked about to see that."""
+
+    picture: Tensor
+
+    def pieces(self, network: Classifier) -> Iterator[tuple[str, ...]]:
+        """Yield the names."""
+        picture, one = self.picture.to(network.mean.device), single(network)
+        without: tuple[str, ...] = () if last_convolution(one, picture) else (GRAD_CAM,)
+        without += () if has_meaning(one, picture) else BY_ATTENTION
+        yield tuple(name for name in METHODS if name not in without)
 
 
 def shuffle(network: Classifier, seed: int) -> Iterator[tuple[int, int]]:
@@ -168,13 +200,25 @@ def grad_cam(network: Classifier, picture: Tensor, label: int, layer: str) -> Sa
         logit = one(picture[None].clone().requires_grad_())[0, label]
     (grad,) = torch.autograd.grad(logit, answers[-1])
     weighted = (grad.mean((2, 3), keepdim=True) * answers[-1]).sum(1, keepdim=True).relu().detach()
-    side = _grid(picture.shape[-1])[0]
-    fine = functional.interpolate(weighted, size=(side, side), mode="bilinear", align_corners=False)[0, 0]
+    fine, value = _resampled(weighted[0, 0], picture.shape[-1]), float(logit.detach())
     title = one.card.title if one is not network else ""
-    value = float(logit.detach())
-    return SaliencyMap(
-        GRAD_CAM, label, fine.cpu().float(), value, math.nan, float(weighted.sum()), layer, title
-    )
+    return SaliencyMap(GRAD_CAM, label, fine, value, math.nan, float(weighted.sum()), layer, title)
+
+
+def by_attention(network: Classifier, picture: Tensor, label: int, method: str) -> SaliencyMap:
+    """Return the map of one of `BY_ATTENTION`, resampled to the grid of the others."""
+    one = single(network)
+    answer = attended(one, picture, label)
+    patches = rollout(answer) if method == ROLLOUT else gradient_attention(answer)
+    fine, title = _resampled(patches, picture.shape[-1]), one.card.title if one is not network else ""
+    return SaliencyMap(method, label, fine, answer.logit, math.nan, float(patches.sum()), network=title)
+
+
+def _resampled(values: Tensor, size: int) -> Tensor:
+    """Return ``values`` ``(rows, columns)`` of a picture of ``size`` pixels on the grid of its maps."""
+    side = _grid(size)[0]
+    wide = functional.interpolate(values[None, None], size=(side, side), mode="bilinear", align_corners=False)
+    return wide[0, 0].cpu().float()
 
 
 def occlusion(network: Classifier, picture: Tensor, label: int) -> Iterator[Progress | SaliencyMap]:

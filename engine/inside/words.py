@@ -124,7 +124,7 @@ def _clean(run: Run) -> Clause:
 
 
 def _answer(run: Run, step: int) -> Clause:
-    goal, original = run.labels[other_class(run, step)], run.labels[run.original]
+    goal, original = run.labels[_rival(run, step)], run.labels[run.original]
     (best,) = run.top(step, 1)
     margin = float(run.scalars(step, step + 1)[0, 0])
     facts: dict[str, str | int] = {"step": step, "goal": goal, "original": original}
@@ -135,6 +135,14 @@ def _answer(run: Run, step: int) -> Clause:
         return Clause(sentence, (MARGIN, figure | {"since": fooled_since(run, step)}))
     unmet = NOT_FOOLED if best.index == run.original else ELSEWHERE
     return Clause((unmet, facts), (MARGIN_UNMET, figure))
+
+
+def _rival(run: Run, step: int) -> int:
+    """Return the class that the margin at ``step`` is about: the target, else the most probable one but the
+    original, which may be another than at the end."""
+    if run.recipe.target is not None:
+        return run.recipe.target
+    return next(one.index for one in run.top(step, 2) if one.index != run.original)
 
 
 def fooled_since(run: Run, step: int) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import math
 import statistics
 from collections import Counter
 from collections.abc import Iterator
@@ -13,7 +14,15 @@ from markupsafe import Markup
 from PIL import Image
 
 from engine.inside.boundary import Distance, Straightness
-from engine.inside.composition import BANDS, Filtered, Largest
+from engine.inside.composition import (
+    BANDS,
+    ChangeMaps,
+    Composition,
+    Filtered,
+    Largest,
+    places_image,
+    spectrum_image,
+)
 from engine.inside.computed import COMPUTED, Key
 from engine.inside.plane import Asked, Grid, grid_of
 from engine.render import encode
@@ -34,6 +43,11 @@ SWATCH = Markup(
     '<span style="white-space: nowrap"><svg width="11" height="11" viewBox="0 0 11 11" style="width: 11px; '
     'display: inline"><rect width="11" height="11" fill="{}"/></svg> {} {}</span>'
 )
+MAPS = (
+    "In the spectra the middle is the lowest frequency, white the strongest of the perturbation, black a "
+    "millionth of that, for the noise too. Where it sits: white is the greatest change."
+)
+MAP = Markup('<figure><figcaption>{}</figcaption><img src="data:image/png;base64,{}" alt="{}"></figure>')
 FIGURE = Markup(
     '<p class="quiet">{}</p><p>{}</p><div class="pictures"><figure><img src="data:image/png;base64,{}" '
     'alt="{}"></figure></div>'
@@ -43,9 +57,9 @@ FIGURE = Markup(
 def parts(run: Run, voice: Voice) -> Markup:
     """Return paragraphs about all that was computed, nothing where nothing was."""
     known = COMPUTED.of(run.id)
-    texts = [*_boundary(run, voice, known), *_change(run, voice, known)]
+    texts = [*_boundary(run, voice, known), *_made_of(voice, known), *_change(run, voice, known)]
     paragraphs = Markup("").join(Markup("<p>{}</p>").format(text) for text in texts)
-    return _planes(run, voice, known) + paragraphs
+    return _planes(run, voice, known) + paragraphs + _maps(voice, known)
 
 
 def _last(known: dict[Key, tuple[Any, ...]], kind: type[T]) -> tuple[int, list[T]]:
@@ -80,6 +94,59 @@ def _boundary(run: Run, voice: Voice, known: dict[Key, tuple[Any, ...]]) -> Iter
             adversarial=f"{lines[0].margin:.3f}",
             sign=f"{lines[1].margin:.3f}",
         )
+
+
+def _made_of(voice: Voice, known: dict[Key, tuple[Any, ...]]) -> Iterator[str]:
+    step, answers = _last(known, Composition)
+    for composition in answers[-1:]:
+        yield voice.say(
+            "At step {step}, {touched} of the {pixels} pixels have changed, {visible} by half a grey level "
+            "or more; half of the squared l2 is on {half} of them. {levels} of the values have changed by "
+            "two grey levels of 255 or more, rounded.",
+            step=step,
+            pixels=f"{composition.pixels:,}",
+            touched=percent(composition.touched / composition.pixels),
+            visible=percent(composition.visible / composition.pixels),
+            half=percent(composition.half),
+            levels=percent(sum(composition.levels[2:]) / sum(composition.levels)),
+        )
+        yield _frequencies(voice, composition)
+
+
+def _frequencies(voice: Voice, composition: Composition) -> str:
+    shares = zip(BANDS, composition.shares, composition.noise_shares, strict=True)
+    parts = {name: f"{percent(own)} ({percent(noise)})" for name, own, noise in shares}
+    return voice.say(
+        "Of its squared l2 (in brackets: of normal noise of the same l2), the low frequencies hold {low}, "
+        "the middle ones {middle}, the high ones {high}; the strongest has {cycles} cycles across the "
+        "picture.",
+        cycles=f"{math.hypot(*composition.peak):.3g}",
+        **parts,
+    )
+
+
+def _maps(voice: Voice, known: dict[Key, tuple[Any, ...]]) -> Markup:
+    """Return the spectrum of the perturbation, that of noise, and where it sits, as pictures."""
+    _, answers = _last(known, ChangeMaps)
+    if not answers:
+        return Markup("")
+    maps, brightest = answers[-1], float(answers[-1].power.max())
+    pictures = {
+        "Spectrum of the perturbation": spectrum_image(maps.power),
+        "Spectrum of noise": spectrum_image(maps.noise, brightest),
+        "Size of the change at each pixel": places_image(maps.sizes),
+    }
+    figures = [
+        MAP.format(voice.say(title), _data(picture), voice.say(title)) for title, picture in pictures.items()
+    ]
+    about = voice.say(MAPS)
+    return Markup('<p class="quiet">{}</p><div class="pictures">{}</div>').format(
+        about, Markup("").join(figures)
+    )
+
+
+def _data(picture: Image.Image) -> str:
+    return base64.b64encode(encode(picture, "png")).decode()
 
 
 def _change(run: Run, voice: Voice, known: dict[Key, tuple[Any, ...]]) -> Iterator[str]:
@@ -141,7 +208,7 @@ def _plane(run: Run, voice: Voice, grid: Grid, window: tuple[Any, ...]) -> Marku
         asked=int(grid.asked.sum()),
         filled=int((~grid.asked).sum()),
     )
-    data = base64.b64encode(encode(coloured(grid, colours), "png")).decode()
+    data = _data(coloured(grid, colours))
     return FIGURE.format(about, legend, data, voice.say("The plane, coloured by class"))
 
 

@@ -12,7 +12,16 @@ from PIL import Image
 from engine.inside.classes import other_class
 from engine.inside.computed import COMPUTED
 from engine.inside.layers import Profile
-from engine.inside.saliency import GRAD_CAM, INTEGRATED, OCCLUSION, SaliencyMap, share_inside
+from engine.inside.saliency import (
+    GRAD_CAM,
+    GRADIENT_ATTENTION,
+    INTEGRATED,
+    NO_CLASS,
+    OCCLUSION,
+    ROLLOUT,
+    SaliencyMap,
+    share_inside,
+)
 from engine.inside.words import Shares, clauses
 from engine.render import encode, to_image
 from engine.run import Run
@@ -22,7 +31,25 @@ from engine.sharing.voice import Voice
 
 FOR, AGAINST = (213, 70, 0), (0, 114, 178)
 """Colours of what speaks for a class and against it, as in the live view."""
-NAMES = {GRAD_CAM: "Grad-CAM", INTEGRATED: "integrated gradients", OCCLUSION: "occlusion"}
+NAMES = {
+    GRAD_CAM: "Grad-CAM",
+    GRADIENT_ATTENTION: "gradient x attention",
+    ROLLOUT: "attention rollout",
+    INTEGRATED: "integrated gradients",
+    OCCLUSION: "occlusion",
+}
+BY_CLASS = "What speaks for a class (orange) and against it (blue), by {method}; each map has its own scale."
+ANY_CLASS = (
+    "What the answer rests on (orange), by {method}, which is the same for every class; each map has its own "
+    "scale."
+)
+TITLES = {
+    (False, False): "“{label}” at step {step}",
+    (False, True): "“{label}” at step {step}, weights shuffled",
+    (True, False): "At step {step}",
+    (True, True): "At step {step}, weights shuffled",
+}
+"""Titles of maps: whether they are the same for every class, and whether the weights are shuffled."""
 WIDTH, HEIGHT, LEFT, RIGHT = 760, 220, 8, 190
 ROLES = {"changed": "goal", "noise": "n1", "towards": "n0"}
 """The style of a line by the pair of pictures that it is about."""
@@ -87,7 +114,7 @@ def _words(run: Run, voice: Voice, step: int, maps: list[Map], profile: Profile 
 def shares(run: Run, step: int, maps: list[Map], voice: Voice) -> Shares | None:
     """Return the shares of `engine.inside.words` from maps up to ``step`` that were computed, None where
     there are too few."""
-    for method in (GRAD_CAM, INTEGRATED):
+    for method in (GRAD_CAM, GRADIENT_ATTENTION, INTEGRATED):
         own = [one for one in maps if one.map.method == method and not one.shuffled and one.step <= step]
         clean = [one for one in own if one.step == 0 and one.map.label == run.original]
         spoken = {one.step: one.map for one in own if one.map.label == run.top(one.step, 1)[0].index}
@@ -112,17 +139,13 @@ def _method(run: Run, voice: Voice, method: str, maps: list[Map]) -> Markup:
     labels = (run.original, other_class(run, last))
     shown = [one for label in labels for one in own if one.map.label == label and one.step in (0, last)]
     figures = Markup("").join(_figure(run, voice, one) for one in shown)
-    about = voice.say(
-        "What speaks for a class (orange) and against it (blue), by {method}; each map has its own scale.",
-        method=voice.say(NAMES[method]),
-    )
+    about = voice.say(ANY_CLASS if method in NO_CLASS else BY_CLASS, method=voice.say(NAMES[method]))
     return Markup('<p class="quiet">{}</p><div class="pictures maps">{}</div>').format(about, figures)
 
 
 def _figure(run: Run, voice: Voice, one: Map) -> Markup:
     label = voice.named(run.labels[one.map.label])
-    template = "“{label}” at step {step}, weights shuffled" if one.shuffled else "“{label}” at step {step}"
-    title = voice.say(template, label=label, step=one.step)
+    title = voice.say(TITLES[one.map.method in NO_CLASS, one.shuffled], label=label, step=one.step)
     picture = overlaid(run.picture(one.step), one.map)
     data = base64.b64encode(encode(picture, "png")).decode()
     return Markup(

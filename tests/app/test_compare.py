@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+import torch
 from playwright.sync_api import expect
 from streamlit.testing.v1 import AppTest
 
 import attacks
 from app import shipped_recipes
-from app.compare import comparisons
+from app.compare import comparisons, spectra
 from attacks.contract import Stop
 from attacks.toolkit.norms import NORMS
 from components.display import attack_families
@@ -150,6 +152,40 @@ def test_what_follows_from_a_comparison_is_said_in_chinese(engine, chinese, mode
         engine.run(each["id"]).wait(10_000, timeout=60)
     app.run()
     assert "###" in said(app) and foreign(f"{said(app)}\n{asked(app)}") == []
+
+
+def test_spectra_of_two_planted_changes_stand_side_by_side(engine):
+    """Waves of 5 and of 2 cycles across the picture, of of the high and the middle band."""
+    pair = []
+    for cycles in (5, 2):
+        run = engine.submit(BASE)
+        list(engine.follow(run))
+        wave = torch.cos(2 * math.pi * cycles * torch.arange(16) / 16)
+        run._latest = 0.5 * run.start + 0.2 + 0.1 * wave
+        run.start = 0.5 * run.start + 0.2
+        pair.append(spectra.spectrum(run, f"{cycles} cycles"))
+    table = {head: cells for head, *cells in spectra.rows(pair)}
+    assert table["strongest frequency, in cycles across the picture"] == ["5", "2"]
+    assert table["high"][0].startswith("100 % (") and table["middle"][1].startswith("100 % (")
+    assert table["pixels changed by half a grey level or more"] == ["87.5 %", "75.0 %"]  # a wave is 0 there
+
+
+def test_a_person_chooses_whose_spectra_are_compared(engine):
+    app = visit(target="class 5")
+    next(m for m in app.multiselect if m.key == "compare.racers.linf").set_value(["fgsm", "pgd", "bim"]).run()
+    for each in start(app):
+        engine.run(each["id"]).wait(10_000, timeout=60)
+    app.run()
+    second = next(box for box in app.selectbox if box.key == "spectrum_1")
+    assert second.options == ["FGSM", "PGD", "BIM (I-FGSM)"] and spectra_table(app) == ["FGSM", "PGD"]
+    second.select_index(2).run()
+    assert spectra_table(app) == ["FGSM", "BIM (I-FGSM)"]
+
+
+def spectra_table(app):
+    """Return whose spectra the table compares."""
+    (table,) = [each.proto.body for each in app.get("html") if "Share of the squared l2" in each.proto.body]
+    return re.findall(r'<th scope="col">([^<]*)</th>', table)[1:]
 
 
 def test_runs_that_are_gone_are_told(engine):

@@ -33,6 +33,14 @@ def test_somebody_looks_inside(visitor: Callable[..., Playground]) -> None:
     inside.locator("[data-test=layer]").press("Home")
     expect(inside.locator("[data-test=layer-name]")).to_contain_text("Layer 1 of 6: conv1")
 
+    others = inside.locator("[data-test=photos] button")
+    expect(others.first).to_have_attribute("aria-pressed", "true")
+    seen = inside.locator(".photo img").get_attribute("src")
+    others.nth(1).press("Enter")
+    expect(others.nth(1)).to_have_attribute("aria-pressed", "true")
+    expect(others.nth(1)).to_be_focused()
+    assert inside.locator(".photo img").get_attribute("src") != seen
+
     inside.locator("[data-test=inside-words]").click()
     expect(inside.locator("[data-test=words]")).to_contain_text("At first the network says “7”")
     expect(inside.locator("[data-test=rests] > li")).to_have_count(7)

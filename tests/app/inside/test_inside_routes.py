@@ -9,10 +9,14 @@ import anyio
 import pytest
 import torch
 
+from app.inside import shelf
 from app.inside.streaming import LinesResponse, Turns
 from components.i18n.text import phrases
 from engine.inside import words
+from engine.inside.layers import LayerProfile
+from engine.inside.saliency import GRAD_CAM, GRADIENT_ATTENTION, METHODS, ROLLOUT
 from errors import FoolscopeError
+from models.core import Classifier
 from tests.support import event_loop, live_phrases, small_model
 
 RUNS = "/foolscope/runs"
@@ -22,6 +26,14 @@ def logit(picture, label):
     """Return a logit of the small network, asked by itself."""
     with torch.no_grad():
         return float(small_model.SmallNet()((torch.tensor(picture)[None] - 0.5) / 0.25)[0, label])
+
+
+def profile(run, photo):
+    """Return the profile of the small network at the last step of a run, asked by itself."""
+    network = Classifier(small_model.card(), small_model.SmallNet())
+    clean, attacked = (torch.tensor(run.picture(step)) for step in (0, len(run) - 1))
+    *_, answer = LayerProfile(clean, attacked, photo).pieces(network)
+    return answer
 
 
 class Reader:
@@ -62,6 +74,29 @@ def test_maps_of_two_classes_come_with_the_check_beside_them(client, gate):
     assert client.lines("saliency", step=6, method="grad_cam") == heard and len(gate.batches) == asked
 
 
+def test_a_network_of_attention_refuses_grad_cam_and_offers_rollout(attentive):
+    plan, refused = attentive.lines("saliency", step=6)
+    assert "Take attention rollout instead" in refused["sentence"]
+    assert set(plan["methods"]) == set(METHODS) - {GRAD_CAM}
+    heard = attentive.lines("saliency", step=6, method=ROLLOUT)
+    maps = [line for line in heard if line["type"] == "map"]
+    assert [(one["row"], one["column"]) for one in maps] == [
+        ("original", column) for column in ("clean", "now", "shuffled")
+    ]
+    assert 0 < maps[0]["total"] < 1 and heard[-1] == {"type": "end"}
+    assert [line["row"] for line in heard if line["type"] == "share"] == ["original"]
+    by_class = attentive.lines("saliency", step=6, method=GRADIENT_ATTENTION)
+    assert len([line for line in by_class if line["type"] == "map"]) == 6
+    *_, written, _ = attentive.lines("words", step=6)
+    (rests,) = [one["rests"] for one in written["clauses"] if one["rests"][0] == words.SHARES]
+    assert rests[1]["method"] == "gradient x attention"
+
+
+def test_a_convolutional_network_says_that_rollout_means_nothing_there(client):
+    plan, *_, refused = client.lines("saliency", step=6, method=ROLLOUT)
+    assert plan["methods"] == list(METHODS[:3]) and "passes nothing on by attention" in refused["sentence"]
+
+
 def test_a_picture_that_parts_is_told_by_layers_and_channels(client):
     heard = client.lines("layers", step=6)
     heading, now = heard[0], heard[1]
@@ -75,6 +110,32 @@ def test_a_picture_that_parts_is_told_by_layers_and_channels(client):
     assert set(steps) == set(range(1, 7))
     (other,) = [line for line in client.lines("layers", step=6, layer=0) if line["type"] == "channels"]
     assert other["layer"] == 0 and other["pixels"] == 4  # a place of the first convolution sees 3 x 3 pixels
+
+
+def test_a_picture_of_the_targets_class_is_chosen(client):
+    heading = client.lines("layers", step=6)[0]
+    names = [one["name"] for one in heading["photos"]]
+    assert len(names) > 1 and heading["photo"] == names[0] and "cat" not in names
+    for name in names[:2]:
+        heading, now, *_ = client.lines("layers", step=6, photo=name)
+        assert heading["photo"] == name
+        picture = next(one.picture for one in shelf.pictures("small") if one.name == name)
+        known = profile(client.run, picture)
+        assert now["photo"]["cosine"] == pytest.approx(known.photo.cosine.tolist(), abs=1e-5)
+    other = next(one.name for one in shelf.pictures("small") if one.name not in names)
+    assert client.lines("layers", step=6, photo=other)[0]["photo"] == names[0]  # it is of another class
+    (refused,) = client.lines("layers", step=6, photo="nobody")
+    assert "nobody" in refused["sentence"]
+
+
+def test_the_words_compare_with_the_picture_that_was_chosen(client):
+    names = [one["name"] for one in client.lines("layers", step=6)[0]["photos"]]
+
+    def rests(name):
+        *_, written, _ = client.lines("words", step=6, photo=name)
+        return next(one["rests"] for one in written["clauses"] if one["rests"][0] == words.ANGLES)
+
+    assert rests(names[0]) != rests(names[1])
 
 
 def test_the_words_grow_with_what_is_known(client):

@@ -10,6 +10,7 @@ import pytest
 import models
 from app import service
 from attacks.contract import Stop
+from engine.inside.computed import Computed
 from engine.recipe import Recipe
 
 
@@ -108,7 +109,10 @@ def test_lines_and_distances_stream(client):
     assert 0 < distances[-1] <= client.run.figures(6)["l2"] * 1.01  # the run fools at its last step
 
 
-def test_what_the_change_is_made_of(client):
+def test_what_the_change_is_made_of(client, monkeypatch):
+    remembered = Computed()
+    for module in ("app.inside.looking", "engine.sharing.inside"):
+        monkeypatch.setattr(f"{module}.COMPUTED", remembered)
     heard = client.lines("made_of", step=6)
     (made,) = of_type(heard, "composition")
     assert made["spectrum"].startswith("data:image/png;base64,") and sum(made["shares"]) == pytest.approx(1)
@@ -116,6 +120,13 @@ def test_what_the_change_is_made_of(client):
     assert everything["share"] == pytest.approx(1, abs=1e-4)
     assert everything["probability"] == pytest.approx(client.run.top(6, 1)[0].probability, abs=0.01)
     assert of_type(heard, "largest")[0]["fooled"] == client.run.succeeded(6)
+    record = client.get(f"/foolscope/runs/{client.run.id}/files/inside.json").json()
+    (entry,) = [
+        entry for entry in record if entry["part"] == "made_of" and "composition" in entry["settings"]
+    ]
+    first, maps = entry["answers"]
+    assert first["shares"] == made["shares"] and first["levels"] == made["levels"]
+    assert maps["sizes"]["shape"] == maps["power"]["shape"] == [16, 16]
     (band, _) = client.lines("filter", step=6, low=0, high=0.5)
     assert 0 < band["share"] < 1 and band["picture"].startswith("data:image/png")
 

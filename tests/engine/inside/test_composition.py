@@ -30,9 +30,19 @@ def test_a_grating_is_one_peak_at_its_frequency(down: int, across: int) -> None:
     assert float(powers.sum()) == pytest.approx(float(delta.norm()) ** 2, rel=1e-5)
     strongest = parts_of.radius[int(np.argmax(parts_of.power))]
     assert strongest == pytest.approx(math.hypot(down, across) / 16, abs=0.5 / 16)
-    image = np.asarray(composition.spectrum_image(delta))
+    image = np.asarray(composition.spectrum_image(powers))
     assert image[16 + down, 16 + across] == image[16 - down, 16 - across] == 255
     assert (image > 0).sum() == 2
+
+
+def test_the_probe_of_a_grating_gives_its_one_peak_and_its_maps() -> None:
+    delta = 0.02 * grating(32, 3, -4)
+    made, maps = composition.MadeOf(delta).pieces(half_space(delta, 0.0))
+    assert isinstance(made, composition.Composition) and made.peak == (3, -4)
+    assert isinstance(maps, composition.ChangeMaps)
+    assert int(maps.power.argmax()) in (3 * 32 + 28, 29 * 32 + 4)
+    assert float(maps.noise.sum()) == pytest.approx(float(delta.norm()) ** 2, rel=1e-4)
+    assert torch.equal(maps.sizes, delta[0].abs())
 
 
 def test_the_noise_it_is_compared_with_has_the_same_length_and_no_preference() -> None:
@@ -75,7 +85,7 @@ def test_levels_and_pixels_are_counted() -> None:
     assert (parts_of.pixels, parts_of.touched, parts_of.visible) == (64, 3, 2)
     assert parts_of.levels[0] == 3 * 64 - 3 and parts_of.levels[2] == 2 and parts_of.levels[-1] == 1
     assert sum(parts_of.levels) == 3 * 64 and parts_of.half == 1 / 64
-    assert np.argmax(np.asarray(composition.places_image(delta))) == 3 * 8 + 4
+    assert np.argmax(np.asarray(composition.places_image(delta.abs().amax(0)))) == 3 * 8 + 4
     with pytest.raises(BadSetting, match="has not yet"):
         composition.composition(torch.zeros(3, 8, 8))
 

@@ -44,6 +44,18 @@ def test_a_question_is_asked_once_and_the_oldest_is_forgotten():
     assert [key.part for key in memory.of("run")] == ["a", "b"] and memory.of("other") == {}
 
 
+def test_what_needs_no_network_is_computed_once_and_remembered_beside_the_rest():
+    memory, engine, calls = Computed(), Asked(), []
+
+    def compute():
+        calls.append(1)
+        yield from engine.probe("small", 2)
+
+    first, again = (memory.ask_nobody(Key("run", "a", 1), compute) for _ in range(2))
+    assert len(first) == 2 and again is first and len(calls) == 1
+    assert list(ask(memory, engine, "a")) == list(first) and memory.of("run") == {Key("run", "a", 1): first}
+
+
 def test_what_was_closed_is_not_remembered_and_ends():
     memory, engine = Computed(), Asked()
     answers = ask(memory, engine, "a")

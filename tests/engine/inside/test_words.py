@@ -13,8 +13,10 @@ from engine.inside import words
 from engine.inside.layers import Distances, Layer, Profile
 from engine.inside.words import Shares, clauses, first_moved, fooled_since
 from engine.recipe import Recipe
+from models.core import Classifier
 from tests.support import small_model
 
+ANSWERS = (words.FOOLED, words.ELSEWHERE, words.NOT_FOOLED)
 RECIPE = Recipe("small", "cat", "bim", {"steps": 8, "epsilon": 40 / 255}, target=2, stop=Stop("steps"))
 
 
@@ -68,6 +70,25 @@ def test_without_a_target_it_says_since_when_it_says_what_it_says_now(engine):
     since = max(step for step in range(last) if best[step].index != best[last].index) + 1
     assert fooled_since(run, last) < since, "it is to change between other classes"
     assert f"Since step {since} it says “{best[last].label}”" in text(run, last)[1]
+
+
+def test_without_a_target_the_class_behind_is_the_one_that_the_margin_is_about(engine):
+    settings = {"steps": 20, "epsilon": 40 / 255, "step_size": 0.3 / 255}
+    run = finished(engine, replace(RECIPE, image="citrus", params=settings, target=None))
+    network, goals = Classifier(small_model.card(), small_model.SmallNet()), []
+    for step in range(1, len(run)):
+        (sentence,) = [c.sentence for c in clauses(run, step, None, None) if c.sentence[0] in ANSWERS]
+        logits = network(torch.tensor(run.picture(step))[None])[0]
+        others = logits.clone()
+        others[run.original] = -torch.inf
+        rival = int(others.argmax())
+        assert sentence[1]["goal"] == f"class {rival}" and sentence[0] != words.ELSEWHERE
+        behind = float(logits[run.original] - logits[rival])
+        assert (sentence[0] == words.NOT_FOOLED) == (behind >= 0)
+        assert float(sentence[1]["behind"]) == pytest.approx(behind, rel=0.02, abs=0.01)
+        goals.append((sentence[0], rival))
+    assert (goals[0][0], goals[-1][0]) == (words.NOT_FOOLED, words.FOOLED)
+    assert goals[0][1] != goals[-1][1], "at first another class is to be next"
 
 
 def test_the_figures_are_the_runs(engine):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,15 +11,16 @@ import pytest
 import torch
 
 from attacks.contract import Stop
+from components.take_home.voice import voice
 from engine.engine import Engine
 from engine.inside.boundary import Distances, Lines
-from engine.inside.composition import Filters, Survivors
+from engine.inside.composition import Filters, MadeOf, Survivors
 from engine.inside.computed import Computed, Key
 from engine.inside.plane import Asked, Grid, Plane, axes
 from engine.recipe import Recipe
 from engine.run import Run
 from engine.sharing import around_section
-from engine.sharing.voice import ENGLISH
+from engine.sharing.voice import ENGLISH, percent
 from tests.support import small_model
 
 RECIPE = Recipe("small", "cat", "bim", {"steps": 6, "step_size": 1 / 255}, target=2, stop=Stop("steps"))
@@ -72,6 +74,20 @@ def test_what_was_computed_is_said_with_its_figures(engine: Engine, run: Run, kn
     assert f"and {17 * 17 - asked} filled in" in html and "data:image/png;base64," in html
     assert "of 8 random directions leave the class" in html and "How straight the margin is" in html
     assert html.count("Of the perturbation, the frequencies") == 3 and "largest values alone" in html
+
+
+def test_a_planted_grating_is_one_peak_in_the_report(engine: Engine, run: Run, known: Computed) -> None:
+    wave = torch.cos(2 * math.pi * 5 * torch.arange(16) / 16)
+    delta = 1.9 / 255 * wave.expand(3, 16, 16).clone()
+    list(known.ask(engine, "small", Key(run.id, "composition", 6, (0,)), MadeOf(delta)))
+    html = str(around_section.parts(run, ENGLISH))
+    assert "the strongest has 5 cycles across the picture" in html
+    assert "the middle ones &lt; 0.1 % (" in html and "the high ones 100 % (" in html
+    assert "At step 6, 100 % of the 256 pixels have changed" in html
+    share = float((255 * delta.abs() >= 1.5).double().mean())
+    assert f"{percent(share)} of the values have changed by two grey levels" in html
+    assert html.count("<img") == 3
+    assert "横跨画面有 5 个周期" in str(around_section.parts(run, voice("zh")))
 
 
 def test_a_plane_is_painted_the_right_way_up_and_paler_where_less_sure() -> None:

@@ -15,7 +15,7 @@ from components.take_home.voice import voice
 from engine.inside.computed import COMPUTED, Key
 from engine.inside.layers import LayerProfile
 from engine.inside.pace import Progress
-from engine.inside.saliency import GRAD_CAM, Saliency, SaliencyMap
+from engine.inside.saliency import GRAD_CAM, ROLLOUT, Saliency, SaliencyMap
 from engine.recipe import Recipe
 from engine.sharing import files
 from engine.sharing.inside_section import overlaid
@@ -92,6 +92,16 @@ def test_a_map_is_drawn_over_the_grey_picture_in_two_colours():
     drawn = overlaid(np.full((3, 16, 16), 0.5, np.float32), SaliencyMap(GRAD_CAM, 0, values, 1.0, 0.0, 0.0))
     assert drawn.getpixel((20, 20)) == (213, 70, 0) and drawn.getpixel((200, 200)) == (0, 114, 178)
     assert drawn.getpixel((200, 20)) == (128, 128, 128)
+
+
+def test_a_map_without_a_class_names_none(run):
+    values = torch.ones(16, 16)
+    for step in (0, 4):
+        answer = SaliencyMap(ROLLOUT, run.original, values, 1.0, 0.0, 1.0)
+        COMPUTED._remember(Key(run.id, "saliency", step, (ROLLOUT, run.original, False)), (answer,))
+    page = files.made(run, "report.html", ENGLISH).decode()
+    assert "What the answer rests on (orange), by attention rollout" in page
+    assert "<figcaption>At step 4</figcaption>" in page and "What speaks for a class" not in page
 
 
 def test_progress_is_not_an_answer(engine, run):

@@ -19,13 +19,13 @@ const curves = () => [
 ];
 
 /** The tab "Where it parts": layer by layer how far the picture was taken, and the channels that moved most. */
-export function create({ ask, run }) {
-  return new Parts(ask, run);
+export function create({ ask, run, choices }) {
+  return new Parts(ask, run, choices);
 }
 
 class Parts {
-  constructor(ask, run) {
-    Object.assign(this, { ask, run, profiles: new Map(), layer: null });
+  constructor(ask, run, choices) {
+    Object.assign(this, { ask, run, choices, profiles: new Map(), layer: null });
     this.measure = new Segmented(say("Distance"), [
       { value: "cosine", text: say("by angle"), title: say("1 minus the cosine of the angle between the two answers of a layer") },
       { value: "l2", text: say("by length"), title: say("The length of the difference by the length of the answer") },
@@ -38,6 +38,7 @@ class Parts {
     this.name = element("p", { class: "about", "data-test": "layer-name" });
     this.legend = element("ul", { class: "legend" });
     this.photo = element("figure", { class: "photo", hidden: true }, element("img", {}), element("figcaption", {}));
+    this.others = element("div", { class: "others", role: "group", "aria-label": say("Picture to compare with"), hidden: true, "data-test": "photos" });
     this.course = new Canvas(say("Distance by layer, as the run went on"), "6");
     this.courseAbout = element("p", { class: "about" });
     this.channels = element("div", { class: "channels", "data-test": "channels" });
@@ -46,7 +47,7 @@ class Parts {
     this.table = element("tbody", {});
     this.root = element("section", { class: "parts" },
       element("div", { class: "bar" }, this.measure.root), this.verdict,
-      element("div", { class: "chart-row" }, element("div", { class: "chart" }, this.chart.canvas, this.slider, this.course.canvas), element("div", { class: "aside" }, this.legend, this.photo)),
+      element("div", { class: "chart-row" }, element("div", { class: "chart" }, this.chart.canvas, this.slider, this.course.canvas), element("div", { class: "aside" }, this.legend, this.photo, this.others)),
       this.courseAbout, this.#asTable(),
       element("div", { class: "bar" }, element("h4", {}, say("Channels that moved most")), this.progress), this.name, this.channelsAbout, this.channels);
     new ResizeObserver(() => this.#draw()).observe(this.chart.canvas);
@@ -62,7 +63,7 @@ class Parts {
   hide() {}
 
   #request() {
-    const query = { step: this.step, ...(this.layer === null ? {} : { layer: this.layer }) };
+    const query = { step: this.step, ...(this.layer === null ? {} : { layer: this.layer }), ...this.choices };
     this.ask("layers", query, (line) => this.#hear(line)).then(() => (this.progress.hidden = true));
   }
 
@@ -86,11 +87,33 @@ class Parts {
     const shown = curves().filter(({ name }) => heard.photo || name === "changed" || name === "noise");
     this.legend.replaceChildren(...shown.map(({ name, text }) => element("li", { "data-curve": name }, text.replace("{label}", heard.other))));
     this.photo.hidden = !heard.photo;
+    this.#offer(heard);
     if (heard.photo) {
-      this.photo.firstChild.src = heard.photo;
+      this.photo.firstChild.src = heard.photos.find(({ name }) => name === heard.photo).picture;
       this.photo.firstChild.alt = say("A picture of the shelf that the network calls “{label}”", label);
       write(this.photo.lastChild, say("Another picture that the network calls “{label}”", label));
     }
+  }
+
+  /** The pictures of the target's class, of which one is compared with; nothing where there is no choice. */
+  #offer({ photos, photo, other }) {
+    this.others.hidden = photos.length < 2;
+    const buttons = photos.map(({ name, picture }, i) => {
+      const title = say("Picture {number} of {of} that the network calls “{label}”: {name}", { number: i + 1, of: photos.length, label: other, name });
+      const button = element("button", { type: "button", "aria-pressed": String(name === photo), title, "aria-label": title }, element("img", { src: picture, alt: "" }));
+      button.onclick = () => this.#compare(name);
+      return button;
+    });
+    const focused = [...this.others.children].indexOf(this.others.getRootNode().activeElement);
+    this.others.replaceChildren(...buttons);
+    buttons[focused]?.focus();
+  }
+
+  #compare(name) {
+    if (name === this.heard.photo) return;
+    this.choices.photo = name;
+    this.profiles.clear();
+    this.#request();
   }
 
   #profile(profile) {

@@ -5,11 +5,12 @@ import { lines } from "./stream.js";
 const SETTLED = 350;
 
 /**
- * The tabs. A module has `create({ ask, run })`, which returns `{ root, show(step), hide() }`:
+ * The tabs. A module has `create({ ask, run, choices })`, which returns `{ root, show(step), hide() }`:
  * - `ask(part, query, heard)` asks the server for a part, with `?step=` and what else is in `query`; `heard` gets
  *   each line. It ends what the tab asked for before, resolves at the end to the last line ("end" or "error"), and
  *   shows by itself that it is computing and what went wrong, so that `heard` gets neither of these two.
  * - `run()` is `{ address, trajectory, step, over }` of the run as it is now.
+ * - `choices` are queries that tabs share: `photo`, the picture of the target's class that is compared with.
  * - `show(step)` is called when the tab is opened and when the step that is looked at has settled; `hide()` when
  *   another tab is opened or the section folded; what it had asked for has been ended by then.
  */
@@ -46,7 +47,7 @@ export class Panel {
   /** Another run: everything begins anew. */
   follow(base, address) {
     this.#stop();
-    Object.assign(this, { base, address, now: null });
+    Object.assign(this, { base, address, now: null, choices: {} });
     for (const tab of this.tabs) tab.part = null;
     this.place.replaceChildren();
     this.files.hidden = true;
@@ -78,7 +79,7 @@ export class Panel {
     if (!tab.part) {
       const { create } = await tab.load();
       if (address !== this.address || tab !== this.chosen) return;
-      tab.part ??= create({ ask: (...asked) => this.#ask(tab, ...asked), run: () => ({ address: this.address, ...this.now }) });
+      tab.part ??= create({ ask: (...asked) => this.#ask(tab, ...asked), run: () => ({ address: this.address, ...this.now }), choices: this.choices });
     }
     if (this.place.firstChild !== tab.part.root) this.place.replaceChildren(tab.part.root);
     if (this.open && this.now) tab.part.show(this.now.step);

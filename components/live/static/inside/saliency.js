@@ -11,12 +11,16 @@ const methods = () => [
   { value: "grad_cam", text: "Grad-CAM", title: say("What the last convolution sees that speaks for the class; quick") },
   { value: "integrated_gradients", text: say("Integrated gradients"), title: say("Gradients on the straight line from one plain colour to the picture, added up; half a minute on a slow machine") },
   { value: "occlusion", text: say("Occlusion"), title: say("How much the logit falls when a square is made black; slow") },
+  { value: "attention_rollout", text: say("Attention rollout"), title: say("For networks of attention: which patches the answer rests on, through all layers; the same for every class; quick") },
+  { value: "gradient_attention", text: say("Gradient × attention"), title: say("For networks of attention: what the patches' attention does for the class, through all layers; quick") },
 ];
 
 const explained = () => ({
   grad_cam: say("Grad-CAM on the last convolution, {layer}: orange is where its answers speak for the class. Each map has its own scale."),
   integrated_gradients: say("Integrated gradients from the mean colour of the training pictures: orange speaks for the class, blue against it. Each map has its own scale; what they add up to should be the rise of the logit."),
   occlusion: say("Occlusion: orange where making a square black lowers the logit, blue where it raises it. Each map has its own scale."),
+  attention_rollout: say("Attention rollout (Abnar and Zuidema 2020): each layer's attention, the mean over its heads, half of it and half of what passes by, multiplied through all layers. It knows no class, so there is one row. Each map has its own scale."),
+  gradient_attention: say("Gradient × attention (Chefer et al. 2021): each layer's attention times the gradient of the class's logit, where that is above 0, added up through all layers. Each map has its own scale."),
 });
 
 /** The tab "What it looked at": two classes, before and after, and the same on shuffled weights. */
@@ -75,13 +79,16 @@ class Looked {
   #settle(last) {
     this.progress.hidden = true;
     if (last?.type !== "error" || !last.sentence || this.fell) return;
-    this.#choose("integrated_gradients"); // the first method has no meaning on this network
+    // the first method has no meaning on this network
+    this.#choose(this.offered?.includes("attention_rollout") ? "attention_rollout" : "integrated_gradients");
     write(this.note, last.sentence);
   }
 
-  #plan({ method, labels }) {
-    this.words = labels;
-    for (const row of ROWS) write(this.labels[row], say("What speaks for “{label}”", { label: labels[row] }));
+  #plan({ method, labels, methods: offered }) {
+    Object.assign(this, { words: labels, offered });
+    const any = method === "attention_rollout";
+    for (const row of ROWS) write(this.labels[row], any ? say("What the answer rests on") : say("What speaks for “{label}”", { label: labels[row] }));
+    this.#showRow("other", !any);
     write(this.about, method === "grad_cam" ? "" : explained()[method]);
   }
 
@@ -95,24 +102,28 @@ class Looked {
     const cell = this.cells[row][column];
     const label = this.words[row];
     const facts = { label, step: this.step };
-    const alt = { clean: say("Map of what speaks for {label} in the original picture", facts), now: say("Map of what speaks for {label} at step {step}", facts), shuffled: say("Map of {label} at step {step} on a network with shuffled weights", facts) };
+    const whole = line.method === "attention_rollout";
+    const alt = whole ? { clean: say("Map of what the answer rests on in the original picture"), now: say("Map of what the answer rests on at step {step}", facts), shuffled: say("Map of what the answer rests on at step {step} on a network with shuffled weights", facts) } : { clean: say("Map of what speaks for {label} in the original picture", facts), now: say("Map of what speaks for {label} at step {step}", facts), shuffled: say("Map of {label} at step {step} on a network with shuffled weights", facts) };
     cell.heat.draw(unpack(line.levels), line.side, alt[column]);
     const sum = { logit: two(line.logit), from: two(line.baseline), total: two(line.total) };
     write(cell.figure, line.total === null || line.baseline === null ? say("logit {logit}", sum) : say("logit {logit}, from {from}; adds up to {total}", sum));
     this.progress.hidden = true;
-    if (line.layer) write(this.about, [explained().grad_cam.replace("{layer}", line.layer), line.network && say("Several networks are taken as one here; the map is of the first, {network}.", line)].filter(Boolean).join(" "));
+    const about = explained()[line.method].replace("{layer}", line.layer);
+    if (line.layer || line.network) write(this.about, [about, line.network && say("Several networks are taken as one here; the map is of the first, {network}.", line)].filter(Boolean).join(" "));
   }
 
   #share({ row, share }) {
     if (share == null) return;
     const cell = this.cells[row].now;
-    write(cell.share, say("{percent} of it where the original class was seen", { percent: percent(share) }));
-    cell.share.title = say("The fifth of the original picture that spoke most for the original class");
+    const any = this.method.value === "attention_rollout";
+    write(cell.share, any ? say("{percent} of it where it rested at first", { percent: percent(share) }) : say("{percent} of it where the original class was seen", { percent: percent(share) }));
+    cell.share.title = any ? say("The fifth of the original picture on which the answer rested most") : say("The fifth of the original picture that spoke most for the original class");
   }
 
   #check({ row, likeness }) {
     this.alike[row] = likeness;
-    const values = ROWS.filter((name) => this.alike[name] != null).map((name) => `${this.words[name]} ${two(this.alike[name])}`);
+    const named = (name) => (this.method.value === "attention_rollout" ? two(this.alike[name]) : `${this.words[name]} ${two(this.alike[name])}`);
+    const values = ROWS.filter((name) => this.alike[name] != null).map(named);
     const list = values.join(", ") || say("no map to compare");
     write(this.sanity, say("Check: how like the map of the trained network is to that of the same network with shuffled weights, as a rank correlation: {list}. Near 1 would mean that the method draws the picture, whatever the network has learnt (Adebayo et al. 2018).", { list }));
   }
@@ -124,10 +135,16 @@ class Looked {
     const cells = COLUMNS.map((column) => {
       const [figure, share] = [element("span", {}), element("span", {})];
       const heat = new Heat();
-      this.cells[row][column] = { heat, figure, share };
-      return element("figure", { "data-test": `map-${row}-${column}` }, heat.root, element("figcaption", {}, figure, share));
+      const place = element("figure", { "data-test": `map-${row}-${column}` }, heat.root, element("figcaption", {}, figure, share));
+      this.cells[row][column] = { heat, figure, share, place };
+      return place;
     });
     return [label, ...cells];
+  }
+
+  #showRow(row, shown) {
+    this.labels[row].hidden = !shown;
+    for (const column of COLUMNS) this.cells[row][column].place.hidden = !shown;
   }
 
   #clear(row, column, picture) {

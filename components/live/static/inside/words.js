@@ -2,7 +2,7 @@ import { element } from "../element.js";
 import { say } from "../words.js";
 
 /** The tab "In words": a paragraph, and under it the figure that each of its sentences rests on. */
-export function create({ ask }) {
+export function create({ ask, choices }) {
   const progress = element("progress", { max: 1, value: 0, hidden: true, "aria-label": say("Computing …") });
   const paragraph = element("p", { class: "paragraph", "data-test": "words", "aria-live": "polite" });
   const figures = element("ol", { class: "rests", "data-test": "rests" });
@@ -23,7 +23,7 @@ export function create({ ask }) {
 
   return {
     root,
-    show: (step) => ask("words", { step }, hear).then(() => (progress.hidden = true)),
+    show: (step) => ask("words", { step, ...choices }, hear).then(() => (progress.hidden = true)),
     hide: () => (progress.hidden = true),
   };
 }
