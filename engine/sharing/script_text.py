@@ -19,7 +19,7 @@ SETTINGS = """{names}
 PICTURE_BESIDE = 'picture = Image.open(Path(__file__).with_name("original.png")).convert("RGB")\n'
 PICTURE_INSIDE = 'picture = Image.open(io.BytesIO(base64.b64decode(PICTURE))).convert("RGB")\n'
 
-PREPARE = """x = torch.from_numpy(np.array(picture)).permute(2, 0, 1)[None] / 255
+PREPARE = """x = torch.from_numpy(np.array(picture)).permute(2, 0, 1)[None].contiguous() / 255
 mean, std = (torch.tensor(v).view(1, 3, 1, 1) for v in ({mean}, {std}))
 """
 
@@ -80,7 +80,7 @@ tensors = torch.load(str(weights), weights_only=True)
 network.load_state_dict(dict(zip(network.state_dict(), tensors.values(), strict=True)))
 '''
 
-LOOP = """{names} = {values}
+LOOP = """{state}{names} = {values}
 for step in range(LAST + 1):
     adv = adv.detach().requires_grad_()
     logits = network((adv - mean) / std)
@@ -89,11 +89,11 @@ for step in range(LAST + 1):
     print(f"step {{step}}: {{NAMES.get(best, best)}} {{log_p[best].exp():.4f}}")
 {stop}    if step == LAST:
         break
-{start}    (grad,) = torch.autograd.grad({loss}, adv)
-{update}
+{start}{gradient}{update}
 Image.fromarray((adv[0].detach() * 255).round().byte().permute(1, 2, 0).numpy()).save("adversarial.png")
 """
 
+GRADIENT = "    (grad,) = torch.autograd.grad({loss}, adv)\n"
 LOSS = {True: "-log_p[TARGET]", False: "log_p[ORIGINAL]"}
 MET = {True: "best == TARGET", False: "best != ORIGINAL"}
 SURE = {True: "log_p[TARGET].exp() >= AT", False: "1 - log_p[ORIGINAL].exp() >= AT"}
@@ -120,6 +120,94 @@ PROJECT = {
     LINF.name: "    adv = x + (adv - x).clamp(-EPSILON, EPSILON)\n",
     L2.name: "    adv = x + (adv - x) * (EPSILON / (adv - x).norm().clamp_min(1e-30)).clamp_max(1)\n",
 }
+AHEAD = """    ahead = (adv - STEP_SIZE * MOMENTUM * g).detach().requires_grad_()  # where the momentum leads
+    log_p = network((ahead - mean) / std).log_softmax(1)[0]
+    (grad,) = torch.autograd.grad({loss}, ahead)
+{mask}    g = MOMENTUM * g + grad / grad.abs().sum().clamp_min(1e-30) * x.numel()
+    grad = g
+"""
+UNIT = '''
+
+def size(way):
+    """The length of a way, summed in the order of the run."""
+    return way.norm(dim=-1).norm(dim=-1).norm()
+
+
+def unit(way):
+    """A way of the same direction and of length 1."""
+    way = way / way.abs().max().clamp_min(1e-37)
+    return way / size(way).clamp_min(1e-30)
+
+
+'''
+DDN = """    fooled, now = {met}, size(adv.detach() - x)
+    if fooled and now < shortest:
+        nearest, shortest = adv.detach(), now
+    length = 0.01 + 0.99 * (1 + math.cos(math.pi * (step / STEPS))) / 2
+    epsilon = min(epsilon * (1 - GAMMA if fooled else 1 + GAMMA), size(torch.maximum(x, 1 - x)))
+    adv = (x + epsilon * unit(adv.detach() - x - length * unit(grad))).clamp(0, 1)
+    if step == STEPS - 1 and shortest < math.inf:
+        adv = nearest
+"""
+DEEPFOOL = """    if step == 0:
+{rivals}        continue
+    if {met}:
+        LAST = step + 1  # once more, as the run did
+        continue
+{leads}    ways = [(lead.abs(), torch.autograd.grad(lead, adv, retain_graph=True)[0]{mask}) for lead in leads]
+    lead, grad = min(ways, key=lambda way: way[0] / size(way[1]))
+    way = (min(lead / size(grad), x.numel() ** 0.5) + 1e-4) * unit(grad)
+"""
+RIVALS = (
+    "        rivals = [c for c in log_p.argsort(descending=True).tolist() if c != ORIGINAL]"
+    "[: CANDIDATES - 1]\n"
+)
+LEADS = {
+    True: """    others = logits[0].clone()
+    others[TARGET] = -math.inf
+    leads = [logits[0, TARGET] - others.max()]
+""",
+    False: "    leads = [logits[0, rival] - logits[0, ORIGINAL] for rival in rivals]\n",
+}
+OVER = {
+    True: "    adv = (adv.detach() + (1 + OVERSHOOT) * way).clamp(0, 1)\n",
+    False: "    total = total + way\n    adv = (x + (1 + OVERSHOOT) * total).clamp(0, 1)\n",
+}
+MARGIN = {True: "logits[0, TARGET] - others.max()", False: "others.max() - logits[0, ORIGINAL]"}
+LACK = """    others = logits[0].clone()
+    others[{label}] = -math.inf
+    margin = {margin}
+    (grad,) = torch.autograd.grad((CONFIDENCE - margin).clamp_min(0), adv)
+{mask}    adv = search.send((margin.item(), grad))
+"""
+CARLINI_WAGNER = '''
+
+def pictures():
+    """Yield pictures; take the margin of each and the gradient of what it lacks (arXiv:1608.04644)."""
+    edge = torch.where((x < 0.5 / 255) | (x > 1 - 0.5 / 255), 1.5, 8.0)
+    begin = ((2 * x - 1) * edge.tanh()).atanh().clamp(-edge, edge)
+    at_first, slope_at_first = yield x
+    nearest, shortest = (x, 0.0) if at_first > CONFIDENCE else (None, math.inf)
+    c, failed, succeeded = torch.tensor(INITIAL_CONST), 0.0, math.inf
+    for _ in range(SEARCH_STEPS):
+        w, adv, grad, success, first, second = begin, x, slope_at_first, at_first > CONFIDENCE, 0, 0
+        for time in range(1, STEPS + 1):
+            slope = (2 * (adv - x) + c * grad) * (0.5 * (1 - w.tanh() ** 2) / edge.tanh())
+            first, second = 0.9 * first + 0.1 * slope, 0.999 * second + 0.001 * slope**2
+            way = STEP_SIZE * (first / (1 - 0.9**time))
+            w = (w - way / ((second / (1 - 0.999**time)).sqrt() + 1e-8)).clamp(-edge, edge)
+            adv = torch.where(w == begin, x, (0.5 + 0.5 * w.tanh() / edge.tanh()).clamp(0, 1))
+            margin, grad = yield adv
+            success = success or margin > CONFIDENCE
+            if margin > CONFIDENCE and (adv - x).norm() < shortest:
+                nearest, shortest = adv, (adv - x).norm()
+        succeeded, failed = (c, failed) if success else (succeeded, c)
+        c = (failed + succeeded) / 2 if succeeded < math.inf else 10 * c
+    yield adv if nearest is None else nearest
+
+
+search = pictures()
+'''
 FGSM = "    adv = (adv.detach() - EPSILON * grad.sign()).clamp(0, 1)\n"
 START = {
     LINF.name: """    if step == 0:  # a random start within the budget

@@ -55,6 +55,24 @@ CASES = {
         seed=6,
         stop=Stop("success"),
     ),
+    "ahead of the momentum": replace(LITE, attack="ni_fgsm", params={"steps": 4, "step_size": 1 / 255}),
+    "DDN in a part": replace(
+        LITE, attack="ddn", params={"steps": 7, "init_epsilon": 2.0}, region=Region(0.1, 0.1, 0.9, 0.9)
+    ),
+    "DeepFool": replace(LITE, attack="deepfool", params={"candidates": 4}, target=None),
+    "DeepFool to a target, overshooting each step": replace(
+        LITE, attack="deepfool", params={"steps": 6, "each_step": True}
+    ),
+    "Carlini and Wagner, in a row": replace(
+        LITE,
+        attack="carlini_wagner",
+        params={"steps": 4, "search_steps": 3, "initial_const": 1.0, "confidence": 0.5},
+        target=None,
+        stop=Stop("row", times=4),
+    ),
+    "Carlini and Wagner to a target": replace(
+        LITE, attack="carlini_wagner", params={"steps": 5, "search_steps": 2, "initial_const": 10.0}
+    ),
 }
 
 
@@ -71,16 +89,21 @@ def carried_out(engine: Engine, recipe: Recipe) -> Run:
     return run
 
 
-def clean(file: Path, **more: str) -> tuple[int, str, float]:
-    """Run a script where it cannot find this program; return its last step, class and probability."""
+def clean(*arguments: str, folder: Path, **more: str) -> str:
+    """Run Python where it cannot find this program; return what it prints."""
     environment = {k: v for k, v in os.environ.items() if not k.startswith(("PYTHON", "FOOLSCOPE"))} | more
     done = subprocess.run(
-        [sys.executable, "-I", str(file)], cwd=file.parent, env=environment, capture_output=True, text=True
+        [sys.executable, "-I", *arguments], cwd=folder, env=environment, capture_output=True, text=True
     )
     assert done.returncode == 0, done.stderr
-    last = done.stdout.strip().splitlines()[-1]
-    match = re.fullmatch(r"step (\d+): (.+) ([\d.]+)", last)
-    assert match, last
+    return done.stdout
+
+
+def last(printed: str) -> tuple[int, str, float]:
+    """Return the last step that a script printed, its class and probability."""
+    line = printed.strip().splitlines()[-1]
+    match = re.fullmatch(r"step (\d+): (.+) ([\d.]+)", line)
+    assert match, line
     step, label, p = match.groups()
     return int(step), label, float(p)
 
@@ -90,14 +113,36 @@ def agrees(run: Run, ended: tuple[int, str, float]) -> None:
     assert ended[:2] == (len(run) - 1, best.label) and abs(ended[2] - best.probability) < 0.02
 
 
+ONE_AFTER_ANOTHER = """
+import os, runpy, sys
+for folder in sys.argv[1:]:
+    os.chdir(folder)
+    runpy.run_path("repeat.py")
+    print("end of a script")
+"""
+
+
+@pytest.fixture(scope="module")
+def repeated(real, tmp_path_factory):
+    """Each case's run, its folder, and what its script printed there; the scripts share a process, which
+    knows nothing of this program."""
+    runs = {case: carried_out(real, recipe) for case, recipe in CASES.items()}
+    folders = {case: tmp_path_factory.mktemp("script") for case in CASES}
+    for case, run in runs.items():
+        with zipfile.ZipFile(io.BytesIO(data.bundle(run, script.script(run)))) as archive:
+            archive.extractall(folders[case])
+    inside = {case: folder / "foolscope-run" for case, folder in folders.items()}
+    files = {case: sorted(path.name for path in folder.iterdir()) for case, folder in inside.items()}
+    assert all(names == ["original.png", "recipe.json", "repeat.py"] for names in files.values())
+    printed = clean("-c", ONE_AFTER_ANOTHER, *map(str, inside.values()), folder=folders[case])
+    texts = printed.split("end of a script\n")
+    return {case: (runs[case], inside[case], text) for case, text in zip(CASES, texts, strict=False)}
+
+
 @pytest.mark.parametrize("case", CASES)
-def test_a_script_ends_where_the_run_did(real, tmp_path, case):
-    run = carried_out(real, CASES[case])
-    with zipfile.ZipFile(io.BytesIO(data.bundle(run, script.script(run)))) as archive:
-        archive.extractall(tmp_path)
-    folder = tmp_path / "foolscope-run"
-    assert sorted(path.name for path in folder.iterdir()) == ["original.png", "recipe.json", "repeat.py"]
-    agrees(run, clean(folder / "repeat.py"))
+def test_a_script_ends_where_the_run_did(repeated, case):
+    run, folder, printed = repeated[case]
+    agrees(run, last(printed))
     with Image.open(folder / "adversarial.png") as image:
         written = np.asarray(image).transpose(2, 0, 1) / 255
     assert np.abs(written - run.picture(len(run) - 1)).mean() < 1.5 / 255
@@ -112,7 +157,7 @@ def test_a_notebook_ends_where_the_run_did(real, tmp_path):
     assert notebook.cells[0].cell_type == "markdown" and len(notebook.cells) == 6
     code = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "code")
     (tmp_path / "cells.py").write_text(code, encoding="utf-8")
-    agrees(run, clean(tmp_path / "cells.py"))
+    agrees(run, last(clean("cells.py", folder=tmp_path)))
 
 
 def test_a_script_takes_torchvisions_network(real, tmp_path, shared):
@@ -124,7 +169,7 @@ def test_a_script_takes_torchvisions_network(real, tmp_path, shared):
     (tmp_path / "repeat.py").write_text(script.script(run), encoding="utf-8")
     with zipfile.ZipFile(io.BytesIO(data.bundle(run, ""))) as archive:
         (tmp_path / "original.png").write_bytes(archive.read("foolscope-run/original.png"))
-    agrees(run, clean(tmp_path / "repeat.py", TORCH_HOME=str(tmp_path)))
+    agrees(run, last(clean("repeat.py", folder=tmp_path, TORCH_HOME=str(tmp_path))))
 
 
 def test_a_script_is_short_and_needs_nothing_of_ours(long):
@@ -152,7 +197,8 @@ def test_a_run_that_was_stopped_by_hand_is_repeated_as_far_as_it_went(real):
     ("changed", "words"),
     [
         ({"model": "lenet", "target": 3, "image": "seven"}, "LeNet"),
-        ({"attack": "deepfool", "params": {}, "target": None}, "DeepFool is longer"),
+        ({"attack": "fmn", "params": {}, "target": None}, "FMN is longer"),
+        ({"attack": "carlini_wagner", "params": {"abort_early": True}}, "given rounds up"),
         ({"params": {"norm": "l1"}}, "under l1"),
         ({"attack": "pgd", "params": {"restarts": 3}}, "made 3"),
         ({"model": "efficientnet_lite0+efficientnet_lite2"}, "several as one"),

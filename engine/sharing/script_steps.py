@@ -1,0 +1,140 @@
+"""The steps of an attack as Python, for `engine.sharing.script`: one writer for each attack."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from attacks.bim import BIM
+from attacks.carlini_wagner import CarliniWagner
+from attacks.contract import Attack
+from attacks.ddn import DDN
+from attacks.deepfool import DeepFool
+from attacks.fgsm import FGSM
+from attacks.mi_fgsm import MIFGSM
+from attacks.ni_fgsm import NIFGSM
+from attacks.pgd import PGD
+from attacks.toolkit.norms import LINF
+from engine.run import Run
+from engine.sharing import script_text as text
+
+CONSTANTS = (
+    "epsilon",
+    "step_size",
+    "momentum",
+    "steps",
+    "init_epsilon",
+    "gamma",
+    "candidates",
+    "overshoot",
+    "search_steps",
+    "initial_const",
+    "confidence",
+)
+"""The settings that a script has as constants."""
+COUNTED = (DDN, CarliniWagner)
+"""The attacks whose steps depend on how many there are."""
+
+
+def written(run: Run, attack: Attack) -> str:
+    """Return the loop that repeats a run's steps and saves the picture it ends with."""
+    recipe, targeted = run.recipe, run.recipe.target is not None
+    parts = WRITERS[type(attack)](run, attack)
+    values = dict(parts.values) | ({"streak": "0"} if recipe.stop.rule == "row" else {})
+    return text.LOOP.format(
+        state=parts.state,
+        names=", ".join(values),
+        values=", ".join(values.values()),
+        stop=text.STOP[recipe.stop.rule].format(met=text.MET[targeted], sure=text.SURE[targeted]),
+        start=parts.start,
+        gradient=text.GRADIENT.format(loss=text.LOSS[targeted]) if parts.gradient else "",
+        update=parts.update,
+    )
+
+
+def imports(attack: Attack) -> tuple[str, ...]:
+    """Return what an attack's steps import beside torch."""
+    return ("import math",) if type(attack) in (DDN, DeepFool, CarliniWagner) else ()
+
+
+class _Steps:
+    """What a loop is made of. ``values``: names and what they begin with; ``state``: code before the loop;
+    ``start``: code of the first step; ``gradient``: whether the loss's is taken; ``update``: the rest."""
+
+    def __init__(
+        self,
+        update: str,
+        values: Mapping[str, str] | None = None,
+        state: str = "",
+        start: str = "",
+        gradient: bool = True,
+    ) -> None:
+        self.update, self.state, self.start, self.gradient = update, state, start, gradient
+        self.values = {"adv": "x", **(values or {})}
+
+
+def _mask(run: Run) -> str:
+    return text.MASK if run.recipe.region else ""
+
+
+def _norm(attack: Attack) -> str:
+    return str(getattr(attack, "norm", LINF.name))
+
+
+def _fgsm(run: Run, attack: Attack) -> _Steps:
+    return _Steps(_mask(run) + text.FGSM)
+
+
+def _bim(run: Run, attack: Attack) -> _Steps:
+    norm = _norm(attack)
+    start = text.START[norm].format(project=f"    {text.PROJECT[norm]}") if attack.stochastic() else ""
+    return _Steps(_mask(run) + text.STEP[norm] + text.PROJECT[norm], start=start)
+
+
+def _mi_fgsm(run: Run, attack: Attack) -> _Steps:
+    step = text.STEP[_norm(attack)] + text.PROJECT[_norm(attack)]
+    return _Steps(_mask(run) + text.MOMENTUM + step, {"g": "0"})
+
+
+def _ni_fgsm(run: Run, attack: Attack) -> _Steps:
+    ahead = text.AHEAD.format(loss=text.LOSS[run.recipe.target is not None], mask=_mask(run))
+    step = text.STEP[_norm(attack)] + text.PROJECT[_norm(attack)]
+    return _Steps(ahead + step, {"g": "0"}, gradient=False)
+
+
+def _ddn(run: Run, attack: Attack) -> _Steps:
+    update = _mask(run) + text.DDN.format(met=text.MET[run.recipe.target is not None])
+    values = {"epsilon": "torch.tensor(INIT_EPSILON)", "nearest": "x", "shortest": "math.inf"}
+    return _Steps(update, values, text.UNIT)
+
+
+def _deepfool(run: Run, attack: Attack) -> _Steps:
+    assert isinstance(attack, DeepFool)
+    targeted = run.recipe.target is not None
+    update = text.DEEPFOOL.format(
+        rivals="" if targeted else text.RIVALS,
+        met=text.MET[targeted],
+        leads=text.LEADS[targeted],
+        mask=" * mask" if run.recipe.region else "",
+    )
+    values = {} if attack.each_step else {"total": "0"}
+    return _Steps(update + text.OVER[attack.each_step], values, text.UNIT, gradient=False)
+
+
+def _carlini_wagner(run: Run, attack: Attack) -> _Steps:
+    targeted = run.recipe.target is not None
+    label = "TARGET" if targeted else "ORIGINAL"
+    update = text.LACK.format(label=label, margin=text.MARGIN[targeted], mask=_mask(run))
+    return _Steps(update, {"adv": "next(search)"}, text.CARLINI_WAGNER, gradient=False)
+
+
+WRITERS: Mapping[type[Attack], Callable[[Run, Attack], _Steps]] = {
+    FGSM: _fgsm,
+    BIM: _bim,
+    PGD: _bim,
+    MIFGSM: _mi_fgsm,
+    NIFGSM: _ni_fgsm,
+    DDN: _ddn,
+    DeepFool: _deepfool,
+    CarliniWagner: _carlini_wagner,
+}
+"""What writes the steps of each attack that there is code for."""
