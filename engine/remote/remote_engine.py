@@ -112,19 +112,13 @@ class RemoteEngine(Engine):
         self._sockets.call_soon_threadsafe(self._carry, link)
 
     def go_on(self, run: Run, steps: StepsLeft) -> None:
-        """Let a paused run go on, so far."""
-        self._allow(run, steps)
+        """Let a run go on so far, `StepsLeft.NONE` to pause it: at once here, and soon on the replica."""
+        link = self.link(run.id)
+        if link is not None:
+            link.allow(steps)
 
-    def pause(self, run: Run) -> None:
-        """Stop answering: at once here, and soon on the replica."""
-        self._check_here(run)
-        if not self.queue.pause(run):
-            self._allow(run, StepsLeft.NONE)
-
-    def cancel(self, run: Run, reason: str = "cancelled") -> None:
-        """End the run now, and soon on the replica."""
-        self._check_here(run)
-        run.set_status("cancelled", reason)
+    def retire(self, run: Run, reason: str) -> None:
+        """Have the replica end a run that is over."""
         link = self.link(run.id)
         if link is not None:
             link.cancel(reason)
@@ -146,11 +140,6 @@ class RemoteEngine(Engine):
             self._sockets.call_soon_threadsafe(self._sockets.stop)
             self._thread.join()
         self._client.close()
-
-    def _allow(self, run: Run, steps: StepsLeft) -> None:
-        link = self.link(run.id)
-        if link is not None:
-            link.allow(steps)
 
     def _let_go(self, key: str) -> None:
         with self._links_lock:
