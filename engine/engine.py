@@ -29,9 +29,10 @@ from engine.history.records import RunRecord
 from engine.housekeeping import Housekeeping
 from engine.images.sources import Source
 from engine.jobs import Build, QueryJob, StepsLeft, run_job
+from engine.layouts import Choice
 from engine.loop import Health, Loop
 from engine.metrics import Metrics
-from engine.model_pool import Load, ModelPool, load_model
+from engine.model_pool import Load, ModelPool
 from engine.pictures import Pictures
 from engine.places import Place
 from engine.prices import Costs, Price, work_of
@@ -58,7 +59,7 @@ class Engine:
     def __init__(
         self,
         device: torch.device | None = None,
-        load: Load = load_model,
+        load: Load | None = None,
         clock: Callable[[], float] = time.monotonic,
         sources: Mapping[str, Source] | None = None,
         model_memory: int | None = None,
@@ -106,6 +107,11 @@ class Engine:
     def loaded(self, name: str) -> bool:
         """Say whether the model is in memory already."""
         return name in self.pool
+
+    def layout(self, model: str) -> Choice | None:
+        """Return what was chosen of the layouts of a model on this device, None where nothing was yet; raises
+        `errors.UnknownName`."""
+        return self.pool.choices.get(models.card(model), self.device)
 
     def picture(self, image: str) -> Image.Image:
         """Return the upload, the sample or the image of a source called ``image`` (8-bit RGB)."""

@@ -20,6 +20,7 @@ from attacks.contract import Criterion, Evaluation, Objective
 from engine.engine import Engine
 from engine.images.sources import Source
 from engine.jobs import Build, StepsLeft
+from engine.layouts import Choice
 from engine.loop import CLOSED, Health
 from engine.remote.client import Client
 from engine.remote.link import Link
@@ -66,6 +67,10 @@ class RemoteEngine(Engine):
     def networks(self) -> list[str]:
         """Return for which models a replica has answered."""
         return sorted(self._ready)
+
+    def layout(self, model: str) -> Choice | None:
+        """Return None: every replica chooses for its own device."""
+        return None
 
     def load(self, name: str, progress: Progress | None = None) -> None:
         """Have a replica load a model; raises as `engine.engine.Engine.load` does, and
