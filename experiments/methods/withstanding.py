@@ -20,8 +20,8 @@ def withstands(
     rng: torch.Generator,
 ) -> Tensor:
     """Return for each image of ``x`` ``(n, c, h, w)`` in [0, 1] whether ``model``, which gives logits, says
-    its label at first, and still at every of ``steps`` of PGD within ``epsilon`` (linf, random start drawn from
-    ``rng``, steps of a quarter of ``epsilon``): booleans ``(n, 2)``."""
+    its label at first, and still at every of ``steps`` of PGD within ``epsilon`` (linf, random start drawn
+    from ``rng``, steps of a quarter of ``epsilon``): booleans ``(n, 2)``."""
     attack = PGD(epsilon=epsilon, step_size=epsilon / 4, steps=steps, random_start=True)
     criterion = Criterion(labels, targeted=False)
     trajectory = walk(attack.search(x, criterion, rng), model, criterion)

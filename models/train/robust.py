@@ -53,7 +53,8 @@ class Withstands(Protocol):
         rng: torch.Generator,
     ) -> Tensor:
         """Return for each image of ``x`` ``(n, c, h, w)`` in [0, 1] whether ``model``, which gives logits,
-        says its label at first, and still at every of ``steps`` within ``epsilon`` (linf): booleans ``(n, 2)``."""
+        says its label at first, and still at every of ``steps`` within ``epsilon`` (linf): booleans
+        ``(n, 2)``."""
 
 
 class CleanNet(nn.Module):
