@@ -143,7 +143,10 @@ def test_where_a_network_resizes_first_its_file_goes_back_in_whole_too(
     params = {"steps": 40, "epsilon": 16 / 255, "step_size": 2 / 255}
     run = finished(engine, Recipe("small", "rocket", "bim", params, second, stop=Stop("success")))
     export = engine.export(run, Wanted("network", len(run) - 1, True))
-    again = engine.classify("small", engine.uploads.add(export.data))[0]
+    token = engine.uploads.add(export.data)
+    seen = engine.preprocess(replace(run.recipe, image=token))
+    assert torch.equal(seen, torch.from_numpy(np.array(decode(export.data))).permute(2, 0, 1) / 255)
+    again = engine.classify("small", token)[0]
     assert again.index == second and again.label == export.verdict.label
     assert again.probability == pytest.approx(export.verdict.probability, abs=1e-4)
 
