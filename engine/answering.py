@@ -16,12 +16,11 @@ from torch import Tensor
 from attacks.contract import Evaluation, Query
 from engine.batch import check, evaluate
 from engine.device import free_memory, out_of_memory, to_cpu
-from engine.jobs import Job
+from engine.jobs import FULL, Job
 from engine.scheduler import RowBudget
 from errors import OutOfMemory
 
 log = logging.getLogger("foolscope")
-FULL = "There is no memory left on {device} for one image of {model}."
 
 
 def answered(

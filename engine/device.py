@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import platform
 import sys
 from collections.abc import Sequence
 
@@ -32,6 +33,14 @@ def pick_device() -> torch.device:
     if torch.cuda.is_available():
         return torch.device("cuda")
     return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+
+
+def described(device: torch.device) -> str:
+    """Return what kind of device it is, as far as that bears on how fast layouts are."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    capability, threads = torch.backends.cpu.get_cpu_capability(), torch.get_num_threads()
+    return f"{device.type} ({platform.machine()}, {capability}, {threads} threads)"
 
 
 def out_of_memory(error: BaseException) -> bool:

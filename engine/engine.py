@@ -1,7 +1,8 @@
 """The engine of this process: what pages, routes and scripts call (see `engine.interface`).
 
 The work is done elsewhere: `engine.loop` answers the queries of all runs on the one device,
-`engine.model_pool` holds the networks, `engine.classification` ranks classes, `engine.store` remembers runs.
+`engine.model_pool` holds the networks, `engine.pictures` opens images, `engine.classification` ranks classes,
+`engine.runs` finds runs, and `engine.housekeeping` sees to those that nobody reads.
 """
 
 from __future__ import annotations
@@ -12,7 +13,6 @@ import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import TypeVar
-from weakref import WeakValueDictionary
 
 import torch
 from PIL import Image
@@ -21,40 +21,34 @@ from torch import Tensor
 import models
 from attacks.contract import Criterion, Evaluation, Objective
 from attacks.toolkit.probes import look
-from engine import saved
 from engine.classification import Rankings, classify_many
-from engine.device import pick_device, trim
+from engine.device import pick_device
 from engine.export.exports import Export, Exports, Wanted
 from engine.history.history import History
-from engine.history.loading import load
-from engine.history.records import RunRecord, Upload
-from engine.images import handwriting
-from engine.images.sources import PREPARED, UPLOAD, Source, Uploads, open_image
+from engine.history.records import RunRecord
+from engine.housekeeping import Housekeeping
+from engine.images.sources import Source
 from engine.jobs import Build, QueryJob, StepsLeft, run_job
+from engine.layouts import Choice
 from engine.loop import Health, Loop
 from engine.metrics import Metrics
-from engine.model_pool import Load, ModelPool, load_model
+from engine.model_pool import Load, ModelPool
+from engine.pictures import Pictures
 from engine.places import Place
 from engine.prices import Costs, Price, work_of
 from engine.probes import Probe, ProbeJob
 from engine.queue import RunQueue
 from engine.recipe import Recipe
 from engine.run import Prediction, Run
+from engine.runs import Runs
 from engine.sentences import Said
 from engine.store import Store
-from errors import EngineClosed, FoolscopeError, HistoryFailed, NotAllowed, UnknownName
-from models.core import Card, Classifier, Crop
+from errors import EngineClosed, FoolscopeError
+from models.core import Classifier, Crop
 from models.download import Progress
 
 T = TypeVar("T")
 log = logging.getLogger("foolscope")
-UNWATCHED_AFTER = 60.0
-"""Seconds after which a run that nobody reads pauses; it goes on when somebody reads it again."""
-ABANDONED_AFTER = 30 * 60.0
-"""Seconds after which a paused run that nobody reads is cancelled: it holds its model in memory."""
-ELSEWHERE = "This run goes on on another server: it can be paused, stepped and stopped there alone."
-TRIM_EVERY = 5.0
-"""Seconds between two times at which memory is given back to the system, at least."""
 PATIENCE = 5.0
 """Seconds between two looks of a waiting caller at whether the loop is alive."""
 
@@ -65,7 +59,7 @@ class Engine:
     def __init__(
         self,
         device: torch.device | None = None,
-        load: Load = load_model,
+        load: Load | None = None,
         clock: Callable[[], float] = time.monotonic,
         sources: Mapping[str, Source] | None = None,
         model_memory: int | None = None,
@@ -73,17 +67,17 @@ class Engine:
         """Start idle. ``sources``: where images may come from beside uploads and samples, by name;
         ``model_memory``: bytes of weights that stay in memory, by default `settings.model_memory`."""
         self.device = device or pick_device()
-        self.uploads, self.store = Uploads(), Store()
-        self.history = History(self._upload, written=self._written)
-        self._trimmed = clock()
-        self.pool = ModelPool(self.device, load, model_memory)
-        self._sources, self.clock = dict(sources or {}), clock
-        # What runs of the same picture begin with is in memory once, for as long as one of them is.
-        self._seen = WeakValueDictionary[tuple[str, str, str, Crop | None], Tensor]()
-        self._rankings = Rankings(self.logits, self._preprocess)
-        self._numbers, self._exports = itertools.count(), Exports(self)
+        self.clock, self.store = clock, Store()
         self.costs, self.metrics = Costs(), Metrics()
-        self._loop = Loop(self.device, self._sweep, clock, self.costs, self.metrics)
+        self.pool = ModelPool(self.device, load, model_memory)
+        self._pictures = Pictures(lambda token: self.history.upload(token), sources)
+        self.uploads = self._pictures.uploads
+        self._housekeeping = Housekeeping(self.store, self, clock)
+        self.history = History(self._pictures.upload, written=self._housekeeping.written)
+        self._rankings = Rankings(self.logits, self._pictures.preprocess)
+        self._numbers, self._exports = itertools.count(), Exports(self)
+        self._runs = Runs(self.store, self.history, self.preprocess, self.cancel, self._exports.forget)
+        self._loop = Loop(self.device, self._housekeeping.sweep, clock, self.costs, self.metrics)
         self.queue = RunQueue(self, self.costs, clock=clock, metrics=self.metrics)
 
     @property
@@ -114,56 +108,22 @@ class Engine:
         """Say whether the model is in memory already."""
         return name in self.pool
 
+    def layout(self, model: str) -> Choice | None:
+        """Return what was chosen of the layouts of a model on this device, None where nothing was yet; raises
+        `errors.UnknownName`."""
+        return self.pool.choices.get(models.card(model), self.device)
+
     def picture(self, image: str) -> Image.Image:
         """Return the upload, the sample or the image of a source called ``image`` (8-bit RGB)."""
-        self._bring_back(image)
-        return open_image(image, self.uploads, sources=self._sources)
+        return self._pictures.open(image)
 
     def preprocess(self, recipe: Recipe) -> Tensor:
         """Return what the recipe's model sees of its image: ``(c, size, size)`` in [0, 1]."""
-        return self._preprocess(models.card(recipe.model), recipe.image, recipe.crop)
-
-    def _preprocess(self, card: Card, image: str, crop: Crop | None) -> Tensor:
-        key = card.name, card.weights.sha256, image, crop
-        x = self._seen.get(key)
-        if x is None:
-            prepared = crop is not None and image.startswith(PREPARED)
-            picture = self.picture(image.removeprefix(PREPARED) if prepared else image)
-            x = handwriting.preprocess(card, picture, crop, prepared)
-            if not image.removeprefix(PREPARED).startswith(UPLOAD):  # which may be deleted
-                self._seen[key] = x
-        return x
+        return self._pictures.preprocess(models.card(recipe.model), recipe.image, recipe.crop)
 
     def notes(self, image: str) -> tuple[Said, ...]:
         """Return what was noted when an upload was read, nothing for others; raises as `picture` does."""
-        self._bring_back(image)
-        plain = image.removeprefix(PREPARED)
-        return self.uploads.notes(plain) if plain.startswith(UPLOAD) else ()
-
-    def _bring_back(self, image: str) -> None:
-        """Take an upload from the database if a stored run needs it and memory no longer has it."""
-        token = image.removeprefix(PREPARED)
-        if not token.startswith(UPLOAD) or self.uploads.holds(token):
-            return
-        try:
-            upload = self.history.upload(token)
-        except HistoryFailed as error:
-            raise UnknownName(error.sentence, **error.facts) from error
-        if upload:
-            self.uploads.put(token, upload.png, upload.notes)
-
-    def _upload(self, token: str) -> Upload | None:
-        """Return an upload for the database, None where it is gone."""
-        if not self.uploads.holds(token):
-            return None
-        return Upload(self.uploads.packed(token), self.uploads.notes(token))
-
-    def _written(self, key: str) -> None:
-        """Note, in the history's thread, that a run is over and in the database."""
-        self.store.release(key)
-        if self.clock() - self._trimmed > TRIM_EVERY:
-            self._trimmed = self.clock()
-            trim()
+        return self._pictures.notes(image)
 
     def classify(self, model: str, image: str, crop: Crop | None = None) -> list[Prediction]:
         """Return every class of the model with its probability, the most probable first."""
@@ -298,53 +258,18 @@ class Engine:
             raise
 
     def go_on(self, run: Run, steps: StepsLeft) -> None:
-        """Let a paused run go on, so far."""
-        self._loop.allow(run.id, steps, "running")
+        """Let a run go on so far, `StepsLeft.NONE` to pause it."""
+        self._loop.allow(run.id, steps, "paused" if steps is StepsLeft.NONE else "running")
 
     def run(self, key: str) -> Run:
         """Return the run with this id, one that ships or is in the database included, or raise
         `errors.UnknownName`."""
-        followed = self.history.followed(key)
-        if followed is not None and not followed.over:
-            followed.touch()
-            return followed
-        if not self.store.holds(key):
-            run = self._read(key)
-            if run is not None and self._goes_on_elsewhere(run):
-                return self.history.follow(run)
-            if run is not None:
-                self.store.add(run)
-                self.store.release(key)  # what is read can be read again
-        return self.store.get(key)
-
-    def _goes_on_elsewhere(self, run: Run) -> bool:
-        """Say whether another server with this database goes on with a run."""
-        return not run.over and self.history.going_on(run.id) is not run
-
-    def _check_here(self, run: Run) -> None:
-        if self.history.followed(run.id) is run:
-            raise NotAllowed(ELSEWHERE)
+        return self._runs.get(key)
 
     def look_up(self, key: str) -> Run | None:
         """Return the run with this id without remembering it, None where it is gone; raises
         `errors.UnknownName` when it cannot be read."""
-        run = self.store.peek(key)
-        return self._read(key) if run is None else run  # one without a step yet is false
-
-    def _read(self, key: str) -> Run | None:
-        """Return a run that memory has no more; raises `errors.UnknownName` when it cannot be read."""
-        if key.startswith(saved.PREFIX):
-            return saved.read(key.removeprefix(saved.PREFIX))
-        waiting = self.history.going_on(key)
-        if waiting:
-            return waiting
-        try:
-            stored = self.history.stored(key)
-            return load(stored, self.preprocess) if stored else None
-        except UnknownName:
-            raise
-        except FoolscopeError as error:  # the database's, or the run's image is no longer there
-            raise UnknownName(error.sentence, **error.facts) from error
+        return self._runs.look_up(key)
 
     def own_runs(self, owner: str, number: int) -> list[RunRecord]:
         """Return an owner's newest runs, ``number`` at most; raises `errors.HistoryFailed`."""
@@ -356,18 +281,11 @@ class Engine:
 
     def delete_runs(self, owner: str, keys: Sequence[str] | None = None) -> None:
         """Delete an owner's runs, by default all; those that go on end. Raises `errors.HistoryFailed`."""
-        self._forget(self.history.delete(owner, keys))
+        self._runs.forget(self.history.delete(owner, keys))
 
     def delete_all_runs(self, owners: Sequence[str]) -> None:
         """Delete all runs of several owners; those that go on end. Raises `errors.HistoryFailed`."""
-        self._forget(self.history.delete_all(owners))
-
-    def _forget(self, keys: Sequence[str]) -> None:
-        for key in keys:
-            if self.store.holds(key):
-                self.cancel(self.store.get(key))
-                self.store.drop(key)
-        self._exports.forget(keys)
+        self._runs.forget(self.history.delete_all(owners))
 
     def follow(self, run: Run, start: int = 0) -> Iterator[int]:
         """Yield the index of each recorded step from ``start`` on, as they come, until the run is over."""
@@ -387,26 +305,30 @@ class Engine:
 
         This and the next three raise `errors.NotAllowed` for a run that goes on on another server.
         """
-        self._check_here(run)
+        self._runs.check_here(run)
         if not self.queue.pause(run):
-            self._loop.allow(run.id, StepsLeft.NONE, "paused")
+            self.go_on(run, StepsLeft.NONE)
 
     def resume(self, run: Run) -> None:
         """Go on where the run was paused; a run of the queue waits first if it has lost its place."""
-        self._check_here(run)
+        self._runs.check_here(run)
         if not self.queue.resume(run, StepsLeft.ALL):
             self.go_on(run, StepsLeft.ALL)
 
     def step(self, run: Run) -> None:
         """Take exactly one more step, then pause."""
-        self._check_here(run)
+        self._runs.check_here(run)
         if not self.queue.resume(run, StepsLeft.ONE):
             self.go_on(run, StepsLeft.ONE)
 
     def cancel(self, run: Run, reason: str = "cancelled") -> None:
         """End the run now; an answer that is under way is thrown away."""
-        self._check_here(run)
+        self._runs.check_here(run)
         run.set_status("cancelled", reason)
+        self.retire(run, reason)
+
+    def retire(self, run: Run, reason: str) -> None:
+        """Take a run that is over out of the loop; what is under way for it is thrown away."""
         self._loop.retire(run.id)
 
     def export(self, run: Run, wanted: Wanted) -> Export:
@@ -422,22 +344,6 @@ class Engine:
         self.queue.close()
         self._loop.close()
         self.history.close()
-
-    def _sweep(self) -> None:
-        for run in self.store.all():
-            if not run.over:
-                self._watch(run, self.clock() - run.read_at)
-        self.store.tidy()
-
-    def _watch(self, run: Run, unread: float) -> None:
-        """Pause, resume or cancel a run that nobody has read for ``unread`` seconds."""
-        if unread > ABANDONED_AFTER:
-            self.cancel(run, "abandoned")
-        elif unread > UNWATCHED_AFTER and run.status == "running":
-            run.set_status("paused", "unwatched")  # with the reason, before the loop notes the pause
-            self.pause(run)
-        elif unread <= UNWATCHED_AFTER and run.reason == "unwatched":
-            self.resume(run)
 
 
 def _log(run: Run) -> None:

@@ -18,6 +18,7 @@ from torch import Tensor
 from attacks.contract import Criterion, Evaluation, Objective
 from engine.export.exports import Export, Wanted
 from engine.history.records import RunRecord
+from engine.layouts import Choice
 from engine.loop import Health
 from engine.places import Place
 from engine.prices import Price
@@ -138,6 +139,9 @@ class EngineInterface(Protocol):
 
     def loaded(self, name: str) -> bool:
         """Say whether a model is in memory already."""
+
+    def layout(self, model: str) -> Choice | None:
+        """Return what was chosen of the layouts of a model, None where that is not known here."""
 
     def health(self) -> Health:
         """Return how the engine is."""

@@ -25,6 +25,7 @@ from errors import BadTarget, FoolscopeError
 from models.core import Classifier
 from models.ensemble import WORST
 
+FULL = "There is no memory left on {device} for one image of {model}."
 Build = Callable[[Classifier, Callable[[], None]], "RunJob"]
 """Makes the job of a run from its model and what is to be called when that is no longer needed."""
 

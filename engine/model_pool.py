@@ -13,6 +13,7 @@ import torch
 import models
 import settings
 from engine.device import free_memory, out_of_memory
+from engine.layouts import Choices
 from engine.placement import placed
 from errors import OutOfMemory
 from models.core import Classifier
@@ -23,8 +24,9 @@ Load = Callable[[str, Progress | None], Classifier]
 
 
 def load_model(name: str, progress: Progress | None) -> Classifier:
-    """Return the model called ``name`` on the CPU; raises `errors.UnknownName` or `errors.WeightsError`."""
-    return models.load(name, progress=progress)
+    """Return the model called ``name`` on the CPU, in no layout yet; raises `errors.UnknownName` or
+    `errors.WeightsError`."""
+    return models.load(name, progress=progress, prepare=models.frozen)
 
 
 def size_of(model: Classifier) -> int:
@@ -41,11 +43,17 @@ def _replaced(model: Classifier) -> bool:
 
 class ModelPool:
     """Models on ``device`` by name. ``limit_bytes``: of weights in all; by default
-    `settings.model_memory`. A model in use is never removed, so the limit may be exceeded while all are."""
+    `settings.model_memory`. A model in use is never removed, so the limit may be exceeded while all are.
 
-    def __init__(self, device: torch.device, load: Load = load_model, limit_bytes: int | None = None) -> None:
-        self.device = device
-        self._load = load
+    ``load``: by default `load_model`, whose networks are put into the layout that is the fastest here
+    (`engine.placement`). What another one returns runs on the CPU as it is.
+    """
+
+    def __init__(
+        self, device: torch.device, load: Load | None = None, limit_bytes: int | None = None
+    ) -> None:
+        self.device, self.choices = device, Choices()
+        self._load, self._as_it_is = load or load_model, load is not None and device.type == "cpu"
         self._limit = settings.model_memory() if limit_bytes is None else limit_bytes
         self._models: OrderedDict[str, Classifier] = OrderedDict()
         self._sizes: dict[str, int] = {}
@@ -157,8 +165,8 @@ class ModelPool:
             ) from error
 
     def _moved(self, model: Classifier) -> Classifier:
-        """Return a model on the device; the memory layout that `models.load` chose is right for the CPU."""
-        return model.to(self.device) if self.device.type == "cpu" else placed(model, self.device)
+        """Return a model on the device."""
+        return model.to(self.device) if self._as_it_is else placed(model, self.device, self.choices)
 
     def _remove_idle(self, limit: int) -> None:
         """Remove models that nobody uses, the least recently used first, until ``limit`` bytes are left."""

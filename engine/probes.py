@@ -13,8 +13,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
 
-from engine.jobs import Task, words
-from errors import FoolscopeError
+from engine.device import out_of_memory
+from engine.jobs import FULL, Task, words
+from errors import FoolscopeError, OutOfMemory
 from models.core import Classifier
 
 T = TypeVar("T")
@@ -100,7 +101,9 @@ class ProbeJob(Task, Generic[T]):
         self._answers.put(Ended(None))
 
     def fail(self, error: BaseException) -> None:
-        """Raise the error where the reader waits."""
+        """Raise the error where the reader waits; one that says that the device is full as a sentence."""
+        if out_of_memory(error) and not isinstance(error, FoolscopeError):
+            error = OutOfMemory(FULL, device=self.model.mean.device, model=self.model.card.title)
         self._answers.put(Ended(error if isinstance(error, Exception) else FoolscopeError(words(error))))
 
     def set_status(self, status: str) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cache
 
 import torch
@@ -19,10 +19,25 @@ from models import ensemble, weights
 from models.added import clip, shelf, words
 from models.core import _REGISTRY, Card, Classifier, Entry
 from models.download import Progress
-from models.fusion import fold, suits_channels_last
+from models.layouts import by_rule, laid_out
 
 FIRST = "efficientnet_lite0"
 """The model that opens where nobody chose another."""
+
+
+Prepare = Callable[[nn.Module], nn.Module]
+"""Brings a network into the form in which it is run."""
+
+
+def frozen(network: nn.Module) -> nn.Module:
+    """Return the network as it was built, never to be trained."""
+    return network.eval().requires_grad_(False)
+
+
+def prepared(network: nn.Module) -> nn.Module:
+    """Return the same function, frozen and in the layout that mostly is the fastest."""
+    network = frozen(network)
+    return laid_out(network, by_rule(network))
 
 
 def registry() -> dict[str, Entry]:
@@ -85,29 +100,31 @@ def made_of(name: str, loaded: Sequence[Classifier]) -> Classifier:
     return parts[0] if len(parts) == 1 else ensemble.Ensemble(card(name), parts)
 
 
-def load(name: str, *, progress: Progress | None = None) -> Classifier:
+def load(name: str, *, progress: Progress | None = None, prepare: Prepare = prepared) -> Classifier:
     """Return the model called ``name``: float32 on the CPU, frozen, batch norm folded.
 
-    ``progress`` is called with bytes done and bytes in all while weights are downloaded.
+    ``progress`` is called with bytes done and bytes in all while weights are downloaded; ``prepare`` brings
+    the network into the form in which it is run.
     Raises `errors.UnknownName` and `errors.WeightsError` (missing, wrong hash, or of another network).
     """
     joint = card(name)  # which knows an address in which a plus became a space
     if bases(joint.name) != (joint.name,):
-        return made_of(joint.name, [load(base, progress=progress) for base in bases(joint.name)])
+        parts = [load(base, progress=progress, prepare=prepare) for base in bases(joint.name)]
+        return made_of(joint.name, parts)
     entry = _entry(name)
     if entry.card.added:
-        return _added(entry)
-    return assemble(entry, weights.fetch(entry.card, progress))
+        return _added(entry, prepare)
+    return assemble(entry, weights.fetch(entry.card, progress), prepare)
 
 
-def _added(entry: Entry) -> Classifier:
+def _added(entry: Entry, prepare: Prepare) -> Classifier:
     network = entry.build()
     if isinstance(network, clip.WordNetwork):
-        return clip.WordClassifier(entry.card, prepared(network.encoder), network.texts)
-    return Classifier(entry.card, prepared(network))
+        return clip.WordClassifier(entry.card, prepare(network.encoder), network.texts)
+    return Classifier(entry.card, prepare(network))
 
 
-def assemble(entry: Entry, located: weights.Found) -> Classifier:
+def assemble(entry: Entry, located: weights.Found, prepare: Prepare = prepared) -> Classifier:
     """Return the classifier of ``entry`` with the weights of a verified file.
 
     Raises `errors.WeightsError` when the tensors are not those of the network, one for one.
@@ -122,13 +139,7 @@ def assemble(entry: Entry, located: weights.Found) -> Classifier:
         raise WeightsError(
             f"{located.path} does not hold the weights of {entry.card.title}: {reason}"
         ) from error
-    return Classifier(entry.card, prepared(network))
-
-
-def prepared(network: nn.Module) -> nn.Module:
-    """Return the same function, frozen and in the shape that a CPU runs fastest."""
-    network = fold(network.eval().requires_grad_(False))
-    return network.to(memory_format=torch.channels_last) if suits_channels_last(network) else network
+    return Classifier(entry.card, prepare(network))
 
 
 def _entry(name: str) -> Entry:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
+import ssl
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,6 +25,10 @@ TIMEOUT = httpx.Timeout(20, connect=5)
 ATTEMPTS = 4
 POLL = 0.1
 """Seconds between two looks at a file that somebody else is fetching."""
+UNVERIFIED = (
+    "the server's certificate cannot be verified; where a proxy signs connections anew, name the file of its "
+    "certificates in SSL_CERT_FILE"
+)
 
 log = logging.getLogger(__name__)
 
@@ -160,6 +165,15 @@ def _verify(url: str, part: Path, sha256: str) -> None:
 
 def _reason(error: httpx.HTTPError) -> str:
     """Return in a few words why a transfer failed."""
+    if _of_certificate(error):
+        return UNVERIFIED
     if isinstance(error, httpx.HTTPStatusError):
         return f"the server answered {error.response.status_code} {error.response.reason_phrase}"
     return str(error).splitlines()[0] if str(error) else type(error).__name__
+
+
+def _of_certificate(error: BaseException | None) -> bool:
+    """Say whether an error came of a certificate that could not be verified."""
+    while error is not None and not isinstance(error, ssl.SSLCertVerificationError):
+        error = error.__cause__ or error.__context__
+    return error is not None

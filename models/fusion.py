@@ -16,7 +16,7 @@ import torch
 from torch import fx, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("foolscope")
 _tracing = threading.Lock()
 
 
@@ -58,7 +58,7 @@ def fold(network: nn.Module) -> nn.Module:
         with _tracing:
             traced = fx.GraphModule(network, Tracer().trace(network))
     except Exception as error:  # what a network's own code raises for a stand-in of its input is its own
-        log.info("batch norm of %s was not folded: %s", type(network).__name__, error)
+        log.warning("batch norm of %s was not folded: %s", type(network).__name__, error)
         return network
     modules = dict(traced.named_modules())
     calls = Counter(node.target for node in traced.graph.nodes if node.op == "call_module")
@@ -68,12 +68,6 @@ def fold(network: nn.Module) -> nn.Module:
     traced.recompile()
     traced.delete_all_unused_submodules()
     return traced
-
-
-def suits_channels_last(network: nn.Module) -> bool:
-    """Tell whether a network is convolutions throughout: attention and layer norm gain nothing."""
-    kinds = {type(module) for module in network.modules()}
-    return nn.Conv2d in kinds and not any(issubclass(kind, nn.LayerNorm) for kind in kinds)
 
 
 def _follows_convolution(node: fx.Node, modules: dict[str, nn.Module], calls: Counter[object]) -> bool:

@@ -3,11 +3,15 @@ added."""
 
 from __future__ import annotations
 
+import math
+
 import models
 from components.i18n.text import say
+from engine.layouts import Choice
 from models.added import shelf
 from models.added.record import AddedModel, CheckResult
 from models.core import Card
+from models.layouts import Layout
 
 ICONS = {"fine": ":material/check_circle:", "note": ":material/info:", "refused": ":material/error:"}
 OUTPUTS = {
@@ -54,6 +58,26 @@ def sees(card: Card) -> str:
     """Return the size of the images that a network takes, in words."""
     size = f"{card.size} x {card.size}"
     return say("{size} grey", size=size) if card.channels == 1 else size
+
+
+def rejections(choice: Choice) -> list[str]:
+    """Return a sentence for every layout in which a network's gradients are not those of the CPU."""
+    return [
+        say(
+            "On {device} it runs as {layout}: as {other}, its gradients there are not those of the CPU (they "
+            "differ by {difference} of their length).",
+            device=choice.device,
+            layout=_layout(choice.layout),
+            other=_layout(rejected.layout),
+            difference=f"{rejected.difference:.0%}" if math.isfinite(rejected.difference) else "NaN",
+        )
+        for rejected in choice.rejected
+    ]
+
+
+def _layout(layout: Layout) -> str:
+    memory = say("channels-last memory") if layout.channels_last else say("plain memory")
+    return say("{memory} with folded batch norm", memory=memory) if layout.folded else memory
 
 
 def grouped() -> dict[str, list[Card]]:

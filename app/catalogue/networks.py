@@ -8,6 +8,7 @@ from urllib.parse import urlencode
 import streamlit as st
 
 import models
+from app import service
 from app.access import may_add_models
 from app.catalogue import add_network, network_card
 from app.catalogue.tables import models_table
@@ -86,6 +87,9 @@ def _card(name: str) -> None:
         st.markdown(say("Added from {source}.", source=f"`{shelf.get(name).source}`"))
     else:
         st.markdown(f"**{say(card.summary)}**")
+    choice = service.engine().layout(name)
+    for sentence in network_card.rejections(choice) if choice else ():
+        st.info(sentence)
     query = urlencode(preferences.query() | {"model": name})
     st.markdown(f"[{say('Try it')}](./?{query})")
     if card.added:

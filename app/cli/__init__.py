@@ -38,7 +38,7 @@ COMMANDS = {
     "attacks": Command("attacks.__main__", "List the attacks and their settings."),
     "models": Command("app.cli.networks", "List the models, fetch weights; add, show, remove your own."),
     "experiments": Command("experiments.__main__", "List the experiments, or carry one out."),
-    "train": Command("models.train.__main__", "Train again what the program ships."),
+    "train": Command("app.cli.training", "Train again what the program ships."),
     "rehearse": Command("bench.rehearse", "Rehearse a lesson in a room with simulated students.", own=False),
     "bench": Command("bench.__main__", "Measure the program on this machine."),
     "docs": Command("app.documents", "Write the tables of the documents from the code."),

@@ -28,8 +28,11 @@ class Asker:
         """Return the logits ``(n, classes)``, on the CPU, of pictures ``(n, c, h, w)`` in [0, 1] of any size:
         they are resized to the network's own (`models.core.fitted`)."""
         with self._pace.piece(len(x)), torch.inference_mode():
-            pictures = fitted(x, self.network.card.size).to(self.network.mean.device)
-            answers: Tensor = self.network(pictures.contiguous(memory_format=torch.channels_last))
-            logits = answers.float().cpu()
+            logits = self._pace.in_parts(self._ask, x)
         self.asked += len(x)
         return logits
+
+    def _ask(self, x: Tensor) -> Tensor:
+        pictures = fitted(x, self.network.card.size).to(self.network.mean.device)
+        answers: Tensor = self.network(pictures.contiguous(memory_format=torch.channels_last))
+        return answers.float().cpu()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -77,7 +78,8 @@ class ShelfPeaks:
         pace = Pace(8)
         for part in pace.parts(len(self.pictures)):
             with pace.piece(part.stop - part.start):
-                answers = _activations(network, self.pictures[part], self.layer)
+                ask = partial(_activations, network, layer=self.layer)
+                answers = pace.in_parts(ask, self.pictures[part])
             for picture, answer in enumerate(answers, part.start):
                 yield _peaks(picture, answer)
             yield Progress(part.stop, len(self.pictures))

@@ -23,6 +23,7 @@ import copy
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -166,11 +167,13 @@ def integrated_gradients(
     for part in pace.parts(nodes):
         at, share = places[part].view(-1, 1, 1, 1), weights[part].view(-1, 1, 1, 1)
         with pace.piece(len(at)):
-            grads = _gradients(network, start + at * (picture - start), label)
+            ask = partial(_gradients, network, label=label)
+            grads = pace.in_parts(ask, start + at * (picture - start))
             total += (share * grads.double()).sum(0)
         yield Progress(part.stop, nodes)
     attributions = total * (picture - start)
-    logit, other = _logits(network, torch.stack([picture, start]), label).tolist()
+    ends = torch.stack([picture, start])
+    logit, other = pace.in_parts(partial(_logits, network, label=label), ends).tolist()
     values = blocks(attributions.sum(0), sums=True)
     yield SaliencyMap(INTEGRATED, label, values, logit, other, float(attributions.sum()))
 
@@ -232,7 +235,7 @@ def occlusion(network: Classifier, picture: Tensor, label: int) -> Iterator[Prog
             hidden = picture.repeat(len(part), 1, 1, 1)
             for row, (rows, columns) in enumerate(part):
                 hidden[row, :, rows, columns] = 0
-            logits = _logits(network, hidden, label).tolist()
+            logits = pace.in_parts(partial(_logits, network, label=label), hidden).tolist()
         for (rows, columns), logit in zip(part, logits, strict=True):
             falls[rows, columns] = whole - logit
         yield Progress(span.stop, len(boxes))

@@ -20,6 +20,7 @@ from attacks.contract import Criterion, Evaluation, Objective
 from engine.engine import Engine
 from engine.images.sources import Source
 from engine.jobs import Build, StepsLeft
+from engine.layouts import Choice
 from engine.loop import CLOSED, Health
 from engine.remote.client import Client
 from engine.remote.link import Link
@@ -67,6 +68,10 @@ class RemoteEngine(Engine):
         """Return for which models a replica has answered."""
         return sorted(self._ready)
 
+    def layout(self, model: str) -> Choice | None:
+        """Return None: every replica chooses for its own device."""
+        return None
+
     def load(self, name: str, progress: Progress | None = None) -> None:
         """Have a replica load a model; raises as `engine.engine.Engine.load` does, and
         `errors.EngineFailed` when no replica answers."""
@@ -112,19 +117,13 @@ class RemoteEngine(Engine):
         self._sockets.call_soon_threadsafe(self._carry, link)
 
     def go_on(self, run: Run, steps: StepsLeft) -> None:
-        """Let a paused run go on, so far."""
-        self._allow(run, steps)
+        """Let a run go on so far, `StepsLeft.NONE` to pause it: at once here, and soon on the replica."""
+        link = self.link(run.id)
+        if link is not None:
+            link.allow(steps)
 
-    def pause(self, run: Run) -> None:
-        """Stop answering: at once here, and soon on the replica."""
-        self._check_here(run)
-        if not self.queue.pause(run):
-            self._allow(run, StepsLeft.NONE)
-
-    def cancel(self, run: Run, reason: str = "cancelled") -> None:
-        """End the run now, and soon on the replica."""
-        self._check_here(run)
-        run.set_status("cancelled", reason)
+    def retire(self, run: Run, reason: str) -> None:
+        """Have the replica end a run that is over."""
         link = self.link(run.id)
         if link is not None:
             link.cancel(reason)
@@ -146,11 +145,6 @@ class RemoteEngine(Engine):
             self._sockets.call_soon_threadsafe(self._sockets.stop)
             self._thread.join()
         self._client.close()
-
-    def _allow(self, run: Run, steps: StepsLeft) -> None:
-        link = self.link(run.id)
-        if link is not None:
-            link.allow(steps)
 
     def _let_go(self, key: str) -> None:
         with self._links_lock:

@@ -1,4 +1,4 @@
-"""Train again what the project ships: ``python -m models.train photos`` (or ``digits``, or ``tanay``).
+"""Train again what the project ships: ``python -m app train photos`` (or ``digits``, or ``tanay``).
 
 Reads ``FOOLSCOPE_DATA`` (and for the photos' teacher ``FOOLSCOPE_WEIGHTS``); writes weights and their
 record into ``--out``.
@@ -29,17 +29,21 @@ from models.train.data import Classes, PhotoSet, data_root, load_photos, read_cl
 from models.train.digits import RECIPES, digit_record, train_digits
 from models.train.loop import Loss, Report, Settings, Student, batch_loss, normalise, train
 from models.train.photo_report import elsewhere, photo_record, teacher_facts
-from models.train.robust import CleanNet, RobustSettings, robust_accuracy, robust_loss
+from models.train.robust import CleanNet, RobustSettings, Withstands, robust_accuracy, robust_loss
 from models.train.tanay import DECAYS, DecaySettings, decay_record, fresh
 from models.train.teacher import Guide, Teacher, find_teacher, fit_probe
 
 TEACHER_SIZE = 112
 CLASSES = FOLDER / "photos_classes.json"
+UNJUDGED = (
+    "Expected an attack that judges the robust twin, got none: python -m app train photos --robust has one."
+)
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Run the command line and return its exit status."""
-    options = _parser().parse_args(arguments)
+def main(arguments: list[str] | None = None, withstands: Withstands | None = None) -> int:
+    """Run the command line and return its exit status. ``withstands``: the attack that judges the robust
+    twin, without which that is not trained."""
+    options = _parser().parse_args(arguments, argparse.Namespace(withstands=withstands))
     try:
         options.run(options)
     except FoolscopeError as error:
@@ -49,7 +53,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m models.train", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m app train", description=__doc__)
     nets = parser.add_subparsers(required=True)
     photos = nets.add_parser("photos", help="the offline photo classifier (over an hour on two cores)")
     photos.add_argument("--epochs", type=int, help="in place of the settings' own number")
@@ -124,6 +128,8 @@ def train_photos(options: argparse.Namespace) -> None:
 
 def train_robust(options: argparse.Namespace) -> None:
     """Train the robust twin from the clean net (``--from``, or the one that ships), judge both, and write."""
+    if options.withstands is None:
+        raise FoolscopeError(UNJUDGED)
     settings = RobustSettings(minutes=options.minutes, seed=options.seed)
     settings = replace(settings, epochs=options.epochs or settings.epochs)
     start, classes = options.start or FOLDER / "photos.safetensors", read_classes(CLASSES)
@@ -140,8 +146,8 @@ def train_robust(options: argparse.Namespace) -> None:
     record["robust"] = {
         "epsilon": settings.epsilon,
         "judged": len(judged),
-        "photos": robust_accuracy(clean, judged, settings),
-        "robust": robust_accuracy(student.average, judged, settings),
+        "photos": robust_accuracy(clean, judged, settings, options.withstands),
+        "robust": robust_accuracy(student.average, judged, settings, options.withstands),
     }
     record["started_from"] = _ancestor(start)
     record["elsewhere"] = elsewhere(student.average, settings.size, classes, data_root())

@@ -8,14 +8,14 @@ answers are the targets (https://arxiv.org/abs/1905.09747).
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from attacks.contract import Criterion, walk
-from attacks.pgd import PGD
 from models import prepared
 from models.train.augment import random_colours, random_crops
 from models.train.data import PhotoSet
@@ -38,6 +38,23 @@ class RobustSettings(Settings):
     epsilon: float = 4 / 255
     noise: float = 2.0
     judged: int = 384
+
+
+class Withstands(Protocol):
+    """An attack by PGD that judges what was trained; attacks are given to training from outside."""
+
+    def __call__(
+        self,
+        model: Callable[[Tensor], Tensor],
+        x: Tensor,
+        labels: Tensor,
+        epsilon: float,
+        steps: int,
+        rng: torch.Generator,
+    ) -> Tensor:
+        """Return for each image of ``x`` ``(n, c, h, w)`` in [0, 1] whether ``model``, which gives logits,
+        says its label at first, and still at every of ``steps`` within ``epsilon`` (linf): booleans
+        ``(n, 2)``."""
 
 
 class CleanNet(nn.Module):
@@ -90,23 +107,19 @@ def robust_loss(
 
 
 def robust_accuracy(
-    network: nn.Module, photos: PhotoSet, settings: RobustSettings, steps: int = 20
+    network: nn.Module, photos: PhotoSet, settings: RobustSettings, withstands: Withstands, steps: int = 20
 ) -> dict[str, float]:
     """Return the percentage of ``photos`` named right, clean and after PGD (linf ``epsilon``, random start,
-    steps of a quarter of ``epsilon``) has tried."""
-    network = prepared(copy.deepcopy(network))
-    attack = PGD(epsilon=settings.epsilon, step_size=settings.epsilon / 4, steps=steps, random_start=True)
+    steps of a quarter of ``epsilon``) has tried, as ``withstands`` says."""
+    frozen = prepared(copy.deepcopy(network))
+
+    def ask(x: Tensor) -> Tensor:
+        logits: Tensor = frozen(normalise(x))
+        return logits
+
     generator, held = torch.Generator().manual_seed(settings.seed), []
     for pictures, labels in zip(photos.pictures.split(128), photos.labels.split(128), strict=True):
         x = functional.interpolate(pictures.float() / 255, settings.size, mode="bilinear", antialias=True)
-        held.append(_held(network, attack, x.clamp(0, 1), labels, generator))
+        held.append(withstands(ask, x.clamp(0, 1), labels, settings.epsilon, steps, generator))
     clean, attacked = torch.cat(held).float().mean(0).mul(100).tolist()
     return {"clean": round(clean, 1), f"PGD-{steps}": round(attacked, 1)}
-
-
-def _held(net: nn.Module, attack: PGD, x: Tensor, labels: Tensor, generator: torch.Generator) -> Tensor:
-    """Return for each row whether it is named right at first, and still at every step: ``(n, 2)``."""
-    criterion = Criterion(labels, targeted=False)
-    steps = walk(attack.search(x, criterion, generator), lambda at: net(normalise(at)), criterion)
-    right = torch.stack([step.evaluation.logits.argmax(1) == labels for step in steps])
-    return torch.stack([right[0], right.all(0)], 1)

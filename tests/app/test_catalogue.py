@@ -8,8 +8,11 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 import attacks
+import models
 from app.catalogue import attack_card
 from bench.parity.__main__ import compared, merged, table
+from engine.layouts import Choice, Choices, Rejected, key_of
+from models.layouts import Layout
 from tests.components.test_translations import asked, foreign, shown
 from tests.support import small_model
 
@@ -111,6 +114,27 @@ def test_networks_and_samples_are_listed(engine):
     assert "`resnet50`" in said and "25,557,032" in said and "mean 0.485" in said and "BSD" in said
     assert "`mobilenet_v2`" in said  # in the table of all
     assert shown.button(key="network.add").label == "Add a network"
+
+
+@pytest.mark.parametrize(
+    ("lang", "sentence"),
+    [
+        (
+            "en",
+            "it runs as plain memory with folded batch norm: as channels-last memory with folded batch norm, "
+            "its gradients there are not those of the CPU (they differ by 102% of their length).",
+        ),
+        ("zh", "那里的梯度与 CPU 的不同（相差其长度的 102%）。"),
+    ],
+)
+def test_a_layout_with_wrong_gradients_is_said_on_the_card(engine, tmp_path, lang, sentence):
+    engine.pool.choices = Choices(tmp_path / "layouts.json")
+    card = models.card("resnet50")
+    rejected = Rejected(Layout(True, True), 1.02)
+    engine.pool.choices.remember(Choice(*key_of(card, engine.device), Layout(True, False), (), (rejected,)))
+    (info,) = visit(part="models", network="resnet50", lang=lang).info
+    assert sentence in info.value
+    assert not visit(part="models", network="resnet18", lang=lang).info
 
 
 def test_a_network_that_is_not_there_is_said(engine):

@@ -123,6 +123,17 @@ def test_a_targeted_attack_stops_at_success(tmp_path: Path, capsys: pytest.Captu
     assert str(tmp_path) in capsys.readouterr().out
 
 
+def test_a_minimal_attack_fools_from_its_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """DeepFool stops just beyond the boundary, which rounding to 8 bits alone would undo."""
+    before = classified(capsys, "coffee")[0]["top"][0]["label"]
+    asked = ["attack", "coffee", "--model", "photos", "--attack", "deepfool", "--out", str(tmp_path)]
+    assert main(asked) == 0
+    told = capsys.readouterr().out
+    (again,) = classified(capsys, str(tmp_path / "adversarial.png"))
+    assert again["top"][0]["label"] != before
+    assert f"adversarial.png: {again['top'][0]['label']}" in told and "(fooled)" in told
+
+
 def test_an_attack_needs_no_option_and_never_writes_over_a_result(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -134,6 +145,9 @@ def test_an_attack_needs_no_option_and_never_writes_over_a_result(
     assert (result["original"]["label"], result["final"]["label"]) == ("giant panda", "vulture")
     recipe = Recipe.from_json(result["recipe"])
     assert result["success"] and recipe == replace(DEFAULT, image="panda", target=recipe.target)
+    picture = str(Path("foolscope-out", "panda-vulture", "adversarial.png"))
+    assert main(["classify", "--json", picture]) == 0  # the file goes in by the same door and still fools
+    assert json.loads(capsys.readouterr().out)["top"][0]["label"] == "vulture"
     assert main([*asked, "--set", "steps=1"]) == 0
     assert str(Path("foolscope-out", "panda-vulture-2")) in capsys.readouterr().out
     assert json.loads(Path("foolscope-out", "panda-vulture", "result.json").read_text("utf-8")) == result

@@ -4,18 +4,28 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import pytest
 import torch
+from torch import nn
 
 from engine.engine import Engine
-from engine.probes import NOT_READ, WEIGHT
+from engine.inside.asking import Asker
+from engine.inside.channels import ShelfPeaks
+from engine.inside.pace import Pace
+from engine.inside.saliency import INTEGRATED, OCCLUSION, Saliency
+from engine.probes import NOT_READ, WEIGHT, Probe
 from engine.scheduler import Scheduler
-from errors import BadSetting, FoolscopeError
+from errors import BadSetting, FoolscopeError, OutOfMemory
 from models.core import Classifier
 
 MODEL = "lenet"
+FULL_DEVICE = [
+    torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB"),
+    RuntimeError("MPS backend out of memory (MPS allocated: 17.9 GB, max allowed: 18.1 GB)"),
+]
 closed = threading.Event()
 
 
@@ -114,6 +124,89 @@ def test_runs_have_the_device_but_for_a_small_part() -> None:
         seconds[who] += cost
         scheduler.spent("photos" if who == "run" else "probes", cost if who == "run" else WEIGHT * cost)
     assert 0.05 < seconds["probe"] / seconds["run"] < 0.1
+
+
+@contextmanager
+def room_for(network: Classifier, rows: int, error: Exception) -> Iterator[list[int]]:
+    """Have a network's device hold so many images, and yield how many were answered together."""
+    batches: list[int] = []
+
+    def full(module: nn.Module, given: tuple[torch.Tensor, ...]) -> None:
+        if len(given[0]) > rows:
+            raise error
+        batches.append(len(given[0]))
+
+    hook = network.network.register_forward_pre_hook(full)
+    try:
+        yield batches
+    finally:
+        hook.remove()
+
+
+@dataclass(frozen=True)
+class Many:
+    """Asks for the logits of many images, in batches."""
+
+    images: torch.Tensor
+
+    def pieces(self, network: Classifier) -> Iterator[torch.Tensor]:
+        asker = Asker(network)
+        for batch in asker.batches(len(self.images)):
+            yield asker.logits(self.images[batch])
+
+
+def questions(engine: Engine) -> dict[str, Probe[object]]:
+    """Return questions that ask about several images at once, with the number of rows of a batch."""
+    card = engine.model(MODEL).card
+    images = torch.rand(70, card.channels, card.size, card.size, generator=torch.Generator().manual_seed(0))
+    layer = next(n for n, m in engine.model(MODEL).named_modules() if isinstance(m, nn.Conv2d))
+    return {
+        "many": Many(images),
+        "integrated": Saliency(images[0], 3, INTEGRATED, nodes=40),
+        "occlusion": Saliency(images[0], 3, OCCLUSION),
+        "peaks": ShelfPeaks(images[:24], layer),
+    }
+
+
+def numbers(answers: list[object]) -> torch.Tensor:
+    """Return all numbers of a question's answers in one row."""
+    tensors = [a if isinstance(a, torch.Tensor) else getattr(a, "values", None) for a in answers]
+    return torch.cat([tensor.flatten() for tensor in tensors if tensor is not None])
+
+
+@pytest.mark.parametrize("error", FULL_DEVICE, ids=["cuda", "mps"])
+@pytest.mark.parametrize("name", ["many", "integrated", "occlusion", "peaks"])
+def test_one_for_which_the_device_has_no_memory_is_put_through_in_parts(
+    engine: Engine, name: str, error: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("engine.inside.pace.SECONDS", 60.0)  # batches grow as far as they may
+    question = questions(engine)[name]
+    expected = numbers(list(engine.probe(MODEL, question)))
+    with room_for(engine.model(MODEL), 3, error) as batches:
+        answers = numbers(list(engine.probe(MODEL, question)))
+    assert torch.allclose(answers, expected, rtol=1e-4, atol=1e-5) and 1 < max(batches) <= 3
+
+
+@pytest.mark.parametrize("error", FULL_DEVICE, ids=["cuda", "mps"])
+def test_a_device_without_room_for_one_image_says_so(engine: Engine, error: Exception) -> None:
+    with (
+        room_for(engine.model(MODEL), 0, error),
+        pytest.raises(OutOfMemory, match="no memory left on cpu for one image of LeNet"),
+    ):
+        list(engine.probe(MODEL, questions(engine)["many"]))
+    assert engine.health().breaks == 0 and list(engine.probe(MODEL, Squares(2)))
+
+
+def test_another_error_is_not_tried_again_in_parts() -> None:
+    asked: list[int] = []
+
+    def broken(x: torch.Tensor) -> torch.Tensor:
+        asked.append(len(x))
+        raise RuntimeError("shape mismatch")
+
+    with pytest.raises(RuntimeError, match="shape mismatch"):
+        Pace().in_parts(broken, torch.zeros(8, 1))
+    assert asked == [8]
 
 
 def test_a_question_that_waits_when_the_engine_closes_is_told() -> None:

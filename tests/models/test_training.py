@@ -14,7 +14,9 @@ import torch
 from safetensors.torch import load_file
 from torch.nn import functional
 
+from app.cli import main as command_line
 from errors import MissingData
+from experiments.methods.withstanding import withstands
 from models import load, registry
 from models.architectures.lenet import NETWORKS
 from models.architectures.resnet import SmallResNet
@@ -91,10 +93,30 @@ def test_the_twin_holds_out_under_attack_as_its_record_says(photos: PhotoSet) ->
     _, unseen = photos.split(record["settings"]["held_out"], record["seed"])
     rows = torch.randperm(len(unseen), generator=torch.Generator().manual_seed(0))[:48].tolist()
     some, settings = unseen.take(rows), RobustSettings(epsilon=record["robust"]["epsilon"])
-    twin = robust_accuracy(load("photos_robust").network, some, settings, steps=4)
-    clean = robust_accuracy(load("photos").network, some, settings, steps=4)
+    twin = robust_accuracy(load("photos_robust").network, some, settings, withstands, steps=4)
+    clean = robust_accuracy(load("photos").network, some, settings, withstands, steps=4)
     assert twin["clean"] == pytest.approx(record["robust"]["robust"]["clean"], abs=20)
     assert twin["PGD-4"] > record["robust"]["robust"]["PGD-20"] - 20 and clean["PGD-4"] < 0.6 * twin["PGD-4"]
+
+
+def test_the_twin_is_not_trained_without_an_attack_to_judge_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert command.main(["photos", "--robust", "--out", str(tmp_path)]) == 2
+    assert "python -m app train photos --robust" in capsys.readouterr().err and not list(tmp_path.iterdir())
+
+
+def test_what_withstands_is_right_at_first_and_at_every_step() -> None:
+    """Two classes by the sign of the sum: what lies farther from the boundary than the attack reaches."""
+    sums = torch.tensor([0.5, 0.05, -0.5])
+    x = 0.5 + sums.view(3, 1, 1, 1).expand(3, 1, 2, 2) / 4
+
+    def model(at: torch.Tensor) -> torch.Tensor:
+        score = (at - 0.5).flatten(1).sum(1)
+        return torch.stack([torch.zeros_like(score), score], 1)
+
+    held = withstands(model, x, torch.ones(3, dtype=torch.int64), 0.05, 8, torch.Generator().manual_seed(0))
+    assert held.tolist() == [[True, True], [True, False], [False, False]]
 
 
 def test_the_robust_command_trains_against_attacks_and_judges_both(
@@ -105,7 +127,7 @@ def test_the_robust_command_trains_against_attacks_and_judges_both(
         command, "RobustSettings", partial(RobustSettings, judged=4, size=64, stages=((0, 64),))
     )
     options = ["--robust", "--epochs", "1", "--limit", "120", "--out", str(tmp_path)]
-    assert command.main(["photos", *options]) == 0
+    assert command_line(["train", "photos", *options]) == 0
     record = json.loads((tmp_path / "photos_robust.json").read_text(encoding="utf-8"))
     assert set(record["robust"]["photos"]) == set(record["robust"]["robust"]) == {"clean", "PGD-20"}
     assert record["settings"]["epsilon"] == 4 / 255 and record["robust"]["judged"] == 4

@@ -15,11 +15,13 @@ import torch
 from safetensors.torch import save
 
 import models
-from errors import MissingWeights, WeightsError, WrongHash
+from errors import DownloadFailed, MissingWeights, WeightsError, WrongHash
 from models import weights
 from models.__main__ import main
 from models.core import Card, Entry, WeightsFile
+from models.download import content
 from models.weights import Places
+from tests.support.certificates import self_signed
 from tests.support.file_server import Server
 
 TENSORS = {"weight": torch.arange(12.0).repeat(4000).view(2, -1), "bias": torch.zeros(2)}
@@ -135,6 +137,20 @@ def test_no_network_names_the_file_and_the_folder(where: Places) -> None:
     alone = Places(where.shipped, (), where.cache)
     with pytest.raises(MissingWeights, match=re.escape(str(where.cache))):
         weights.fetch(_card(), where=alone, base=_closed_port())
+
+
+def test_a_proxy_that_signs_anew_needs_its_certificate_named(
+    server: Server, where: Places, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A school's proxy: the sentence names the variable, and with it the download works."""
+    monkeypatch.delenv("SSL_CERT_FILE", raising=False)
+    server.encrypt(self_signed(tmp_path, "proxy", "-addext", "subjectAltName=IP:127.0.0.1"))
+    with pytest.raises(MissingWeights, match="certificate cannot be verified.* SSL_CERT_FILE"):
+        weights.fetch(_card(), where=where, base=server.base)
+    with pytest.raises(DownloadFailed, match="SSL_CERT_FILE"):
+        content(server.base + FILE, 10**6)
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "cert.pem"))
+    assert weights.fetch(_card(), where=where, base=server.base).path.read_bytes() == CONTENT
 
 
 def test_a_server_that_says_no_is_named_with_its_status(server: Server, where: Places) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -24,6 +25,13 @@ class Server:
     paths: list[str] = field(default_factory=list)
     gate: threading.Event | None = None
     base: str = ""
+    http: ThreadingHTTPServer | None = None
+
+    def encrypt(self, context: ssl.SSLContext) -> None:
+        """Answer over https from now on."""
+        assert self.http is not None
+        self.http.socket = context.wrap_socket(self.http.socket, server_side=True)
+        self.base = self.base.replace("http:", "https:")
 
 
 def _handler(server: Server) -> type[BaseHTTPRequestHandler]:
@@ -67,6 +75,7 @@ def file_server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
     state = Server()
     http = ThreadingHTTPServer(("127.0.0.1", 0), _handler(state))
     state.base = f"http://127.0.0.1:{http.server_port}/models/"
+    state.http = http
     thread = threading.Thread(target=http.serve_forever, args=(0.02,), daemon=True)
     thread.start()
     yield state

@@ -376,7 +376,7 @@ UNLOCK = """() => {
 def test_a_phone_that_was_locked_in_mid_run_goes_on(
     window_maker: Browser, small_site: str, engine, gate, monkeypatch
 ) -> None:
-    monkeypatch.setattr("engine.engine.UNWATCHED_AFTER", 0.5)
+    monkeypatch.setattr("engine.housekeeping.UNWATCHED_AFTER", 0.5)
     gate.hook = lambda batch: time.sleep(0.2)
     sockets: list[WebSocketRoute] = []
 

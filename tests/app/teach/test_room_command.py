@@ -6,10 +6,8 @@ import io
 import json
 import os
 import re
-import shutil
 import signal
 import socket
-import ssl
 import subprocess
 import sys
 import threading
@@ -28,6 +26,7 @@ from app.cli.room import addresses
 from bench.site import free_port
 from settings import ROOT, SAMPLES
 from tests.support.browser import Windows
+from tests.support.certificates import self_signed
 
 PATIENCE = 120.0
 
@@ -137,26 +136,7 @@ def test_with_a_certificate_the_addresses_are_https(how: str, monkeypatch: pytes
 
 def test_a_server_with_a_certificate_is_asked_over_https(tmp_path: Path) -> None:
     """A real one, made for this test, for a name that is not this machine's."""
-    openssl = shutil.which("openssl")
-    if openssl is None:
-        pytest.skip("needs openssl, to make a certificate")
-    subject = ["-subj", "/CN=class.example.org", "-days", "2"]
-    made = [
-        openssl,
-        "req",
-        "-x509",
-        "-newkey",
-        "rsa:2048",
-        "-nodes",
-        *subject,
-        "-keyout",
-        "key.pem",
-        "-out",
-        "cert.pem",
-    ]
-    subprocess.run(made, cwd=tmp_path, check=True, capture_output=True)
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(tmp_path / "cert.pem", tmp_path / "key.pem")
+    context = self_signed(tmp_path, "class.example.org")
     with HTTPServer(("127.0.0.1", 0), Answers) as server, subprocess.Popen(["sleep", "60"]) as process:
         server.socket = context.wrap_socket(server.socket, server_side=True)
         threading.Thread(target=server.serve_forever, daemon=True).start()

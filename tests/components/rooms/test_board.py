@@ -16,9 +16,10 @@ import sqlalchemy as sa
 
 from attacks.contract import Stop
 from components.rooms.board import PERIOD, Board
-from engine.engine import UNWATCHED_AFTER, Engine
+from engine.engine import Engine
 from engine.history import tables
 from engine.history.database import Database
+from engine.housekeeping import UNWATCHED_AFTER
 from engine.recipe import Recipe
 from engine.rooms import tables as room_tables
 from engine.rooms.records import Member, Opened

@@ -5,12 +5,14 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
+import models
 from attacks.contract import Stop
 from engine.engine import Engine
 from engine.export.carried import WHOLE
@@ -129,6 +131,24 @@ def test_a_file_at_the_networks_size_goes_back_in_whole(engine: Engine, budget: 
     plain = io.BytesIO()
     decode(export.data).save(plain, "PNG")
     assert engine.uploads.carried(engine.uploads.add(plain.getvalue())) is None
+
+
+def test_where_a_network_resizes_first_its_file_goes_back_in_whole_too(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A picture at the network's size is neither enlarged nor cropped on its way back in."""
+    entry = models.registry()["small"]
+    monkeypatch.setitem(models._shipped(), "small", replace(entry, card=replace(entry.card, resize=20)))
+    second = engine.classify("small", "rocket")[1].index
+    params = {"steps": 40, "epsilon": 16 / 255, "step_size": 2 / 255}
+    run = finished(engine, Recipe("small", "rocket", "bim", params, second, stop=Stop("success")))
+    export = engine.export(run, Wanted("network", len(run) - 1, True))
+    token = engine.uploads.add(export.data)
+    seen = engine.preprocess(replace(run.recipe, image=token))
+    assert torch.equal(seen, torch.from_numpy(np.array(decode(export.data))).permute(2, 0, 1) / 255)
+    again = engine.classify("small", token)[0]
+    assert again.index == second and again.label == export.verdict.label
+    assert again.probability == pytest.approx(export.verdict.probability, abs=1e-4)
 
 
 def test_every_query_of_an_8_bit_run_is_in_whole_levels(engine: Engine) -> None:

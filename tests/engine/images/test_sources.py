@@ -425,6 +425,16 @@ def test_just_below_the_limit_is_decoded() -> None:
     assert decode(b"\x89PNG\r\n\x1a\n" + header + body + chunk(b"IEND", b"")).size == (2048, 2048)
 
 
+def test_a_phones_heic_of_48_megapixels_is_decoded() -> None:
+    """8064 x 6048 pixels, as phones take; the files of iOS 18 name the brand of tone maps, too."""
+    data = (Path(__file__).parent / "files" / "48_megapixels.heic").read_bytes()
+    picture = decode(data.replace(b"miaf", b"tmap", 1))
+    assert picture.size == (2048, 1536)
+    red, brown = picture.getpixel((100, 100)), picture.getpixel((2000, 1500))
+    assert np.abs(np.subtract(red, (250, 0, 0))).max() <= 6
+    assert np.abs(np.subtract(brown, (120, 90, 60))).max() <= 6
+
+
 @pytest.mark.parametrize("kind", ["PNG", "BMP", "JPEG", "TIFF"])
 @pytest.mark.parametrize("size", [(0, 5), (5, 0), (0, 0)])
 def test_no_pixels_is_refused(kind: str, size: tuple[int, int]) -> None:
