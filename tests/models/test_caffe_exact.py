@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -86,12 +88,6 @@ def test_only_caffes_own_network_is_computed_so():
         Arithmetic(model="photos")
 
 
-@pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
-    """Keep what was computed of the article: its one step is the same whether the nine are taken or not."""
-    return Store(tmp_path_factory.mktemp("article"))
-
-
 @pytest.fixture
 def article_net(shared):
     shared("weights/bvlc_googlenet.safetensors")
@@ -108,8 +104,8 @@ def test_it_is_the_same_network_but_for_rounding(article_net):
     assert float(agreed) > 0.999  # signs of gradients: the same but where they are nearly 0
 
 
-def test_the_articles_numbers_come_out_to_the_last_digit(article_net, store: Store):
-    result = run(Arithmetic(), store)
+def test_the_articles_numbers_come_out_to_the_last_digit(article_net, tmp_path: Path):
+    result = run(Arithmetic(), Store(tmp_path))
     assert all(result.claims.values()) and len(result.claims) == 3
     figures = result.figures
     assert round(100 * figures.probabilities["nine steps"]["paper towel"], 2) == 89.98
@@ -132,7 +128,7 @@ def test_a_claim_falls_where_a_digit_differs():
     assert list(experiment.claims(figures).values()) == [True, True, False]
 
 
-def test_the_one_step_comes_without_the_nine(article_net, store: Store):
-    result = run(Arithmetic(nine=False), store)
+def test_the_one_step_comes_without_the_nine(article_net, tmp_path: Path):
+    result = run(Arithmetic(nine=False), Store(tmp_path))
     assert list(result.figures.probabilities) == ["black", "one step"] and len(result.figures.curve) == 1
     assert list(result.claims.values()) == [True, True]
