@@ -8,6 +8,7 @@ import sys
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Generator
+from functools import cache
 from pathlib import Path
 from typing import TypeVar
 
@@ -48,6 +49,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     }
     counts = Counter(item.path for item in items)
     items.sort(key=lambda item: (item.path not in served, -counts[item.path], item.path))
+
+
+def pytest_collection_finish() -> None:
+    """Have Streamlit look only once for components in all installed packages, not again for every page that
+    a test opens, which took longer than the page."""
+    if "streamlit.testing.v1" in sys.modules:
+        from streamlit.components.v2 import manifest_scanner
+
+        manifest_scanner.scan_component_manifests = cache(manifest_scanner.scan_component_manifests)
 
 
 @pytest.hookimpl(wrapper=True)

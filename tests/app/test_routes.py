@@ -543,7 +543,8 @@ def test_health_says_whether_runs_go_on(client, engine, monkeypatch):
     assert answer.status_code == 503 and answer.json()["error"] == "The engine is starting."
     monkeypatch.setattr("app.routes.ready", lambda: True)
     answer = client.get("/foolscope/health")
-    assert answer.status_code == 200 and answer.json() == {"healthy": True, "breaks": 0, "error": ""}
+    assert answer.status_code == 200
+    assert answer.json() == {"healthy": True, "breaks": 0, "error": "", "jobs": 0}
     engine.close()
     answer = client.get("/foolscope/health")
     assert answer.status_code == 503 and answer.json()["healthy"] is False

@@ -195,6 +195,8 @@ def site() -> Iterator[Site]:
     """Return the address of a running server."""
     with serve() as running:
         yield running
+        status, words = running.process.poll(), running.log.read_text(errors="replace")[-2000:]
+        assert status is None, f"The server ended by itself with status {status}:\n{words}"
 
 
 @pytest.fixture(scope="session")

@@ -36,7 +36,7 @@ def panda() -> Run:
     return saved.read("hundred")
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def long() -> Run:
     """10,000 steps of 1,000 classes, each recorded as the engine does."""
     card = models.card("efficientnet_lite0")
