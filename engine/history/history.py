@@ -218,9 +218,7 @@ class History:
     def _serve(self) -> None:
         while True:
             with self._changed:
-                self._changed.wait_for(
-                    lambda: self._closed or self._orders or self._recordings or len(self._elsewhere)
-                )
+                self._changed.wait_for(lambda: self._closed or self._orders or self._busy())
                 closed, orders = self._closed, self._orders
                 self._orders = []
             for order in orders:
@@ -230,10 +228,18 @@ class History:
             took = time.monotonic() - began
             with self._changed:
                 if closed:
-                    return
+                    break
                 # No busier than half of a core, however many runs there are.
                 rest = max(REST if self._failure else PERIOD, took)
                 self._changed.wait_for(lambda: self._closed or self._orders, timeout=rest)
+        try:
+            self._pictures.delete_dropped()
+        except HistoryFailed as error:
+            log.error("%s", error)
+
+    def _busy(self) -> bool:
+        """Say whether there is something to write, to delete, or to look up."""
+        return bool(self._recordings or len(self._elsewhere) or self._pictures.dropped)
 
     def _turn(self) -> None:
         """Write what is new of all runs, and say so when that fails."""

@@ -35,12 +35,13 @@ AT_ONCE = 500
 class Pictures:
     """Moves pictures between rows and ``store``; None leaves them in the rows.
 
-    ``failure``: why the pictures of a list could not be read the last time, or None.
+    ``dropped``: names of pictures that no row names any more, and that are to be deleted; ``failure``: why
+    the pictures of a list could not be read the last time, or None.
     """
 
     def __init__(self, store: PictureStore | None) -> None:
         self._store = store
-        self._dropped: list[str] = []
+        self.dropped: list[str] = []
         self.failure: HistoryFailed | None = None
 
     def put(self, key: str, changes: Changes) -> Changes:
@@ -59,17 +60,19 @@ class Pictures:
 
     def written_down(self, key: str, changes: Changes, there: bool) -> None:
         """Note that ``changes`` are in the database, or, if not ``there``, that the run was deleted."""
+        if self._store is None:
+            return
         gone = (step for step in changes.dropped if step not in changes.pictures)
-        self._dropped += [_name(key, part) for part in (gone if there else (*changes.pictures, *THUMBNAILS))]
+        self.dropped += [_name(key, part) for part in (gone if there else (*changes.pictures, *THUMBNAILS))]
 
     def delete_dropped(self) -> None:
         """Delete what the rows have named no more since the last call, when a reader may still have used it.
 
         Raises `errors.HistoryFailed`.
         """
-        dropped, self._dropped = self._dropped, []
-        if self._store is not None and dropped:
-            self._store.delete(dropped)
+        if self._store is not None and self.dropped:
+            self._store.delete(self.dropped)
+            self.dropped = []
 
     def put_original(self, upload: Upload) -> bytes:
         """Write an upload; return what stands for it in its row. Raises `errors.HistoryFailed`."""
