@@ -4,7 +4,7 @@
 FROM python:3.12-slim
 
 ARG TORCH_INDEX=""
-# Extras: requirements-postgresql.txt, requirements-ray.txt, requirements-more.txt, separated by spaces.
+# Extras: requirements-postgresql.txt, requirements-ray.txt, requirements-s3.txt, requirements-more.txt, separated by spaces.
 ARG EXTRAS=""
 ENV PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 PIP_NO_CACHE_DIR=1 PIP_ROOT_USER_ACTION=ignore MALLOC_ARENA_MAX=2
 

@@ -11,6 +11,7 @@
 | ``FOOLSCOPE_CACHE_BYTES`` | bytes of experiments' answers that stay on the disk (2G) |
 | ``FOOLSCOPE_DATABASE`` | database of runs, as SQLAlchemy names it (``runs.sqlite`` in the home) |
 | ``FOOLSCOPE_KEEP_PICTURES`` | 0: runs are kept without their pictures (1) |
+| ``FOOLSCOPE_PICTURES`` | where pictures of kept runs are: a folder, s3://bucket/prefix (the database) |
 | ``FOOLSCOPE_HISTORY_DAYS`` | days for which runs are kept (90) |
 | ``FOOLSCOPE_HISTORY_BYTES`` | bytes of runs that are kept, the oldest go first (2G) |
 | ``FOOLSCOPE_ADD_MODELS`` | 0: the page does not offer to add networks (1, on this machine alone) |
@@ -42,6 +43,8 @@ LIVE = ROOT / "components" / "live" / "static"
 """The browser's files of the live view."""
 REPLICAS = "http://127.0.0.1:8000"
 """Where ``python -m app serve`` has replicas of the engine by default."""
+S3 = "s3://"
+"""What the address of a bucket begins with."""
 UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 
 
@@ -119,6 +122,19 @@ def database() -> str:
 def keep_pictures() -> bool:
     """Say whether runs are kept with their pictures; raises `errors.BadSetting`."""
     return _switch("FOOLSCOPE_KEEP_PICTURES")
+
+
+def pictures() -> str:
+    """Return where the pictures of kept runs are: a folder, or ``s3://bucket/prefix``, "" for the database;
+    raises `errors.BadSetting`."""
+    place = os.environ.get("FOOLSCOPE_PICTURES", "").strip()
+    scheme, mark, rest = place.partition("://")
+    if mark and (f"{scheme}://" != S3 or not rest.partition("/")[0]):
+        raise BadSetting(
+            "Expected FOOLSCOPE_PICTURES to be a folder or the address of a bucket (s3://bucket/prefix), "
+            f"got “{place}”."
+        )
+    return place
 
 
 def add_models() -> bool:

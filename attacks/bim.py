@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import torch
@@ -83,6 +83,14 @@ class BIM(Attack):
             adv = norm.project(x, adv, self.epsilon)
             answer = yield Query(adv, criterion.loss if left else None)
         return adv, answer.logits
+
+    def resumes(self) -> bool:
+        """Say that it does; attacks that are made of this one have more to remember."""
+        return type(self).search is BIM.search
+
+    def resume(self, x: Tensor, newest: Tensor, criterion: Criterion, taken: int) -> Search:
+        """Follow the gradient from ``newest`` for the steps that are left; see `Attack.resume`."""
+        yield from replace(self, steps=self.updates() - taken).descend(x, newest, criterion)
 
     def updates(self) -> int:
         """Return the number of steps."""

@@ -236,6 +236,16 @@ class Attack(ABC):
         (`dead_ends`), when that holds for every row.
         """
 
+    def resumes(self) -> bool:
+        """Say whether all that follows depends on the newest picture alone, so that `resume` can go on."""
+        return False
+
+    def resume(self, x: Tensor, newest: Tensor, criterion: Criterion, taken: int) -> ReasonedSearch:
+        """Go on with a search whose query number ``taken`` (the first is 0) asked about ``newest``
+        ``(n, c, h, w)``, which is asked about again; where it `resumes` and neither that query is the first
+        nor the last. See `search`."""
+        raise NotImplementedError
+
     @abstractmethod
     def updates(self) -> int:
         """Return how many queries follow the first one when nothing stops the search early (at most

@@ -69,6 +69,10 @@ class PGD(BIM):
         if self._further():
             yield Query(best, None)
 
+    def resumes(self) -> bool:
+        """Say that one attempt does."""
+        return not self._further()
+
     def updates(self) -> int:
         """Return the number of steps and of jumps to a random start; with more attempts than one, also
         the return to the best."""

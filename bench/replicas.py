@@ -20,15 +20,17 @@ from engine.recipe import Recipe
 from engine.remote.remote_engine import RemoteEngine
 from settings import ROOT
 
-READY = "Replicas answer at"
+CLUSTER = "--cluster "
+"""Stands in the last line that the command prints, once replicas answer."""
 MANY = 32
 
 
 class Served(NamedTuple):
-    """Replicas that run: where, and the id of the process that started them."""
+    """Replicas that run: where, the id of the process that started them, and the address of their Ray."""
 
     address: str
     process: int
+    cluster: str
 
 
 @contextmanager
@@ -50,11 +52,11 @@ def served(*options: str) -> Iterator[Served]:
         printed = list[str]()
         for line in started.stdout or ():
             printed.append(line)
-            if READY in line:
+            if CLUSTER in line:
                 break
         else:
             raise RuntimeError("The replicas did not start:\n" + "".join(printed[-40:]))
-        yield Served(f"http://127.0.0.1:{port}", started.pid)
+        yield Served(f"http://127.0.0.1:{port}", started.pid, line.split()[-1])
     finally:
         started.send_signal(signal.SIGINT)
         try:
@@ -89,7 +91,7 @@ def watched(model: str, steps: int, repeats: int) -> Sequence[Figure]:
     """Measure one run, followed through a replica and in this process in turns."""
     what, here = recipe(model, steps), Engine()
     try:
-        with served("--replicas", "1") as (address, _):
+        with served("--replicas", "1") as (address, *_):
             there = RemoteEngine(address)
             followed(there, what), followed(here, what)
             pairs = [(followed(there, what), followed(here, what)) for _ in range(repeats)]
@@ -121,7 +123,7 @@ def spread(model: str, steps: int) -> Figure:
     """Measure two replicas against one, with many runs at once; each replica needs a core of its own."""
     rates = list[float]()
     for count in ("1", "2"):
-        with served("--replicas", count) as (address, _):
+        with served("--replicas", count) as (address, *_):
             there = RemoteEngine(address)
             together(there, recipe(model, 3), MANY)
             rates.append(together(there, recipe(model, steps), MANY))

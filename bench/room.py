@@ -469,7 +469,7 @@ def computing(engine: str) -> Iterator[str]:
     if engine != "ray":
         yield engine
         return
-    with served("--replicas", "2") as (address, _):
+    with served("--replicas", "2") as (address, *_):
         yield address
 
 

@@ -252,13 +252,24 @@ def fresh_run(recipe: Recipe, original: int, x: Tensor, clock: Callable[[], floa
     return Run(recipe, labels, x, original, recipe.build().updates(), criterion, clock)
 
 
-def build_of(run: Run, device: torch.device) -> Build:
-    """Return what makes the job of a run that has not begun."""
+def build_of(run: Run, device: torch.device, newest: Tensor | None = None) -> Build:
+    """Return what makes the job of a run that has not begun, or, with the picture ``newest`` ``(c, h, w)`` of
+    the step after its last one, of a run that is `resumable`."""
     recipe, criterion, attack = run.recipe, run.criterion, run.recipe.build()
     here = replace(criterion, label=criterion.label.to(device))
-    search = _search(recipe, attack, run.start[None].to(device), here)
+    x = run.start[None].to(device)
+    if newest is None:
+        search = _search(recipe, attack, x, here)
+    else:
+        search = attack.resume(x, newest[None].to(device), here, len(run))
     aim = int(criterion.label[0])
     return lambda model, release: RunJob(run, attack, model.against(aim, criterion.targeted), search, release)
+
+
+def resumable(recipe: Recipe) -> bool:
+    """Say whether a run can go on from the picture of one of its steps, without those before."""
+    more = recipe.region or recipe.survives or recipe.eight_bit or recipe.stop.rule == "row"
+    return not more and recipe.build().resumes()
 
 
 def _search(recipe: Recipe, attack: Attack, x: Tensor, criterion: Criterion) -> ReasonedSearch:

@@ -20,6 +20,8 @@ from engine.history import queries
 from engine.history.database import Database
 from engine.history.elsewhere import Elsewhere
 from engine.history.packing import QUICK, SMALL
+from engine.history.picture_store import named
+from engine.history.pictures import Pictures
 from engine.history.recording import Changes, Recording
 from engine.history.records import RunRecord, Upload
 from engine.run import Run
@@ -64,13 +66,14 @@ class History:
         self._keeps_pictures = settings.keep_pictures()
         self._days, self._limit = settings.history_days(), settings.history_bytes()
         self._uploads, self.database, self._clock = uploads, database or Database(), clock
-        self._on_written = written
+        self._on_written, self._pictures = written, Pictures(named())
         self._recordings: dict[str, Recording] = {}
         self._elsewhere = Elsewhere(self.stored)
         self._orders: list[Callable[[], None]] = []
         self._changed = threading.Condition()
         self._thread: threading.Thread | None = None
         self._closed, self._generation, self._swept = False, 0, 0.0
+        self._compared = 0.0
         self._failure: HistoryFailed | None = None
         self.failures = 0
         self._notices: list[FoolscopeError] = []
@@ -86,8 +89,8 @@ class History:
 
     def problems(self) -> list[FoolscopeError]:
         """Return what is wrong with the database, and what happened to it since the start."""
-        failure = [self._failure] if self._failure else []
-        return [*self.database.notices, *self._notices, *failure]
+        failures = [one for one in (self._failure, self._pictures.failure) if one]
+        return [*self.database.notices, *self._notices, *{str(one): one for one in failures}.values()]
 
     def pending(self) -> int:
         """Return how many runs are being written, or wait to be."""
@@ -100,7 +103,8 @@ class History:
     def runs(self, owner: str, number: int) -> list[RunRecord]:
         """Return an owner's newest runs, ``number`` at most; raises `errors.HistoryFailed`."""
         live, now = self._live(), self._clock()
-        return self._read(lambda connection: queries.listed(connection, owner, number, live, now))
+        records = self._read(lambda connection: queries.listed(connection, owner, number, live, now))
+        return self._pictures.records(records)
 
     def going_on(self, key: str) -> Run | None:
         """Return a run that is still being written."""
@@ -108,9 +112,13 @@ class History:
         return recording.run if recording else None
 
     def stored(self, key: str) -> queries.StoredRun | None:
-        """Return a run from the database, None where it is not there; raises `errors.HistoryFailed`."""
+        """Return a run from the database, None where it is not there.
+
+        Raises `errors.HistoryFailed`, and `errors.UnknownName` where its pictures are gone.
+        """
         now = self._clock()
-        return self._read(lambda connection: queries.read(connection, key, now))
+        stored = self._read(lambda connection: queries.read(connection, key, now))
+        return stored and self._pictures.run(stored)
 
     def follow(self, run: Run) -> Run:
         """Keep a run that goes on on another server as far as it is written; return the one that is kept."""
@@ -128,7 +136,8 @@ class History:
 
         Raises `errors.HistoryFailed`.
         """
-        return self._read(lambda connection: queries.read_upload(connection, token))
+        stored = self._read(lambda connection: queries.read_upload(connection, token))
+        return stored and self._pictures.original(*stored)
 
     def rename(self, owner: str, key: str, name: str) -> None:
         """Call a run ``name``, "" for no name of its own.
@@ -209,9 +218,7 @@ class History:
     def _serve(self) -> None:
         while True:
             with self._changed:
-                self._changed.wait_for(
-                    lambda: self._closed or self._orders or self._recordings or len(self._elsewhere)
-                )
+                self._changed.wait_for(lambda: self._closed or self._orders or self._busy())
                 closed, orders = self._closed, self._orders
                 self._orders = []
             for order in orders:
@@ -221,10 +228,18 @@ class History:
             took = time.monotonic() - began
             with self._changed:
                 if closed:
-                    return
+                    break
                 # No busier than half of a core, however many runs there are.
                 rest = max(REST if self._failure else PERIOD, took)
                 self._changed.wait_for(lambda: self._closed or self._orders, timeout=rest)
+        try:
+            self._pictures.delete_dropped()
+        except HistoryFailed as error:
+            log.error("%s", error)
+
+    def _busy(self) -> bool:
+        """Say whether there is something to write, to delete, or to look up."""
+        return bool(self._recordings or len(self._elsewhere) or self._pictures.dropped)
 
     def _turn(self) -> None:
         """Write what is new of all runs, and say so when that fails."""
@@ -250,6 +265,7 @@ class History:
 
     def _write(self) -> bool:
         """Write what is new, in transactions of about `AT_ONCE`; return whether a run is over and written."""
+        self._pictures.delete_dropped()
         if self.database.generation != self._generation:
             self._generation = self.database.generation
             for recording in self._recordings.values():
@@ -272,11 +288,16 @@ class History:
         if not known:
             return False
         known.sort(key=lambda pair: pair[0].run.id)  # whoever locks rows does so in this order
+        left = [self._pictures.put(recording.run.id, changes) for recording, changes in known]
         bring = any(recording.brings for recording, _ in known)
         with self.database.writing(queries.UPLOADS if bring else "") as connection:
-            there = [self._write_one(connection, recording, changes) for recording, changes in known]
+            there = [
+                self._write_one(connection, recording, changes)
+                for (recording, _), changes in zip(known, left, strict=True)
+            ]
         for (recording, changes), still in zip(known, there, strict=True):
             recording.written_down(changes)
+            self._pictures.written_down(recording.run.id, changes, still)
             if changes.over or not still:
                 self._recordings.pop(recording.run.id, None)
             if changes.over and still and self._on_written and self._keeps_pictures:
@@ -285,7 +306,8 @@ class History:
 
     def _write_one(self, connection: sa.Connection, recording: Recording, changes: Changes) -> bool:
         if recording.token and recording.upload and recording.brings:
-            queries.write_upload(connection, recording.token, recording.upload)
+            put = self._pictures.put_original
+            queries.write_upload(connection, recording.token, recording.upload, put)
         return queries.write(connection, recording.run.id, changes, recording.inserted)
 
     def _changes(self, recording: Recording, level: int) -> Changes | None:
@@ -304,13 +326,17 @@ class History:
         removed, live = False, self._live()
         with self.database.writing(queries.UPLOADS) as connection:
             while old := queries.oldest(connection, live, 100, before):
-                queries.remove(connection, old)
+                self._pictures.remove(connection, old)
                 removed = True
             while queries.size(connection) > self._limit and (old := queries.oldest(connection, live, 1)):
-                queries.remove(connection, old)
+                self._pictures.remove(connection, old)
                 removed = True
         if removed:
             self.database.shrink()
+        if self._swept - self._compared > SECONDS_A_DAY:
+            with self.database.reading() as connection:
+                self._pictures.sweep(connection, self._swept, self._days * SECONDS_A_DAY)
+            self._compared = self._swept
 
     def _delete(self, owners: Sequence[str], keys: Sequence[str] | None) -> list[str]:
         wanted = frozenset(owners)
@@ -318,7 +344,7 @@ class History:
         gone = own if keys is None else own & set(keys)
         with self.database.writing(queries.UPLOADS) as connection:
             gone |= set(queries.owned(connection, owners, keys))
-            queries.remove(connection, sorted(gone))
+            self._pictures.remove(connection, sorted(gone))
         for key in gone:
             self._recordings.pop(key, None)
         self.database.shrink()

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence, Set
+from collections.abc import Callable, Sequence, Set
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Any
 
 import sqlalchemy as sa
@@ -65,30 +66,45 @@ def _make_way(connection: Connection, key: str, changes: Changes) -> None:
         later = chunks.c.first_step >= changes.first_step
         connection.execute(delete(chunks).where(chunks.c.run == key, later))
     old = pictures.c.run == key
-    if not changes.over:
+    if changes.over:
+        old &= pictures.c.step.not_in(changes.staying)
+    else:
         old &= pictures.c.step.in_([*changes.dropped, *changes.pictures])
     if changes.over or changes.dropped or changes.pictures:
         connection.execute(delete(pictures).where(old))
 
 
-def write_upload(connection: Connection, token: str, upload: Upload) -> None:
-    """Write an upload, unless it is there; equal pixels are stored once. Alone with `UPLOADS`."""
+def digest(png: bytes) -> str:
+    """Return the name of an upload's pixels."""
+    return hashlib.sha256(png).hexdigest()
+
+
+def write_upload(
+    connection: Connection, token: str, upload: Upload, put: Callable[[Upload], bytes] = attrgetter("png")
+) -> None:
+    """Write an upload, unless it is there; equal pixels are stored once. Alone with `UPLOADS`.
+
+    ``put`` returns what stands in the row for its pixels.
+    """
     if connection.scalar(select(uploads.c.token).where(uploads.c.token == token)):
         return
-    digest = hashlib.sha256(upload.png).hexdigest()
-    if not connection.scalar(select(originals.c.hash).where(originals.c.hash == digest)):
-        values = {"hash": digest, "png": upload.png, "bytes": len(upload.png)}
+    name = digest(upload.png)
+    if not connection.scalar(select(originals.c.hash).where(originals.c.hash == name)):
+        values = {"hash": name, "png": put(upload), "bytes": len(upload.png)}
         connection.execute(insert(originals).values(**values))
     notes = [[template, dict(facts)] for template, facts in upload.notes]
-    connection.execute(insert(uploads).values(token=token, hash=digest, notes=notes))
+    connection.execute(insert(uploads).values(token=token, hash=name, notes=notes))
 
 
-def read_upload(connection: Connection, token: str) -> Upload | None:
-    """Return an upload, None where there is none of that name."""
+def read_upload(connection: Connection, token: str) -> tuple[str, Upload] | None:
+    """Return the name of an upload's pixels (`digest`) and the upload, None where there is none of that
+    name."""
     joined = uploads.join(originals, uploads.c.hash == originals.c.hash)
-    query = select(originals.c.png, uploads.c.notes).select_from(joined).where(uploads.c.token == token)
-    row = connection.execute(query).one_or_none()
-    return row and Upload(row.png, tuple((template, facts) for template, facts in row.notes))
+    query = select(originals.c.hash, originals.c.png, uploads.c.notes)
+    row = connection.execute(query.select_from(joined).where(uploads.c.token == token)).one_or_none()
+    if row is None:
+        return None
+    return row.hash, Upload(row.png, tuple((template, facts) for template, facts in row.notes))
 
 
 def count(connection: Connection, owner: str) -> int:
@@ -159,9 +175,27 @@ def owned(connection: Connection, owners: Sequence[str], keys: Sequence[str] | N
     return own
 
 
-def remove(connection: Connection, keys: Sequence[str]) -> None:
-    """Delete runs with their steps and pictures, and the uploads that no other run needs; alone with
-    `UPLOADS`."""
+def picture_steps(connection: Connection, keys: Sequence[str]) -> list[tuple[str, int]]:
+    """Return of which steps of runs there are pictures, as (run, step)."""
+    steps: list[tuple[str, int]] = []
+    for start in range(0, len(keys), AT_ONCE):
+        query = select(pictures.c.run, pictures.c.step)
+        rows = connection.execute(query.where(pictures.c.run.in_(keys[start : start + AT_ONCE])))
+        steps += [(row.run, row.step) for row in rows]
+    return steps
+
+
+def there(connection: Connection, keys: Sequence[str], digests: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Return the ids of those runs that are there, and the names of those uploads' pixels; `AT_ONCE` of both
+    at most."""
+    some = connection.scalars(select(runs.c.id).where(runs.c.id.in_(keys)))
+    pixels = connection.scalars(select(originals.c.hash).where(originals.c.hash.in_(digests)))
+    return list(some), list(pixels)
+
+
+def remove(connection: Connection, keys: Sequence[str]) -> list[str]:
+    """Delete runs with their steps and pictures, and the uploads that no other run needs, whose names it
+    returns (`digest`); alone with `UPLOADS`."""
     parts = [sorted(keys)[start : start + AT_ONCE] for start in range(0, len(keys), AT_ONCE)]
     for part in parts:  # in the order in which `engine.history.history` writes them
         connection.execute(select(runs.c.id).where(runs.c.id.in_(part)).order_by(runs.c.id).with_for_update())
@@ -170,7 +204,10 @@ def remove(connection: Connection, keys: Sequence[str]) -> None:
             connection.execute(delete(table).where(column.in_(part)))
     needed = select(runs.c.upload).where(runs.c.upload.is_not(None))
     connection.execute(delete(uploads).where(uploads.c.token.not_in(needed)))
-    connection.execute(delete(originals).where(originals.c.hash.not_in(select(uploads.c.hash))))
+    unneeded = originals.c.hash.not_in(select(uploads.c.hash))
+    gone = list(connection.scalars(select(originals.c.hash).where(unneeded)))
+    connection.execute(delete(originals).where(unneeded))
+    return gone
 
 
 def size(connection: Connection) -> int:

@@ -35,8 +35,9 @@ class Changes:
     """What is to be written of a run.
 
     ``row``: columns of `engine.history.tables.runs`. ``first_step`` and ``rows``: the steps from there on,
-    ``rows`` None for none. ``pictures``: by step; ``dropped``: the steps whose pictures are no longer kept.
-    ``steps``: how many are written then. ``over``: nothing more will come, and ``rows`` replace all before.
+    ``rows`` None for none. ``pictures``: by step; ``dropped``: the steps whose pictures are no longer kept;
+    ``staying``: those whose pictures stay as they were written. ``steps``: how many are written then.
+    ``over``: nothing more will come, and ``rows`` replace all before.
     """
 
     row: Mapping[str, object]
@@ -44,6 +45,7 @@ class Changes:
     rows: bytes | None
     pictures: Mapping[int, bytes]
     dropped: tuple[int, ...]
+    staying: tuple[int, ...]
     steps: int
     over: bool
 
@@ -83,7 +85,7 @@ class Recording:
         if self.inserted and idle and not over:  # a sign of life, no more
             if 0 <= now - self._seen < SIGN_OF_LIFE:
                 return None
-            return Changes({"seen": now}, steps, None, {}, (), steps, over)
+            return Changes({"seen": now}, steps, None, {}, (), (), steps, over)
         rows = self._rows(steps, over)
         pictures = self._pictures(steps, stored, over) if self._keeps and steps else {}
         anew = {step for step in pictures if step not in self._sizes or (over and level != QUICK)}
@@ -95,7 +97,8 @@ class Recording:
         row["after"] = self._after(stored[max(stored)]) if self._keeps and steps else None
         row |= {"bytes": rows_bytes + sum(sizes.values())} | ({} if self.inserted else self._facts())
         dropped = tuple(step for step in self._sizes if step in anew or step not in pictures)
-        return Changes(row, 0 if over else self.written, rows, blobs, dropped, steps, over)
+        staying = tuple(pictures.keys() - anew)
+        return Changes(row, 0 if over else self.written, rows, blobs, dropped, staying, steps, over)
 
     def written_down(self, changes: Changes) -> None:
         """Note that ``changes`` are in the database."""

@@ -43,10 +43,21 @@ class Interrupted(Exception):  # noqa: N818 (it says what happened)
 
 
 @dataclass(frozen=True)
+class Lease:
+    """What a run goes on from elsewhere: ``x`` ``(c, h, w)`` in [0, 1], exactly what the model saw at
+    ``step``, and the ``scalars`` of that step, as `engine.run.SCALARS` names them."""
+
+    step: int
+    x: Floats
+    scalars: Floats
+
+
+@dataclass(frozen=True)
 class Opening:
     """What begins a run. ``recipe``: as `engine.recipe.Recipe.to_json` writes it; ``x`` ``(c, h, w)`` in
     [0, 1]: what the model sees; ``original``: the class that it says; ``start``: the first step that is
-    wanted; ``steps``: how far it may go, "all" or "one"."""
+    wanted; ``steps``: how far it may go, "all" or "one"; ``lease``: where it goes on, None from the first
+    step."""
 
     recipe: Head
     original: int
@@ -54,11 +65,15 @@ class Opening:
     id: str = ""
     start: int = 0
     steps: str = "all"
+    lease: Lease | None = None
 
     def packed(self) -> bytes:
         """Return the opening as bytes."""
         head = {name: getattr(self, name) for name in ("recipe", "original", "id", "start", "steps")}
-        return pack(Message(head, {"x": self.x}))
+        if self.lease is None:
+            return pack(Message(head, {"x": self.x}))
+        arrays = {"x": self.x, "newest": self.lease.x, "scalars": self.lease.scalars}
+        return pack(Message(head | {"lease": self.lease.step}, arrays))
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,9 @@
 """One run that is carried out elsewhere, as the page's server has it: its steps come over a socket.
 
 Pause, step and cancel hold here at once: what was computed meanwhile is held back until the run goes on. When
-the replica dies, another one begins the run again from its recipe and seed, and sends the steps that are
-missing; the last step that is here must come out again as it was.
+the replica dies, another one goes on from the last picture that came here exactly (`Lease`), or, where an
+attack has more to remember than its picture, begins the run again from its recipe and seed. It sends the
+steps that are missing; the last step that is here must come out again as it was.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from contextlib import aclosing
 import numpy as np
 import torch
 
-from engine.jobs import StepsLeft, words
+from engine.jobs import StepsLeft, resumable, words
 from engine.prices import Costs
 from engine.remote.client import (
     BETWEEN_TRIES,
@@ -25,6 +26,7 @@ from engine.remote.client import (
     Client,
     Ending,
     Interrupted,
+    Lease,
     Opening,
     Orders,
     Steps,
@@ -52,7 +54,7 @@ class Link:
     """``placed``: whether the run is to go where its model is in memory; ``over``: called once it is over.
 
     ``replica``: where the run is, as that calls itself; ``heard``: how many orders it has carried out;
-    ``moves``: how often the run had to go elsewhere.
+    ``moves``: how often the run had to go elsewhere; ``lease``: from where it would go on there.
     """
 
     def __init__(
@@ -68,6 +70,8 @@ class Link:
         self._orders, self._wanted = Orders(), asyncio.Event()
         self._received, self._queries, self._gradients, self._seconds = 0, 0, 0, 0.0
         self.replica, self.heard, self.moves = "", 0, 0
+        self._leases = resumable(run.recipe)
+        self.lease: Lease | None = None
 
     def allow(self, steps: StepsLeft) -> None:
         """Let the run go on so far; any thread may call this."""
@@ -145,8 +149,9 @@ class Link:
         run, start = self._run, max(self._received - 1, 0)
         self._orders, alone = Orders(), self._steps_left is StepsLeft.ONE and not self._received
         opening = Opening(
-            run.recipe.to_json(), run.original, run.start.numpy(), run.id, start, "one" if alone else "all"
-        )
+            run.recipe.to_json(), run.original, run.start.numpy(), run.id, start,
+            "one" if alone else "all", self.lease,
+        )  # fmt: skip
         model = self.model if self._placed else None
         async with aclosing(self._client.follow(opening, self._orders, model)) as coming:
             async for steps in coming:
@@ -168,11 +173,19 @@ class Link:
                     self._held.append(self._observation(steps, row))
                     self._received += 1
             self._learn(steps)
+            self._renew_lease(steps)
             if steps.end is not None:
                 self._held.append(steps.end)
             self._deliver()
             if steps.latest is not None and not self._held and not len(steps.scalars):
                 self._run.show(self._received - 1, torch.from_numpy(steps.latest))
+
+    def _renew_lease(self, steps: Steps) -> None:
+        """Keep the newest picture, if it came exactly with its figures and steps follow it."""
+        step = steps.first + len(steps.scalars) - 1
+        last = step + 1 != self._received or not 0 < step < self._run.total
+        if self._leases and steps.latest is not None and len(steps.scalars) and not last:
+            self.lease = Lease(step, steps.latest, steps.scalars[-1])
 
     def _observation(self, steps: Steps, row: int) -> Observation:
         scalars, index = steps.scalars[row], steps.first + row

@@ -30,12 +30,12 @@ from torch import Tensor
 import models
 from attacks.contract import Criterion, Evaluation, Objective
 from engine.engine import Engine
-from engine.jobs import StepsLeft, build_of, fresh_run, words
+from engine.jobs import StepsLeft, build_of, fresh_run, resumable, words
 from engine.loop import CLOSED
 from engine.recipe import Recipe
 from engine.remote.client import Ending, Steps
 from engine.remote.wire import Head, Message, pack, plain, unpack
-from engine.run import Run
+from engine.run import SCALARS, Run
 from errors import BadSetting, EngineClosed, FoolscopeError
 
 log = logging.getLogger("foolscope")
@@ -49,6 +49,8 @@ LARGE = 64 * 1024
 """Bytes of a picture in single precision from which pictures count as large."""
 FEW = 8
 """So many large pictures are in one message at most; beyond that only the newest is."""
+LEASE = 25
+"""After so many steps a large picture is sent exactly, from which the run can go on elsewhere."""
 RESTARTING = 1012
 """Code of a socket that closes because its replica ends: the run may go on elsewhere."""
 Prepare = Callable[[str], Awaitable[None]]
@@ -145,10 +147,15 @@ class Replica:
             known, original, start, steps = itemgetter("id", "original", "start", "steps")(message.head)
             x, far, first = _images(message), StepsLeft(steps), int(start)
             run = fresh_run(recipe, int(original), x, self._engine.clock)
+            newest = _leased(run, message)
         except (KeyError, TypeError, ValueError) as error:
             raise BadSetting(f"Expected the opening of a run, got one without a valid {error}.") from error
-        self._engine.begin(run, build_of(run, self._engine.device), far)
-        log.info("run %s is carried out here as %s, from step %d on", str(known)[:6], run.id[:6], first)
+        whence, build = len(run), build_of(run, self._engine.device, newest)
+        self._engine.begin(run, build, far)
+        log.info(
+            "run %s is carried out here as %s, computed from step %d on, sent from step %d on",
+            str(known)[:6], run.id[:6], whence, first,
+        )  # fmt: skip
         return run, first
 
     async def _carry(self, opened: WebSocket, run: Run, start: int) -> None:
@@ -173,6 +180,7 @@ class _Conversation:
         self._start = self._sent = start
         self._heard, self._told, self._exact = 0, (0, ""), -1
         self._large = run.start.numel() * 4 > LARGE
+        self._leases = resumable(run.recipe)
 
     async def listen(self, opened: WebSocket) -> None:
         """Do what is ordered until the socket closes; raises WebSocketDisconnect then."""
@@ -245,9 +253,11 @@ class _Conversation:
         return {step: stored[step] for step in steps}
 
     def _latest(self, count: int, over: bool) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]] | None:
-        """Return the newest picture exactly: always a small one, a large one when the run stands still."""
+        """Return the newest picture exactly: always a small one, a large one when the run stands still, and
+        every `LEASE` steps where another replica can go on from it."""
         still = over or self._run.status == "paused"
-        if not count or count - 1 == self._exact or (self._large and not still):
+        due = self._leases and count - 1 >= self._exact + LEASE
+        if not count or count - 1 == self._exact or (self._large and not still and not due):
             return None
         latest = self._run.picture(count - 1)
         if len(self._run) != count:
@@ -266,6 +276,21 @@ def _images(message: Message) -> Tensor:
     if "x" not in message.arrays or message.arrays["x"].dtype != np.float32:
         raise BadSetting("Expected images as float32 numbers.")
     return torch.from_numpy(message.arrays["x"])
+
+
+def _leased(run: Run, message: Message) -> Tensor | None:
+    """Bring a run to the step before that of its lease, and return the picture of that; None for no lease."""
+    step, newest = int(message.head.get("lease", 0)), message.arrays.get("newest")
+    if newest is None or not resumable(run.recipe):
+        return None
+    if newest.shape != tuple(run.start.shape) or newest.dtype != np.float32 or not 0 < step < run.total:
+        raise ValueError("lease")
+    scalars = np.zeros((step, len(SCALARS)), np.float32)
+    scalars[-1] = message.arrays["scalars"]
+    scalars[-1, [SCALARS.index("queries"), SCALARS.index("gradients")]] -= 1  # of that step, asked again
+    nothing = np.zeros(newest.shape, np.float16)
+    run.restore(np.zeros((step, len(run.labels)), np.float32), scalars, {0: nothing}, run.classes)
+    return torch.from_numpy(newest)
 
 
 def _along(slope: Tensor) -> Objective:

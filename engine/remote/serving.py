@@ -131,6 +131,22 @@ def stop() -> None:
     ray.shutdown()
 
 
+def deploy(plan: Plan) -> None:
+    """Start replicas in a cluster, in the place of those that are there, and leave them there.
+
+    Replicas are replaced one after the other; a run whose replica ends goes on at another one.
+    """
+    try:
+        start(plan)
+    finally:
+        ray.shutdown()
+
+
+def cluster() -> str:
+    """Return the address of the Ray cluster that was started or joined here."""
+    return str(ray.get_runtime_context().gcs_address)
+
+
 @contextmanager
 def served(plan: Plan) -> Iterator[str]:
     """Provide the address of replicas, which end with the ``with`` block."""

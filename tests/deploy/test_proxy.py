@@ -1,4 +1,5 @@
-"""Two page servers with one PostgreSQL, behind the proxy of ``deploy/Caddyfile``: all of them real."""
+"""Two page servers with one PostgreSQL, alone or with replicas under Ray Serve, behind the proxy of
+``deploy/Caddyfile``: all of them real."""
 
 from __future__ import annotations
 
@@ -9,8 +10,8 @@ import shutil
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -18,11 +19,14 @@ import httpx
 import pytest
 from websockets.asyncio.client import connect
 
+from bench.replicas import served
 from bench.site import Site, free_port, serve, stop
 from settings import ROOT
 from tests.support import event_loop
+from tests.support.postgresql import Server
 
 COOKIE = "foolscope_server"
+RUNNING = 'foolscope_open_runs{status="running"}'
 RECIPE = {"model": "lenet", "image": "seven", "attack": "bim", "steps": "10000", "stop": "steps"}
 
 
@@ -34,31 +38,37 @@ class Place(NamedTuple):
 
 
 @pytest.fixture(scope="module")
-def place(postgresql_server) -> Iterator[Place]:
+def place(postgresql_server: Server) -> Iterator[Place]:
+    with placed(postgresql_server) as made:
+        yield made
+
+
+@contextmanager
+def placed(database: Server, engine: str = "embedded") -> Iterator[Place]:
+    """Run two page servers with a new database and one ``engine`` behind the proxy."""
     if not shutil.which("caddy"):
         pytest.skip("needs caddy")
-    environment = {**os.environ, "FOOLSCOPE_DATABASE": postgresql_server.database(), "OMP_NUM_THREADS": "1"}
+    named = {"FOOLSCOPE_DATABASE": database.database(), "FOOLSCOPE_ENGINE": engine, "OMP_NUM_THREADS": "1"}
     with ExitStack() as stack:
         home = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        shared = {**environment, "FOOLSCOPE_HOME": str(home), "HOME": str(home)}
+        shared = {**os.environ, **named, "FOOLSCOPE_HOME": str(home), "HOME": str(home)}
         servers = tuple(stack.enter_context(serve(environment=shared)) for _ in range(2))
-        port = free_port()
-        where = {
-            "SITE": f"http://127.0.0.1:{port}",
-            "PAGES": " ".join(one.url.split("//")[1] for one in servers),
-        }
-        file = str(ROOT / "deploy" / "Caddyfile")
-        with (home / "caddy.log").open("wb") as log:
-            proxy = subprocess.Popen(
-                ["caddy", "run", "--adapter", "caddyfile", "--config", file],
-                env={**shared, **where},
-                stdout=log,
-                stderr=log,
-            )
+        url, proxy = proxied(servers, shared, home / "caddy.log")
         stack.callback(stop, proxy)
-        place = Place(where["SITE"], (servers[0], servers[1]))
+        place = Place(url, (servers[0], servers[1]))
         until(lambda: all(ready(one.url) for one in servers) and ready(place.url))
         yield place
+
+
+def proxied(
+    servers: Sequence[Site], environment: Mapping[str, str], log: Path
+) -> tuple[str, subprocess.Popen[bytes]]:
+    """Start the proxy in front of servers; return its address and its process."""
+    url = f"http://127.0.0.1:{free_port()}"
+    where = {"SITE": url, "PAGES": " ".join(one.url.split("//")[1] for one in servers)}
+    command = ["caddy", "run", "--adapter", "caddyfile", "--config", str(ROOT / "deploy" / "Caddyfile")]
+    with log.open("wb") as file:
+        return url, subprocess.Popen(command, env={**environment, **where}, stdout=file, stderr=file)
 
 
 def ready(url: str) -> bool:
@@ -126,6 +136,39 @@ async def hear(url: str, key: str, cookie: str) -> None:
     async with connect(address, additional_headers={"Cookie": f"{COOKIE}={cookie}"}, proxy=None) as socket:
         for _ in range(30):
             await asyncio.wait_for(socket.recv(), 30)
+
+
+def running(server: Site) -> int:
+    """Return how many runs go on at a server, by what it says to this machine."""
+    lines = httpx.get(f"{server.url}/foolscope/metrics").text.splitlines()
+    return sum(int(float(line.split()[1])) for line in lines if line.startswith(RUNNING))
+
+
+def test_a_run_on_replicas_is_begun_on_one_page_server_and_followed_on_the_other(
+    postgresql_server: Server,
+) -> None:
+    with (
+        served("--cpus", "0.1", "--cores", "1") as replicas,
+        placed(postgresql_server, replicas.address) as place,
+        httpx.Client(base_url=place.url, timeout=60) as client,
+    ):
+        key = begun(client)
+        event_loop.run(hear(place.url, key, client.cookies[COOKIE]))
+        mine = [running(one) for one in place.servers].index(1)
+        address = f"{place.servers[1 - mine].url}/foolscope/runs/{key}"
+        until(lambda: httpx.get(address).status_code == 200)
+        count = followed(address)
+        until(lambda: followed(address) > count)
+        assert httpx.get(address).json()["status"] == "running" and running(place.servers[1 - mine]) == 0
+        assert client.post(f"/foolscope/runs/{key}/cancel").status_code == 200
+        until(lambda: httpx.get(address).json()["status"] == "cancelled")
+        rows = client.get(f"/foolscope/runs/{key}/rows").json()["rows"]
+        assert len(rows) == followed(address) > 100
+
+
+def followed(address: str) -> int:
+    """Return how many steps of a run a server has."""
+    return len(httpx.get(f"{address}/rows").json()["rows"])
 
 
 def test_visitors_see_no_figures_and_reach_the_other_server_when_theirs_dies(place: Place) -> None:

@@ -18,6 +18,7 @@ from attacks.contract import Stop
 from engine.engine import Engine
 from engine.history import queries
 from engine.history.database import FILE
+from engine.history.packing import QUICK, unpack_array
 from engine.history.recording import SIGN_OF_LIFE, Recording
 from engine.recipe import Recipe
 from engine.run import Run
@@ -85,6 +86,27 @@ def test_a_finished_run_is_the_same_after_a_restart(home):
         assert (back.queries, back.gradient_evaluations) == (run.queries, run.gradient_evaluations)
         assert back.answers_again is not None and run.answers_again is not None
         assert np.array_equal(back.answers_again, run.answers_again)
+
+
+@both
+def test_a_run_that_ends_among_many_keeps_the_pictures_that_were_written_before(home):
+    with small_model.engine(small_model.Gate()) as engine:
+        run = engine.submit(replace(RECIPE, params={"steps": 10_000, "step_size": 1 / 2550}))
+        until(lambda: len(run) > 40)
+        engine.pause(run)
+        recording, database = Recording(run, "me", 0.0, True), engine.history.database
+        for end in (lambda: None, lambda: engine.cancel(run)):
+            end()
+            changes = recording.changes(0.0, QUICK)  # as where many are written at once
+            with database.writing() as connection:
+                queries.write(connection, run.id, changes, recording.inserted)
+            recording.written_down(changes)
+        with database.reading() as connection:
+            stored = queries.read(connection, run.id, 0.0)
+        last = len(run) - 1
+        assert last in stored.pictures and len(stored.pictures) > 4
+        for step in stored.pictures.keys() - {last}:
+            assert np.array_equal(unpack_array(stored.pictures[step]), run.delta(step))
 
 
 @both

@@ -22,6 +22,8 @@ from engine.export.exports import Wanted
 from engine.images.sources import open_sample
 from engine.recipe import Recipe
 from engine.remote.remote_engine import SHARE, RemoteEngine
+from engine.remote.replica import LEASE
+from engine.run import SCALARS
 from errors import BadSetting, BadTarget, EngineClosed, FoolscopeError, UnknownName
 from models.core import Classifier
 from settings import ROOT
@@ -33,6 +35,7 @@ LONG = replace(RECIPE, params={"steps": 10_000, "step_size": 0.01 / 255})
 FOREVER = replace(RECIPE, attack="pgd", params={"steps": 10_000, "restarts": 100})
 """Goes on for half an hour, however fast the machine is."""
 
+TWO = ("--replicas", "2", "--cpus", "0.1", "--make", "tests.support.small_model:replica_engine")
 CLOSE = 0.02
 """How much probabilities of one step may differ, computed in other batches."""
 
@@ -40,8 +43,7 @@ CLOSE = 0.02
 @pytest.fixture(scope="module")
 def ray():
     """Two replicas; Ray takes no more of the machine than it must."""
-    make = "tests.support.small_model:replica_engine"
-    with served("--replicas", "2", "--cpus", "0.1", "--cores", "1", "--make", make) as started:
+    with served("--cores", "1", *TWO) as started:
         yield started
 
 
@@ -293,6 +295,7 @@ ANOTHER = f"""
 import sys, time
 from attacks.contract import Stop
 from engine.recipe import Recipe
+from engine.remote.replica import LEASE
 from engine.remote.remote_engine import RemoteEngine
 from tests.support import small_model
 
@@ -359,6 +362,7 @@ def test_a_run_goes_on_when_its_replica_is_killed_and_nothing_is_doubled(remote)
     eventually(lambda: len(run) > 100)
     link = remote.link(run.id)
     first, before = link.replica, run.log_p(0, 100).copy()
+    assert link.lease.step > 100 - 2 * LEASE, "the other one goes on from here"
     os.kill(int(first.rpartition(":")[2]), signal.SIGKILL)
     assert finish(remote, run) == list(range(401)) and run.status == "finished"
     assert link.moves >= 1 and link.replica != first
@@ -368,6 +372,30 @@ def test_a_run_goes_on_when_its_replica_is_killed_and_nothing_is_doubled(remote)
     last = torch.softmax(expected[-1].evaluation.logits[0], 0).numpy()
     assert np.abs(np.exp(run.log_p(400, 401)[0]) - last).max() < CLOSE
     assert (np.diff(run.scalars(0, 401)[:, -1]) >= 0).all()
+
+
+def test_runs_go_on_while_newer_replicas_take_the_place_of_all(remote, ray):
+    runs = [remote.submit(replace(LONG, seed=seed)) for seed in range(8)]
+    links = {run.id: remote.link(run.id) for run in runs}
+    eventually(lambda: all(len(run) > 20 for run in runs))
+    with ThreadPoolExecutor(8) as pool:
+        before = opened(remote, pool).keys() | {link.replica for link in links.values()}
+        where = ("--cluster", ray.cluster, "--port", ray.address.rpartition(":")[2])
+        command = [sys.executable, "-m", "app", "serve", "--detach", *where, *TWO]
+        token = os.environ | {"RAY_AUTH_MODE": "token"}
+        done = subprocess.run(command, cwd=ROOT, env=token, capture_output=True, text=True, timeout=200)
+        assert done.returncode == 0 and "They go on in the cluster" in done.stdout, done.stderr
+        eventually(lambda: not before & opened(remote, pool).keys())
+    eventually(lambda: all(run.over or links[run.id].replica not in before for run in runs))
+    assert any(link.moves for link in links.values()), "a run went on elsewhere"
+    counts = {run.id: len(run) for run in runs}
+    eventually(lambda: all(run.over or len(run) > counts[run.id] + 50 for run in runs))
+    for run in runs:
+        remote.cancel(run)
+        assert run.reason in ("cancelled", "steps") and not run.error
+        queries = run.scalars(0, len(run))[:, SCALARS.index("queries")]
+        assert np.array_equal(queries, np.arange(1, len(run) + 1))
+    assert finish(remote, remote.submit(RECIPE)) == list(range(13))
 
 
 def test_runs_go_on_when_the_controller_is_killed_and_others_begin(remote, ray):

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
+from attacks.contract import Stop
 from engine.jobs import StepsLeft, fresh_run
 from engine.prices import Costs
 from engine.recipe import Recipe
@@ -19,6 +21,7 @@ from engine.remote.link import GIVE_UP_AFTER, Link
 from engine.run import SCALARS, Run
 from tests.support import event_loop, small_model
 
+RECIPE = Recipe("small", "cat", "bim", {"steps": 9})
 END = Ending("finished", "steps", None, None)
 Script = Sequence[Steps | Exception | Callable[[], object]]
 
@@ -64,16 +67,15 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> Any:
         yield
 
 
-def linked(replicas: Replicas, far: StepsLeft) -> tuple[Run, Link]:
-    recipe = Recipe("small", "cat", "bim", {"steps": 9})
+def linked(replicas: Replicas, far: StepsLeft, recipe: Recipe = RECIPE) -> tuple[Run, Link]:
     run = fresh_run(recipe, 0, torch.full((3, 16, 16), 0.5), lambda: 0.0)
     link = Link(replicas, run, Costs(), True, lambda: None)
     link.allow(far)
     return run, link
 
 
-def carried(replicas: Replicas) -> tuple[Run, Link]:
-    run, link = linked(replicas, StepsLeft.ALL)
+def carried(replicas: Replicas, recipe: Recipe = RECIPE) -> tuple[Run, Link]:
+    run, link = linked(replicas, StepsLeft.ALL, recipe)
     event_loop.run(link.carry_out())
     return run, link
 
@@ -84,6 +86,32 @@ def test_a_run_goes_on_elsewhere_from_the_step_that_is_missing() -> None:
     assert [opening.start for opening in replicas.openings] == [0, 3] and link.moves == 1
     assert len(run) == 10 and (run.status, run.reason, run.queries) == ("finished", "steps", 10)
     assert run.scalars(0, 10)[:, SCALARS.index("queries")].tolist() == list(range(1, 11))
+
+
+@pytest.mark.parametrize(
+    ("change", "leased"),
+    [
+        ({}, 3),
+        ({"attack": "mi_fgsm"}, None),
+        ({"stop": Stop("row")}, None),
+        ({"eight_bit": True}, None),
+        ({"attack": "pgd", "params": {"steps": 9, "restarts": 2}}, None),
+        ({"attack": "pgd", "params": {"steps": 8, "random_start": True}}, 3),
+    ],
+)
+def test_a_run_goes_on_from_the_last_exact_picture_where_its_attack_needs_no_more(
+    change: dict[str, Any], leased: int | None
+) -> None:
+    exact, later = np.full((3, 16, 16), 0.25, np.float32), steps(4, 6)
+    first = replace(steps(0, 4), latest=exact)
+    replicas = Replicas([first, later, Interrupted("gone")], [steps(5, 10, END)])
+    recipe = replace(RECIPE, **change)
+    run, _ = carried(replicas, recipe)
+    lease = replicas.openings[1].lease
+    assert replicas.openings[0].lease is None and replicas.openings[1].start == 5
+    assert (lease and lease.step) == leased and run.status == "finished"
+    if lease:
+        assert np.array_equal(lease.x, exact) and np.array_equal(lease.scalars, first.scalars[3])
 
 
 def test_a_run_that_comes_out_otherwise_ends_with_a_sentence() -> None:
