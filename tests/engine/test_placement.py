@@ -194,9 +194,12 @@ def test_a_network_is_measured_once_also_after_a_restart(monkeypatch, tmp_path):
 def test_a_network_that_was_removed_from_memory_is_not_measured_again(monkeypatch, tmp_path):
     monkeypatch.setenv("FOOLSCOPE_HOME", str(tmp_path))
     trial, begun = placement.Trial, list[str]()
-    monkeypatch.setattr(
-        placement, "Trial", lambda model, device: begun.append(model.card.name) or trial(model, device)
-    )
+
+    def noted(model, device):
+        begun.append(model.card.name)
+        return trial(model, device)
+
+    monkeypatch.setattr(placement, "Trial", noted)
     x = torch.full((1, 1, 28, 28), 0.5)
     pool = ModelPool(CPU)
     first = pool.get("lenet")(x)
@@ -219,7 +222,8 @@ def test_a_file_that_cannot_be_written_is_logged_and_memory_serves(caplog, tmp_p
     (tmp_path / "file").write_text("in the way of a folder")
     choices, card = Choices(tmp_path / "file" / FILE), small_model.card()
     choices.remember(Choice(*key_of(card, CPU), RULE))
-    assert "cannot be written" in caplog.text and choices.get(card, CPU).layout == RULE
+    choice = choices.get(card, CPU)
+    assert "cannot be written" in caplog.text and choice is not None and choice.layout == RULE
 
 
 def test_what_is_remembered_is_measured_again_where_its_gradient_is_wrong_now(monkeypatch, tmp_path):

@@ -98,11 +98,13 @@ def test_a_run_that_ends_among_many_keeps_the_pictures_that_were_written_before(
         for end in (lambda: None, lambda: engine.cancel(run)):
             end()
             changes = recording.changes(0.0, QUICK)  # as where many are written at once
+            assert changes is not None
             with database.writing() as connection:
                 queries.write(connection, run.id, changes, recording.inserted)
             recording.written_down(changes)
         with database.reading() as connection:
             stored = queries.read(connection, run.id, 0.0)
+        assert stored is not None
         last = len(run) - 1
         assert last in stored.pictures and len(stored.pictures) > 4
         for step in stored.pictures.keys() - {last}:

@@ -93,7 +93,7 @@ def test_a_run_and_its_upload_are_the_same_after_a_restart_and_none_of_it_is_in_
         assert len(steps) > 3 and all(np.array_equal(back.delta(step), run.delta(step)) for step in steps)
         assert np.array_equal(engine.run(other.id).picture(40), other.picture(40))
         records = engine.own_runs("me", 9)
-        assert all(one.opens and one.before[:4] == b"\x89PNG" and one.after for one in records)
+        assert all(one.opens and (one.before or b"")[:4] == b"\x89PNG" and one.after for one in records)
         with engine.history.database.reading() as connection:
             size = queries.size(connection)
         large = sum(one.bytes for one in store.entries() if not one.name.endswith(("before", "after")))
@@ -177,8 +177,8 @@ def test_runs_from_before_the_setting_are_read_and_those_in_a_store_need_it(stor
 
 @in_a_folder
 def test_a_full_folder_and_one_that_is_read_only_are_a_sentence_and_runs_go_on(store, place, monkeypatch):
-    monkeypatch.setattr(Path, "write_bytes", lambda *_: full.write(b"x" * 9000))
     with open("/dev/full", "wb") as full, server() as engine:
+        monkeypatch.setattr(Path, "write_bytes", lambda *_: full.write(b"x" * 9000))
         run = engine.submit(RECIPE, owner="me")
         assert len(list(engine.follow(run))) == 41 and run.status == "finished"
         until(lambda: FULL in problems(engine))
@@ -246,6 +246,6 @@ def test_without_boto3_a_bucket_is_a_sentence(monkeypatch):
     monkeypatch.setenv("FOOLSCOPE_PICTURES", "s3://bucket")
     monkeypatch.setitem(sys.modules, "boto3", None)
     store = picture_store.named()
-    assert not isinstance(store, Folder)
+    assert store is not None and not isinstance(store, Folder)
     with pytest.raises(HistoryFailed, match=r"pip install -r requirements-s3.txt"):
         store.get(["runs/a/1"])
