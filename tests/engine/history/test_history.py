@@ -260,6 +260,7 @@ def test_a_setting_that_says_nothing_is_refused(monkeypatch):
 def test_a_long_run_is_written_as_it_goes_and_shortly_at_its_end(home):
     """Mid-run all classes are there in half precision; few pictures are kept of however many steps."""
     gate = small_model.Gate()
+    gate.hook = lambda _: time.sleep(0.004)  # for longer than the database takes to be written to once
     with small_model.engine(gate) as engine:
         run = engine.submit(replace(RECIPE, params={"steps": 800, "step_size": 0.1 / 255}), owner="me")
 
@@ -273,6 +274,7 @@ def test_a_long_run_is_written_as_it_goes_and_shortly_at_its_end(home):
         stored = engine.history.stored(run.id)
         assert stored is not None and len(stored.rows) > 1 and 2 <= len(stored.pictures) <= 10
         assert max(stored.pictures) == len(run) - 1
+        gate.hook = None
         engine.resume(run)
         finish(engine, run)
         stored = engine.history.stored(run.id)
