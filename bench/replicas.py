@@ -60,7 +60,7 @@ def served(*options: str) -> Iterator[Served]:
     finally:
         started.send_signal(signal.SIGINT)
         try:
-            started.communicate(timeout=120)
+            started.communicate(timeout=45)
         except subprocess.TimeoutExpired:  # it asks a controller that somebody killed
             started.kill()
             started.communicate()

@@ -185,9 +185,10 @@ def _raced(trial: Trial, layouts: Sequence[Layout], end: float) -> dict[Layout, 
 
 def input_gradient(model: Classifier, images: Tensor, classes: Tensor) -> Tensor:
     """Return the gradient ``(n, c, h, w)`` of each image's logit of its class in ``classes`` ``(n,)``."""
-    x = images.clone().requires_grad_()
-    own = model(x).gather(1, classes[:, None])
-    (gradient,) = torch.autograd.grad(own.sum(), x)
+    with torch.enable_grad():  # whoever loads a network may want none
+        x = images.clone().requires_grad_()
+        own = model(x).gather(1, classes[:, None])
+        (gradient,) = torch.autograd.grad(own.sum(), x)
     return gradient
 
 

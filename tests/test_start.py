@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -98,4 +99,4 @@ def test_every_requirement_is_locked() -> None:
     }
     for name in ("requirements.txt", "requirements-dev.txt"):
         lines = [line for line in (ROOT / name).read_text().splitlines() if line[:1].isalpha()]
-        assert {line.split(">")[0].split("=")[0].lower() for line in lines} <= locked
+        assert {re.split("[>=\\[]", line)[0].lower() for line in lines} <= locked

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import streamlit as st
 
 import settings
@@ -17,6 +19,8 @@ from errors import FoolscopeError
 
 SHOWN = 12
 """Runs that are listed at first, and that each press on the button adds."""
+EVERY = 2.0
+"""Seconds between two looks whether a run that goes on in the list is over."""
 NO_COOKIE = (
     "Your browser sends no cookie, so runs are not kept for it: a run that you start opens by its link for "
     "as long as the server remembers it."
@@ -71,11 +75,24 @@ def _runs(engine: Engine, mine: str) -> None:
     _compare(shown)
     for record in shown:
         _run(engine, mine, record)
+    going = frozenset(record.id for record in shown if not record.over)
+    if going:
+        st.fragment(partial(_watch, engine, mine, going, number), run_every=EVERY)()
     if len(records) > number and st.button(say("Show more"), key="my_runs.more"):
         st.session_state["my_runs.number"] = number + SHOWN
         st.rerun()
     _privacy()
     _delete_all(engine, mine)
+
+
+def _watch(engine: Engine, mine: str, going: frozenset[str], number: int) -> None:
+    """Draw the page anew once a run is over that goes on in its list, or once the list cannot be read."""
+    try:
+        still = {record.id for record in engine.own_runs(mine, number) if not record.over}
+    except FoolscopeError:
+        still = set()
+    if not going <= still:
+        st.rerun()
 
 
 def _compare(records: list[RunRecord]) -> None:

@@ -29,6 +29,8 @@ from engine.run import Run
 from errors import EngineClosed, EngineFailed
 from models.download import Progress
 
+CLOSING = 3.0
+"""Seconds at most until the other side has answered that a socket is closed."""
 SHARE = 8
 """So many open runs of a model go where it is in memory, and share its batches; further ones go to whoever
 has least to do, which then has the model too."""
@@ -171,4 +173,10 @@ class RemoteEngine(Engine):
         for task in left:
             task.cancel()
         await asyncio.gather(*left, return_exceptions=True)
+        sockets = asyncio.all_tasks() - {asyncio.current_task()}  # their own tasks end once they are closed
+        if sockets:
+            _, open_still = await asyncio.wait(sockets, timeout=CLOSING)
+            for task in open_still:
+                task.cancel()
+            await asyncio.gather(*open_still, return_exceptions=True)
         await asyncio.sleep(0.01)  # what is closed is closed in the loop's next turns

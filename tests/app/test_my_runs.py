@@ -210,6 +210,18 @@ def test_the_cookie_comes_with_a_page_and_stays_the_same(client):
     assert "set-cookie" not in client.get("/", headers={"Accept": "image/png"}).headers
 
 
+def test_the_list_says_by_itself_that_a_run_is_over(playground: Playground, site: Site) -> None:
+    playground.open("?model=lenet&image=seven&attack=bim&steps=10000&stop=steps")
+    run = playground.run()
+    page = playground.page
+    page.goto(f"{site.url}/my_runs")
+    card = page.locator(f".st-key-my_run_{run}")
+    expect(card).to_contain_text("Running")
+    assert page.request.post(f"{site.url}/foolscope/runs/{run}/cancel").ok
+    expect(card).to_contain_text("by hand")
+    expect(card).not_to_contain_text("Running")
+
+
 def test_a_browser_finds_its_runs_again_and_no_other_does(
     playground: Playground, contexts: Callable[..., BrowserContext], site: Site
 ) -> None:

@@ -24,6 +24,7 @@ from playwright.sync_api import (
     expect,
     sync_playwright,
 )
+from playwright.sync_api import TimeoutError as PlaywrightTimeout
 
 from bench.site import Site, chromium, launch, serve
 from engine.saved import PREFIX
@@ -100,11 +101,14 @@ class Playground:
         return int(self.fact("count") or 0)
 
     def choose(self, label: str, text: str) -> None:
-        """Type into a searchable list and take what is called so."""
-        self.search(label, text)
+        """Type into a searchable list and take what is called so; once more where the page was drawn anew."""
         called = re.compile(rf"^{re.escape(text)}( ·|$)")  # what follows are other words for it
-        self.page.get_by_role("option", name=called).first.click()
-        self.settle()
+        for patience in (10_000, 60_000):
+            self.search(label, text)
+            with contextlib.suppress(PlaywrightTimeout):
+                self.page.get_by_role("option", name=called).first.click(timeout=patience)
+                return self.settle()
+        raise AssertionError(f"{label} does not offer {text}")
 
     def search(self, label: str, text: str) -> Locator:
         """Type into a searchable list; return what it offers."""

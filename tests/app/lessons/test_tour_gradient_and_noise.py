@@ -262,7 +262,8 @@ def engine(monkeypatch):
 
 
 def compared(engine, press=True, **query):
-    """Return the Compare page after Start, once all is over, what it tells its live view, and its tables."""
+    """Return the Compare page after Start, once all is over, what it tells its live view, and its tables: that
+    of the mode, and of the spectra."""
     app = AppTest.from_function(compare_page, default_timeout=120)
     for name, value in {"model": "small", **query}.items():
         app.query_params[name] = value
@@ -319,7 +320,7 @@ def test_only_networks_that_are_here_and_take_the_picture_are_offered():
 
 
 def test_the_transfer_table_says_what_each_network_says(engine):
-    app, told, (table,) = compared(engine, mode="networks", target="class 5")
+    app, told, (table, _) = compared(engine, mode="networks", target="class 5")
     assert [each["title"] for each in told["runs"]] == ["Small", "Smaller"] and told["mode"] == "networks"
     runs = [engine.run(each["id"]) for each in told["runs"]]
     assert [run.recipe.model for run in runs] == ["small", "smaller"]
@@ -334,7 +335,7 @@ def test_the_transfer_table_says_what_each_network_says(engine):
 
 
 def test_the_table_of_norms_measures_each_change(engine):
-    _, told, (table,) = compared(engine, mode="norms")
+    _, told, (table, _) = compared(engine, mode="norms")
     assert [each["title"] for each in told["runs"]] == ["PGD, linf", "PGD, l2", "PGD, l1"]
     for each in told["runs"]:
         run, found = engine.run(each["id"]), transfer_table.sizes(engine.run(each["id"]))
