@@ -262,8 +262,8 @@ def engine(monkeypatch):
 
 
 def compared(engine, press=True, **query):
-    """Return the Compare page after Start, once all is over, what it tells its live view, and its tables: that
-    of the mode, and of the spectra."""
+    """Return the Compare page after Start, once all is over, what it tells its live view, and its tables:
+    that of the mode, and of the spectra."""
     app = AppTest.from_function(compare_page, default_timeout=120)
     for name, value in {"model": "small", **query}.items():
         app.query_params[name] = value
