@@ -301,7 +301,7 @@ async def use_page(
         for _ in range(RUNS_A_PAGE):
             if time.monotonic() > until:
                 return
-            await page.locator("[data-test=run]").first.click(timeout=PATIENCE)
+            await press_run(page)
             run = await followed(page, server, seen)
             await asyncio.sleep(chance.expovariate(1 / THINK))
             if chance.random() < 0.2:
@@ -314,6 +314,17 @@ async def use_page(
         seen.errors.append(f"{name}: {str(error)[:300]}")
     finally:
         await context.close()
+
+
+async def press_run(page: Page) -> None:
+    """Start a run: where one is shown that is over, the same button leads to the choice of the next."""
+    state = page.locator("[data-state=over], [data-state=again], [data-state=chooser]")
+    await state.first.wait_for(timeout=PATIENCE)
+    button = page.locator("[data-test=run]").first
+    if await state.first.get_attribute("data-state") == "over":
+        await button.click(timeout=PATIENCE)
+        await page.locator("[data-state=chooser]").wait_for(timeout=PATIENCE)
+    await button.click(timeout=PATIENCE)
 
 
 async def opened(context: BrowserContext, address: str, seen: Pages) -> Page:
