@@ -35,6 +35,7 @@ OWN_BROWSER = """from playwright.sync_api import sync_playwright as start
 print(start().start().chromium.executable_path)"""
 COMMANDS = ("run", "test", "room", "serve", "install", "install-test")
 
+SERVERS = ("run", "room", "serve")
 HEAPS = "2"
 """Heaps for the threads of a server: glibc would give each thread one, which holds what the thread freed."""
 
@@ -52,7 +53,8 @@ def main(arguments: list[str]) -> int:
         install(TEST)
     if command == "serve":
         install(RAY)
-    os.environ.setdefault("MALLOC_ARENA_MAX", HEAPS)
+    if command in SERVERS:
+        os.environ.setdefault("MALLOC_ARENA_MAX", HEAPS)
     if command == "run":
         return call("-m", "streamlit", "run", "app/main.py", *more)
     if command in ("room", "serve"):

@@ -5,7 +5,6 @@ Region, keys and endpoint are boto3's own settings: https://boto3.amazonaws.com/
 
 from __future__ import annotations
 
-import importlib
 import threading
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -14,6 +13,19 @@ from typing import Any, TypeVar
 
 from engine.history.picture_store import AWAY, Entry
 from errors import HistoryFailed
+
+try:
+    import boto3
+    from botocore.config import Config
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    FAILURES: tuple[type[Exception], ...] = (
+        BotoCoreError,
+        ClientError,
+        ValueError,
+    )  # for an address that is none
+except ModuleNotFoundError:  # an extra: whoever names a bucket is told
+    boto3, FAILURES = None, ()
 
 NO_DRIVER = (
     "Expected boto3, by which FOOLSCOPE_PICTURES is reached, but it is not installed: "
@@ -70,9 +82,10 @@ class S3:
 
     def _client(self) -> Any:
         with self._lock:
+            if boto3 is None:
+                raise HistoryFailed(NO_DRIVER)
             if self._connected is None:
-                config = importlib.import_module("botocore.config").Config(**OPTIONS)
-                self._connected = importlib.import_module("boto3").client("s3", config=config)
+                self._connected = boto3.client("s3", config=Config(**OPTIONS))
             return self._connected
 
     def _all(self, ask: Callable[[Item], Answer], items: Iterable[Item]) -> list[Answer]:
@@ -106,15 +119,8 @@ def _meaning() -> Iterator[None]:
     """Turn what boto3 raises into a sentence, which has no address and no key in it."""
     try:
         yield
-    except ModuleNotFoundError as error:
-        raise HistoryFailed(NO_DRIVER) from error
-    except _failures() as error:
+    except FAILURES as error:
         raise HistoryFailed(AWAY, reason=_code(error) or type(error).__name__) from error
-
-
-def _failures() -> tuple[type[Exception], ...]:
-    of = importlib.import_module("botocore.exceptions")
-    return of.BotoCoreError, of.ClientError, ValueError  # the last for an address that is none
 
 
 def _code(error: Exception) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import json
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -149,15 +150,17 @@ def _parts(run: Run) -> Parts:
         raise refused
     recipe, attack, card = run.recipe, run.recipe.build(), models.card(run.recipe.model)
     packages, imports, network = _known(_network(recipe.model))()
+    loop = script_steps.written(run, attack)
+    needed = ["import math"] if "math." in loop else []
     aim = "another class" if recipe.target is None else run.labels[recipe.target]
     return Parts(
         title=f"{attack.card.title} on {card.title}: {run.labels[run.original]} -> {aim}",
         packages=(*PACKAGES, *packages),
-        imports=(*PACKAGES.values(), *dict.fromkeys([*imports, *script_steps.imports(attack)])),
-        settings=_settings(run, attack),
+        imports=(*PACKAGES.values(), *dict.fromkeys([*imports, *needed])),
+        settings=_settings(run, attack, loop),
         prepare=_prepare(run),
         network=text.THREADS.format(threads=torch.get_num_threads()) + network,
-        loop=script_steps.written(run, attack),
+        loop=loop,
     )
 
 
@@ -198,16 +201,16 @@ def _lite(name: str) -> Network:
     return (f"{package.replace('_', '-')}==0.1.0",), imports, code
 
 
-def _settings(run: Run, attack: Attack) -> str:
-    """Return the constants of the script, a line each."""
+def _settings(run: Run, attack: Attack, loop: str) -> str:
+    """Return the constants of the script, a line each; of the attack's settings those that its ``loop``
+    names."""
     recipe, end = run.recipe, goal(run)
     last = attack.updates() if run.status == "finished" else len(run) - 1
     lines = [f"ORIGINAL, LAST = {run.original}, {last}"]
     lines += [] if recipe.target is None else [f"TARGET = {recipe.target}"]
-    fields = {item.name: item for item in attack.settings(getattr(attack, "norm", None))}
-    for name in script_steps.CONSTANTS:
-        if name in fields and not (name == "steps" and type(attack) not in script_steps.COUNTED):
-            lines.append(f"{name.upper()} = {fields[name].format(getattr(attack, name))}")
+    for item in attack.settings(getattr(attack, "norm", None)):
+        if re.search(rf"\b{item.name.upper()}\b", loop):
+            lines.append(f"{item.name.upper()} = {item.format(getattr(attack, item.name))}")
     lines += [f"SEED = {recipe.seed}"] if attack.stochastic() else []
     lines += {"probability": [f"AT = {recipe.stop.at!r}"], "row": [f"TIMES = {recipe.stop.times}"]}.get(
         recipe.stop.rule, []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
 from attacks.bim import BIM
 from attacks.carlini_wagner import CarliniWagner
@@ -17,29 +18,13 @@ from attacks.toolkit.norms import LINF
 from engine.run import Run
 from engine.sharing import script_text as text
 
-CONSTANTS = (
-    "epsilon",
-    "step_size",
-    "momentum",
-    "steps",
-    "init_epsilon",
-    "gamma",
-    "candidates",
-    "overshoot",
-    "search_steps",
-    "initial_const",
-    "confidence",
-)
-"""The settings that a script has as constants."""
-COUNTED = (DDN, CarliniWagner)
-"""The attacks whose steps depend on how many there are."""
-
 
 def written(run: Run, attack: Attack) -> str:
     """Return the loop that repeats a run's steps and saves the picture it ends with."""
     recipe, targeted = run.recipe, run.recipe.target is not None
     parts = WRITERS[type(attack)](run, attack)
-    values = dict(parts.values) | ({"streak": "0"} if recipe.stop.rule == "row" else {})
+    streak = {"streak": "0"} if recipe.stop.rule == "row" else {}
+    values = {"adv": "x", **parts.values, **streak}
     return text.LOOP.format(
         state=parts.state,
         names=", ".join(values),
@@ -51,25 +36,17 @@ def written(run: Run, attack: Attack) -> str:
     )
 
 
-def imports(attack: Attack) -> tuple[str, ...]:
-    """Return what an attack's steps import beside torch."""
-    return ("import math",) if type(attack) in (DDN, DeepFool, CarliniWagner) else ()
-
-
+@dataclass(frozen=True)
 class _Steps:
-    """What a loop is made of. ``values``: names and what they begin with; ``state``: code before the loop;
-    ``start``: code of the first step; ``gradient``: whether the loss's is taken; ``update``: the rest."""
+    """What a loop is made of. ``update``: what each step ends with; ``values``: names beside ``adv``, and
+    what they begin with; ``state``: code before the loop; ``start``: code of the first step; ``gradient``:
+    whether the loss's is taken."""
 
-    def __init__(
-        self,
-        update: str,
-        values: Mapping[str, str] | None = None,
-        state: str = "",
-        start: str = "",
-        gradient: bool = True,
-    ) -> None:
-        self.update, self.state, self.start, self.gradient = update, state, start, gradient
-        self.values = {"adv": "x", **(values or {})}
+    update: str
+    values: Mapping[str, str] = field(default_factory=dict)
+    state: str = ""
+    start: str = ""
+    gradient: bool = True
 
 
 def _mask(run: Run) -> str:

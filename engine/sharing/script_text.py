@@ -128,15 +128,15 @@ AHEAD = """    ahead = (adv - STEP_SIZE * MOMENTUM * g).detach().requires_grad_(
 """
 UNIT = '''
 
-def size(way):
-    """The length of a way, summed in the order of the run."""
-    return way.norm(dim=-1).norm(dim=-1).norm()
+def size(delta):
+    """The length of a change, summed in the order of the run."""
+    return delta.norm(dim=-1).norm(dim=-1).norm()
 
 
-def unit(way):
-    """A way of the same direction and of length 1."""
-    way = way / way.abs().max().clamp_min(1e-37)
-    return way / size(way).clamp_min(1e-30)
+def unit(delta):
+    """A change in the same direction, of length 1."""
+    delta = delta / delta.abs().max().clamp_min(1e-37)
+    return delta / size(delta).clamp_min(1e-30)
 
 
 '''
@@ -154,9 +154,10 @@ DEEPFOOL = """    if step == 0:
     if {met}:
         LAST = step + 1  # once more, as the run did
         continue
-{leads}    ways = [(lead.abs(), torch.autograd.grad(lead, adv, retain_graph=True)[0]{mask}) for lead in leads]
-    lead, grad = min(ways, key=lambda way: way[0] / size(way[1]))
-    way = (min(lead / size(grad), x.numel() ** 0.5) + 1e-4) * unit(grad)
+{leads}    grads = [torch.autograd.grad(lead, adv, retain_graph=True)[0]{mask} for lead in leads]
+    pairs = zip(leads, grads)
+    lead, grad = min(pairs, key=lambda pair: pair[0].abs() / size(pair[1]))
+    delta = (min(lead.abs() / size(grad), x.numel() ** 0.5) + 1e-4) * unit(grad)
 """
 RIVALS = (
     "        rivals = [c for c in log_p.argsort(descending=True).tolist() if c != ORIGINAL]"
@@ -170,8 +171,8 @@ LEADS = {
     False: "    leads = [logits[0, rival] - logits[0, ORIGINAL] for rival in rivals]\n",
 }
 OVER = {
-    True: "    adv = (adv.detach() + (1 + OVERSHOOT) * way).clamp(0, 1)\n",
-    False: "    total = total + way\n    adv = (x + (1 + OVERSHOOT) * total).clamp(0, 1)\n",
+    True: "    adv = (adv.detach() + (1 + OVERSHOOT) * delta).clamp(0, 1)\n",
+    False: "    total = total + delta\n    adv = (x + (1 + OVERSHOOT) * total).clamp(0, 1)\n",
 }
 MARGIN = {True: "logits[0, TARGET] - others.max()", False: "others.max() - logits[0, ORIGINAL]"}
 LACK = """    others = logits[0].clone()
@@ -194,8 +195,8 @@ def pictures():
         for time in range(1, STEPS + 1):
             slope = (2 * (adv - x) + c * grad) * (0.5 * (1 - w.tanh() ** 2) / edge.tanh())
             first, second = 0.9 * first + 0.1 * slope, 0.999 * second + 0.001 * slope**2
-            way = STEP_SIZE * (first / (1 - 0.9**time))
-            w = (w - way / ((second / (1 - 0.999**time)).sqrt() + 1e-8)).clamp(-edge, edge)
+            delta = STEP_SIZE * (first / (1 - 0.9**time))
+            w = (w - delta / ((second / (1 - 0.999**time)).sqrt() + 1e-8)).clamp(-edge, edge)
             adv = torch.where(w == begin, x, (0.5 + 0.5 * w.tanh() / edge.tanh()).clamp(0, 1))
             margin, grad = yield adv
             success = success or margin > CONFIDENCE

@@ -10,7 +10,6 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
 
 import torch
 from torch import Tensor, nn
@@ -21,6 +20,10 @@ from models.train.augment import random_colours, random_crops
 from models.train.data import PhotoSet
 from models.train.loop import Settings, Student, distillation_loss, normalise, picture_size
 from models.train.teacher import Guide
+
+Withstands = Callable[[Callable[[Tensor], Tensor], Tensor, Tensor, float, int, torch.Generator], Tensor]
+"""An attack that judges what was trained, given to training from outside; see
+`experiments.methods.withstanding.withstands`."""
 
 
 @dataclass(frozen=True)
@@ -38,23 +41,6 @@ class RobustSettings(Settings):
     epsilon: float = 4 / 255
     noise: float = 2.0
     judged: int = 384
-
-
-class Withstands(Protocol):
-    """An attack by PGD that judges what was trained; attacks are given to training from outside."""
-
-    def __call__(
-        self,
-        model: Callable[[Tensor], Tensor],
-        x: Tensor,
-        labels: Tensor,
-        epsilon: float,
-        steps: int,
-        rng: torch.Generator,
-    ) -> Tensor:
-        """Return for each image of ``x`` ``(n, c, h, w)`` in [0, 1] whether ``model``, which gives logits,
-        says its label at first, and still at every of ``steps`` within ``epsilon`` (linf): booleans
-        ``(n, 2)``."""
 
 
 class CleanNet(nn.Module):

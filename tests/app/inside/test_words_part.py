@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -41,6 +42,21 @@ def attacked(engine: Engine, target: int | None, epsilon: float, model: str = "l
     return run
 
 
+@dataclass(frozen=True)
+class Case:
+    """A run on a digit, towards a target or away from 7."""
+
+    target: int | None
+    epsilon: float
+    run: Run
+
+
+@pytest.fixture(params=[(3, 0.4), (None, 0.3), (None, 0.004)])
+def case(engine: Engine, request: pytest.FixtureRequest) -> Case:
+    target, epsilon = request.param
+    return Case(target, epsilon, attacked(engine, target, epsilon))
+
+
 def paragraph(engine: Engine, run: Run, step: int, language: str) -> tuple[Clauses, str]:
     """Return the facts of each sentence and of what it rests on, by its template; and the text as a reader of
     ``language`` sees it, what it rests on in brackets."""
@@ -58,28 +74,25 @@ def logits(engine: Engine, run: Run, step: int) -> torch.Tensor:
     return answer
 
 
-@pytest.mark.parametrize(("target", "epsilon"), [(3, 0.4), (None, 0.3), (None, 0.004)])
-def test_a_digit_networks_paragraph_says_what_happened(
-    engine: Engine, target: int | None, epsilon: float
-) -> None:
-    run = attacked(engine, target, epsilon)
+def test_a_digit_networks_paragraph_says_what_happened(engine: Engine, case: Case) -> None:
+    run, target, epsilon = case.run, case.target, case.epsilon
     facts, text = paragraph(engine, run, STEPS, "en")
     answers = logits(engine, run, STEPS)
     best = int(answers.argmax())
     fooled = best == target if target is not None else best != 7
     assert fooled == (epsilon > 0.1) and facts[words.CLEAN][0]["original"] == "7"
     if fooled:
-        said, rests = facts[words.FOOLED]
-        since, named = rests["since"], said["since"]
+        sentence, rests = facts[words.FOOLED]
+        since, named = rests["since"], sentence["since"]
         steps = [int(logits(engine, run, step).argmax()) for step in range(STEPS + 1)]
-        assert said["goal"] == str(best) and set(steps[named:]) == {best} and steps[named - 1] != best
+        assert sentence["goal"] == str(best) and set(steps[named:]) == {best} and steps[named - 1] != best
         assert all((step == target if target is not None else step != 7) for step in steps[since:])
         assert f"it says “{best}”" in text and words.NOT_FOOLED not in facts
     else:
-        said, _ = facts[words.NOT_FOOLED]
+        sentence, _ = facts[words.NOT_FOOLED]
         rival = int(answers.index_fill(0, torch.tensor(7), -torch.inf).argmax())
-        assert said["goal"] == str(rival)
-        assert float(said["behind"]) == pytest.approx(float(answers[7] - answers[rival]), rel=0.02)
+        assert sentence["goal"] == str(rival)
+        assert float(sentence["behind"]) == pytest.approx(float(answers[7] - answers[rival]), rel=0.02)
     assert words.ELSEWHERE not in facts and "not the target" not in text
     levels = float(facts[words.SIZE][0]["levels"])
     assert levels == pytest.approx(
@@ -87,13 +100,9 @@ def test_a_digit_networks_paragraph_says_what_happened(
     )
 
 
-@pytest.mark.parametrize(("target", "epsilon"), [(3, 0.4), (None, 0.3), (None, 0.004)])
-def test_the_chinese_paragraph_has_the_same_figures_and_no_english(
-    engine: Engine, target: int | None, epsilon: float
-) -> None:
-    run = attacked(engine, target, epsilon)
-    facts, english = paragraph(engine, run, STEPS, "en")
-    same, chinese = paragraph(engine, run, STEPS, "zh")
+def test_the_chinese_paragraph_has_the_same_figures_and_no_english(engine: Engine, case: Case) -> None:
+    facts, english = paragraph(engine, case.run, STEPS, "en")
+    same, chinese = paragraph(engine, case.run, STEPS, "zh")
     assert facts.keys() == same.keys() and "“7”" in chinese
     assert sorted(re.findall(r"[\d.]+\d", english)) == sorted(re.findall(r"[\d.]+\d", chinese))
     assert not re.findall(

@@ -245,6 +245,7 @@ def test_an_address_that_is_none_is_refused(place, monkeypatch):
 def test_without_boto3_a_bucket_is_a_sentence(monkeypatch):
     monkeypatch.setenv("FOOLSCOPE_PICTURES", "s3://bucket")
     monkeypatch.setitem(sys.modules, "boto3", None)
+    monkeypatch.delitem(sys.modules, "engine.history.s3", raising=False)
     store = picture_store.named()
     assert store is not None and not isinstance(store, Folder)
     with pytest.raises(HistoryFailed, match=r"pip install -r requirements-s3.txt"):
