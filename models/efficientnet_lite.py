@@ -3,6 +3,7 @@
 Tan & Le 2019, arXiv:1905.11946, without squeeze-and-excite and with ReLU6 in place of swish. The weights were
 converted from the TensorFlow release; so the input is (255 x - 127) / 128, batch norm divides by
 sqrt(variance + 1e-3), and padding is TensorFlow's "same": uneven where a stride of 2 meets an even side.
+ReLU6 is not computed in place, as PyTorch would copy the map for the gradient first.
 """
 
 from __future__ import annotations
@@ -76,10 +77,10 @@ class Block(nn.Sequential):
         if expansion != 1:
             layers["_expand_conv"] = nn.Conv2d(into, wide, 1, bias=False)
             layers["_bn0"] = nn.BatchNorm2d(wide, EPS)
-            layers["relu0"] = nn.ReLU6(inplace=True)
+            layers["relu0"] = nn.ReLU6()
         layers |= convolution("_depthwise_conv", wide, wide, size, kernel, stride, groups=wide)
         layers["_bn1"] = nn.BatchNorm2d(wide, EPS)
-        layers["relu1"] = nn.ReLU6(inplace=True)
+        layers["relu1"] = nn.ReLU6()
         layers["_project_conv"] = nn.Conv2d(wide, out, 1, bias=False)
         layers["_bn2"] = nn.BatchNorm2d(out, EPS)
         super().__init__(layers)
@@ -104,11 +105,11 @@ class EfficientNetLite(nn.Sequential):
             convolution("_conv_stem", 3, STEM, size, 3, 2)
             | OrderedDict(
                 _bn0=nn.BatchNorm2d(STEM, EPS),
-                relu0=nn.ReLU6(inplace=True),
+                relu0=nn.ReLU6(),
                 _blocks=nn.Sequential(*_blocks(scale, math.ceil(size / 2))),
                 _conv_head=nn.Conv2d(scale.channels(STAGES[-1][-1]), HEAD, 1, bias=False),
                 _bn1=nn.BatchNorm2d(HEAD, EPS),
-                relu1=nn.ReLU6(inplace=True),
+                relu1=nn.ReLU6(),
                 pool=nn.AdaptiveAvgPool2d(1),
                 flatten=nn.Flatten(),
                 _fc=nn.Linear(HEAD, classes),

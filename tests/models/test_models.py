@@ -440,6 +440,42 @@ def test_folded_first_networks_answer_as_the_plain_ones(name: str, stated: int) 
     assert not any(isinstance(m, nn.BatchNorm2d) for m in _load(name).modules())
 
 
+class _Padded(nn.Sequential):
+    """Four pairs of zeros and a convolution; ``_pad_within`` may put the first pair together, no other."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            nn.ZeroPad2d((0, 1, 0, 1)),
+            nn.Conv2d(4, 8, 3, 2, groups=4),  # of each channel by itself
+            nn.BatchNorm2d(8),
+            nn.ZeroPad2d((1, 2, 0, 1)),
+            nn.Conv2d(8, 8, 3, 2, groups=8),  # not alike upwards and sidewards
+            nn.ZeroPad2d((1, 2, 1, 2)),
+            nn.Conv2d(8, 8, 3, groups=2),  # of several channels
+            nn.ZeroPad2d((1, 1, 1, 1)),
+            nn.Conv2d(8, 8, 3, groups=8),  # even
+        )
+
+
+@pytest.mark.parametrize("size", [15, 16])
+def test_uneven_zeros_become_part_of_a_convolution_by_channel(size: int) -> None:
+    """Output and gradient stay, for even and odd sides."""
+    network, x = _Padded().eval(), torch.rand(2, 4, size, size, requires_grad=True)
+    folded = fold(network)
+    (expected,) = torch.autograd.grad(network(x).pow(2).sum(), x)
+    (gradient,) = torch.autograd.grad(folded(x).pow(2).sum(), x)
+    assert torch.allclose(folded(x), network(x), atol=1e-6)
+    assert torch.allclose(gradient, expected, atol=1e-6)
+    assert [m.kernel_size for m in folded.modules() if isinstance(m, nn.Conv2d)] == [(4, 4), *[(3, 3)] * 3]
+    assert sum(isinstance(m, nn.ZeroPad2d) for m in folded.modules()) == 3
+
+
+@pytest.mark.parametrize("name", ["efficientnet_lite0", "efficientnet_lite2"])
+def test_first_networks_pad_no_map_by_itself_but_the_picture(name: str) -> None:
+    """The first convolution sees all colours at once, so that its zeros stay."""
+    assert sum(isinstance(m, nn.ZeroPad2d) for m in _load(name).modules()) == 1
+
+
 @pytest.mark.parametrize("size", [224, 225, 260, 65])
 @pytest.mark.parametrize(("kernel", "stride"), [(3, 1), (3, 2), (5, 1), (5, 2)])
 def test_padding_is_tensorflows_same(size: int, kernel: int, stride: int) -> None:
