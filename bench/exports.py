@@ -7,8 +7,11 @@ a bench that was broken off goes on behind the last one; without that file it be
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import Any, NamedTuple
@@ -68,6 +71,11 @@ class Outcome:
     attack: str
     measured: Measured | None
 
+    @property
+    def case(self) -> Case:
+        """Return what it is the outcome of."""
+        return Case(self.photo, self.network, self.attack)
+
 
 def measured(photos: int, journal: Path = JOURNAL) -> list[Figure]:
     """Return the share of files that still fool, over so many photos, both networks and all attacks; what
@@ -75,14 +83,14 @@ def measured(photos: int, journal: Path = JOURNAL) -> list[Figure]:
     names = list(photographs())[:photos]
     if not names:
         raise MissingData("Expected FOOLSCOPE_DATA to name a folder with photos.tsv, got none.")
-    known = {Case(o.photo, o.network, o.attack): o for o in read(journal)}
+    known = {outcome.case: outcome for outcome in read(journal)}
     engine = Engine(sources={"photo": open_photograph})
     try:
-        for case in cases(names):
-            if case not in known:
-                known[case] = Outcome(*case, _outcome(engine, case))
+        with ThreadPoolExecutor(os.cpu_count()) as pool:  # while one asks the network, another's file is made
+            for outcome in pool.map(partial(_outcome, engine), [c for c in cases(names) if c not in known]):
+                known[outcome.case] = outcome
                 with journal.open("a", encoding="utf-8") as lines:
-                    lines.write(json.dumps(asdict(known[case])) + "\n")
+                    lines.write(json.dumps(asdict(outcome)) + "\n")
     finally:
         engine.close()
     return figures([known[case] for case in cases(names)])
@@ -106,11 +114,12 @@ def figures(outcomes: Sequence[Outcome]) -> list[Figure]:
     return [*_figures("4/255 targeted", budget, 0.95), *_figures("minimal", minimal, None), *_costs(minimal)]
 
 
-def _outcome(engine: Engine, case: Case) -> Measured | None:
+def _outcome(engine: Engine, case: Case) -> Outcome:
     image = f"photo:{case.photo}"
     run = engine.submit(_recipe(case, image, engine.classify(case.network, image)[0].label))
     list(engine.follow(run))
-    return _judged(engine, run) if run.status == "finished" and run.succeeded(len(run) - 1) else None
+    fooled = run.status == "finished" and run.succeeded(len(run) - 1)
+    return Outcome(*case, _judged(engine, run) if fooled else None)
 
 
 def _recipe(case: Case, image: str, best: str) -> Recipe:

@@ -29,6 +29,8 @@ STEP = 0.4
 """Grey levels of a sign step."""
 MEMORY = 0.5
 """Share of the slopes seen before that the next step goes by."""
+LEAST_COST = np.float32(0.25)
+"""What taking a level back costs when raises are compared: it costs less than nothing."""
 SWAPPED = 0.04
 """Share of the raises that are exchanged for better ones at a time, at first."""
 
@@ -156,12 +158,16 @@ def _least_useful(change: Levels, slope: Floats) -> tuple[Indices, Floats]:
 
 def _most_useful(change: Levels, slope: Floats, room: Room, count: int) -> tuple[Indices, Floats]:
     """Return the ``count`` values, or fewer, whose next level gains most for what it costs, and the gain."""
-    toward = np.sign(slope).astype(np.int16)
-    free = (change + toward <= room[1].ravel()) & (change + toward >= room[0].ravel()) & (toward != 0)
-    rate = np.where(free, np.abs(slope) / np.maximum(2 * change * toward + 1, 0.25), 0).astype(np.float32)
+    (sloping,) = np.nonzero(slope)
+    slopes, now = slope[sloping], change[sloping]
+    toward = np.sign(slopes).astype(np.int16)
+    then = now + toward
+    free = (then <= room[1].ravel()[sloping]) & (then >= room[0].ravel()[sloping])
+    gains = np.abs(slopes)
+    rate = gains * free / np.maximum(2 * now * toward + np.int16(1), LEAST_COST)
     count = min(count, int(np.count_nonzero(rate)))
     if not count:
         return np.empty(0, np.intp), np.empty(0, np.float32)
     top = np.argpartition(rate, -count)[-count:]
     order = top[np.argsort(-rate[top])]
-    return order, np.abs(slope[order])
+    return sloping[order], gains[order]

@@ -1,7 +1,8 @@
 """A photo in whole grey levels, and what a network sees of it when it is fed in as anybody would.
 
-Resizing is linear: two matrices of weights, one for each direction, take a gradient in what the network sees
-back to the photo. They serve directions only; whatever is claimed of a picture is read off its own pixels.
+Resizing is linear: two matrices of weights, mostly zeros, one for each direction, take a gradient in what the
+network sees back to the photo. They serve directions only; whatever is claimed of a picture is read off its
+own pixels.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
+import scipy  # not its sparse, which it loads when it is first used
 import torch
 from PIL import Image
 from torch import Tensor
@@ -21,6 +23,9 @@ from models.core import FILTERS, Card, Crop
 Levels = npt.NDArray[np.int16]
 """Changes in whole grey levels ``(c, h, w)``: three channels, or one that changes all three alike."""
 Floats = npt.NDArray[np.float32]
+RANK = 0.01
+"""Singular values of a product of weights below this share of the greatest are taken for none: they are of
+pixels at the edge, of which the network hardly sees a thing, or rounding alone."""
 
 
 @dataclass(frozen=True)
@@ -66,14 +71,21 @@ class View:
     def pull(self, grad: Floats) -> Floats:
         """Return the slope ``(c, h, w)`` in a change by one grey level each, from that ``(c, size, size)`` in
         what the network sees, in [0, 1]."""
-        rows, columns = self._weights
-        return np.asarray(rows.T @ (grad / np.float32(255)) @ columns, np.float32)
+        return self._back(grad / np.float32(255))
 
     def lift(self, delta: Floats) -> Floats:
         """Return the least change, in grey levels ``(c, h, w)``, by l2, that the network sees as ``delta``
-        ``(c, size, size)`` on the scale of [0, 1]; the nearest to it where the photo has too few pixels."""
-        rows, columns = (np.linalg.pinv(each.astype(np.float64)) for each in self._weights)
-        return np.asarray(rows @ (255 * delta.astype(np.float64)) @ columns.T, np.float32)
+        ``(c, size, size)`` on the scale of [0, 1]; near to it where the photo has too few pixels."""
+        # The pseudo-inverse of weights A is A' pinv(A A'), and that is a matrix of the network's size.
+        rows, columns = (np.linalg.pinv(_product(each), RANK, hermitian=True) for each in self._weights)
+        return self._back((rows @ (255 * delta.astype(np.float64)) @ columns).astype(np.float32))
+
+    def _back(self, seen: Floats) -> Floats:
+        """Return ``(c, h, w)`` for ``(c, size, size)``: what resizing took together, handed out again by the
+        weights with which it was taken."""
+        rows, columns = (each.T.tocsr() for each in self._weights)
+        wide = [np.ascontiguousarray((columns @ channel.T).T) for channel in seen]
+        return np.stack([rows @ channel for channel in wide])
 
     @cached_property
     def seen_pixels(self) -> float:
@@ -87,17 +99,24 @@ class View:
         return self.crop.box(size) if self.crop else self.card.evaluation_box(size)
 
     @cached_property
-    def _weights(self) -> tuple[Floats, Floats]:
+    def _weights(self) -> tuple[scipy.sparse.csr_array, scipy.sparse.csr_array]:
         """Return the weights of resizing, by rows ``(size, h)`` and by columns ``(size, w)``."""
         left, top, right, bottom = self._box
         return self._along(self.photo.height, top, bottom), self._along(self.photo.width, left, right)
 
-    def _along(self, pixels: int, start: float, stop: float) -> Floats:
+    def _along(self, pixels: int, start: float, stop: float) -> scipy.sparse.csr_array:
         """Return the weights ``(size, pixels)`` of one direction: the answers to one bright pixel each."""
         units = Image.fromarray(np.eye(pixels, dtype=np.float32))
         size, how = (self.card.size, pixels), FILTERS[self.card.interpolation]
         answers = units.resize(size, how, box=(start, 0, stop, pixels))
-        return np.ascontiguousarray(np.asarray(answers, np.float32).T)
+        return scipy.sparse.csr_array(np.asarray(answers, np.float32).T)
+
+
+def _product(weights: scipy.sparse.csr_array) -> npt.NDArray[np.float64]:
+    """Return the products ``(size, size)`` of the rows of ``weights``."""
+    precise = weights.astype(np.float64)
+    products: npt.NDArray[np.float64] = (precise @ precise.T).toarray()
+    return products
 
 
 def network_view(card: Card, start: Tensor) -> View:

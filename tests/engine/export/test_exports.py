@@ -102,8 +102,20 @@ def test_the_slope_of_the_photo_is_that_of_the_networks_own_resize() -> None:
     # rounding to levels, twice, leaves at most one level a value
     assert float((view.pull(grad) * change).sum()) == pytest.approx(float((grad * seen).sum()), abs=0.5)
     delta = rng.uniform(-0.02, 0.02, (3, 16, 16)).astype(np.float32)
-    rows, columns = view._weights
+    rows, columns = (weights.toarray() for weights in view._weights)
     assert np.abs(rows @ view.lift(delta) @ columns.T / 255 - delta).max() < 1e-4
+
+
+@pytest.mark.parametrize("size", [(224, 224), (100, 150)])
+def test_a_small_photo_is_changed_no_more_than_the_network_sees(size: tuple[int, int]) -> None:
+    """A pixel at the edge, of which the network sees next to nothing, keeps about its level."""
+    rng = np.random.default_rng(0)
+    photo = Image.fromarray(rng.integers(0, 256, (*size, 3), np.uint8))
+    view = View(models.card(models.FIRST), photo)  # which cuts the edge off, and enlarges what is left
+    delta = rng.uniform(-0.02, 0.02, (3, 224, 224)).astype(np.float32)
+    lifted = view.lift(delta)
+    assert lifted.shape == (3, *size)
+    assert 0 < np.abs(lifted).max() < 10 * 255 * 0.02
 
 
 def test_another_step_and_one_that_is_not_there(engine: Engine, budget: Run) -> None:
