@@ -9,8 +9,9 @@ from collections.abc import Iterable
 from engine.run import Run
 from errors import UnknownName
 
-UNREAD = 30.0
-"""Seconds for which a run that the database has too stays after somebody read it last."""
+UNREAD = 15.0
+"""Seconds for which a run that the database has too stays after somebody read it last; a page that shows it
+reads it every ten."""
 
 
 class Store:
