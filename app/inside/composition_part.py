@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import asdict
 
-from app.inside.looking import Line, Look, as_address, fools
+from app.inside.looking import Line, Look, as_address
 from components.i18n.text import named
+from engine.inside.classes import fools
 from engine.inside.composition import (
     HIGHEST,
     ChangeMaps,

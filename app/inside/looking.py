@@ -91,12 +91,6 @@ def picture_of(run: Run, step: int) -> Tensor:
     return torch.from_numpy(np.array(run.picture(step), dtype=np.float32))
 
 
-def fools(run: Run, label: int) -> bool:
-    """Return whether an answer is what the run is after: its target, or, without one, another class."""
-    target = run.recipe.target
-    return label != run.original if target is None else label == target
-
-
 def finite(value: float) -> float | None:
     """Return a value for JSON, None for one that is no number."""
     return float(value) if math.isfinite(value) else None

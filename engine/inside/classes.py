@@ -35,3 +35,9 @@ def other_class(run: Run, step: int) -> int:
         if best.index != run.original:
             return best.index
     return next(one.index for one in run.top(step, 2) if one.index != run.original)
+
+
+def fools(run: Run, label: int) -> bool:
+    """Return whether an answer is what the run is after: its target, or, without one, another class."""
+    target = run.recipe.target
+    return label != run.original if target is None else label == target

@@ -25,7 +25,7 @@ from engine.inside.saliency import (
 from engine.inside.words import Shares, clauses
 from engine.render import encode, to_image
 from engine.run import Run
-from engine.sharing import around_section
+from engine.sharing import around_section, people_section
 from engine.sharing.curve import spread
 from engine.sharing.voice import Voice
 
@@ -69,7 +69,8 @@ class Map:
 
 def section(run: Run, voice: Voice) -> Markup:
     """Return the section, nothing where nothing was computed."""
-    maps, profiles, around = _maps(run), _profiles(run), around_section.parts(run, voice)
+    maps, profiles = _maps(run), _profiles(run)
+    around = around_section.parts(run, voice) + people_section.parts(run, voice)
     parts = [around]
     if maps or profiles:
         step = max([one.step for one in maps] + list(profiles))
