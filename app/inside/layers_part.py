@@ -12,7 +12,15 @@ from torch import Tensor
 from app.inside import shelf
 from app.inside.looking import Line, Look, as_address, numbers
 from components.i18n.text import named
-from engine.inside.channels import ChannelChange, ChannelChanges, Peaks, Seen, ShelfPeaks, strongest
+from engine.inside.channels import (
+    ChannelChange,
+    ChannelChanges,
+    Peaks,
+    Seen,
+    ShelfPeaks,
+    has_places,
+    strongest,
+)
 from engine.inside.classes import other_class
 from engine.inside.layers import Distances, LayerProfile, Profile
 from engine.inside.pace import Progress
@@ -60,8 +68,7 @@ def usual_layer(answer: Profile) -> int:
     """Return the layer whose channels are shown first: the last one with places, up to where the picture
     parts; the last but one where none has places."""
     upto = len(answer.layers) if answer.parting is None else answer.parting + 1
-    shapes = [layer.shape for layer in answer.layers[:upto]]
-    places = [index for index, shape in enumerate(shapes) if len(shape) == 3 and shape[-1] > 1]
+    places = [index for index, layer in enumerate(answer.layers[:upto]) if has_places(layer.shape)]
     return places[-1] if places else max(0, len(answer.layers) - 2)
 
 

@@ -60,8 +60,8 @@ ANGLES = (
     "1 minus the cosine at the last layer: {towards} from the other picture, {changed} from the clean one"
 )
 BANDS = (
-    "shares of the squared l2 at step {step}: below {below} and from {above} on, where 1 is half a cycle a "
-    "pixel"
+    "squared l2 at step {step}: {low} of it below {below} and {high} from {above} on, where 1 is half a cycle "
+    "a pixel; of noise {noise_low} and {noise_high}"
 )
 LENGTHS = "relative l2 at the last layer: {changed}, of noise: {noise}"
 TEMPLATES = (
@@ -174,6 +174,7 @@ def _spectrum(run: Run, step: int) -> Iterator[Clause]:
     (low, _, high), (noise_low, _, noise_high) = seen.shares, seen.noise_shares
     facts = {"low": low, "high": high, "noise_low": noise_low, "noise_high": noise_high}
     rests: dict[str, str | int] = {"step": step, "below": f"{LOW:g}", "above": f"{MIDDLE:g}"}
+    rests |= {name: f"{share:.4f}" for name, share in facts.items()}
     yield Clause((SPECTRUM, {name: percent(share) for name, share in facts.items()}), (BANDS, rests))
 
 

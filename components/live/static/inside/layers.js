@@ -234,10 +234,13 @@ class Parts {
     this.course.canvas.style.display = few ? "none" : "block";
     this.course.canvas.style.aspectRatio = "auto";
     this.course.canvas.style.height = `${ROW * steps.length}px`;
-    write(this.courseAbout, few ? "" : say("Below the curves, a row for each of {count} steps: the stronger the colour, the further from the clean picture; the bar stands where it parts.", { count: steps.length }));
+    const rows = steps.map((step) => this.profiles.get(step));
+    const parts = rows.some(({ parting }) => parting !== null);
+    const count = { count: steps.length };
+    const about = () => (parts ? say("Below the curves, a row for each of {count} steps: the stronger the colour, the further from the clean picture; the bar stands where it parts.", count) : say("Below the curves, a row for each of {count} steps: the stronger the colour, the further from the clean picture.", count));
+    write(this.courseAbout, few ? "" : about());
     if (few) return;
     const { c, width, ink, accent } = this.course.begin();
-    const rows = steps.map((step) => this.profiles.get(step));
     const top = Math.max(...rows.flatMap(({ changed }) => changed[this.measure.value]));
     const cell = this.#x(width, 1) - this.#x(width, 0);
     rows.forEach(({ step, changed, parting }, row) => {
