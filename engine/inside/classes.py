@@ -4,12 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 from torch import Tensor
 
 from engine.inside.asking import Asker
+from engine.probes import Probe
 from engine.run import Run
 from models.core import Classifier
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class TowardsGoal(Generic[T]):
+    """A probe: ``question`` about what a search asks whose goal is to reach the class ``label``
+    (``targeted``) or to leave it: of several networks that must all be fooled, the one that is least fooled
+    (`models.ensemble.LeastFooled`); every other network as it is."""
+
+    question: Probe[T]
+    label: int
+    targeted: bool
+
+    def pieces(self, network: Classifier) -> Iterator[T]:
+        """Yield the answers to the question."""
+        yield from self.question.pieces(network.against(self.label, self.targeted))
 
 
 @dataclass(frozen=True)

@@ -121,9 +121,8 @@ def shares(run: Run, step: int, maps: list[Map], voice: Voice) -> Shares | None:
         spoken = {one.step: one.map for one in own if one.map.label == run.top(one.step, 1)[0].index}
         if clean and len(spoken) > 1 and step in spoken:
             by_step = [(at, share_inside(clean[0].map.values, spoken[at].values)) for at in sorted(spoken)]
-            return Shares(
-                voice.say(NAMES[method]), tuple((at, share) for at, share in by_step if share is not None)
-            )
+            known = tuple((at, share) for at, share in by_step if share is not None)
+            return Shares(voice.say(NAMES[method]), known, clean[0].map.network)
     return None
 
 
