@@ -18,8 +18,8 @@ from experiments.datasets import digit_sets
 
 MOST = 12
 """Pictures of one class that may be chosen from."""
-DIGITS = 60
-"""Test digits that count as the shelf of a network that reads digits, beside its samples."""
+DIGITS = 7
+"""Test digits of each class that count as the shelf of a network that reads digits, beside its samples."""
 
 
 @dataclass(frozen=True)
@@ -39,9 +39,14 @@ def pictures(model: str) -> tuple[ShelfPicture, ...]:
     shelf = [ShelfPicture(name, picture) for name, picture in zip(names, seen, strict=True)]
     if card.reads_digits:
         data = digit_sets.digits()
-        tests = enumerate(data.test_x[:DIGITS])
-        shelf += [ShelfPicture(digit_sets.digit_name(data.source, "test", at), x) for at, x in tests]
+        names = {at: digit_sets.digit_name(data.source, "test", at) for at in _digits(data.test_y)}
+        shelf += [ShelfPicture(name, data.test_x[at]) for at, name in names.items()]
     return tuple(shelf)
+
+
+def _digits(labels: Tensor) -> list[int]:
+    """Return where the first `DIGITS` of each class are, in the order of ``labels`` ``(n,)``."""
+    return sorted(at for label in range(10) for at in (labels == label).nonzero().flatten()[:DIGITS].tolist())
 
 
 def batch(model: str) -> Tensor:

@@ -18,7 +18,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from engine.inside.asking import Asker
+from engine.inside.asking import UNCHANGED, Asker
 from errors import BadSetting
 from models.core import Classifier
 
@@ -58,7 +58,7 @@ def axes(start: Tensor, adversarial: Tensor, third: Tensor) -> Axes:
     first, second = adversarial - start, third - start
     distance = float(first.norm())
     if distance < SMALLEST:
-        raise BadSetting("Expected a step at which the picture has changed, got one where it has not yet.")
+        raise BadSetting(UNCHANGED)
     right = first / distance
     along = float((second * right).sum())
     across = second - along * right

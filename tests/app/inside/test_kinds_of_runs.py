@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import torch
 
+from app.inside import shelf
 from app.inside.looking import Look
 from app.inside.parts import PARTS
 from attacks.contract import Stop
@@ -88,6 +89,12 @@ def test_the_plane_says_at_the_adversarial_what_the_run_says(kind: Kind) -> None
     heard = kind.lines("plane", **place, cells="4")
     labels = {at: label for line in heard if line["type"] == "asked" for at, label in pairs(line)}
     assert labels[2 * 5 + 2] == kind.run.top(STEPS, 1)[0].index
+
+
+@pytest.mark.parametrize("label", range(10))
+def test_every_digit_has_others_of_its_class_to_compare_with(engine: Engine, label: int) -> None:
+    kind = attacked(engine, "lenet", None)
+    assert len(shelf.of_class(Look(engine, kind.run, "layers", 0, {}), label)) >= 5
 
 
 def test_the_words_name_the_network_that_they_are_about(kind: Kind) -> None:

@@ -80,7 +80,7 @@ def test_the_end_of_another_run_is_a_third_point(client):
 @pytest.mark.parametrize(
     ("query", "words"),
     [
-        ({"step": 0}, "at which the picture has changed"),
+        ({"step": 0}, "has not changed yet"),
         ({"third": "nowhere"}, "third point"),
         ({"half": "wide"}, "Expected a number for half"),
         ({"half": "-1"}, "Expected a window"),
@@ -128,6 +128,7 @@ def test_what_the_change_is_made_of(client, monkeypatch):
     first, maps = entry["answers"]
     assert first["shares"] == made["shares"] and first["levels"] == made["levels"]
     assert maps["sizes"]["shape"] == maps["power"]["shape"] == [16, 16]
+    assert "has not changed yet" in client.lines("filter", step=0)[0]["sentence"]
     (band, _) = client.lines("filter", step=6, low=0, high=0.5)
     assert 0 < band["share"] < 1 and band["picture"].startswith("data:image/png")
 

@@ -129,7 +129,7 @@ def test_points_on_one_line_span_no_plane() -> None:
     _, start, normal = random_half_space()
     with pytest.raises(BadSetting, match="off the line"):
         axes(start, start + normal, start - 3 * normal)
-    with pytest.raises(BadSetting, match="has not yet"):
+    with pytest.raises(BadSetting, match="has not changed yet"):
         axes(start, start, start + normal)
     with pytest.raises(BadSetting, match="cells in a row, got 48"):
         Plane(a_plane(start, normal), (0, 0), 1.0, 48)
