@@ -11,7 +11,7 @@ from torch import Tensor
 
 from app.inside import shelf
 from app.inside.looking import Line, Look, as_address, numbers
-from components.i18n.text import named
+from components.i18n.text import named, say_in
 from engine.inside.channels import (
     ChannelChange,
     ChannelChanges,
@@ -32,7 +32,6 @@ COURSE = 8
 """Steps of the run whose profiles are shown beside the one that is looked at, at most."""
 PATCHES, PATCH = 4, 96
 """Parts of pictures that are shown for a channel, and their side in pixels."""
-NO_PHOTO = "No picture of the shelf is “{label}” to this network, so there is none to compare with."
 
 
 def lines(look: Look) -> Iterator[Line]:
@@ -95,8 +94,14 @@ def _heading(look: Look, now: Profile, label: int, photo: shelf.ShelfPicture | N
         "original": named(names[look.run.original], look.language),
         "other": named(names[label], look.language),
         "photo": None if photo is None else photo.name,
-        "photos": [{"name": one.name, "picture": _shown(one.picture)} for one in shelf.of_class(look, label)],
+        "photos": [_photo(look, one) for one in shelf.of_class(look, label)],
     }
+
+
+def _photo(look: Look, one: shelf.ShelfPicture) -> Line:
+    own = one.name.startswith(shelf.RUN)
+    title = say_in(look.language, "from one of your runs") if own else one.name
+    return {"name": one.name, "title": title, "picture": _shown(one.picture)}
 
 
 def _profile(step: int, answer: Profile) -> Line:

@@ -98,8 +98,8 @@ class Parts {
   /** The pictures of the target's class, of which one is compared with; nothing where there is no choice. */
   #offer({ photos, photo, other }) {
     this.others.hidden = photos.length < 2;
-    const buttons = photos.map(({ name, picture }, i) => {
-      const title = say("Picture {number} of {of} that the network calls “{label}”: {name}", { number: i + 1, of: photos.length, label: other, name });
+    const buttons = photos.map(({ name, title: shown, picture }, i) => {
+      const title = say("Picture {number} of {of} that the network calls “{label}”: {name}", { number: i + 1, of: photos.length, label: other, name: shown });
       const button = element("button", { type: "button", "aria-pressed": String(name === photo), title, "aria-label": title }, element("img", { src: picture, alt: "" }));
       button.onclick = () => this.#compare(name);
       return button;
@@ -131,7 +131,7 @@ class Parts {
     const last = layers.length - 1;
     const facts = { label: other, step, layer: layers[parting]?.name, number: parting + 1, of: layers.length, times: two(changed.l2[last] / noise.l2[last]) };
     const said = [];
-    if (!photo) said.push(say("No picture of the shelf is “{label}” to this network, so there is none to compare with.", facts));
+    if (!photo) said.push(say("No picture of the shelf is “{label}” to this network, so there is none to compare with: bring one, run anything on it once, and it is compared with here.", facts));
     else if (parting === null) said.push(say("At step {step} the picture is not nearer, by angle, to another “{label}” than to what it was at the last layer.", facts));
     else said.push(say("At step {step} the picture is nearer, by angle, to another “{label}” than to what it was from layer {number} of {of} on, {layer}.", facts));
     if (Number.isFinite(changed.l2[last] / noise.l2[last])) said.push(say("At the last layer the attack moved it {times} times as far as noise of the same size does.", facts));
