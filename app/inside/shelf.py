@@ -45,8 +45,8 @@ def pictures(model: str) -> tuple[ShelfPicture, ...]:
     shelf = [ShelfPicture(name, picture) for name, picture in zip(names, seen, strict=True)]
     if card.reads_digits:
         data = digit_sets.digits()
-        names = {at: digit_sets.digit_name(data.source, "test", at) for at in _digits(data.test_y)}
-        shelf += [ShelfPicture(name, data.test_x[at]) for at, name in names.items()]
+        called = {at: digit_sets.digit_name(data.source, "test", at) for at in _digits(data.test_y)}
+        shelf += [ShelfPicture(name, data.test_x[at]) for at, name in called.items()]
     return tuple(shelf)
 
 

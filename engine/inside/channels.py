@@ -167,7 +167,7 @@ def placed(answers: Tensor) -> Tensor:
     if answers.dim() == 3:
         side = math.isqrt(answers.shape[1])
         patches = answers[:, answers.shape[1] - side**2 :].transpose(1, 2)
-        return patches.unflatten(2, (side, side))
+        return patches.reshape(*patches.shape[:2], side, side)
     return answers[:, :, None, None] if answers.dim() == 2 else answers.flatten(2)[..., None]
 
 

@@ -84,7 +84,7 @@ def test_every_part_answers(kind: Kind) -> None:
 
 
 def test_the_plane_says_at_the_adversarial_what_the_run_says(kind: Kind) -> None:
-    length = kind.run.figures(STEPS)["l2"]
+    length = kind.run.figures(STEPS)["l2"] or 0.0
     place = {"x": str(length), "y": "0", "half": str(length / 100)}  # the adversarial is in the middle
     heard = kind.lines("plane", **place, cells="4")
     labels = {at: label for line in heard if line["type"] == "asked" for at, label in pairs(line)}

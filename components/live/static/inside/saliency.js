@@ -107,7 +107,9 @@ class Looked {
     const facts = { label, step: this.step };
     const whole = line.method === "attention_rollout";
     const alt = whole ? { clean: say("Map of what the answer rests on in the original picture"), now: say("Map of what the answer rests on at step {step}", facts), shuffled: say("Map of what the answer rests on at step {step} on a network with shuffled weights", facts) } : { clean: say("Map of what speaks for {label} in the original picture", facts), now: say("Map of what speaks for {label} at step {step}", facts), shuffled: say("Map of {label} at step {step} on a network with shuffled weights", facts) };
-    cell.heat.draw(unpack(line.levels), line.side, alt[column]);
+    const levels = unpack(line.levels);
+    cell.heat.draw(levels, line.side, alt[column]);
+    if (levels.every((level) => level === 0)) write(cell.share, say("the map is 0 everywhere"));
     const sum = { logit: two(line.logit), from: two(line.baseline), total: two(line.total) };
     write(cell.figure, line.total === null || line.baseline === null ? say("logit {logit}", sum) : say("logit {logit}, from {from}; adds up to {total}", sum));
     this.progress.hidden = true;
