@@ -12,6 +12,7 @@ from bench import (
     crowd,
     exports,
     first_network,
+    inside,
     labs,
     replicas,
     room,
@@ -37,7 +38,7 @@ def parser() -> argparse.ArgumentParser:
         "--only",
         default="",
         help="the same, with commas between: first, steps, engine, sharing, classify, stop, watched, "
-        "updates, traffic, watchers, start, exports, labs, survivors, replicas, spread",
+        "updates, traffic, watchers, start, exports, labs, survivors, replicas, spread, inside",
     )
     made.add_argument("--photos", type=int, default=26, help="photos of FOOLSCOPE_DATA for exports")
     made.add_argument("--dry", action="store_true", help="print only, keep nothing")
@@ -104,6 +105,7 @@ def measurements(options: argparse.Namespace) -> dict[str, Callable[[], Sequence
         "exports": lambda: exports.measured(options.photos),
         "labs": lambda: [*labs.tables(), *labs.path()],
         "replicas": lambda: replicas.watched(model, many, repeats),
+        "inside": lambda: alone(lambda e: inside.looked_at(e, model, many, min(repeats, 5))),
         "spread": lambda: [replicas.spread(model, many)],
     }
 

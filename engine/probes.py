@@ -20,7 +20,7 @@ from models.core import Classifier
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
-WEIGHT = 12.0
+WEIGHT = 16.0
 """A second of a probe counts as so many seconds of a run."""
 UNREAD = 4096
 """Answers that may wait to be read; a probe that nobody reads ends with them."""

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import asdict
 
-from app.inside.looking import Line, Look, as_address, fools
+from app.inside.looking import Line, Look, as_address
 from components.i18n.text import named
+from engine.inside.asking import UNCHANGED
+from engine.inside.classes import fools
 from engine.inside.composition import (
     HIGHEST,
     ChangeMaps,
@@ -20,6 +22,7 @@ from engine.inside.composition import (
     spectrum_image,
 )
 from engine.render import perturbation, suggest_gain
+from errors import BadSetting
 
 PART, FILTER = "made_of", "filter"
 
@@ -62,6 +65,8 @@ def filtered(look: Look) -> Iterator[Line]:
     """Yield what the network says of one band, and how that band looks. ``?low=``, ``?high=``: its radii."""
     low, high = look.number("low", 0.0), look.number("high", HIGHEST)
     delta = look.change()
+    if not bool(delta.any()):
+        raise BadSetting(UNCHANGED)
     part = band(delta, low, high)
     question = Filters(look.run.start.float(), delta, look.run.original, ((low, high),))
     for answer in look.ask(question, low, high):

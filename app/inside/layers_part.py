@@ -11,8 +11,16 @@ from torch import Tensor
 
 from app.inside import shelf
 from app.inside.looking import Line, Look, as_address, numbers
-from components.i18n.text import named
-from engine.inside.channels import ChannelChange, ChannelChanges, Peaks, Seen, ShelfPeaks, strongest
+from components.i18n.text import named, say_in
+from engine.inside.channels import (
+    ChannelChange,
+    ChannelChanges,
+    Peaks,
+    Seen,
+    ShelfPeaks,
+    has_places,
+    strongest,
+)
 from engine.inside.classes import other_class
 from engine.inside.layers import Distances, LayerProfile, Profile
 from engine.inside.pace import Progress
@@ -24,7 +32,6 @@ COURSE = 8
 """Steps of the run whose profiles are shown beside the one that is looked at, at most."""
 PATCHES, PATCH = 4, 96
 """Parts of pictures that are shown for a channel, and their side in pixels."""
-NO_PHOTO = "No picture of the shelf is “{label}” to this network, so there is none to compare with."
 
 
 def lines(look: Look) -> Iterator[Line]:
@@ -60,8 +67,7 @@ def usual_layer(answer: Profile) -> int:
     """Return the layer whose channels are shown first: the last one with places, up to where the picture
     parts; the last but one where none has places."""
     upto = len(answer.layers) if answer.parting is None else answer.parting + 1
-    shapes = [layer.shape for layer in answer.layers[:upto]]
-    places = [index for index, shape in enumerate(shapes) if len(shape) == 3 and shape[-1] > 1]
+    places = [index for index, layer in enumerate(answer.layers[:upto]) if has_places(layer.shape)]
     return places[-1] if places else max(0, len(answer.layers) - 2)
 
 
@@ -88,8 +94,14 @@ def _heading(look: Look, now: Profile, label: int, photo: shelf.ShelfPicture | N
         "original": named(names[look.run.original], look.language),
         "other": named(names[label], look.language),
         "photo": None if photo is None else photo.name,
-        "photos": [{"name": one.name, "picture": _shown(one.picture)} for one in shelf.of_class(look, label)],
+        "photos": [_photo(look, one) for one in shelf.of_class(look, label)],
     }
+
+
+def _photo(look: Look, one: shelf.ShelfPicture) -> Line:
+    own = one.name.startswith(shelf.RUN)
+    title = say_in(look.language, "from one of your runs") if own else one.name
+    return {"name": one.name, "title": title, "picture": _shown(one.picture)}
 
 
 def _profile(step: int, answer: Profile) -> Line:

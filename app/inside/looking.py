@@ -14,6 +14,7 @@ from PIL import Image
 from torch import Tensor
 
 import models
+from engine.inside.classes import TowardsGoal
 from engine.inside.computed import COMPUTED, Key
 from engine.interface import EngineInterface
 from engine.probes import Probe
@@ -50,7 +51,10 @@ class Look:
         """Yield the answers to ``question``, remembered by part, step and ``settings``, which must say all
         that determines them beside the run; see `engine.inside.computed.Computed.ask`."""
         key = Key(self.run.id, part or self.part, self.step if step is None else step, settings)
-        return COMPUTED.ask(self.engine, model or self.run.recipe.model, key, question)
+        own, goal = self.run.recipe.model, self.run.criterion
+        if model in ("", own):
+            question = TowardsGoal(question, int(goal.label[0]), goal.targeted)
+        return COMPUTED.ask(self.engine, model or own, key, question)
 
     def ask_network(self, question: Probe[T], part: str, *settings: Hashable) -> Iterator[T]:
         """Yield the answers to a question about the run's network alone, which other runs on it share."""
@@ -89,12 +93,6 @@ class Look:
 def picture_of(run: Run, step: int) -> Tensor:
     """Return the picture ``(c, size, size)`` in [0, 1] that stands for a step of a run."""
     return torch.from_numpy(np.array(run.picture(step), dtype=np.float32))
-
-
-def fools(run: Run, label: int) -> bool:
-    """Return whether an answer is what the run is after: its target, or, without one, another class."""
-    target = run.recipe.target
-    return label != run.original if target is None else label == target
 
 
 def finite(value: float) -> float | None:

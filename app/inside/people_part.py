@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import replace
 
-from torch import Tensor
-
 import models
-from app.inside.looking import Line, Look, as_address, fools, picture_of
+from app.inside.looking import Line, Look, as_address
 from components.i18n.text import named, say_in
-from engine.inside.composition import power, shares
-from engine.inside.similarity import structural_similarity
+from engine.inside.computed import COMPUTED, Key
+from engine.inside.people import Alike, Perturbed, perturbed
 from engine.render import perturbation, suggest_gain, to_image
 from engine.run import Run
 from errors import BadSetting
@@ -22,18 +20,33 @@ PART, TWIN = "people", "twin"
 def lines(look: Look) -> Iterator[Line]:
     """Yield how alike the picture and its adversarial are, and the name of the network's twin, if any."""
     twin = models.card(look.run.recipe.model).twin
+    (alike,) = look.ask(Alike(look.run.start.float(), look.picture()))
     yield {
         "type": "similarity",
-        "ssim": structural_similarity(look.run.start.float(), look.picture()),
+        "ssim": alike.ssim,
         "twin": say_in(look.language, models.card(twin).title) if twin else None,
     }
 
 
 def twin(look: Look) -> Iterator[Line]:
-    """Carry out the run's recipe on the network's twin; yield where it stands, then both perturbations."""
+    """Carry out the run's recipe on the network's twin, unless that is remembered; yield where it stands,
+    then both perturbations."""
     name = models.card(look.run.recipe.model).twin
     if not name:
         raise BadSetting("Expected a network that has a twin, got one that has none.")
+    key = Key(look.run.id, TWIN, look.step, (name,))
+    known = COMPUTED.known(key)
+    if known is None:
+        other = yield from _attacked(look, name)
+        both = (perturbed(look.run, look.step), perturbed(other, len(other) - 1))
+        known = COMPUTED.ask_nobody(key, lambda: iter(both))
+    own, theirs = known
+    gain = min(suggest_gain(one.perturbation.numpy()) for one in (own, theirs))
+    yield {"type": "twin", "gain": gain, "own": _shown(look, own, gain), "twin": _shown(look, theirs, gain)}
+
+
+def _attacked(look: Look, name: str) -> Generator[Line, None, Run]:
+    """Yield the steps of the run's recipe on the network ``name``; return that run, which is over."""
     person = f"twin of {look.run.id}"  # one at a time for each run
     other = look.engine.enqueue(replace(look.run.recipe, model=name), person, most=1)
     try:
@@ -42,28 +55,22 @@ def twin(look: Look) -> Iterator[Line]:
     finally:
         if not other.over:
             look.engine.cancel(other)
-    own = look.change()
-    theirs = picture_of(other, len(other) - 1) - other.start.float()
-    gain = min(suggest_gain(delta.numpy()) for delta in (own, theirs))
-    yield {"type": "twin", "gain": gain, "own": _shown(look, look.run, look.step, own, gain)} | {
-        "twin": _shown(look, other, len(other) - 1, theirs, gain)
-    }
+    return other
 
 
-def _shown(look: Look, run: Run, step: int, delta: Tensor, gain: int) -> Line:
-    best = run.top(step, 1)[0]
-    low, *_ = shares(power(delta)) if bool(delta.any()) else (0.0,)
+def _shown(look: Look, one: Perturbed, gain: int) -> Line:
+    labels = look.run.labels
     return {
-        "title": say_in(look.language, models.card(run.recipe.model).title),
-        "perturbation": as_address(perturbation(delta.numpy(), gain)),
-        "picture": as_address(to_image(run.picture(step))),
-        "before": named(run.labels[run.original], look.language),
-        "label": named(best.label, look.language),
-        "probability": best.probability,
-        "fooled": fools(run, best.index),
-        "steps": step,
-        "length": float(delta.norm()),
-        "largest": float(delta.abs().max()),
-        "low": low,
-        "ssim": structural_similarity(run.start.float(), run.start.float() + delta),
+        "title": say_in(look.language, models.card(one.network).title),
+        "perturbation": as_address(perturbation(one.perturbation.numpy(), gain)),
+        "picture": as_address(to_image(one.picture.numpy())),
+        "before": named(labels[one.original], look.language),
+        "label": named(labels[one.label], look.language),
+        "probability": one.probability,
+        "fooled": one.fooled,
+        "steps": one.step,
+        "length": one.length,
+        "largest": one.largest,
+        "low": one.low,
+        "ssim": one.ssim,
     }

@@ -11,6 +11,7 @@ from torch import Tensor
 import attacks
 import models
 from app.inside.looking import Line, Look, picture_of
+from app.inside.shelf import MOST_RUNS, RUN
 from components.i18n.text import named, say_in
 from engine.images.sources import samples
 from engine.inside.plane import LEVELS, Asked, Axes, Finished, Plane, axes
@@ -22,9 +23,8 @@ from models.core import Card
 PART, CHOICES = "plane", "plane_choices"
 THIRDS = ("random", "signs")
 """Third points that need no name: normal noise, and noise of one size whose signs are random."""
-IMAGE, RUN = "image:", "run:"
-"""What the names of the other third points begin with."""
-MOST_RUNS = 50
+IMAGE = "image:"
+"""What the names of pictures begin with; those of runs begin with `app.inside.shelf.RUN`."""
 FARTHEST = 1e5
 """The largest coordinate, in l2."""
 

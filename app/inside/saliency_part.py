@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+import models
 from app.inside.looking import Line, Look, finite
 from components.i18n.text import named
 from engine.inside.classes import other_class
@@ -70,7 +71,8 @@ def _plan(look: Look, method: str, labels: dict[str, int]) -> Line:
     names = {row: named(look.run.labels[label], look.language) for row, label in labels.items()}
     (methods,) = look.ask_network(Methods(look.picture(0)), "methods")
     plan = {"type": "plan", "method": method, "step": look.run.picture_step(look.step), "labels": names}
-    return plan | {"methods": methods}
+    joined = bool(models.card(look.run.recipe.model).parts)
+    return plan | {"methods": methods, "joined": joined}
 
 
 def _cell(row: str, column: str, answer: SaliencyMap) -> Line:

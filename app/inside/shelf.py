@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -18,13 +19,18 @@ from experiments.datasets import digit_sets
 
 MOST = 12
 """Pictures of one class that may be chosen from."""
-DIGITS = 60
-"""Test digits that count as the shelf of a network that reads digits, beside its samples."""
+DIGITS = 7
+"""Test digits of each class that count as the shelf of a network that reads digits, beside its samples."""
+
+
+RUN, MOST_RUNS = "run:", 50
+"""What the name of a run's first picture begins with; of so many of a visitor's newest runs."""
 
 
 @dataclass(frozen=True)
 class ShelfPicture:
-    """``name``: by which it opens, as a sample or as a digit; ``picture`` ``(c, size, size)`` in [0, 1]."""
+    """``name``: by which it opens, as a sample or as a digit, or `RUN` and the id of the run that began with
+    it; ``picture`` ``(c, size, size)`` in [0, 1]."""
 
     name: str
     picture: Tensor
@@ -39,9 +45,14 @@ def pictures(model: str) -> tuple[ShelfPicture, ...]:
     shelf = [ShelfPicture(name, picture) for name, picture in zip(names, seen, strict=True)]
     if card.reads_digits:
         data = digit_sets.digits()
-        tests = enumerate(data.test_x[:DIGITS])
-        shelf += [ShelfPicture(digit_sets.digit_name(data.source, "test", at), x) for at, x in tests]
+        called = {at: digit_sets.digit_name(data.source, "test", at) for at in _digits(data.test_y)}
+        shelf += [ShelfPicture(name, data.test_x[at]) for at, name in called.items()]
     return tuple(shelf)
+
+
+def _digits(labels: Tensor) -> list[int]:
+    """Return where the first `DIGITS` of each class are, in the order of ``labels`` ``(n,)``."""
+    return sorted(at for label in range(10) for at in (labels == label).nonzero().flatten()[:DIGITS].tolist())
 
 
 def batch(model: str) -> Tensor:
@@ -50,12 +61,24 @@ def batch(model: str) -> Tensor:
 
 
 def of_class(look: Look, label: int) -> list[ShelfPicture]:
-    """Return the pictures of the shelf, `MOST` at most, that the run's network gives the class ``label``, but
-    the run's own."""
+    """Return the pictures, `MOST` at most, that the run's network gives the class ``label``, but the run's
+    own: those of the shelf, then those that the visitor's other runs on it began with."""
     model, own = look.run.recipe.model, look.run.recipe.image
     answers = look.ask_network(Labels(batch(model)), "labels")
     shelf = zip(pictures(model), list(answers), strict=True)
-    return [one for one, answer in shelf if answer == label and one.name != own][:MOST]
+    shown = [one for one, answer in shelf if answer == label and one.name != own]
+    return [*shown, *_of_own_runs(look, label)][:MOST]
+
+
+def _of_own_runs(look: Look, label: int) -> Iterator[ShelfPicture]:
+    """Yield brought pictures that the visitor's other runs on the network began with, each once."""
+    recipe = look.run.recipe
+    seen = {recipe.image, *(one.name for one in pictures(recipe.model))}
+    for record in look.engine.own_runs(look.owner, MOST_RUNS) if look.owner else []:
+        image, alike = record.recipe.image, record.first_label == look.run.labels[label]
+        if record.recipe.model == recipe.model and alike and image not in seen and record.opens:
+            seen.add(image)
+            yield ShelfPicture(RUN + record.id, look.engine.run(record.id).start.float())
 
 
 def chosen(look: Look, label: int) -> ShelfPicture | None:
@@ -63,6 +86,7 @@ def chosen(look: Look, label: int) -> ShelfPicture | None:
     or one of another class, as it may when the network says something else at another step; None where there
     is none. Raises `errors.UnknownName` for a name that the shelf does not have."""
     name, shown = look.query.get("photo", ""), of_class(look, label)
-    if name and all(one.name != name for one in pictures(look.run.recipe.model)):
+    known = name.startswith(RUN) or any(one.name == name for one in pictures(look.run.recipe.model))
+    if name and not known:
         raise UnknownName.of("picture", name[:80], [one.name for one in shown])
     return next((one for one in shown if one.name == name), shown[0] if shown else None)

@@ -70,7 +70,9 @@ def _shares(look: Look) -> Generator[Line, None, Shares | None]:
         answer = _map(look, step, best.index, method)
         by_step.append((step, share_inside(clean.values, answer.values)))
     known = tuple((step, share) for step, share in by_step if share is not None)
-    return Shares(say_in(look.language, NAMES[method]), known) if known and known[0][0] == 0 else None
+    if not known or known[0][0] != 0:
+        return None
+    return Shares(say_in(look.language, NAMES[method]), known, clean.network)
 
 
 def _first(look: Look) -> tuple[str, SaliencyMap]:

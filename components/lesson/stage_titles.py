@@ -28,4 +28,4 @@ def _part(part: str) -> str:
     if part in phrases(preferences.language()):
         return say(part)
     titles = {card.name: card.title for card in models.cards()}
-    return WORD.sub(lambda match: titles.get(match[0]) or say(match[0]), part)
+    return WORD.sub(lambda match: titles.get(match[0]) or say(match[0]).replace("_", " "), part)

@@ -12,6 +12,8 @@ from models.core import Classifier, fitted
 
 FIRST, MOST = 4, 64
 """Pictures in the first batch, and at most."""
+UNCHANGED = "At this step the picture has not changed yet: move to a later one."
+"""The refusal of what is about a perturbation where there is none."""
 
 
 class Asker:

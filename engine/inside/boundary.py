@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from engine.inside.asking import Asker
+from engine.inside.asking import UNCHANGED, Asker
 from engine.inside.plane import SMALLEST
 from errors import BadSetting
 from models.core import Classifier
@@ -92,7 +92,7 @@ class Distances:
 def _moved(delta: Tensor) -> float:
     length = float(delta.norm())
     if length < SMALLEST:
-        raise BadSetting("Expected a step at which the picture has changed, got one where it has not yet.")
+        raise BadSetting(UNCHANGED)
     return length
 
 

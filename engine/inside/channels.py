@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -48,7 +49,7 @@ class ChannelChanges:
     def pieces(self, network: Classifier) -> Iterator[tuple[ChannelChange, ...]]:
         """Yield the channels."""
         pictures = [self.clean, self.attacked, noise(self.clean, self.attacked, self.seed)]
-        values = _by_channel(_activations(network, torch.stack(pictures), self.layer))
+        values = placed(_activations(network, torch.stack(pictures), self.layer)).flatten(2)
         sizes, means = (values[1] - values[0]).abs().mean(1), values.mean(2)
         order = sizes.topk(min(self.most, len(sizes))).indices.tolist()
         rows = torch.cat([means, sizes[None]]).T.tolist()
@@ -101,11 +102,13 @@ class Seen:
         leaf = self.picture[None].to(one.mean.device).clone().requires_grad_()
         with torch.enable_grad():
             answer = _hooked(one, leaf, self.layer)
-        if answer.dim() != 4 or answer.shape[-1] < 2:
+        answer = placed(answer)
+        if answer.shape[-1] < 2:
             yield size
             return
         rows, columns = answer.shape[-2] // 2, answer.shape[-1] // 2
-        (grad,) = torch.autograd.grad(answer[0, :, rows, columns].sum(), leaf)
+        seen = answer[0, :, rows, columns].abs().sum()  # the plain sum is constant after a LayerNorm
+        (grad,) = torch.autograd.grad(seen, leaf)
         middle = tuple((at + 0.5) / of for at, of in ((rows, answer.shape[-2]), (columns, answer.shape[-1])))
         yield _side(grad[0].abs().sum(0).cpu(), middle)
 
@@ -146,19 +149,32 @@ def _four(row: list[float]) -> tuple[float, float, float, float]:
     return clean, attacked, still, size
 
 
-def _by_channel(answers: Tensor) -> Tensor:
-    """Return answers as ``(n, channels, places)``: of tokens ``(n, tokens, width)`` the widths are channels,
-    of units ``(n, units)`` each is one."""
+def has_places(shape: Sequence[int]) -> bool:
+    """Say whether a layer that gives ``shape`` for one picture has places that lie in rows and columns."""
+    return placed(torch.empty(1, *shape, device="meta")).shape[-1] > 1
+
+
+def placed(answers: Tensor) -> Tensor:
+    """Return answers of a layer for square pictures as ``(n, channels, rows, columns)``.
+
+    Of tokens ``(n, tokens, width)`` the widths are channels, and the last ones that fill a square are its
+    places, for tokens without a place come first; of ``(n, rows, columns, width)``, as within windows of
+    attention, the widths are channels too; of units ``(n, units)`` each is a channel with one place.
+    """
+    if answers.dim() == 4:
+        last = answers.shape[1] == answers.shape[2] != answers.shape[3]
+        return answers.permute(0, 3, 1, 2) if last else answers
     if answers.dim() == 3:
-        return answers.transpose(1, 2)
-    return answers.flatten(2) if answers.dim() > 2 else answers[..., None]
+        side = math.isqrt(answers.shape[1])
+        patches = answers[:, answers.shape[1] - side**2 :].transpose(1, 2)
+        return patches.reshape(*patches.shape[:2], side, side)
+    return answers[:, :, None, None] if answers.dim() == 2 else answers.flatten(2)[..., None]
 
 
 def _peaks(picture: int, answer: Tensor) -> Peaks:
-    values, at = _by_channel(answer[None])[0].max(1)
-    if answer.dim() != 3:
-        return Peaks(picture, values, torch.full((len(values), 2), 0.5))
-    height, width = answer.shape[1:]
+    (channels,) = placed(answer[None])
+    values, at = channels.flatten(1).max(1)
+    height, width = channels.shape[1:]
     places = torch.stack([(at // width + 0.5) / height, (at % width + 0.5) / width], 1)
     return Peaks(picture, values, places)
 

@@ -4,12 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 from torch import Tensor
 
 from engine.inside.asking import Asker
+from engine.probes import Probe
 from engine.run import Run
 from models.core import Classifier
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class TowardsGoal(Generic[T]):
+    """A probe: ``question`` about what a search asks whose goal is to reach the class ``label``
+    (``targeted``) or to leave it: of several networks that must all be fooled, the one that is least fooled
+    (`models.ensemble.LeastFooled`); every other network as it is."""
+
+    question: Probe[T]
+    label: int
+    targeted: bool
+
+    def pieces(self, network: Classifier) -> Iterator[T]:
+        """Yield the answers to the question."""
+        yield from self.question.pieces(network.against(self.label, self.targeted))
 
 
 @dataclass(frozen=True)
@@ -35,3 +54,9 @@ def other_class(run: Run, step: int) -> int:
         if best.index != run.original:
             return best.index
     return next(one.index for one in run.top(step, 2) if one.index != run.original)
+
+
+def fools(run: Run, label: int) -> bool:
+    """Return whether an answer is what the run is after: its target, or, without one, another class."""
+    target = run.recipe.target
+    return label != run.original if target is None else label == target

@@ -16,7 +16,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from engine.inside.asking import Asker
+from engine.inside.asking import UNCHANGED, Asker
 from errors import BadSetting
 from models.core import Classifier
 
@@ -100,7 +100,7 @@ def composition(delta: Tensor, seed: int = 0) -> Composition:
     Raises `errors.BadSetting` where nothing changed.
     """
     if not bool(delta.any()):
-        raise BadSetting("Expected a step at which the picture has changed, got one where it has not yet.")
+        raise BadSetting(UNCHANGED)
     own, noise = power(delta), power(noise_like(delta, seed))
     radius, rings = radial(own)
     _, noise_rings = radial(noise)

@@ -2,9 +2,10 @@
 
 The plane goes through a picture and its adversarial; a third point gives it its second direction. A grid of
 ``cells`` x ``cells`` squares lies over a window of it, and the corners of the squares are the pictures that
-are asked about. Up to `WHOLE` cells all are asked. From there on a new corner that lies between two corners
+are asked about. At the coarsest level all are asked. From there on a new corner that lies between two corners
 of the same class, or in a square whose four corners have the same class, is filled in; in a half-plane, which
-is convex, what is filled in is always right.
+is convex, what is filled in is always right. Up to `SEARCHED` cells the middles of squares are always asked
+about, so that what lies inside of a square is not missed.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from engine.inside.asking import Asker
+from engine.inside.asking import UNCHANGED, Asker
 from errors import BadSetting
 from models.core import Classifier
 
@@ -26,8 +27,8 @@ Floats = npt.NDArray[np.float64]
 Flags = npt.NDArray[np.bool_]
 LEVELS = (4, 8, 16, 32, 64, 128, 256)
 """Cells in a row, from coarse to fine."""
-WHOLE = 8
-"""Up to so many cells in a row, every corner is asked about."""
+SEARCHED = 8
+"""Up to so many cells in a row, what lies in the middle of a coarser square is always asked about."""
 SMALLEST = 1e-4
 """An l2 below which two points are one."""
 
@@ -57,7 +58,7 @@ def axes(start: Tensor, adversarial: Tensor, third: Tensor) -> Axes:
     first, second = adversarial - start, third - start
     distance = float(first.norm())
     if distance < SMALLEST:
-        raise BadSetting("Expected a step at which the picture has changed, got one where it has not yet.")
+        raise BadSetting(UNCHANGED)
     right = first / distance
     along = float((second * right).sum())
     across = second - along * right
@@ -110,13 +111,12 @@ class Grid:
         fine = Grid.empty(2 * self.cells)
         fine.labels[::2, ::2], fine.asked[::2, ::2] = self.labels, self.asked
         fine.numbers[:, ::2, ::2] = self.numbers
-        if fine.cells > WHOLE:
-            fine._fill()
+        fine._fill()
         return fine
 
     def _fill(self) -> None:
         known, numbers = self.labels[::2, ::2], self.numbers[:, ::2, ::2]
-        for place, corners in _between():
+        for place, corners in _between()[: 2 if self.cells <= SEARCHED else 3]:
             around = np.stack([known[corner] for corner in corners])
             same = (around == around[0]).all(axis=0)
             self.labels[place] = np.where(same, around[0], -1)
@@ -141,7 +141,8 @@ EVEN = slice(None, None, 2)
 
 
 def _between() -> list[tuple[Slices, list[Slices]]]:
-    """Return, for each kind of new corner, where it is in the fine grid, and its corners in the coarse."""
+    """Return, for each kind of new corner, where it is in the fine grid, and its corners in the coarse; the
+    middles of squares come last."""
     return [
         ((EVEN, ODD), [(ALL, FORE), (ALL, REAR)]),
         ((ODD, EVEN), [(FORE, ALL), (REAR, ALL)]),

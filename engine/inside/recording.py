@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, fx, nn
 
 from models.core import Classifier
-from models.ensemble import Ensemble
+from models.ensemble import Ensemble, LeastFooled
 
 Take = Callable[[str, tuple[Any, ...], Any], Any]
 """Gets a layer's name, what it was given and what it gave; may return what is passed on in its place."""
@@ -42,6 +42,8 @@ def recording(layers: Mapping[str, nn.Module], take: Take) -> Iterator[None]:
 def single(network: Classifier) -> Classifier:
     """Return the network whose layers are looked at: of several as one the first, whose pictures and classes
     have the same size and order."""
+    if isinstance(network, LeastFooled):
+        network = network.networks
     return network.parts[0] if isinstance(network, Ensemble) else network
 
 

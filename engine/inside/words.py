@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+import models
 from engine.inside.classes import other_class
 from engine.inside.composition import LOW, MIDDLE, composition
 from engine.inside.layers import Profile
@@ -60,9 +61,14 @@ ANGLES = (
     "1 minus the cosine at the last layer: {towards} from the other picture, {changed} from the clean one"
 )
 BANDS = (
-    "shares of the squared l2 at step {step}: below {below} and from {above} on, where 1 is half a cycle a "
-    "pixel"
+    "squared l2 at step {step}: {low} of it below {below} and {high} from {above} on, where 1 is half a "
+    "cycle a pixel; of noise {noise_low} and {noise_high}"
 )
+OF_FIRST = (
+    "Several networks are taken as one here: what is written of where it looked by a method that looks at "
+    "layers, and of the layers themselves, is about the first, {network}."
+)
+NETWORKS = "networks taken as one: {networks}"
 LENGTHS = "relative l2 at the last layer: {changed}, of noise: {noise}"
 TEMPLATES = (
     *(
@@ -78,8 +84,9 @@ TEMPLATES = (
         PARTED,
         NOT_PARTED,
         BEYOND,
+        OF_FIRST,
     ),
-    *(PROBABILITY, MARGIN, MARGIN_UNMET, LARGEST, BANDS, SHARES, ANGLES, LENGTHS),
+    *(PROBABILITY, MARGIN, MARGIN_UNMET, LARGEST, BANDS, SHARES, ANGLES, LENGTHS, NETWORKS),
 )
 """All that may be written."""
 
@@ -96,10 +103,11 @@ class Clause:
 class Shares:
     """Which share, in [0, 1], of what speaks for the network's answer lies where the original class was seen
     (`engine.inside.saliency.share_inside`), by step, from step 0 on; ``method``: its name in the reader's
-    words."""
+    words; ``network``: as in `engine.inside.saliency.SaliencyMap`."""
 
     method: str
     by_step: tuple[tuple[int, float], ...]
+    network: str = ""
 
 
 def clauses(run: Run, step: int, shares: Shares | None, profile: Profile | None) -> list[Clause]:
@@ -113,7 +121,15 @@ def clauses(run: Run, step: int, shares: Shares | None, profile: Profile | None)
         parts.append(_attention(run, shares))
     if profile is not None:
         parts += _inside(run, step, profile)
-    return parts
+    return [*parts, *_first_of(run, shares, profile)]
+
+
+def _first_of(run: Run, shares: Shares | None, profile: Profile | None) -> Iterator[Clause]:
+    """Yield, of several networks as one, which one the other clauses about its inside are about."""
+    title = next((one.network for one in (shares, profile) if one is not None and one.network), "")
+    if title:
+        names = ", ".join(models.card(name).title for name in models.card(run.recipe.model).parts)
+        yield Clause((OF_FIRST, {"network": title}), (NETWORKS, {"networks": names}))
 
 
 def _clean(run: Run) -> Clause:
@@ -174,6 +190,7 @@ def _spectrum(run: Run, step: int) -> Iterator[Clause]:
     (low, _, high), (noise_low, _, noise_high) = seen.shares, seen.noise_shares
     facts = {"low": low, "high": high, "noise_low": noise_low, "noise_high": noise_high}
     rests: dict[str, str | int] = {"step": step, "below": f"{LOW:g}", "above": f"{MIDDLE:g}"}
+    rests |= {name: f"{share:.4f}" for name, share in facts.items()}
     yield Clause((SPECTRUM, {name: percent(share) for name, share in facts.items()}), (BANDS, rests))
 
 

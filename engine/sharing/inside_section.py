@@ -25,7 +25,7 @@ from engine.inside.saliency import (
 from engine.inside.words import Shares, clauses
 from engine.render import encode, to_image
 from engine.run import Run
-from engine.sharing import around_section
+from engine.sharing import around_section, people_section
 from engine.sharing.curve import spread
 from engine.sharing.voice import Voice
 
@@ -69,7 +69,8 @@ class Map:
 
 def section(run: Run, voice: Voice) -> Markup:
     """Return the section, nothing where nothing was computed."""
-    maps, profiles, around = _maps(run), _profiles(run), around_section.parts(run, voice)
+    maps, profiles = _maps(run), _profiles(run)
+    around = around_section.parts(run, voice) + people_section.parts(run, voice)
     parts = [around]
     if maps or profiles:
         step = max([one.step for one in maps] + list(profiles))
@@ -120,9 +121,8 @@ def shares(run: Run, step: int, maps: list[Map], voice: Voice) -> Shares | None:
         spoken = {one.step: one.map for one in own if one.map.label == run.top(one.step, 1)[0].index}
         if clean and len(spoken) > 1 and step in spoken:
             by_step = [(at, share_inside(clean[0].map.values, spoken[at].values)) for at in sorted(spoken)]
-            return Shares(
-                voice.say(NAMES[method]), tuple((at, share) for at, share in by_step if share is not None)
-            )
+            known = tuple((at, share) for at, share in by_step if share is not None)
+            return Shares(voice.say(NAMES[method]), known, clean[0].map.network)
     return None
 
 

@@ -46,9 +46,16 @@ def test_somebody_looks_inside(visitor: Callable[..., Playground]) -> None:
     expect(inside.locator("[data-test=rests] > li")).to_have_count(7)
     here.press("first")
     expect(inside.locator("[data-test=words]")).to_contain_text("Nothing has been changed yet.")
+    for tab in ("plane", "boundary", "made-of"):
+        inside.locator(f"[data-test=inside-{tab}]").click()
+        expect(inside.locator("[data-test=inside-state]")).to_contain_text(
+            "has not changed yet: move to a later"
+        )
+    inside.locator("[data-test=inside-people]").click()
+    expect(inside.locator("[data-test=people-ssim]")).to_contain_text("step 0: 1")
     record = inside.get_by_role("link", name="JSON").get_attribute("href") or ""
     parts = {entry["part"] for entry in here.ask(record.split("/runs/")[1])}
-    assert {"saliency", "layers", "channels"} <= parts
+    assert {"saliency", "layers", "channels", "people"} <= parts
 
 
 def test_on_a_network_without_convolutions_in_chinese_on_a_phone(visitor: Callable[..., Playground]) -> None:

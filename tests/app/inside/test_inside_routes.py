@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
+import io
 import json
 import time
+from dataclasses import replace
 
 import anyio
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 
+from app import service
 from app.inside import shelf
+from app.inside.looking import Look
 from app.inside.streaming import LinesResponse, Turns
+from attacks.contract import Stop
 from components.i18n.text import phrases
 from engine.inside import words
 from engine.inside.layers import LayerProfile
 from engine.inside.saliency import GRAD_CAM, GRADIENT_ATTENTION, METHODS, ROLLOUT
+from engine.recipe import Recipe
 from errors import FoolscopeError
 from models.core import Classifier
 from tests.support import event_loop, live_phrases, small_model
+from tests.support.browser import until
 
 RUNS = "/foolscope/runs"
 
@@ -126,6 +135,23 @@ def test_a_picture_of_the_targets_class_is_chosen(client):
     assert client.lines("layers", step=6, photo=other)[0]["photo"] == names[0]  # it is of another class
     (refused,) = client.lines("layers", step=6, photo="nobody")
     assert "nobody" in refused["sentence"]
+
+
+def test_a_picture_that_somebody_brought_is_compared_with(client):
+    engine, picture = service.engine(), np.random.default_rng(0).integers(0, 256, (40, 40, 3), np.uint8)
+    file = io.BytesIO()
+    Image.fromarray(picture).save(file, "PNG")
+    recipe = Recipe("small", engine.uploads.add(file.getvalue()), "bim", {"steps": 1}, stop=Stop("steps"))
+    other = engine.submit(recipe, owner="me")
+    list(engine.follow(other))
+    until(lambda: any(record.opens for record in engine.own_runs("me", 9)), "the run to be kept")
+    mine, nobodys = (Look(engine, client.run, "layers", 6, {}, owner=owner) for owner in ("me", ""))
+    shown = {one.name: one.picture for one in shelf.of_class(mine, other.original)}
+    assert torch.equal(shown[f"run:{other.id}"], other.start.float())
+    assert f"run:{other.id}" not in {one.name for one in shelf.of_class(nobodys, other.original)}
+    assert all(one.name[:4] != "run:" for one in shelf.of_class(mine, (other.original + 1) % 6))
+    chosen = shelf.chosen(replace(mine, query={"photo": f"run:{other.id}"}), other.original)
+    assert chosen is not None and chosen.name == f"run:{other.id}"
 
 
 def test_the_words_compare_with_the_picture_that_was_chosen(client):

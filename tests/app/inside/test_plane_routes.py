@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from dataclasses import replace
 
 import numpy as np
@@ -10,7 +11,7 @@ import pytest
 import models
 from app import service
 from attacks.contract import Stop
-from engine.inside.computed import Computed
+from engine.inside.computed import COMPUTED, Computed
 from engine.recipe import Recipe
 
 
@@ -79,7 +80,7 @@ def test_the_end_of_another_run_is_a_third_point(client):
 @pytest.mark.parametrize(
     ("query", "words"),
     [
-        ({"step": 0}, "at which the picture has changed"),
+        ({"step": 0}, "has not changed yet"),
         ({"third": "nowhere"}, "third point"),
         ({"half": "wide"}, "Expected a number for half"),
         ({"half": "-1"}, "Expected a window"),
@@ -127,6 +128,7 @@ def test_what_the_change_is_made_of(client, monkeypatch):
     first, maps = entry["answers"]
     assert first["shares"] == made["shares"] and first["levels"] == made["levels"]
     assert maps["sizes"]["shape"] == maps["power"]["shape"] == [16, 16]
+    assert "has not changed yet" in client.lines("filter", step=0)[0]["sentence"]
     (band, _) = client.lines("filter", step=6, low=0, high=0.5)
     assert 0 < band["share"] < 1 and band["picture"].startswith("data:image/png")
 
@@ -148,6 +150,29 @@ def test_the_same_attack_runs_on_the_twin(monkeypatch, client):
     assert pair["own"]["length"] == pytest.approx(client.run.figures(6)["l2"], rel=1e-3)
     assert pair["twin"]["title"] == "Smaller" and pair["twin"]["steps"] == 6
     assert pair["twin"]["before"].startswith("class ")
+    again = client.lines("twin", step=6)
+    assert not of_type(again, "twin_step") and of_type(again, "twin") == [pair]  # it is remembered
+
+
+def test_what_it_means_to_people_is_in_the_files(monkeypatch, client):
+    monkeypatch.setattr("app.inside.looking.COMPUTED", COMPUTED)
+    twins = small_pair()
+    monkeypatch.setattr("app.inside.people_part.models.card", lambda name: twins[name])
+    (alike, _) = client.lines("people", step=6)
+    (pair,) = of_type(client.lines("twin", step=6), "twin")
+    record, archive = (
+        client.get(f"/foolscope/runs/{client.run.id}/files/inside.{e}") for e in ("json", "npz")
+    )
+    entries = {entry["part"]: entry["answers"] for entry in record.json()}
+    assert entries["people"] == [{"type": "Similarity", "ssim": alike["ssim"]}]
+    own, twin = entries["twin"]
+    assert [own["network"], twin["network"]] == ["small", "smaller"]
+    names = ("length", "largest", "low", "ssim", "probability", "fooled")
+    assert all(own[name] == pair["own"][name] and twin[name] == pair["twin"][name] for name in names)
+    arrays = np.load(io.BytesIO(archive.content))
+    delta = arrays[own["perturbation"]["array"]]
+    assert np.allclose(delta, client.run.picture(6) - client.run.start.numpy(), atol=1e-6)
+    assert np.linalg.norm(arrays[twin["perturbation"]["array"]]) == pytest.approx(twin["length"], rel=1e-5)
 
 
 def small_pair():

@@ -94,5 +94,5 @@ def test_what_cannot_be_searched_is_refused() -> None:
     _, start, normal = random_half_space()
     with pytest.raises(BadSetting, match="even number of directions from 2 to 400, got 7"):
         Distances(start, normal, count=7)
-    with pytest.raises(BadSetting, match="has not yet"):
+    with pytest.raises(BadSetting, match="has not changed yet"):
         Distances(start, 0 * normal)

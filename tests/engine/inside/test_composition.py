@@ -86,7 +86,7 @@ def test_levels_and_pixels_are_counted() -> None:
     assert parts_of.levels[0] == 3 * 64 - 3 and parts_of.levels[2] == 2 and parts_of.levels[-1] == 1
     assert sum(parts_of.levels) == 3 * 64 and parts_of.half == 1 / 64
     assert np.argmax(np.asarray(composition.places_image(delta.abs().amax(0)))) == 3 * 8 + 4
-    with pytest.raises(BadSetting, match="has not yet"):
+    with pytest.raises(BadSetting, match="has not changed yet"):
         composition.composition(torch.zeros(3, 8, 8))
 
 

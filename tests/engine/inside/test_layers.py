@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import math
+
+import pytest
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
-from engine.inside.channels import ChannelChanges, Peaks, Seen, ShelfPeaks, strongest
+from engine.inside.channels import ChannelChanges, Peaks, Seen, ShelfPeaks, has_places, strongest
 from engine.inside.layers import MOST, LayerProfile, Profile, layers_of
 from engine.inside.pace import Progress
 from engine.networks import state
@@ -126,6 +130,39 @@ def test_what_excites_a_channel_is_where_it_is():
     best, second = strongest(answers, 3, 2)
     assert (best.picture, second.picture) == (1, 2)
     assert best.places[3].tolist() == [6.5 / 8, 1.5 / 8]
+
+
+class Tokens(nn.Module):
+    """Patches of 2 x 2 pixels, row by row, behind one token that is not a place; channel k has k times the
+    mean of a patch."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        means = functional.avg_pool2d(x, 2).flatten(1)[..., None] * torch.arange(3.0)
+        return torch.cat([torch.full_like(means[:, :1], 9.0), means], 1)
+
+
+class Windows(nn.Module):
+    """The same, ``(n, rows, columns, channels)``, without that token."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return functional.avg_pool2d(x, 2).permute(0, 2, 3, 1) * torch.arange(3.0)
+
+
+@pytest.mark.parametrize(("kind", "shape"), [(Tokens, (17, 3)), (Windows, (4, 4, 3))])
+def test_patches_and_windows_have_channels_and_places_too(kind: type[nn.Module], shape: tuple[int, ...]):
+    units = math.prod(shape)
+    network = classifier(nn.Sequential(kind(), nn.Flatten(), nn.Linear(units, 3)), 8)
+    network.mean, network.std = torch.zeros(1, 1, 1, 1), torch.ones(1, 1, 1, 1)
+    clean = torch.zeros(1, 8, 8)
+    attacked = clean.clone()
+    attacked[:, 6:, :2] = 0.8  # the patch in the lower left corner, one of 16
+    (channels,) = ChannelChanges(clean, attacked, "network.0").pieces(network)
+    assert [one.channel for one in channels] == [2, 1, 0]
+    assert channels[0].attacked - channels[0].clean == pytest.approx(2 * 0.8 / 16)
+    (peaks,) = [x for x in ShelfPeaks(attacked[None], "network.0").pieces(network) if isinstance(x, Peaks)]
+    assert float(peaks.values[2]) == pytest.approx(1.6) and peaks.places[2].tolist() == [7 / 8, 1 / 8]
+    assert list(Seen(torch.rand(1, 8, 8), "network.0").pieces(network)) == [2]
+    assert has_places(shape) and not has_places((units,)) and has_places((3, 8, 8))
 
 
 def test_a_place_sees_as_much_as_its_convolutions_reach():

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from engine.inside.asking import Asker
 from engine.inside.plane import Asked, Axes, Finished, Grid, Plane, axes, grid_of
@@ -66,6 +66,31 @@ def test_what_is_filled_in_is_what_would_have_been_answered(turn: float) -> None
     assert np.abs(whole.numbers[0] - grid.numbers[0]).max() < 0.01  # probability is smooth at this scale
 
 
+class Disc(nn.Module):
+    """Class 1 within ``radius`` (l2) of ``middle``, class 0 elsewhere."""
+
+    def __init__(self, middle: Tensor, radius: float) -> None:
+        super().__init__()
+        self.middle, self.radius = middle, radius
+
+    def forward(self, x: Tensor) -> Tensor:
+        inside = self.radius - (x - self.middle).flatten(1).norm(dim=1)
+        return torch.stack([torch.zeros_like(inside), inside], 1)
+
+
+def test_an_island_in_the_middle_of_a_square_of_the_first_level_is_seen() -> None:
+    flat, start, normal = random_half_space()
+    plane = a_plane(start, normal)
+    place = (np.array([1.5]), np.array([0.5]))  # squares of the first level have sides of 1
+    network = Classifier(flat.card, Disc(plane.points(*place)[0], 0.3))
+    grid, _, finished = carried_out(Plane(plane, (1.0, 0.0), 2.0, 64), network)
+    right, up = np.meshgrid(np.linspace(-1, 3, 65), np.linspace(-2, 2, 65))
+    away = np.hypot(right - 1.5, up - 0.5)
+    sure = np.abs(away - 0.3) > 0.05
+    assert ((away < 0.3) == (grid.labels == 1))[sure].all()
+    assert [one.asked for one in finished[:2]] == [25, 41]  # the corners; the middles of the squares
+
+
 def test_finer_levels_ask_only_what_is_new() -> None:
     network, start, normal = random_half_space()
     coarse = Plane(a_plane(start, normal), (1.0, 0.0), 2.0, 16)
@@ -104,7 +129,7 @@ def test_points_on_one_line_span_no_plane() -> None:
     _, start, normal = random_half_space()
     with pytest.raises(BadSetting, match="off the line"):
         axes(start, start + normal, start - 3 * normal)
-    with pytest.raises(BadSetting, match="has not yet"):
+    with pytest.raises(BadSetting, match="has not changed yet"):
         axes(start, start, start + normal)
     with pytest.raises(BadSetting, match="cells in a row, got 48"):
         Plane(a_plane(start, normal), (0, 0), 1.0, 48)

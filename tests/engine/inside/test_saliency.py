@@ -135,7 +135,8 @@ def test_shuffled_weights_are_a_copys_and_the_same_each_time(convolutional, pict
     before = {name: tensor.clone() for name, tensor in convolutional.state_dict().items()}
     one, other = (only(convolutional, Saliency(picture, 1, INTEGRATED, shuffled=True)) for _ in range(2))
     usual = only(convolutional, Saliency(picture, 1, INTEGRATED))
-    assert torch.equal(one.values, other.values) and not torch.allclose(one.values, usual.values, atol=1e-3)
+    assert torch.allclose(one.values, other.values, atol=1e-6)  # batches are as large as there is time for
+    assert not torch.allclose(one.values, usual.values, atol=1e-3)
     assert all(torch.equal(tensor, before[name]) for name, tensor in convolutional.state_dict().items())
 
 

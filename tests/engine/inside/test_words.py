@@ -10,9 +10,11 @@ import torch
 from attacks.contract import Stop
 from components.i18n.text import phrases
 from engine.inside import words
+from engine.inside.composition import composition
 from engine.inside.layers import Distances, Layer, Profile
 from engine.inside.words import Shares, clauses, first_moved, fooled_since
 from engine.recipe import Recipe
+from engine.sharing.voice import percent
 from models.core import Classifier
 from tests.support import small_model
 
@@ -136,6 +138,15 @@ def test_the_spectrum_is_that_of_the_change(engine):
     run._latest = (0.9 * run.start).clamp(0, 1)  # a change as smooth as the picture
     smooth = spectrum(run, len(run) - 1)
     assert smooth["low"] > 80 > own["low"] and smooth["noise_low"] < 10
+
+
+def test_the_figures_of_the_spectrum_add_up_to_its_sentence(engine):
+    run = finished(engine)
+    (clause,) = [one for one in clauses(run, len(run) - 1, None, None) if one.sentence[0] == words.SPECTRUM]
+    delta = torch.from_numpy(run.picture(len(run) - 1) - run.picture(0))
+    low, _, high = composition(delta).shares
+    assert clause.rests[1]["low"] == f"{low:.4f}" and clause.rests[1]["high"] == f"{high:.4f}"
+    assert clause.sentence[1]["high"] == percent(high) and 0 < high < 1
 
 
 def test_attention_has_moved_when_it_is_nearer_to_chance(engine):

@@ -1,5 +1,5 @@
-/** Up to so many cells in a row, every corner is asked about; as on the server. */
-const WHOLE = 8;
+/** Up to so many cells in a row, the middles of squares are always asked about; as on the server. */
+const SEARCHED = 8;
 
 const empty = (cells) => {
   const count = (cells + 1) ** 2;
@@ -104,7 +104,7 @@ function finer(coarse) {
       if (!oddRow && !oddColumn) {
         copy(row, column, [[r, c]]);
         fine.asked[row * side + column] = coarse.asked[r * (coarse.cells + 1) + c];
-      } else if (fine.cells > WHOLE) {
+      } else if (fine.cells > SEARCHED || !(oddRow && oddColumn)) {
         const corners = [];
         for (let i = 0; i <= oddRow; i++) for (let j = 0; j <= oddColumn; j++) corners.push([r + i, c + j]);
         copy(row, column, corners);

@@ -98,8 +98,8 @@ class Parts {
   /** The pictures of the target's class, of which one is compared with; nothing where there is no choice. */
   #offer({ photos, photo, other }) {
     this.others.hidden = photos.length < 2;
-    const buttons = photos.map(({ name, picture }, i) => {
-      const title = say("Picture {number} of {of} that the network calls “{label}”: {name}", { number: i + 1, of: photos.length, label: other, name });
+    const buttons = photos.map(({ name, title: shown, picture }, i) => {
+      const title = say("Picture {number} of {of} that the network calls “{label}”: {name}", { number: i + 1, of: photos.length, label: other, name: shown });
       const button = element("button", { type: "button", "aria-pressed": String(name === photo), title, "aria-label": title }, element("img", { src: picture, alt: "" }));
       button.onclick = () => this.#compare(name);
       return button;
@@ -131,7 +131,7 @@ class Parts {
     const last = layers.length - 1;
     const facts = { label: other, step, layer: layers[parting]?.name, number: parting + 1, of: layers.length, times: two(changed.l2[last] / noise.l2[last]) };
     const said = [];
-    if (!photo) said.push(say("No picture of the shelf is “{label}” to this network, so there is none to compare with.", facts));
+    if (!photo) said.push(say("No picture of the shelf is “{label}” to this network, so there is none to compare with: bring one, run anything on it once, and it is compared with here.", facts));
     else if (parting === null) said.push(say("At step {step} the picture is not nearer, by angle, to another “{label}” than to what it was at the last layer.", facts));
     else said.push(say("At step {step} the picture is nearer, by angle, to another “{label}” than to what it was from layer {number} of {of} on, {layer}.", facts));
     if (Number.isFinite(changed.l2[last] / noise.l2[last])) said.push(say("At the last layer the attack moved it {times} times as far as noise of the same size does.", facts));
@@ -234,10 +234,13 @@ class Parts {
     this.course.canvas.style.display = few ? "none" : "block";
     this.course.canvas.style.aspectRatio = "auto";
     this.course.canvas.style.height = `${ROW * steps.length}px`;
-    write(this.courseAbout, few ? "" : say("Below the curves, a row for each of {count} steps: the stronger the colour, the further from the clean picture; the bar stands where it parts.", { count: steps.length }));
+    const rows = steps.map((step) => this.profiles.get(step));
+    const parts = rows.some(({ parting }) => parting !== null);
+    const count = { count: steps.length };
+    const about = () => (parts ? say("Below the curves, a row for each of {count} steps: the stronger the colour, the further from the clean picture; the bar stands where it parts.", count) : say("Below the curves, a row for each of {count} steps: the stronger the colour, the further from the clean picture.", count));
+    write(this.courseAbout, few ? "" : about());
     if (few) return;
     const { c, width, ink, accent } = this.course.begin();
-    const rows = steps.map((step) => this.profiles.get(step));
     const top = Math.max(...rows.flatMap(({ changed }) => changed[this.measure.value]));
     const cell = this.#x(width, 1) - this.#x(width, 0);
     rows.forEach(({ step, changed, parting }, row) => {

@@ -163,13 +163,19 @@ class MadeOf {
   }
 
   #heard(line) {
-    if (line.type === "error") return write(this.verdict, line.sentence ?? say("The connection was lost. Move to another step and back to ask again."));
+    if (line.type === "error") return this.#refused(line.sentence ?? say("The connection was lost. Move to another step and back to ask again."));
     if (line.type !== "filtered") return;
     mark(this.verdict, "data-fools", line.fooled);
     write(this.verdict, line.fooled ? say("{label}, {percent}: this part alone fools it", { label: line.label, percent: percent(line.probability) }) : say("{label}, {percent}: this part alone does not fool it", { label: line.label, percent: percent(line.probability) }));
     write(this.share, say("{share} of the squared l2; shown × {gain}", { share: exactPercent(line.share), gain: line.gain }));
     this.shown.src = line.picture;
     this.shown.alt = say("The part of the perturbation between these frequencies");
+  }
+
+  #refused(sentence) {
+    write(this.verdict, sentence);
+    write(this.share, "");
+    this.shown.removeAttribute("src");
   }
 
   // ---- how few are enough --------------------------------------------------------------

@@ -73,7 +73,7 @@ class People {
   #beside({ own, twin, gain }) {
     this.twins.replaceChildren(...[own, twin].map((network) => this.#figure(network, gain)));
     const facts = { own: percent(own.low), twin: percent(twin.low) };
-    write(this.said, say("Low in frequency: {own} of the perturbation of this network, {twin} of its robust twin's.", facts));
+    write(this.said, say("Low in frequency: {own} of the perturbation of this network, {twin} of its twin's.", facts));
   }
 
   #figure(network, gain) {

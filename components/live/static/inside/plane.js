@@ -139,7 +139,7 @@ class Neighbourhood {
     const l2 = two(plan.adversarial[0]);
     const resized = plan.networks.filter((network) => network.resized).map(({ title }) => say("For {network} the same pictures are resized, bilinearly, to its own input.", { network: title }));
     write(this.about, joined([
-      say("Every point is a picture: the original at (0, 0), the picture of this step {l2} to its right, the third point in the direction upwards; both axes are in units of l2. The paler a colour, the less sure the network. A corner between corners of one class is not asked about but filled in, so an island smaller than a square of the 8 × 8 may be missed. Values outside [0, 1] are clipped before the network sees them: beyond a dashed line, more than 1 % of them.", { l2 }),
+      say("Every point is a picture: the original at (0, 0), the picture of this step {l2} to its right, the third point in the direction upwards; both axes are in units of l2. The paler a colour, the less sure the network. A corner between corners of one class is not asked about but filled in, so an island smaller than a square of the 4 × 4 may be missed. Values outside [0, 1] are clipped before the network sees them: beyond a dashed line, more than 1 % of them.", { l2 }),
       ...resized,
     ]));
   }

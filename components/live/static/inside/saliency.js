@@ -18,6 +18,7 @@ const methods = () => [
 const explained = () => ({
   grad_cam: say("Grad-CAM on the last convolution, {layer}: orange is where its answers speak for the class. Each map has its own scale."),
   integrated_gradients: say("Integrated gradients from the mean colour of the training pictures: orange speaks for the class, blue against it. Each map has its own scale; what they add up to should be the rise of the logit."),
+  joined_gradients: say("Integrated gradients from black: orange speaks for the class, blue against it. Several networks are taken as one here; the logit is the logarithm of their probability. Each map has its own scale; what they add up to should be the rise of the logit."),
   occlusion: say("Occlusion: orange where making a square black lowers the logit, blue where it raises it. Each map has its own scale."),
   attention_rollout: say("Attention rollout (Abnar and Zuidema 2020): each layer's attention, the mean over its heads, half of it and half of what passes by, multiplied through all layers. It knows no class, so there is one row. Each map has its own scale."),
   gradient_attention: say("Gradient × attention (Chefer et al. 2021): each layer's attention times the gradient of the class's logit, where that is above 0, added up through all layers. Each map has its own scale."),
@@ -84,12 +85,14 @@ class Looked {
     write(this.note, last.sentence);
   }
 
-  #plan({ method, labels, methods: offered }) {
+  #plan({ method, labels, methods: offered, joined }) {
     Object.assign(this, { words: labels, offered });
     const any = method === "attention_rollout";
     for (const row of ROWS) write(this.labels[row], any ? say("What the answer rests on") : say("What speaks for “{label}”", { label: labels[row] }));
     this.#showRow("other", !any);
-    write(this.about, method === "grad_cam" ? "" : explained()[method]);
+    const about = explained()[joined && method === "integrated_gradients" ? "joined_gradients" : method];
+    const answer = joined && method === "occlusion" ? say("Several networks are taken as one here; the logit is the logarithm of their probability.") : "";
+    write(this.about, method === "grad_cam" ? "" : `${about} ${answer}`.trim());
   }
 
   #wait({ done, of }) {
@@ -104,7 +107,9 @@ class Looked {
     const facts = { label, step: this.step };
     const whole = line.method === "attention_rollout";
     const alt = whole ? { clean: say("Map of what the answer rests on in the original picture"), now: say("Map of what the answer rests on at step {step}", facts), shuffled: say("Map of what the answer rests on at step {step} on a network with shuffled weights", facts) } : { clean: say("Map of what speaks for {label} in the original picture", facts), now: say("Map of what speaks for {label} at step {step}", facts), shuffled: say("Map of {label} at step {step} on a network with shuffled weights", facts) };
-    cell.heat.draw(unpack(line.levels), line.side, alt[column]);
+    const levels = unpack(line.levels);
+    cell.heat.draw(levels, line.side, alt[column]);
+    if (levels.every((level) => level === 0)) write(cell.share, say("the map is 0 everywhere"));
     const sum = { logit: two(line.logit), from: two(line.baseline), total: two(line.total) };
     write(cell.figure, line.total === null || line.baseline === null ? say("logit {logit}", sum) : say("logit {logit}, from {from}; adds up to {total}", sum));
     this.progress.hidden = true;
@@ -122,7 +127,7 @@ class Looked {
 
   #check({ row, likeness }) {
     this.alike[row] = likeness;
-    const named = (name) => (this.method.value === "attention_rollout" ? two(this.alike[name]) : `${this.words[name]} ${two(this.alike[name])}`);
+    const named = (name) => (this.method.value === "attention_rollout" ? two(this.alike[name]) : `“${this.words[name]}” ${two(this.alike[name])}`);
     const values = ROWS.filter((name) => this.alike[name] != null).map(named);
     const list = values.join(", ") || say("no map to compare");
     write(this.sanity, say("Check: how like the map of the trained network is to that of the same network with shuffled weights, as a rank correlation: {list}. Near 1 would mean that the method draws the picture, whatever the network has learnt (Adebayo et al. 2018).", { list }));
