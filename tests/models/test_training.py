@@ -147,9 +147,8 @@ def test_the_robust_command_trains_against_attacks_and_judges_both(
     shared: Shared, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shared("caltech101_160.tar")
-    monkeypatch.setattr(
-        command, "RobustSettings", partial(RobustSettings, judged=4, size=64, stages=((0, 64),))
-    )
+    small = partial(RobustSettings, judged=4, size=32, stages=((0, 32),))
+    monkeypatch.setattr(command, "RobustSettings", small)
     options = ["--robust", "--epochs", "1", "--limit", "120", "--out", str(tmp_path)]
     assert command_line(["train", "photos", *options]) == 0
     record = json.loads((tmp_path / "photos_robust.json").read_text(encoding="utf-8"))
@@ -191,9 +190,10 @@ def test_digits_are_read_as_well_as_the_record_says(name: str, shared: Shared) -
 
 
 def test_the_photo_command_trains_and_writes_weights_that_load(
-    shared: Shared, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    shared: Shared, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shared("imagenet_1000_160.tar"), shared("weights/mobilenet_v2.safetensors")
+    monkeypatch.setattr(command, "Settings", partial(Settings, size=64, stages=((0, 48), (0.6, 64))))
     checkpoint = tmp_path / "checkpoint.pt"
     options = ["--epochs", "1", "--limit", "200", "--out", str(tmp_path), "--checkpoint", str(checkpoint)]
     assert command.main(["photos", *options]) == 0
