@@ -224,7 +224,7 @@ def contexts(window_maker: Browser) -> Callable[..., BrowserContext]:
     made: dict[str, BrowserContext] = {}
 
     def context(**options: Any) -> BrowserContext:
-        key = repr(sorted(options.items()))
+        key = repr(sorted(pair for pair in options.items() if pair[1]))
         if key not in made:
             made[key] = window_maker.new_context(**options)
         return made[key]

@@ -101,6 +101,7 @@ def test_without_room_for_networks_it_is_said(home: Path, tmp_path: Path) -> Non
         add(asked)
 
 
+@pytest.mark.usefixtures("added_here")
 def test_what_a_killed_process_left_is_removed(home: Path, tmp_path: Path) -> None:
     old, new = shelf.folder() / ".old", shelf.folder() / ".new"
     for folder in (old, new):
