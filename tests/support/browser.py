@@ -181,7 +181,7 @@ class Playground:
         return box.first.inner_text()
 
 
-ENTRIES = 30
+ENTRIES = 40
 """How many entries its history may have when a window is used again."""
 Visitor = Callable[..., Playground]
 Windows = Callable[..., contextlib.AbstractContextManager[Page]]
