@@ -110,8 +110,18 @@ def run_tests(more: list[str]) -> int:
         print(f"Tests in Firefox or in WebKit are skipped; {needed}", file=sys.stderr)
     os.environ["FOOLSCOPE_CHROMIUM"] = browser
     os.environ["OMP_NUM_THREADS"] = "1"
-    shared = ("-n", "auto", "--maxprocesses", "4", "--dist", "loadfile", "--no-loadscope-reorder")
+    os.environ.pop(
+        "PYTHONDONTWRITEBYTECODE", None
+    )  # else each of the many processes compiles all of it again
+    shared = ("-n", str(test_processes()), "--dist", "loadfile", "--no-loadscope-reorder")
     return call("-m", "pytest", *shared, *more)
+
+
+def test_processes() -> int:
+    """Return in how many processes the tests run: one more than cores, for many wait for a browser, a server
+    or a clock; 4 at most."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(cores + 1, 4)
 
 
 def check(*arguments: str) -> None:

@@ -34,8 +34,9 @@ class Served(NamedTuple):
 
 
 @contextmanager
-def served(*options: str) -> Iterator[Served]:
-    """Run ``python -m app serve`` with more ``options`` on a free port.
+def served(*options: str, patience: float = 45.0) -> Iterator[Served]:
+    """Run ``python -m app serve`` with more ``options`` on a free port. ``patience``: seconds that it has to
+    end by itself.
 
     Raises RuntimeError with what it printed when it does not start.
     """
@@ -60,7 +61,7 @@ def served(*options: str) -> Iterator[Served]:
     finally:
         started.send_signal(signal.SIGINT)
         try:
-            started.communicate(timeout=45)
+            started.communicate(timeout=patience)
         except subprocess.TimeoutExpired:  # it asks a controller that somebody killed
             started.kill()
             started.communicate()

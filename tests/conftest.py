@@ -25,6 +25,24 @@ pytest_plugins = [
     "tests.support.postgresql",
 ]
 
+LONG = (
+    "deploy/test_proxy.py",
+    "models/test_training.py",
+    "models/test_caffe_exact.py",
+    "engine/admission/test_files.py",
+    "engine/admission/test_admit.py",
+    "engine/admission/test_hubs.py",
+    "engine/history/test_history.py",
+    "engine/history/test_faults.py",
+    "engine/history/test_pictures.py",
+    "engine/history/test_postgresql.py",
+    "engine/rooms/test_archive.py",
+    "experiments/test_ilyas2019_features.py",
+    "models/added/test_torchvision.py",
+    "test_adding.py",
+)
+"""Files of few tests that take longest of those without a browser: see `pytest_collection_modifyitems`."""
+
 _HOME = tempfile.mkdtemp(prefix="foolscope-tests-")
 os.environ["FOOLSCOPE_HOME"] = _HOME
 for _setting, _folder in (("FOOLSCOPE_WEIGHTS", "weights"), ("FOOLSCOPE_DATA", "")):
@@ -39,16 +57,19 @@ def pytest_unconfigure() -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put the files with a server first, which have browsers or Ray, then those with the most tests: whole
-    files are given to processes in this order, and what is long must not be left for the end, when the other
-    processes are idle."""
+    """Put the files with a server first, which have browsers or Ray, then those that are `LONG`, then those
+    with the most tests: whole files are given to processes in this order, and what is long must not be left
+    for the end, when the other processes are idle."""
     served = {
         item.path
         for item in items
         if {"site", "window_maker", "ray"} & set(getattr(item, "fixturenames", ()))
     }
+    first = served | {ROOT / "tests" / name for name in LONG}
     counts = Counter(item.path for item in items)
-    items.sort(key=lambda item: (item.path not in served, -counts[item.path], item.path))
+    items.sort(
+        key=lambda item: (item.path not in served, item.path not in first, -counts[item.path], item.path)
+    )
 
 
 def pytest_collection_finish() -> None:

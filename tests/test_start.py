@@ -62,8 +62,14 @@ def test_replicas_get_ray_and_their_options(venv: Path) -> None:
 
 def test_the_tests_get_what_follows_and_a_browser(venv: Path) -> None:
     _, calls, _ = start(venv, "test", "-k", "pgd", FOOLSCOPE_CHROMIUM="/usr/bin/true")
-    assert "requirements-dev.txt" in calls[1] and calls[-1].startswith("-m pytest -n auto")
+    assert "requirements-dev.txt" in calls[1] and re.match("-m pytest -n [234] --dist ", calls[-1])
     assert calls[-1].endswith("-k pgd") and len(calls) == 3
+
+
+def test_what_the_tests_have_compiled_is_written_down(venv: Path) -> None:
+    (venv / "bin" / "python").write_text(f"#!/bin/sh\nenv > {venv.parent}/calls\n")
+    _, variables, _ = start(venv, "test", FOOLSCOPE_CHROMIUM="/usr/bin/true", PYTHONDONTWRITEBYTECODE="1")
+    assert "OMP_NUM_THREADS=1" in variables and "PYTHONDONTWRITEBYTECODE=1" not in variables
 
 
 def test_what_the_tests_in_other_browsers_lack_is_named(venv: Path) -> None:

@@ -17,12 +17,12 @@ from streamlit.testing.v1 import AppTest
 import models
 from app import service
 from app.cli import main
-from engine.admission import admit, worker
 from engine.engine import Engine
 from models import weights
-from models.added import record, shelf
-from models.added.record import AddedModel, Request
+from models.added import shelf
+from models.added.record import AddedModel
 from tests.support import exported as written
+from tests.support.own_process import add_here
 
 ONE_OUTPUT = '''"""A network of one output, for a test."""
 import torch
@@ -102,20 +102,14 @@ KINDS = {
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """Provide a home in which every kind is added, by this process: a process of its own for a file of any
-    kind is what tests/engine/admission/test_files.py is about, and takes seconds to import."""
+    """Provide a home in which every kind is added, by this process."""
     folder = tmp_path_factory.mktemp("kinds")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("FOOLSCOPE_HOME", str(folder / "home"))
-        patch.setattr(admit, "_in_a_process", by_this_process)
+        add_here(patch)
         for name, kind in KINDS.items():
             assert main(["models", "add", name, "--source", *kind.make(folder)]) == 0
         yield folder
-
-
-def by_this_process(request: Request, place: Path, *_: object) -> AddedModel:
-    made = worker.admit(record.request_of(record.plain(request)), place, lambda **line: None)
-    return record.structured(record.plain(made))
 
 
 @pytest.fixture(scope="module")

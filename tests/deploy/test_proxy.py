@@ -148,7 +148,7 @@ def test_a_run_on_replicas_is_begun_on_one_page_server_and_followed_on_the_other
     postgresql_server: Server,
 ) -> None:
     with (
-        served("--cpus", "0.1", "--cores", "1") as replicas,
+        served("--cpus", "0.1", "--cores", "1", patience=5) as replicas,
         placed(postgresql_server, replicas.address) as place,
         httpx.Client(base_url=place.url, timeout=60) as client,
     ):

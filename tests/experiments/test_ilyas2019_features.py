@@ -32,7 +32,7 @@ from experiments.toolkit.image_sheets import read
 def result(tmp_path_factory: pytest.TempPathFactory) -> Result[FeaturesFigures]:
     """Return the figures of two networks on scikit-learn's digits."""
     folder: Path = tmp_path_factory.mktemp("features")
-    experiment = Features(data=SMALL, n=500, networks=2, passes=15, steps=10, tests=300)
+    experiment = Features(data=SMALL, n=500, networks=2, passes=10, steps=10, tests=300)
     return run(experiment, Store(folder))
 
 

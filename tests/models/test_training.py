@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import pytest
 import torch
@@ -22,8 +23,9 @@ from models.architectures.lenet import NETWORKS
 from models.architectures.resnet import SmallResNet
 from models.records import FOLDER, read_record, write_network
 from models.train import __main__ as command
+from models.train import data
 from models.train.augment import mixup, random_colours, random_crops
-from models.train.data import PhotoSet, load_photos, read_classes, read_mnist
+from models.train.data import PhotoSet, centre_square, load_photos, read_classes, read_mnist
 from models.train.digits import DigitSettings, train_digits
 from models.train.loop import (
     Settings,
@@ -72,27 +74,49 @@ def test_the_photo_record_names_its_classes_and_what_was_merged() -> None:
     assert trained == record["held_out"]["trained_on"]
 
 
+class Undecoded(NamedTuple):
+    """All photos of the classes of the offline networks, whose ``pictures`` are but numbers of ``jpegs``:
+    all of them take half a minute to decode."""
+
+    photos: PhotoSet
+    jpegs: list[bytes]
+
+    def held_out(self, record: Mapping[str, Any], count: int) -> PhotoSet:
+        """Return ``count`` of the photos that were held out, by chance, decoded."""
+        _, unseen = self.photos.split(record["settings"]["held_out"], record["seed"])
+        rows = torch.randperm(len(unseen), generator=torch.Generator().manual_seed(0))[:count].tolist()
+        some = unseen.take(rows)
+        decoded = [centre_square(self.jpegs[number], 160) for number in some.pictures.flatten().tolist()]
+        return replace(some, pictures=torch.stack(decoded))
+
+
 @pytest.fixture(scope="module")
-def photos(shared: Shared) -> PhotoSet:
-    """Return all photos of the classes of the offline networks: they take half a minute to decode."""
-    return load_photos(shared("caltech101_160.tar").parent, read_classes(FOLDER / "photos_classes.json"))
+def undecoded(shared: Shared) -> Undecoded:
+    """Read the photos as training does, but for the decoding."""
+    jpegs: list[bytes] = []
+
+    def number(jpeg: bytes, side: int) -> torch.Tensor:
+        jpegs.append(jpeg)
+        return torch.tensor([len(jpegs) - 1])
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(data, "centre_square", number)
+        root = shared("caltech101_160.tar").parent
+        return Undecoded(load_photos(root, read_classes(FOLDER / "photos_classes.json")), jpegs)
 
 
-def test_photos_that_were_held_out_are_named_as_well_as_the_record_says(photos: PhotoSet) -> None:
+def test_photos_that_were_held_out_are_named_as_well_as_the_record_says(undecoded: Undecoded) -> None:
     record = read_record("photos")
-    known, unseen = photos.split(record["settings"]["held_out"], record["seed"])
+    known, unseen = undecoded.photos.split(record["settings"]["held_out"], record["seed"])
     assert len(unseen) == record["held_out"]["photos"] and len(known) == record["held_out"]["trained_on"]
-    rows = torch.randperm(len(unseen), generator=torch.Generator().manual_seed(0))[:900].tolist()
-    some, network = unseen.take(rows), load("photos").network
+    some, network = undecoded.held_out(record, 900), load("photos").network
     right = top_k(answers(network, some.pictures, record["size"]), some.labels, 1)
     assert right == pytest.approx(record["accuracy"]["held-out top-1"], abs=3)
 
 
-def test_the_twin_holds_out_under_attack_as_its_record_says(photos: PhotoSet) -> None:
+def test_the_twin_holds_out_under_attack_as_its_record_says(undecoded: Undecoded) -> None:
     record = read_record("photos_robust")
-    _, unseen = photos.split(record["settings"]["held_out"], record["seed"])
-    rows = torch.randperm(len(unseen), generator=torch.Generator().manual_seed(0))[:48].tolist()
-    some, settings = unseen.take(rows), RobustSettings(epsilon=record["robust"]["epsilon"])
+    some, settings = undecoded.held_out(record, 48), RobustSettings(epsilon=record["robust"]["epsilon"])
     twin = robust_accuracy(load("photos_robust").network, some, settings, withstands, steps=4)
     clean = robust_accuracy(load("photos").network, some, settings, withstands, steps=4)
     assert twin["clean"] == pytest.approx(record["robust"]["robust"]["clean"], abs=20)
@@ -123,9 +147,8 @@ def test_the_robust_command_trains_against_attacks_and_judges_both(
     shared: Shared, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shared("caltech101_160.tar")
-    monkeypatch.setattr(
-        command, "RobustSettings", partial(RobustSettings, judged=4, size=64, stages=((0, 64),))
-    )
+    small = partial(RobustSettings, judged=4, size=32, stages=((0, 32),))
+    monkeypatch.setattr(command, "RobustSettings", small)
     options = ["--robust", "--epochs", "1", "--limit", "120", "--out", str(tmp_path)]
     assert command_line(["train", "photos", *options]) == 0
     record = json.loads((tmp_path / "photos_robust.json").read_text(encoding="utf-8"))
@@ -167,9 +190,10 @@ def test_digits_are_read_as_well_as_the_record_says(name: str, shared: Shared) -
 
 
 def test_the_photo_command_trains_and_writes_weights_that_load(
-    shared: Shared, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    shared: Shared, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shared("imagenet_1000_160.tar"), shared("weights/mobilenet_v2.safetensors")
+    monkeypatch.setattr(command, "Settings", partial(Settings, size=64, stages=((0, 48), (0.6, 64))))
     checkpoint = tmp_path / "checkpoint.pt"
     options = ["--epochs", "1", "--limit", "200", "--out", str(tmp_path), "--checkpoint", str(checkpoint)]
     assert command.main(["photos", *options]) == 0

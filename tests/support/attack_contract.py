@@ -314,13 +314,13 @@ def flat_network(kind: type[Attack]) -> None:
 
 
 def keeps_the_mask(kind: type[Attack]) -> None:
-    """Only what a mask allows changes, and something does; an empty mask changes nothing. What needs a
-    picture to begin from may find none."""
-    for at in _cases(kind):
+    """Only what a mask allows changes, and something does; an empty mask changes nothing (of the first case).
+    What needs a picture to begin from may find none."""
+    for place, at in enumerate(_cases(kind)):
         mask = torch.zeros(1, 1, *at.x.shape[2:])
         mask[..., 1:5, 2:6] = 1
         for attack in variants(kind):
-            for free in (mask, mask * 0):
+            for free in (mask,) if place else (mask, mask * 0):
                 search = attack.search(at.x, at.criterion, torch.Generator().manual_seed(0))
                 try:
                     last = list(walk(masked(search, at.x, free), at.net, at.criterion))[-1]

@@ -24,6 +24,7 @@ from models.added import record, shelf, source
 from models.added.record import AddedModel, Request
 from models.core import Classifier
 from settings import ROOT
+from tests.support.own_process import add_here
 
 SOURCE = "torchvision:shufflenet_v2_x0_5"
 
@@ -32,6 +33,11 @@ SOURCE = "torchvision:shufflenet_v2_x0_5"
 def home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     monkeypatch.setenv("FOOLSCOPE_HOME", str(tmp_path / "home"))
     return tmp_path / "home"
+
+
+@pytest.fixture
+def added_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    add_here(monkeypatch)
 
 
 def shufflenet(seed: int, classes: int = 7) -> nn.Module:
@@ -95,6 +101,7 @@ def test_without_room_for_networks_it_is_said(home: Path, tmp_path: Path) -> Non
         add(asked)
 
 
+@pytest.mark.usefixtures("added_here")
 def test_what_a_killed_process_left_is_removed(home: Path, tmp_path: Path) -> None:
     old, new = shelf.folder() / ".old", shelf.folder() / ".new"
     for folder in (old, new):
@@ -111,6 +118,7 @@ def test_a_name_must_be_one_of_a_folder(home: Path, tmp_path: Path, name: str) -
         add(Request(name, SOURCE, tmp_path / "none"))
 
 
+@pytest.mark.usefixtures("added_here")
 def test_names_that_are_taken_stay(home: Path, tmp_path: Path) -> None:
     with pytest.raises(BadSetting, match="comes with Foolscope"):
         add(Request("lenet", SOURCE, tmp_path / "none"))
@@ -190,6 +198,7 @@ def test_labels_that_do_not_fit_are_refused(home: Path, tmp_path: Path, text: by
         worker.admit(asked, tmp_path, lambda **line: None)
 
 
+@pytest.mark.usefixtures("added_here")
 def test_the_command_line_adds_shows_and_removes(
     home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -1,4 +1,4 @@
-"""Networks of a hub, added by the process that reads and checks them, from Python and the command line."""
+"""Networks of a hub, added from Python and the command line, by a process that reads and checks them."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from models.added.record import Request
 from models.download import ATTEMPTS
 from tests.support.hub_networks import FRUIT, timm_network, transformers_network
 from tests.support.hub_server import Hub, sha256
+from tests.support.own_process import add_here
 
 NAME = "someone/fruit"
 
@@ -33,8 +34,9 @@ def nothing_left() -> bool:
 
 
 def test_a_network_of_timm_is_added_and_attacked_without_the_hub(
-    of_timm: Hub, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    of_timm: Hub, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    add_here(monkeypatch)
     of_timm.break_after = [100_000, *[0] * ATTEMPTS]
     given = ["models", "add", "fruit", "--source", f"hf-hub:{NAME}"]
     assert main(given) == 2 and nothing_left()

@@ -42,8 +42,9 @@ CLOSE = 0.02
 
 @pytest.fixture(scope="module")
 def ray():
-    """Two replicas; Ray takes no more of the machine than it must."""
-    with served("--cores", "1", *TWO) as started:
+    """Two replicas; Ray takes no more of the machine than it must, and ends with the process that started
+    it, which would wait for the controller that a test killed."""
+    with served("--cores", "1", *TWO, patience=5) as started:
         yield started
 
 
