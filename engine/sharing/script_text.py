@@ -224,3 +224,45 @@ START = {
 {project}        continue
 """,
 }
+
+SEARCH = '''
+
+def ask(query):
+    """Answer as the run did: 32 pictures at a time, with the gradient of the objective if there is one."""
+    wanted = query.objective is not None
+    parts = [part.detach().requires_grad_(wanted) for part in query.x.split(32)]
+    with torch.set_grad_enabled(wanted):
+        logits = torch.cat([network((part - mean) / std) for part in parts])
+    if not wanted:
+        return {evaluation}(logits, None, None)
+    loss = query.objective(logits)
+    grad = torch.cat(torch.autograd.grad(loss.sum(), parts))
+    return {evaluation}(logits.detach(), loss.detach(), grad)
+
+
+criterion = {criterion}(torch.tensor([{label}]), {targeted})
+search = {search}
+query = next(search)
+{streak}for step in range(LAST + 1):
+    answer = ask(query)
+    log_p = answer.logits{views}.log_softmax(1)
+    best = int(log_p[0].argmax())
+    print(f"step {{step}}: {{NAMES.get(best, best)}} {{log_p[0, best].exp():.4f}}")
+{stop}    if step == LAST:
+        break
+    try:
+        query = search.send(answer)
+    except StopIteration:  # the search is over
+        break
+
+picture = (query.x[0].clamp(0, 1) * 255).round().byte().permute(1, 2, 0).numpy()
+Image.fromarray(picture).save("adversarial.png")
+'''
+ALL_MET = {
+    True: "bool((log_p.argmax(1) == TARGET).all())",
+    False: "bool((log_p.argmax(1) != ORIGINAL).all())",
+}
+ALL_SURE = {
+    True: "bool((log_p[:, TARGET].exp() >= AT).all())",
+    False: "bool((1 - log_p[:, ORIGINAL].exp() >= AT).all())",
+}
