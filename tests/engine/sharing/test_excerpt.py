@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 
 import attacks
-from attacks.contract import Attack, Criterion, Evaluation, Search, walk
+from attacks.contract import Attack, Criterion, Evaluation, walk
+from attacks.fmn import FMN
 from attacks.toolkit.eight_bit import eight_bit
 from attacks.toolkit.mask import masked
 from engine.sharing.excerpt.excerpt import Excerpt, Known, excerpt
@@ -64,7 +66,8 @@ def model(x: Tensor) -> Tensor:
     """Return the logits of twelve classes for pictures of 3 x 8 x 8 values."""
     chance = torch.Generator().manual_seed(1)
     into, out = (torch.randn(size, generator=chance) / size[0] ** 0.5 for size in ((192, 64), (64, 12)))
-    return 6 * torch.tanh(3 * (x - 0.5).flatten(1) @ into) @ out
+    logits: Tensor = 6 * torch.tanh(3 * (x - 0.5).flatten(1) @ into) @ out
+    return logits
 
 
 def start() -> Tensor:
@@ -76,20 +79,20 @@ def goal(targeted: bool) -> Criterion:
     return Criterion(ranking[2 * targeted][None], targeted)
 
 
-def cut_out(case: Case, *more: object) -> tuple[Excerpt, dict[str, object]]:
+def cut_out(case: Case, *more: Callable[..., Any]) -> tuple[Excerpt, dict[str, Any]]:
     """Return the excerpt of an attack's search, and what is defined once it was run."""
-    wanted = [Definition(one.__module__, one.__name__) for one in (type(case.attack), Criterion, Evaluation)]
-    wanted += [Definition(one.__module__, one.__name__) for one in more]
+    parts: tuple[Callable[..., Any], ...] = (type(case.attack), Criterion, Evaluation, *more)
+    wanted = [Definition(one.__module__, one.__name__) for one in parts]
     known = Known.of(case.attack, {Criterion: {"targeted": case.targeted}})
     made = excerpt(wanted, known, frozenset(["x", "query"]), READ)
-    names: dict[str, object] = {}
+    names: dict[str, Any] = {}
     exec("\n".join([*made.imports, made.code]), names)  # it is what a script does
     return made, {definition.name: names[name] for definition, name in made.names.items()}
 
 
-def asked(search: Search, evaluation: type) -> list[Tensor]:
+def asked(search: Generator[Any, Any, Any], evaluation: Callable[..., Any]) -> list[Tensor]:
     """Return what a search asks about, step by step."""
-    queries, query = [], next(search)
+    queries, query = list[Tensor](), next(search)
     while len(queries) < QUESTIONS:
         queries.append(query.x)
         x = query.x.detach().requires_grad_(query.objective is not None)
@@ -142,9 +145,9 @@ def test_what_a_search_is_wrapped_in_comes_along():
     case, mask = CASES["bim"], torch.zeros(1, 1, 8, 8)
     mask[..., 2:5] = 1
     _, here = cut_out(case, masked, eight_bit)
-    epsilon = case.attack.bound()[1]
+    _, epsilon = case.attack.bound() or ("", 0.0)
 
-    def wrapped(search: Search, one=masked, two=eight_bit) -> Search:
+    def wrapped(search, one=masked, two=eight_bit):
         return two(one(search, start(), mask), epsilon)
 
     ours = wrapped(case.attack.search(start(), goal(False), torch.Generator()))
@@ -155,7 +158,7 @@ def test_what_a_search_is_wrapped_in_comes_along():
 
 
 def test_what_the_settings_rule_out_is_left_out():
-    plain, aimed = (cut_out(Case(attacks.get("fmn")(norm="l2"), targeted))[0] for targeted in (False, True))
+    plain, aimed = (cut_out(Case(FMN(norm="l2"), targeted))[0] for targeted in (False, True))
     for code in (plain.code, aimed.code):
         assert "_to_l2_ball" in code and "_to_l1_ball" not in code and "norms" not in code
     assert "others - own" in plain.code and "own - others" not in plain.code

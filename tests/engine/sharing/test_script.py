@@ -27,6 +27,7 @@ from engine.engine import Engine
 from engine.fields import Region
 from engine.recipe import Recipe
 from engine.run import Run
+from engine.scripting import Value
 from engine.sharing import data, script, script_steps
 from errors import FoolscopeError
 from models import imagenet
@@ -87,7 +88,7 @@ FEW = {
     "estimates": 8,
 }
 """Settings that say how much is asked, where an attack has them."""
-MORE = {
+MORE: dict[str, dict[str, Value]] = {
     "fmn": {"steps": 5},
     "patch": {"placement": "random", "rotation": 10.0},
     "random_noise": {"epsilon": 0.1},
@@ -96,10 +97,11 @@ MORE = {
 """What some attacks need beside that, to get anywhere or to draw all that they can draw."""
 
 
-def few(kind: type[Attack]) -> dict[str, object]:
+def few(kind: type[Attack]) -> dict[str, Value]:
     """Return settings with which an attack asks little."""
     names = {item.name for item in kind.settings()}
-    return {name: value for name, value in FEW.items() if name in names} | MORE.get(kind.card.name, {})
+    brief: dict[str, Value] = {name: value for name, value in FEW.items() if name in names}
+    return brief | MORE.get(kind.card.name, {})
 
 
 # Of every attack that has no text of its own, those that are yet to be written included.
