@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -15,6 +16,8 @@ from attacks.settings import setting
 from attacks.toolkit import norms
 from attacks.toolkit.batch import wide
 from attacks.toolkit.best_so_far import Smallest
+
+Project = Callable[[Tensor, Tensor, Tensor], Tensor]
 
 
 @dataclass(frozen=True)
@@ -93,7 +96,7 @@ class FMN(Attack):
             epsilon = self.radius(epsilon, now, wanted, fooled, best, annealed(self.gamma, 0.001, progress))
             epsilon = torch.minimum(epsilon, size(torch.maximum(x, 1 - x)))
             length = wide(self.length(epsilon, best.found(), progress), x)
-            adv = nearest(self.norm, x, adv + length * norms.L2.steepest(answer.gradient), epsilon)
+            adv = nearest(PROJECT[self.norm], x, adv + length * norms.L2.steepest(answer.gradient), epsilon)
             adv = adv if left else best.otherwise(adv)
             answer = yield Query(adv, criterion.margin if left else None)
 
@@ -135,11 +138,12 @@ class FMN(Attack):
         return self.steps
 
 
-def nearest(norm: str, x: Tensor, adv: Tensor, epsilon: Tensor) -> Tensor:
-    """Return the picture in [0, 1] that is nearest to ``adv`` within ``epsilon`` ``(n,)`` of ``x``."""
+def nearest(project: Project, x: Tensor, adv: Tensor, epsilon: Tensor) -> Tensor:
+    """Return the picture in [0, 1] that is nearest to ``adv`` within ``epsilon`` ``(n,)`` of ``x``, by the
+    distance that ``project`` is for (`PROJECT`)."""
     delta, flat = (adv - x).flatten(1), x.flatten(1)
     room = norms.exact(torch.where(delta > 0, 1 - flat, flat))
-    sizes = PROJECT[norm](norms.exact(delta.abs()), room, norms.exact(epsilon)[:, None])
+    sizes = project(norms.exact(delta.abs()), room, norms.exact(epsilon)[:, None])
     return (flat + delta.sign() * sizes.to(x.dtype)).view_as(x).clamp(0, 1)
 
 
@@ -178,7 +182,7 @@ def _to_linf_ball(far: Tensor, room: Tensor, epsilon: Tensor) -> Tensor:
     return torch.minimum(torch.minimum(far, room), epsilon)
 
 
-PROJECT = {
+PROJECT: dict[str, Project] = {
     norms.L0.name: _to_l0_ball,
     norms.L1.name: _to_l1_ball,
     norms.L2.name: _to_l2_ball,

@@ -114,8 +114,8 @@ def exact(values: Tensor) -> Tensor:
     return values if values.device.type == "mps" else values.double()
 
 
-def _ascent_step(steepest: Measure) -> Callable[[Tensor, Tensor, float | Tensor], Tensor]:
-    return lambda adv, grad, size: (adv + size * steepest(grad)).clamp(0, 1)
+def _sign_step(adv: Tensor, grad: Tensor, size: float | Tensor) -> Tensor:
+    return (adv + size * grad.sign()).clamp(0, 1)
 
 
 def _box_project(x: Tensor, adv: Tensor, epsilon: float) -> Tensor:
@@ -133,6 +133,10 @@ def _unit(grad: Tensor) -> Tensor:
     scaled = grad / torch.where(top > 0, top, 1)
     length = wide(l2(scaled), grad)
     return scaled / torch.where(length > 0, length, 1)
+
+
+def _unit_step(adv: Tensor, grad: Tensor, size: float | Tensor) -> Tensor:
+    return (adv + size * _unit(grad)).clamp(0, 1)
 
 
 def _sphere_project(x: Tensor, adv: Tensor, epsilon: float) -> Tensor:
@@ -208,7 +212,7 @@ LINF = Norm(
     linf,
     l1,
     torch.sign,
-    _ascent_step(torch.sign),
+    _sign_step,
     _box_project,
     _box_sample,
     Facts(
@@ -226,7 +230,7 @@ L2 = Norm(
     l2,
     l2,
     _unit,
-    _ascent_step(_unit),
+    _unit_step,
     _sphere_project,
     _sphere_sample,
     Facts(

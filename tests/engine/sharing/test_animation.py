@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import io
+import os
+import shutil
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -96,6 +99,35 @@ def test_a_video_can_be_played(short):
     assert abs(len(frames) / animation.RATE - seconds) < 1
     drawn = np.asarray(Painter(short, CHAT, ENGLISH).frame(20)).astype(float)
     assert np.abs(frames[-1] - drawn).mean() < 10
+
+
+@pytest.fixture
+def ffmpeg(tmp_path, monkeypatch):
+    """The program ffmpeg on the path, and no PyAV as far as `animation` can see."""
+    program = shutil.which("ffmpeg") or pytest.importorskip("imageio_ffmpeg").get_ffmpeg_exe()
+    (tmp_path / "ffmpeg").symlink_to(program)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    monkeypatch.setattr(animation, "find_spec", lambda name: None)
+
+
+def test_the_program_ffmpeg_writes_it_where_pyav_is_absent(short, ffmpeg):
+    av = pytest.importorskip("av")
+    content = animation.mp4(short, CHAT, ENGLISH)
+    assert content[4:8] == b"ftyp" and b"avc1" in content
+    assert content.index(b"moov") < content.index(b"mdat"), "a browser can begin before all of it is there"
+    with av.open(io.BytesIO(content)) as container:
+        stream = container.streams.video[0]
+        assert (stream.width, stream.height, stream.average_rate) == (CHAT.width, CHAT.height, animation.RATE)
+        frames = [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
+    assert abs(len(frames) / animation.RATE - sum(animation.durations(21)) / 1000) < 1
+    drawn = np.asarray(Painter(short, CHAT, ENGLISH).frame(20)).astype(float)
+    assert np.abs(frames[-1] - drawn).mean() < 10
+
+
+def test_what_ffmpeg_cannot_write_is_told_in_its_words(short, ffmpeg):
+    odd = replace(CHAT, width=CHAT.width + 1)
+    with pytest.raises(FoolscopeError, match="ffmpeg could not write the MP4"):
+        animation.mp4(short, odd, ENGLISH)
 
 
 def test_without_a_writer_a_video_is_refused(short, monkeypatch):
