@@ -409,17 +409,17 @@ def test_projections(norm: str) -> None:
     far, other = (x + torch.randn(3, 1, 5, 5, generator=rng, dtype=torch.float64) for _ in range(2))
     size, epsilon = norms.SIZES[norm](far.clamp(0, 1) - x), torch.tensor([0.3, 2.0, 1e3]).double()
     epsilon = torch.tensor([1.0, 7.0, 1e3]).double() if norm == "l0" else epsilon
-    near, other = nearest(norm, x, far, epsilon), nearest(norm, x, other, epsilon)
+    near, other = nearest(PROJECT[norm], x, far, epsilon), nearest(PROJECT[norm], x, other, epsilon)
     torch.testing.assert_close(norms.SIZES[norm](near - x), torch.minimum(size, epsilon))
     torch.testing.assert_close(near[2], far[2].clamp(0, 1))
-    torch.testing.assert_close(nearest(norm, x, near, epsilon), near)
+    torch.testing.assert_close(nearest(PROJECT[norm], x, near, epsilon), near)
     if norm != "l0":
         assert (((far - near) * (other - near)).flatten(1).sum(1) <= 1e-9).all()
 
 
 def test_of_equal_changes_l0_keeps_so_many() -> None:
     x = torch.zeros(2, 1, 3, 3)
-    assert norms.l0(nearest("l0", x, x + 1, torch.tensor([2.0, 4.0]))).tolist() == [2, 4]
+    assert norms.l0(nearest(PROJECT["l0"], x, x + 1, torch.tensor([2.0, 4.0]))).tolist() == [2, 4]
 
 
 def test_the_tanh_space_begins_at_the_picture_and_moves_at_its_edge() -> None:

@@ -125,7 +125,7 @@ def test_an_excerpt_asks_what_the_attack_asks(name):
     assert len(ours) > 1
     assert not OWN_IMPORT.search("\n".join([*made.imports, made.code]))
     assert max(map(len, made.code.splitlines())) <= 125
-    assert "\n\n\n\n" not in made.code and not re.search(r"# (noqa|type:)|: Tensor|->", made.code)
+    assert "\n\n\n\n" not in made.code and not re.search(r"# (noqa|type:)|: Tensor|\) ->", made.code)
 
 
 def test_it_is_not_alike_by_accident():

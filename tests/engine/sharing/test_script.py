@@ -89,10 +89,13 @@ FEW = {
 }
 """Settings that say how much is asked, where an attack has them."""
 MORE: dict[str, dict[str, Value]] = {
+    "fab": {"norm": "l2"},
     "fmn": {"steps": 5},
     "patch": {"placement": "random", "rotation": 10.0},
     "random_noise": {"epsilon": 0.1},
+    "simba": {"steps": 10},
     "square": {"epsilon": 0.1},
+    "towards": {"step_size": 1 / 255},
 }
 """What some attacks need beside that, to get anywhere or to draw all that they can draw."""
 
