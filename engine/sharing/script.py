@@ -126,7 +126,7 @@ def _parts(run: Run) -> Parts:
     return Parts(
         title=f"{attack.card.title} on {card.title}: {run.labels[run.original]} -> {aim}",
         packages=(*PACKAGES, *packages),
-        imports=(*PACKAGES.values(), *dict.fromkeys([*imports, *needed])),
+        imports=tuple(dict.fromkeys([*PACKAGES.values(), *imports, *needed])),
         settings=_settings(run, attack, loop),
         prepare=_prepare(run),
         network=text.THREADS.format(threads=torch.get_num_threads()) + network,

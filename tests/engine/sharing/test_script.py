@@ -215,6 +215,8 @@ def repeat(engine: Engine, cases: dict[str, Recipe], folder: Path) -> Repeated:
             archive.extractall(inside[case].parent)
         names = sorted(path.name for path in inside[case].iterdir())
         assert names == ["original.png", "recipe.json", "repeat.py"]
+        imports = re.findall(r"^(?:from|import) .+", (inside[case] / "repeat.py").read_text("utf-8"), re.M)
+        assert len(imports) == len(set(imports))
     printed = clean("-c", ONE_AFTER_ANOTHER, *map(str, inside.values()), folder=folder)
     texts = printed.split("end of a script\n")
     return {case: (runs[case], inside[case], text) for case, text in zip(cases, texts, strict=False)}
