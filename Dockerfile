@@ -6,7 +6,7 @@ FROM python:3.12-slim
 ARG TORCH_INDEX=""
 # Extras: requirements-postgresql.txt, requirements-ray.txt, requirements-s3.txt, requirements-more.txt, separated by spaces.
 ARG EXTRAS=""
-ENV PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 PIP_NO_CACHE_DIR=1 PIP_ROOT_USER_ACTION=ignore MALLOC_ARENA_MAX=2
+ENV PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 PIP_NO_CACHE_DIR=1 PIP_ROOT_USER_ACTION=ignore MALLOC_ARENA_MAX=2 GLIBC_TUNABLES=glibc.malloc.hugetlb=1
 
 WORKDIR /srv/foolscope
 COPY requirements*.txt requirements.lock ./

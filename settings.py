@@ -225,7 +225,12 @@ def chromium() -> str:
     return os.environ.get("FOOLSCOPE_CHROMIUM", "")
 
 
+MEMORY = {"MALLOC_ARENA_MAX": "2", "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1"}
+"""How glibc holds a server's memory: in two heaps for all threads (it would give each thread one, which holds
+what the thread freed), in large pages, with which a step of a network takes some 7 % less."""
+
+
 def of_a_server(environment: Mapping[str, str] | None = None) -> dict[str, str]:
-    """Return the environment of a server's process, made of ``environment``, by default this process's: with
-    two heaps for its threads, as glibc would give each thread one, which holds what the thread freed."""
-    return {"MALLOC_ARENA_MAX": "2", **(os.environ if environment is None else environment)}
+    """Return the environment of a server's process, made of ``environment``, by default this process's, with
+    what it does not say itself of `MEMORY`."""
+    return {**MEMORY, **(os.environ if environment is None else environment)}

@@ -36,8 +36,8 @@ print(start().start().chromium.executable_path)"""
 COMMANDS = ("run", "test", "room", "serve", "install", "install-test")
 
 SERVERS = ("run", "room", "serve")
-HEAPS = "2"
-"""Heaps for the threads of a server: glibc would give each thread one, which holds what the thread freed."""
+MEMORY = {"MALLOC_ARENA_MAX": "2", "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1"}
+"""How glibc holds a server's memory, as settings.MEMORY says: this file reads nothing of the program."""
 
 
 def main(arguments: list[str]) -> int:
@@ -54,7 +54,7 @@ def main(arguments: list[str]) -> int:
     if command == "serve":
         install(RAY)
     if command in SERVERS:
-        os.environ.setdefault("MALLOC_ARENA_MAX", HEAPS)
+        os.environ.update({**MEMORY, **os.environ})
     if command == "run":
         return call("-m", "streamlit", "run", "app/main.py", *more)
     if command in ("room", "serve"):

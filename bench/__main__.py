@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import os
+import subprocess
 import sys
 from collections.abc import Callable, Sequence
 
 import console
 import models
+import settings
 from bench import (
     crowd,
     exports,
@@ -24,6 +27,7 @@ from bench import (
 )
 from bench.figures import Figure, keep, machine, table
 from engine.engine import Engine
+from settings import ROOT
 
 
 def parser() -> argparse.ArgumentParser:
@@ -46,13 +50,16 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Measure what was asked for; figures in the browser come before those that load both cores."""
+    """Measure what was asked for, in a process whose memory is a server's; figures in the browser come before
+    those that load both cores."""
     given = sys.argv[1:] if arguments is None else arguments
     if given[:1] == ["room"]:
         return room.main(given[1:])
     if given[:1] == ["scale"]:
         return scale.main(given[1:])
     options = parser().parse_args(arguments)
+    if any(name not in os.environ for name in settings.MEMORY):
+        return subprocess.call([sys.executable, "-m", "bench", *given], cwd=ROOT, env=settings.of_a_server())
     about = machine()
     found: list[Figure] = []
     wanted = {*options.names, *filter(None, options.only.split(","))}

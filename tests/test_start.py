@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+import settings
 from settings import ROOT
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="the stand-in is a shell script")
@@ -48,11 +49,12 @@ def test_what_is_missing_is_installed_once(venv: Path) -> None:
     assert start(venv, "run")[1] == ["-m streamlit run app/main.py"]
 
 
-def test_a_server_has_two_heaps_unless_it_is_told_otherwise(venv: Path) -> None:
+def test_a_server_has_its_memory_in_two_heaps_unless_it_is_told_otherwise(venv: Path) -> None:
     python = venv / "bin" / "python"
-    python.write_text(f'#!/bin/sh\necho "$MALLOC_ARENA_MAX" >> {venv.parent}/calls\n')
-    assert start(venv, "run")[1][-1] == "2"
-    assert start(venv, "run", MALLOC_ARENA_MAX="7")[1][-1] == "7"
+    python.write_text(f'#!/bin/sh\necho "$MALLOC_ARENA_MAX $GLIBC_TUNABLES" >> {venv.parent}/calls\n')
+    usual = " ".join(settings.of_a_server({}).values())
+    assert start(venv, "run")[1][-1] == usual == "2 glibc.malloc.hugetlb=1"
+    assert start(venv, "run", MALLOC_ARENA_MAX="7")[1][-1] == "7 glibc.malloc.hugetlb=1"
 
 
 def test_replicas_get_ray_and_their_options(venv: Path) -> None:

@@ -32,7 +32,6 @@ FUSED = "network = fuse(network.eval())  # batch norm inside the convolutions, a
 READY = "network.eval().requires_grad_(False)\n"
 CHANNELS_LAST = "network.to(memory_format=torch.channels_last)\n"
 THREADS = """torch.set_num_threads({threads})  # as in the run: sums in another order end in other digits
-torch.set_flush_denormal(True)  # numbers below 1e-38 are 0: a processor is ten times as slow with them
 """
 
 LITE = '''
