@@ -75,12 +75,13 @@ class Feed:
 
     def _announce(self) -> list[str | bytes]:
         out: list[str | bytes] = []
-        for position in range(self.classes, len(self.run.classes)):
+        count = len(self.run.classes)  # once: the engine's thread may add some meanwhile
+        for position in range(self.classes, count):
             index = self.run.classes[position]
             past = np.ascontiguousarray(self.run.log_p(0, self.cursor, [index])[:, 0], "<f4")
             out.append(json.dumps(_class_message(self.run, position, self.language)))
             out.append(struct.pack("<BBHI", 2, 0, position, len(past)) + past.tobytes())
-        self.classes = len(self.run.classes)
+        self.classes = count
         return out
 
     def _rows(self) -> list[str | bytes]:
