@@ -27,7 +27,6 @@ from bench import (
 )
 from bench.figures import Figure, keep, machine, table
 from engine.engine import Engine
-from settings import ROOT
 
 
 def parser() -> argparse.ArgumentParser:
@@ -59,7 +58,9 @@ def main(arguments: list[str] | None = None) -> int:
         return scale.main(given[1:])
     options = parser().parse_args(arguments)
     if any(name not in os.environ for name in settings.MEMORY):
-        return subprocess.call([sys.executable, "-m", "bench", *given], cwd=ROOT, env=settings.of_a_server())
+        return subprocess.call(
+            [sys.executable, "-m", "bench", *given], cwd=settings.ROOT, env=settings.of_a_server()
+        )
     about = machine()
     found: list[Figure] = []
     wanted = {*options.names, *filter(None, options.only.split(","))}

@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 
 import settings
-from settings import ROOT
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="the stand-in is a shell script")
 
@@ -30,7 +29,7 @@ def start(venv: Path, *arguments: str, **environment: str) -> tuple[int, list[st
     """Return the exit status, what the environment's Python was called with, and the standard error."""
     calls = venv.parent / "calls"
     calls.unlink(missing_ok=True)
-    command = [sys.executable, str(ROOT / "start.py"), *arguments]
+    command = [sys.executable, str(settings.ROOT / "start.py"), *arguments]
     inherited = {name: value for name, value in os.environ.items() if name not in ("LOCKED", "TORCH_INDEX")}
     done = subprocess.run(
         command,
@@ -103,8 +102,10 @@ def test_an_unknown_command_is_refused(venv: Path) -> None:
 
 def test_every_requirement_is_locked() -> None:
     locked = {
-        line.split("==")[0] for line in (ROOT / "requirements.lock").read_text().splitlines() if "==" in line
+        line.split("==")[0]
+        for line in (settings.ROOT / "requirements.lock").read_text().splitlines()
+        if "==" in line
     }
     for name in ("requirements.txt", "requirements-dev.txt"):
-        lines = [line for line in (ROOT / name).read_text().splitlines() if line[:1].isalpha()]
+        lines = [line for line in (settings.ROOT / name).read_text().splitlines() if line[:1].isalpha()]
         assert {re.split("[>=\\[]", line)[0].lower() for line in lines} <= locked

@@ -9,7 +9,8 @@ import models
 from app.inside.looking import Line, Look, as_address
 from components.i18n.text import named, say_in
 from engine.inside.computed import COMPUTED, Key
-from engine.inside.people import Alike, Perturbed, perturbed
+from engine.inside.people import Perturbed, Similarity, perturbed
+from engine.inside.similarity import structural_similarity
 from engine.render import perturbation, suggest_gain, to_image
 from engine.run import Run
 from errors import BadSetting
@@ -20,7 +21,9 @@ PART, TWIN = "people", "twin"
 def lines(look: Look) -> Iterator[Line]:
     """Yield how alike the picture and its adversarial are, and the name of the network's twin, if any."""
     twin = models.card(look.run.recipe.model).twin
-    (alike,) = look.ask(Alike(look.run.start.float(), look.picture()))
+    before, after = look.run.start.float(), look.picture()
+    key = Key(look.run.id, PART, look.step)
+    (alike,) = COMPUTED.ask_nobody(key, lambda: iter([Similarity(structural_similarity(before, after))]))
     yield {
         "type": "similarity",
         "ssim": alike.ssim,

@@ -21,8 +21,6 @@ MOST = 12
 """Pictures of one class that may be chosen from."""
 DIGITS = 7
 """Test digits of each class that count as the shelf of a network that reads digits, beside its samples."""
-
-
 RUN, MOST_RUNS = "run:", 50
 """What the name of a run's first picture begins with; of so many of a visitor's newest runs."""
 

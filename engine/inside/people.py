@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
@@ -12,7 +11,6 @@ from engine.inside.classes import fools
 from engine.inside.composition import power, shares
 from engine.inside.similarity import structural_similarity
 from engine.run import Run
-from models.core import Classifier
 
 
 @dataclass(frozen=True)
@@ -20,18 +18,6 @@ class Similarity:
     """``ssim``: structural similarity, at most 1, that of the same picture."""
 
     ssim: float
-
-
-@dataclass(frozen=True)
-class Alike:
-    """A probe: the `Similarity` of two pictures ``(c, h, w)`` in [0, 1]. The network is not asked."""
-
-    one: Tensor
-    other: Tensor
-
-    def pieces(self, network: Classifier) -> Iterator[Similarity]:
-        """Yield it."""
-        yield Similarity(structural_similarity(self.one, self.other))
 
 
 @dataclass(frozen=True)

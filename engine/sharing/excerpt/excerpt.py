@@ -13,7 +13,7 @@ from attacks.contract import Attack
 from engine.sharing.excerpt import writing
 from engine.sharing.excerpt.folding import Scope
 from engine.sharing.excerpt.rewriting import Rewriter, Uses, rewritten, summary
-from engine.sharing.excerpt.sources import OWN, Definition, dependencies, source
+from engine.sharing.excerpt.sources import Definition, dependencies, own, source
 from errors import FoolscopeError
 
 PLAIN_TYPES, TENSOR = ("bool", "float", "int", "str"), {"Tensor": "torch.Tensor"}
@@ -114,12 +114,9 @@ class _Closure:
             if definition.node in done:
                 continue
             done.append(definition.node)
-            statement, plain = (
-                self.statement(definition),
-                isinstance(definition.node, ast.Assign | ast.AnnAssign),
-            )
-            gap = "" if flat and plain else "\n\n"
-            parts.append(gap + writing.text(statement, _lines(definition)))
+            plain = isinstance(definition.node, ast.Assign | ast.AnnAssign)
+            parts.append("" if flat and plain else "\n\n")
+            parts.append(writing.text(self.statement(definition), _lines(definition)))
             flat = plain
         return "".join(parts)
 
@@ -207,7 +204,7 @@ class _Closure:
 def _bases(kind: type) -> list[Definition]:
     """Return a class and those of this program that it is derived from, in the order of look-up."""
     every = [(base.__module__, base.__name__) for base in kind.__mro__]
-    return [Definition(module, name) for module, name in every if module.partition(".")[0] in OWN]
+    return [Definition(module, name) for module, name in every if own(module)]
 
 
 def _methods(base: Definition) -> list[ast.FunctionDef]:

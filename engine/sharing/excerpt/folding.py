@@ -12,7 +12,7 @@ from typing import Any, TypeGuard
 
 import torch
 
-from engine.sharing.excerpt.sources import OWN, Definition, Imported, Module, resolve, source
+from engine.sharing.excerpt.sources import Definition, Imported, Module, own, resolve, source
 
 
 class NotKnown(Exception):  # noqa: N818  # it is no error: most expressions are about pictures
@@ -73,16 +73,12 @@ def written(known: object) -> Definition | Imported | None:
         return Imported(f"torch.{called}", "import torch")
     if isinstance(known, FunctionType):
         module, name = str(known.__module__), known.__qualname__
-        return Definition(module, name) if _own(module) and name in source(module).definitions else None
+        return Definition(module, name) if own(module) and name in source(module).definitions else None
     module = type(known).__module__
-    if not _own(module) or not dataclasses.is_dataclass(known):
+    if not own(module) or not dataclasses.is_dataclass(known):
         return None
     names = (name for name in source(module).definitions if Definition(module, name).value is known)
     return next((Definition(module, name) for name in names), None)
-
-
-def _own(module: str) -> bool:
-    return module.partition(".")[0] in OWN
 
 
 def _name(node: ast.expr, scope: Scope) -> object:

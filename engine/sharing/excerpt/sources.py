@@ -1,10 +1,10 @@
-"""The source of this program's modules, and what a name in one of them stands for."""
+"""The source of this program's modules, which are loaded already, and what a name in one stands for."""
 
 from __future__ import annotations
 
 import ast
-import importlib
 import inspect
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -29,7 +29,7 @@ class Definition:
     @property
     def value(self) -> object:
         """What the name stands for at run time."""
-        return getattr(importlib.import_module(self.module), self.name)
+        return getattr(sys.modules[self.module], self.name)
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ class Source:
 @cache
 def source(module: str) -> Source:
     """Return the source of one of this program's modules."""
-    text = inspect.getsource(importlib.import_module(module))
+    text = inspect.getsource(sys.modules[module])
     tree = ast.parse(text)
     imports = {name: meaning for node in tree.body for name, meaning in _brought(node)}
     defined = {name: node for node in tree.body for name in _defined(node)}
@@ -73,8 +73,8 @@ def source(module: str) -> Source:
 
 def resolve(module: str, name: str) -> Meaning:
     """Return what ``name`` stands for at the top of ``module``."""
-    own = source(module)
-    return Definition(module, name) if name in own.definitions else own.imports.get(name)
+    here = source(module)
+    return Definition(module, name) if name in here.definitions else here.imports.get(name)
 
 
 def dependencies(module: str) -> Iterator[str]:
@@ -100,20 +100,21 @@ def _brought(node: ast.stmt) -> Iterator[tuple[str, Meaning]]:
         for alias in node.names:
             name = alias.asname or alias.name
             statement = ast.unparse(ast.Import([alias]))
-            yield name, Module(alias.name) if _own(alias.name) else Imported(name, statement)
+            yield name, Module(alias.name) if own(alias.name) else Imported(name, statement)
     elif isinstance(node, ast.ImportFrom) and node.module and node.module != "__future__":
         for alias in node.names:
             yield alias.asname or alias.name, _from(node.module, alias)
 
 
 def _from(module: str, alias: ast.alias) -> Meaning:
-    if not _own(module):
+    if not own(module):
         name = alias.asname or alias.name
         return Imported(name, ast.unparse(ast.ImportFrom(module, [alias], 0)))
-    if hasattr(importlib.import_module(module), "__path__") and find_spec(f"{module}.{alias.name}"):
+    if hasattr(sys.modules[module], "__path__") and find_spec(f"{module}.{alias.name}"):
         return Module(f"{module}.{alias.name}")
     return resolve(module, alias.name)
 
 
-def _own(module: str) -> bool:
+def own(module: str) -> bool:
+    """Say whether a module is one of this program's."""
     return module.partition(".")[0] in OWN

@@ -26,11 +26,6 @@ def text(node: ast.stmt, lines: Sequence[str], depth: int = 0) -> str:
     return indent(_simple(node, lines, WIDTH - 4 * depth), TAB * depth)
 
 
-def block(nodes: Sequence[ast.stmt], lines: Sequence[str], depth: int) -> str:
-    """Return statements one below the other."""
-    return "".join(text(node, lines, depth) for node in nodes)
-
-
 def wrapped(line: str, width: int = WIDTH) -> str:
     """Return a statement in one line or, where it is too long, in several, ending with a break."""
     if len(line) <= width:

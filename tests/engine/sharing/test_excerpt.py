@@ -84,10 +84,10 @@ def cut_out(case: Case, *more: Callable[..., Any]) -> tuple[Excerpt, dict[str, A
     parts: tuple[Callable[..., Any], ...] = (type(case.attack), Criterion, Evaluation, *more)
     wanted = [Definition(one.__module__, one.__name__) for one in parts]
     known = Known.of(case.attack, {Criterion: {"targeted": case.targeted}})
-    made = excerpt(wanted, known, frozenset(["x", "query"]), READ)
+    taken = excerpt(wanted, known, frozenset(["x", "query"]), READ)
     names: dict[str, Any] = {}
-    exec("\n".join([*made.imports, made.code]), names)  # it is what a script does
-    return made, {definition.name: names[name] for definition, name in made.names.items()}
+    exec("\n".join([*taken.imports, taken.code]), names)  # it is what a script does
+    return taken, {definition.name: names[name] for definition, name in taken.names.items()}
 
 
 def asked(search: Generator[Any, Any, Any], evaluation: Callable[..., Any]) -> list[Tensor]:
@@ -116,16 +116,16 @@ def alike(ours: list[Tensor], theirs: list[Tensor]) -> bool:
 @pytest.mark.parametrize("name", CASES)
 def test_an_excerpt_asks_what_the_attack_asks(name):
     case = CASES[name]
-    made, here = cut_out(case)
+    taken, here = cut_out(case)
     criterion = goal(case.targeted)
     ours = asked(case.attack.search(start(), criterion, torch.Generator().manual_seed(3)), Evaluation)
     again = here["Criterion"](criterion.label, case.targeted)
     search = here[type(case.attack).__name__]().search(start(), again, torch.Generator().manual_seed(3))
     assert alike(ours, asked(search, here["Evaluation"]))
     assert len(ours) > 1
-    assert not OWN_IMPORT.search("\n".join([*made.imports, made.code]))
-    assert max(map(len, made.code.splitlines())) <= 125
-    assert "\n\n\n\n" not in made.code and not re.search(r"# (noqa|type:)|: Tensor|\) ->", made.code)
+    assert not OWN_IMPORT.search("\n".join([*taken.imports, taken.code]))
+    assert max(map(len, taken.code.splitlines())) <= 125
+    assert "\n\n\n\n" not in taken.code and not re.search(r"# (noqa|type:)|: Tensor|\) ->", taken.code)
 
 
 def test_it_is_not_alike_by_accident():
@@ -170,9 +170,9 @@ def test_names_that_the_script_has_taken_are_not_taken_twice():
     case = CASES["apgd"]
     wanted = [Definition(one.__module__, one.__name__) for one in (type(case.attack), Criterion)]
     known = Known.of(case.attack, {Criterion: {"targeted": False}})
-    made = excerpt(wanted, known, frozenset(["Path", "wide"]), READ)
-    assert "class Path_of_apgd:" in made.code and "Path_of_apgd(" in made.code
-    assert "def wide_of_batch(" in made.code and not re.search(r"\bwide\(", made.code)
+    taken = excerpt(wanted, known, frozenset(["Path", "wide"]), READ)
+    assert "class Path_of_apgd:" in taken.code and "Path_of_apgd(" in taken.code
+    assert "def wide_of_batch(" in taken.code and not re.search(r"\bwide\(", taken.code)
 
 
 def test_walking_and_asking_are_the_same():

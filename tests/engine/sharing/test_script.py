@@ -197,12 +197,12 @@ Repeated = dict[str, tuple[Run, Path, str]]
 def repeated(real, tmp_path_factory):
     """What carries out a group of cases and their scripts: each case's run, its folder, and what its script
     printed there. The scripts of a group share a process, which knows nothing of this program."""
-    made: dict[int, Repeated] = {}
+    done: dict[int, Repeated] = {}
 
     def of(group: int) -> Repeated:
-        if group not in made:
-            made[group] = repeat(real, GROUPS[group], tmp_path_factory.mktemp("scripts"))
-        return made[group]
+        if group not in done:
+            done[group] = repeat(real, GROUPS[group], tmp_path_factory.mktemp("scripts"))
+        return done[group]
 
     return of
 
