@@ -16,11 +16,15 @@ from pathlib import Path
 from statistics import median
 from typing import Any, NamedTuple
 
+import numpy as np
+import torch
+
 import models
 from attacks.contract import Stop
 from bench.figures import Figure
 from engine.engine import Engine
 from engine.export.exports import Wanted
+from engine.export.view import Floats
 from engine.recipe import Recipe
 from engine.run import Run
 from errors import FoolscopeError, MissingData
@@ -42,7 +46,8 @@ class Measured:
     """One run that fooled, and whether its files do. ``network`` and ``photo``: with the finish, at the
     network's size and at the photo's own; ``naive`` and ``naive_photo``: only rounded; ``jpeg`` and
     ``jpeg_photo``: the finished ones as JPEG 90. ``added``: grey levels of linf that the finish adds at the
-    network's size; ``longer``: by what share it adds to l2."""
+    network's size; ``longer``: by what share it adds to l2; ``least``: what whole levels must add to l2, as
+    `least_longer` says."""
 
     network: bool
     photo: bool
@@ -52,6 +57,7 @@ class Measured:
     jpeg_photo: bool
     added: float
     longer: float
+    least: float
 
 
 class Case(NamedTuple):
@@ -151,7 +157,33 @@ def _judged(engine: Engine, run: Run) -> Measured:
         fools(Wanted("photo", last, True, "jpg")),
         255 * (saved.linf - (before["linf"] or 0.0)),
         saved.l2 / (before["l2"] or 1.0) - 1,
+        _least(engine, run),
     )
+
+
+def _least(engine: Engine, run: Run) -> float:
+    """Return `least_longer` for the end of a run."""
+    end = torch.from_numpy(run.picture(len(run) - 1))[None]
+    answer = engine.evaluate(run.recipe.model, end, run.criterion.margin, run.criterion)
+    return least_longer(255 * (run.picture(len(run) - 1) - run.picture(0)), answer.gradient[0].numpy())
+
+
+def least_longer(delta: Floats, slope: Floats) -> float:
+    """Return by what share the least change in whole grey levels that gains as much as ``delta``, in grey
+    levels, where the margin rises by ``slope`` a level, exceeds ``delta`` in l2; both ``(c, h, w)``.
+
+    For a number ``t``, no change gains more for its l2 than ``rint(t * slope)``: the raise from ``m`` to
+    ``m + 1`` costs ``2m + 1`` in the square.
+    """
+    gain = float((slope * delta).sum(dtype=np.float64))
+    low, high = 0.0, 0.5 / (float(np.abs(slope).max()) or 1.0)
+    while float((slope * np.rint(high * slope)).sum(dtype=np.float64)) < gain:
+        low, high = high, 2 * high
+    for _ in range(40):
+        middle = (low + high) / 2
+        enough = float((slope * np.rint(middle * slope)).sum(dtype=np.float64)) >= gain
+        low, high = (low, middle) if enough else (middle, high)
+    return float(np.linalg.norm(np.rint(high * slope)) / np.linalg.norm(delta)) - 1
 
 
 def _figures(about: str, found: Sequence[Measured], jpeg: float | None) -> list[Figure]:
@@ -181,10 +213,19 @@ def _share(what: str, fooled: Sequence[bool], goal: float | None) -> Figure:
 
 def _costs(found: Sequence[Measured]) -> list[Figure]:
     """Return what the finish adds to a minimal attack at the network's size, medians."""
-    added, longer = (median([getattr(e, name) for e in found] or [0.0]) for name in ("added", "longer"))
+    names = ("added", "longer", "least")
+    added, longer, least = (median([getattr(e, name) for e in found] or [0.0]) for name in names)
     return [
         Figure("export linf", "minimal: linf added by the finish", added, "levels", "at most 1", added <= 1),
         Figure(
             "export l2", "minimal: l2 added by the finish", 100 * longer, "%", "at most 15", longer <= 0.15
+        ),
+        Figure(
+            "export l2 least",
+            "minimal: l2 that whole levels add at least, to first order",
+            100 * least,
+            "%",
+            "",
+            True,
         ),
     ]

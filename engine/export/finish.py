@@ -27,11 +27,11 @@ ENOUGH = 0.02
 QUERIES = 40
 STEP = 0.4
 """Grey levels of a sign step."""
-MEMORY = 0.5
+MEMORY = 0.8
 """Share of the slopes seen before that the next step goes by."""
 LEAST_COST = np.float32(0.25)
 """What taking a level back costs when raises are compared: it costs less than nothing."""
-SWAPPED = 0.04
+SWAPPED = 0.1
 """Share of the raises that are exchanged for better ones at a time, at first."""
 
 
