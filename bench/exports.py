@@ -6,6 +6,7 @@ a bench that was broken off goes on behind the last one; without that file it be
 
 from __future__ import annotations
 
+import io
 import json
 import os
 from collections.abc import Sequence
@@ -18,6 +19,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from PIL import Image
 
 import models
 from attacks.contract import Stop
@@ -26,6 +28,7 @@ from engine.engine import Engine
 from engine.export.exports import Wanted
 from engine.export.view import Floats
 from engine.recipe import Recipe
+from engine.robustness.corruptions import jpeg
 from engine.run import Run
 from errors import FoolscopeError, MissingData
 from experiments.datasets.photos import open_photograph, photographs
@@ -45,7 +48,8 @@ JOURNAL = Path(__file__).with_name("exports.jsonl")
 class Measured:
     """One run that fooled, and whether its files do. ``network`` and ``photo``: with the finish, at the
     network's size and at the photo's own; ``naive`` and ``naive_photo``: only rounded; ``jpeg`` and
-    ``jpeg_photo``: the finished ones as JPEG 90. ``added``: grey levels of linf that the finish adds at the
+    ``jpeg_photo``: finished as JPEG 90; ``again``: ``photo``, which somebody else saves as JPEG 90; the last
+    two are asked of `TARGETED` alone. ``added``: grey levels of linf that the finish adds at the
     network's size; ``longer``: by what share it adds to l2; ``least``: what whole levels must add to l2, as
     `least_longer` says."""
 
@@ -54,7 +58,8 @@ class Measured:
     naive: bool
     naive_photo: bool
     jpeg: bool
-    jpeg_photo: bool
+    jpeg_photo: bool | None
+    again: bool | None
     added: float
     longer: float
     least: float
@@ -138,7 +143,7 @@ def _recipe(case: Case, image: str, best: str) -> Recipe:
 
 def _judged(engine: Engine, run: Run) -> Measured:
     """Return whether the files of a run fool; one that cannot be made does not."""
-    last = len(run) - 1
+    last, within = len(run) - 1, run.recipe.attack == TARGETED
 
     def fools(wanted: Wanted) -> bool:
         try:
@@ -154,11 +159,20 @@ def _judged(engine: Engine, run: Run) -> Measured:
         fools(Wanted("network", last)),
         fools(Wanted("photo", last)),
         fools(Wanted("network", last, True, "jpg")),
-        fools(Wanted("photo", last, True, "jpg")),
+        fools(Wanted("photo", last, True, "jpg")) if within else None,
+        _saved_again(engine, run) if within else None,
         255 * (saved.linf - (before["linf"] or 0.0)),
         saved.l2 / (before["l2"] or 1.0) - 1,
         _least(engine, run),
     )
+
+
+def _saved_again(engine: Engine, run: Run) -> bool:
+    """Return whether the finished file at the photo's own size fools once it was saved as JPEG 90."""
+    photo = Image.open(io.BytesIO(engine.export(run, Wanted("photo", len(run) - 1, True)).data))
+    card = models.card(run.recipe.model)
+    logits = engine.evaluate(card.name, card.preprocess(jpeg(90)(photo.convert("RGB")))[None]).logits
+    return bool(run.criterion.met(logits)[0])
 
 
 def _least(engine: Engine, run: Run) -> float:
@@ -186,20 +200,19 @@ def least_longer(delta: Floats, slope: Floats) -> float:
     return float(np.linalg.norm(np.rint(high * slope)) / np.linalg.norm(delta)) - 1
 
 
-def _figures(about: str, found: Sequence[Measured], jpeg: float | None) -> list[Figure]:
-    """Return the shares of files that fool; ``jpeg``: the share that is to after JPEG 90."""
+def _figures(about: str, runs: Sequence[Measured], lossy: float | None) -> list[Figure]:
+    """Return the shares of files that fool; ``lossy``: the share that is to after JPEG 90."""
     rows = [
         ("network", "at the network's size, finished", 0.98),
         ("photo", "at the photo's own size, finished", 0.98),
         ("naive", "at the network's size, only rounded", None),
         ("naive_photo", "at the photo's own size, only rounded", None),
-        ("jpeg", "at the network's size, finished, as JPEG 90", None),
-        ("jpeg_photo", "at the photo's own size, finished, as JPEG 90", jpeg),
+        ("jpeg", "at the network's size, finished, as JPEG 90", lossy),
+        ("jpeg_photo", "at the photo's own size, finished, as JPEG 90", lossy),
+        ("again", "at the photo's own size, finished, saved by others as JPEG 90", lossy),
     ]
-    return [
-        _share(f"{about}: {what}", [getattr(measured, name) for measured in found], goal)
-        for name, what, goal in rows
-    ]
+    shares = [(what, [getattr(run, name) for run in runs], goal) for name, what, goal in rows]
+    return [_share(f"{about}: {what}", fooled, goal) for what, fooled, goal in shares if None not in fooled]
 
 
 def _share(what: str, fooled: Sequence[bool], goal: float | None) -> Figure:

@@ -8,7 +8,7 @@ from collections import OrderedDict
 from collections.abc import Collection
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
-from typing import Any, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -82,7 +82,6 @@ class Exports:
     def __init__(self, engine: Asked, limit: int = LIMIT) -> None:
         self._engine, self._limit = engine, limit
         self._files: OrderedDict[tuple[str, Wanted], Export] = OrderedDict()
-        self._finishes: OrderedDict[tuple[str, Wanted], Finished] = OrderedDict()
         self._lock = threading.Lock()
         self._turns = tuple(threading.Lock() for _ in range(TURNS))
 
@@ -107,21 +106,14 @@ class Exports:
     def forget(self, runs: Collection[str]) -> None:
         """Let go of the files of these runs."""
         with self._lock:
-            self._drop(self._files, runs)
-            self._drop(self._finishes, runs)
-
-    @staticmethod
-    def _drop(remembered: OrderedDict[tuple[str, Wanted], Any], runs: Collection[str]) -> None:
-        for key in [key for key in remembered if key[0] in runs]:
-            del remembered[key]
+            for key in [key for key in self._files if key[0] in runs]:
+                del self._files[key]
 
     def _remember(self, run: Run, wanted: Wanted, export: Export) -> None:
         with self._lock:
             self._files[run.id, wanted] = export
             while sum(len(each.data) for each in self._files.values()) > self._limit and len(self._files) > 1:
                 self._files.popitem(last=False)
-            while len(self._finishes) > 8:
-                self._finishes.popitem(last=False)
 
     def _made(self, run: Run, wanted: Wanted) -> Export:
         subject = self._subject(run, wanted)
@@ -130,19 +122,8 @@ class Exports:
         if not wanted.finished:
             change = finish.rounded(subject.start, subject.view.room)
             return _file(subject, subject.view.picture(change), 0)
-        finished = self._finished(run, wanted, subject)
+        finished = subject.finish(subject.room())
         return _file(subject, subject.view.picture(finished.change), finished.queries)
-
-    def _finished(self, run: Run, wanted: Wanted, subject: Subject) -> Finished:
-        """Return the finish of a picture, which serves every format."""
-        key = run.id, wanted._replace(format="png")
-        with self._lock:
-            finished = self._finishes.get(key)
-        if finished is None:
-            finished = subject.finish(subject.room())
-            with self._lock:
-                self._finishes[key] = finished
-        return finished
 
     def _subject(self, run: Run, wanted: Wanted) -> Subject:
         card = models.card(run.recipe.model)
@@ -225,16 +206,16 @@ class Subject:
         return held
 
     def finish(self, room: Room) -> Finished:
-        """Return the change ``(c, h, w)`` on the grid of 8 bits that holds."""
-        start = self.start
+        """Return the change ``(c, h, w)`` on the grid of 8 bits that holds once it is saved."""
+        start, saved = self.start, replace(self.view, format=self.wanted.format)
         if self.budget is None:
-            return finish.least_change(Goal(self.ask, self.view, self.criterion), start, room)
+            return finish.least_change(Goal(self.ask, saved, self.criterion), start, room)
         run, step = self.run, self.wanted.step
         index = run.original if run.recipe.target is None else run.recipe.target
         p = run.prediction(step, index).probability
         reached = max(p, SURE) if run.recipe.target is not None else 1 - p
         probability = min(reached, 0.999) if run.succeeded(step) else 0.0
-        return finish.within(Goal(self.ask, self.view, self.criterion, probability), start, room)
+        return finish.within(Goal(self.ask, saved, self.criterion, probability), start, room)
 
 
 def _nothing(view: View) -> Levels:

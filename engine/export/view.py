@@ -17,7 +17,8 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from engine.export.carried import WHOLE
+from engine.export.carried import WHOLE, Format, encode
+from engine.images.sources import examine
 from models.core import FILTERS, Card, Crop
 
 Levels = npt.NDArray[np.int16]
@@ -33,12 +34,13 @@ class View:
     """What a network sees of a photo.
 
     ``photo``: the untouched picture, 8-bit RGB. ``crop``: the square that is seen, None for the network's own
-    evaluation.
+    evaluation. ``format``: of the file through which it is seen; all but "png" change pixels.
     """
 
     card: Card
     photo: Image.Image
     crop: Crop | None = None
+    format: Format = "png"
 
     @cached_property
     def base(self) -> Levels:
@@ -65,8 +67,11 @@ class View:
         return Image.fromarray(np.ascontiguousarray(levels.transpose(1, 2, 0)))
 
     def see(self, change: Levels) -> Tensor:
-        """Return what the network sees ``(1, c, size, size)`` in [0, 1] of the photo with a change."""
-        return self.card.preprocess(self.picture(change), self.crop)[None]
+        """Return what the network sees ``(1, c, size, size)`` in [0, 1] of the photo with a change, saved."""
+        picture = self.picture(change)
+        if self.format != "png":
+            picture = examine(encode(picture, self.format)).picture
+        return self.card.preprocess(picture, self.crop)[None]
 
     def pull(self, grad: Floats) -> Floats:
         """Return the slope ``(c, h, w)`` in a change by one grey level each, from that ``(c, size, size)`` in

@@ -15,7 +15,7 @@ from PIL import Image
 import models
 from attacks.contract import Stop
 from engine.engine import Engine
-from engine.export.carried import WHOLE
+from engine.export.carried import WHOLE, Format, encode
 from engine.export.exports import Wanted
 from engine.export.view import View
 from engine.images.sources import decode
@@ -81,6 +81,16 @@ def test_a_finished_budget_keeps_its_budget_and_is_as_sure(engine: Engine, budge
         saved = engine.export(budget, Wanted(kind, last, True)).verdict
         assert saved.success and saved.linf <= 16 / 255 + 1e-6
         assert saved.probability >= budget.top(last, 1)[0].probability - 0.01
+
+
+@pytest.mark.parametrize("format", ["jpg", "webp"])
+def test_a_finish_takes_the_file_into_account_that_changes_pixels(engine: Engine, format: Format) -> None:
+    run = finished(engine, Recipe("small", "panda", "deepfool"))
+    last = len(run) - 1
+    saved = engine.export(run, Wanted("network", last, True)).data
+    x = small_model.card().preprocess(decode(encode(decode(saved), format)), WHOLE)
+    assert not run.criterion.met(engine.logits("small", x[None]))[0], "there is nothing to mend here"
+    assert engine.export(run, Wanted("network", last, True, format)).verdict.success
 
 
 def test_the_photos_own_file_has_its_size_and_leaves_the_outside_alone(engine: Engine, budget: Run) -> None:
