@@ -37,6 +37,7 @@ import difflib
 from collections.abc import Iterable
 
 NO_NAME = "There is no {kind} called “{name}”; did you mean: {hint}?"
+NOTHING_YET = "There is no {kind} called “{name}”: there is none yet."
 SHARED = "Expected the name of one {kind}; “{name}” may be any of {count}: {hint}."
 SHOWN = 8
 """Names in a hint at most."""
@@ -71,6 +72,8 @@ class UnknownName(FoolscopeError):
     def of(cls, kind: str, name: str, known: Iterable[str]) -> UnknownName:
         """Return the error for ``name``, with the nearest known names as a hint."""
         names = list(known)
+        if not names:
+            return cls(NOTHING_YET, kind=kind, name=name[:80])
         near = difflib.get_close_matches(name.lower(), [n.lower() for n in names], n=3, cutoff=0.5)
         hint = Hint(n for n in names if n.lower() in near) or Hint(names[:SHOWN])
         return cls(NO_NAME, kind=kind, name=name[:80], hint=hint)
