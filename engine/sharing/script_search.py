@@ -23,7 +23,12 @@ from engine.sharing.excerpt.excerpt import Known, excerpt
 from engine.sharing.excerpt.sources import Definition
 
 Wrapper = Callable[..., ReasonedSearch]
-RESERVED = frozenset(re.findall(r"[A-Za-z_]\w*", text.SEARCH + text.LITE + text.PREPARE)) | {
+RESERVED = frozenset(
+    re.findall(
+        r"[A-Za-z_]\w*",
+        text.SEARCH + text.LITE + text.LITE_MADE + text.TOGETHER_BEGINS + text.PART + text.PREPARE,
+    )
+) | {
     "mask",
     "Path",
     "np",

@@ -1,6 +1,7 @@
 """The text of the scripts that `engine.sharing.script` puts together: Python, and `str.format` fields."""
 
 from attacks.toolkit.norms import L2, LINF
+from models.ensemble import MEAN, PROBABILITIES, WORST
 
 HEAD = '''"""{title}
 
@@ -68,7 +69,8 @@ def lite(size, stages):
     layers += [conv(out, 1280, size), nn.BatchNorm2d(1280, 1e-3), nn.ReLU6()]
     return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(1280, 1000))
 
-
+'''
+LITE_MADE = """
 network = lite(
     {size},
     [
@@ -79,7 +81,37 @@ weights = resources.files("{package}") / "models" / "{file}"
 tensors = torch.load(str(weights), weights_only=True)
 # The file lists its tensors in the order in which the network uses them.
 network.load_state_dict(dict(zip(network.state_dict(), tensors.values(), strict=True)))
+"""
+
+PARTS = """
+parts = []
+"""
+PART = """parts.append((network, {size}, *(torch.tensor(v).view(1, 3, 1, 1) for v in ({mean}, {std}))))
+"""
+TOGETHER_BEGINS = '''
+
+def seen(x, size):
+    """Pictures as a network of size x size pixels takes them."""
+    if x.shape[-1] == size:
+        return x
+    return functional.interpolate(x, size=(size, size), mode="bilinear", antialias=True).clamp(0, 1)
+
+
+def network(x):
+    """Several networks as one."""
+    answers = [part((seen(x, size) - m) / s).log_softmax(1) for part, size, m, s in parts]
 '''
+TOGETHER = {
+    MEAN: "    return torch.stack(answers).mean(0)\n\n\n",
+    PROBABILITIES: "    return torch.logsumexp(torch.stack(answers), 0) - math.log(len(parts))\n\n\n",
+    WORST: """    answers = torch.stack(answers)  # the least fooled answers
+    own = answers[:, :, {label}]
+    others = torch.cat([answers[:, :, :{label}], answers[:, :, {label} + 1 :]], 2).amax(2)
+    return answers[({lead}).argmin(0), torch.arange(len(x))]
+
+
+""",
+}
 
 LOOP = """{state}{names} = {values}
 for step in range(LAST + 1):

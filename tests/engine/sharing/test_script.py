@@ -28,7 +28,7 @@ from engine.fields import Region
 from engine.recipe import Recipe
 from engine.run import Run
 from engine.scripting import Value
-from engine.sharing import data, script, script_steps
+from engine.sharing import data, script, script_networks, script_steps
 from errors import FoolscopeError
 from models import imagenet
 
@@ -187,7 +187,16 @@ for folder in sys.argv[1:]:
 """
 
 
-BESIDE = list((SEARCHES | WRAPPED).items())
+BOTH = replace(LITE, model="efficientnet_lite0+efficientnet_lite2", params={"steps": 3, "step_size": 2 / 255})
+TOGETHER = {
+    "several networks as one": BOTH,
+    "the mean of probabilities": replace(
+        BOTH, model=f"{BOTH.model}@probabilities", attack="fmn", params={"steps": 2}, target=None
+    ),
+    "the least fooled of several": replace(BOTH, model=f"{BOTH.model}@worst"),
+    "the least fooled, away from a class": replace(BOTH, model=f"{BOTH.model}@worst", target=None),
+}
+BESIDE = list((SEARCHES | WRAPPED | TOGETHER).items())
 GROUPS = [CASES, *(dict(BESIDE[i : i + 7]) for i in range(0, len(BESIDE), 7))]
 """Cases that share a process."""
 Repeated = dict[str, tuple[Run, Path, str]]
@@ -284,7 +293,7 @@ def test_a_run_that_was_stopped_by_hand_is_repeated_as_far_as_it_went(real):
     ("changed", "words"),
     [
         ({"model": "lenet", "target": 3, "image": "seven"}, "LeNet"),
-        ({"model": "efficientnet_lite0+efficientnet_lite2"}, "several as one"),
+        ({"model": "lenet+fc100", "target": 3, "image": "seven"}, "LeNet"),
     ],
 )
 def test_what_there_is_no_code_for_is_said(long, changed, words):
@@ -305,5 +314,5 @@ def test_the_recipe_in_the_bundle_is_the_runs(short):
 def test_a_script_folds_what_this_program_folds(name):
     with torch.device("meta"):  # the shape of it is enough
         kinds = {type(module) for module in models.registry()[name].build().modules()}
-    assert (nn.BatchNorm2d in kinds) is (name in script.BATCH_NORM)
-    assert any(issubclass(kind, nn.LayerNorm) for kind in kinds) is (name in script.LAYER_NORM)
+    assert (nn.BatchNorm2d in kinds) is (name in script_networks.BATCH_NORM)
+    assert any(issubclass(kind, nn.LayerNorm) for kind in kinds) is (name in script_networks.LAYER_NORM)
