@@ -57,12 +57,17 @@ export class Chart {
     const same = trajectory === this.trajectory && trajectory.version === this.version && step === this.step;
     if (same && total === this.total) return;
     Object.assign(this, { trajectory, step, total, version: trajectory.version, end: Math.max(1, total) });
-    mark(this.range, "max", this.end);
-    if (this.range.value !== String(step)) this.range.value = step;
-    mark(this.range, "aria-valuetext", say("step {step} of {total}", { step, total }));
-    this.range.disabled = trajectory.count < 2;
     if (!this.box) this.#measure();
     this.#paint();
+  }
+
+  /** Bring the scrubber to the step that is shown. Its thumb is painted: to move the real one costs a layout. */
+  settle() {
+    const { range, trajectory, step, total } = this;
+    mark(range, "max", this.end);
+    if (range.value !== String(step)) range.value = step;
+    mark(range, "aria-valuetext", say("step {step} of {total}", { step, total }));
+    range.disabled = trajectory.count < 2;
   }
 
   /** Draw again at the size that the plot has now: to ask for it at every step would lay out the page twice. */
@@ -249,6 +254,16 @@ export class Chart {
     c.lineWidth = 2;
     c.beginPath();
     c.arc(x, this.#y(trajectory.logProbability(winner, this.step)), 5, 0, 2 * Math.PI);
+    c.fill();
+    c.stroke();
+    if (trajectory.count > 1) this.#thumb(x);
+  }
+
+  #thumb(x) {
+    const { context: c, box } = this;
+    c.fillStyle = this.ink;
+    c.beginPath();
+    c.arc(x, box.bottom, THUMB / 2 - 1, 0, 2 * Math.PI);
     c.fill();
     c.stroke();
   }

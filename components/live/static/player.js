@@ -258,7 +258,7 @@ class Player {
       if (wire !== this.wire) return;
       this.credit = false;
       this.#look(false);
-    }, this.looked + (this.thrifty ? THRIFTY_EVERY : Math.max(PICTURES_EVERY, 2 * this.pace.every)) - performance.now());
+    }, this.looked + (this.thrifty ? THRIFTY_EVERY : Math.max(PICTURES_EVERY, 2.5 * this.pace.every)) - performance.now());
   }
 
   async #picture({ which, step, jpeg }) {
@@ -367,6 +367,7 @@ class Player {
     // Nobody reads numbers at every step, and laying out text costs more than the curve: with the pictures.
     if (this.#streaming && !this.pictures.flush() && this.drawn < this.worded + WORDS_EVERY) return;
     this.worded = this.#streaming && trajectory.count > 1 ? this.drawn : -Infinity;
+    this.chart.settle();
     if (trajectory.count && trajectory.classes.length) this.#drawStep(step);
     else if (!this.run) this.#drawIdle();
     if (this.error) this.#fail();
