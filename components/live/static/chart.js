@@ -52,11 +52,14 @@ export class Chart {
     this.repaint();
   }
 
-  /** Show `trajectory` with the marker at `step` on an axis of `total` steps; nothing is done twice. */
-  show(trajectory, step, total) {
-    const same = trajectory === this.trajectory && trajectory.version === this.version && step === this.step;
-    if (same && total === this.total) return;
-    Object.assign(this, { trajectory, step, total, version: trajectory.version, end: Math.max(1, total) });
+  /**
+   * Show `trajectory` with the marker at `step` on an axis of `total` steps; nothing is done twice. While it is
+   * `growing` lines are put on piece by piece, which leaves faint joints; once it rests they are drawn in one go.
+   */
+  show(trajectory, step, total, growing) {
+    const now = { trajectory, step, total, growing, version: trajectory.version };
+    if (Object.entries(now).every(([name, value]) => this[name] === value)) return;
+    Object.assign(this, now, { end: Math.max(1, total) });
     if (!this.box) this.#measure();
     this.#paint();
   }
@@ -161,6 +164,7 @@ export class Chart {
       this.#drawLines(lines);
       this.#marker();
       this.#labels(lines);
+      if (this.trajectory.count > 1) this.#thumb();
     }
     this.#tell();
   }
@@ -179,6 +183,7 @@ export class Chart {
       c.globalAlpha = QUIET;
       if (!(minor && sparse)) c.fillText(text, box.left - 0.6 * this.size, y);
     }
+    if (this.trajectory.count > 1) this.#track();
     c.textAlign = "center";
     c.textBaseline = "alphabetic";
     const ticks = stepTicks(this.end, Math.min(8, (box.right - box.left) / (5 * this.size)));
@@ -187,6 +192,13 @@ export class Chart {
     c.textAlign = "left";
     c.fillText(say("step"), box.right + 1.6 * this.size, box.height - 0.25 * this.size);
     c.globalAlpha = 1;
+  }
+
+  #track() {
+    const { context: c, box } = this;
+    c.globalAlpha = 0.3;
+    c.fillRect(box.left - THUMB / 2, box.bottom - 1, box.right - box.left + THUMB, 2);
+    c.globalAlpha = QUIET;
   }
 
   #stroke(points) {
@@ -217,7 +229,7 @@ export class Chart {
   #drawLines(lines) {
     const { context: c, curves, box, ratio, trajectory } = this;
     const place = (logP, step) => [this.#x(step), this.#y(logP)];
-    curves.update(trajectory, lines, { ...box, ratio }, place, [this.end, this.scale.value, this.size]);
+    curves.update(trajectory, lines, { ...box, ratio }, place, [this.end, this.scale.value, this.size, this.growing]);
     c.setTransform(1, 0, 0, 1, 0, 0); // from pixel to pixel
     c.drawImage(curves.canvas, 0, 0);
     c.setTransform(ratio, 0, 0, ratio, 0, 0);
@@ -256,14 +268,15 @@ export class Chart {
     c.arc(x, this.#y(trajectory.logProbability(winner, this.step)), 5, 0, 2 * Math.PI);
     c.fill();
     c.stroke();
-    if (trajectory.count > 1) this.#thumb(x);
   }
 
-  #thumb(x) {
+  #thumb() {
     const { context: c, box } = this;
     c.fillStyle = this.ink;
+    c.strokeStyle = this.paper;
+    c.lineWidth = 2;
     c.beginPath();
-    c.arc(x, box.bottom, THUMB / 2 - 1, 0, 2 * Math.PI);
+    c.arc(this.#x(this.step), box.bottom, THUMB / 2 - 1, 0, 2 * Math.PI);
     c.fill();
     c.stroke();
   }

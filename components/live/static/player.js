@@ -363,7 +363,7 @@ class Player {
     mark(this.root, "data-link", this.linkState);
     mark(this.root, "data-run", this.run);
     mark(this.root, "data-replay", this.replay.running);
-    this.chart.show(trajectory, step, this.#total);
+    this.chart.show(trajectory, step, this.#total, this.#streaming);
     // Nobody reads numbers at every step, and laying out text costs more than the curve: with the pictures.
     if (this.#streaming && !this.pictures.flush() && this.drawn < this.worded + WORDS_EVERY) return;
     this.worded = this.#streaming && trajectory.count > 1 ? this.drawn : -Infinity;
