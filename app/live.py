@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from dataclasses import dataclass
 from typing import Any
 
 import anyio
@@ -18,6 +19,17 @@ from errors import BadSetting, FoolscopeError, UnknownName
 FRAME, STILL = 1 / 30, 1 / 4
 """Seconds between two looks at a run that goes on, and at one that waits or is paused: of hundreds of people
 most wait, and looking at all of them thirty times a second would take more than a core."""
+SLOWEST = 2.0
+"""Seconds between two looks at a run that goes on that a reader may ask for, at most."""
+
+
+@dataclass
+class _Reader:
+    """What a reader has asked for. ``picture``: gain and view of the next one, None for no picture;
+    ``pace``: seconds between two looks at a run that goes on."""
+
+    picture: tuple[float, str] | None = None
+    pace: float = FRAME
 
 
 async def live(socket: WebSocket) -> None:
@@ -32,10 +44,10 @@ async def live(socket: WebSocket) -> None:
         await socket.send_text(json.dumps({"type": "error", "sentence": str(error)}))
         await socket.close(4404)
         return
-    wanted: dict[str, Any] = {}
-    listener = asyncio.create_task(_listen(socket, run, wanted))
+    reader = _Reader()
+    listener = asyncio.create_task(_listen(socket, run, reader))
     try:
-        await _talk(socket, run, start, wanted, listener)
+        await _talk(socket, run, start, reader, listener)
     except WebSocketDisconnect:
         return  # the reader left in the middle of a frame
     finally:
@@ -43,7 +55,7 @@ async def live(socket: WebSocket) -> None:
 
 
 async def _talk(
-    socket: WebSocket, run: Run, start: int, wanted: dict[str, Any], listener: asyncio.Task[None]
+    socket: WebSocket, run: Run, start: int, reader: _Reader, listener: asyncio.Task[None]
 ) -> None:
 
     spoken = language(socket)
@@ -52,32 +64,32 @@ async def _talk(
     while not listener.done():
         for frame in feed.frames():
             await send(socket, frame)
-        if wanted and len(run):
-            newest = (run.picture_step(len(run) - 1), *wanted.values())
+        if reader.picture and len(run):
+            newest = (run.picture_step(len(run) - 1), *reader.picture)
             if newest != shown:
-                wanted.clear()
+                reader.picture = None
                 shown = newest
                 for data in await anyio.to_thread.run_sync(picture_frames, run, *newest):
                     await send(socket, data)
         if feed.ended:
             await socket.close(1000)
             return
-        await asyncio.wait([listener], timeout=FRAME if run.status == "running" else STILL)
+        await asyncio.wait([listener], timeout=reader.pace if run.status == "running" else STILL)
     listener.result()  # raises what the listener broke of
 
 
-async def _listen(socket: WebSocket, run: Run, wanted: dict[str, Any]) -> None:
+async def _listen(socket: WebSocket, run: Run, reader: _Reader) -> None:
     while True:
         message = await socket.receive()
         if message.get("type") == "websocket.disconnect":
             return
         try:
-            _obey(run, message.get("text") or "", wanted)
+            _obey(run, message.get("text") or "", reader)
         except FoolscopeError as error:
             await send(socket, json.dumps({"type": "error", "sentence": str(error)}))
 
 
-def _obey(run: Run, text: str, wanted: dict[str, Any]) -> None:
+def _obey(run: Run, text: str, reader: _Reader) -> None:
     try:
         asked = json.loads(text)
     except (ValueError, RecursionError):
@@ -85,7 +97,15 @@ def _obey(run: Run, text: str, wanted: dict[str, Any]) -> None:
     if not isinstance(asked, dict):
         raise BadSetting('Expected a message such as {"do": "pause"}.')
     if asked.get("do") == "look":
-        gain, view = enlarged(asked.get("gain", 10), asked.get("view", "signed"))
-        wanted.update(gain=gain, view=view)
+        reader.picture = enlarged(asked.get("gain", 10), asked.get("view", "signed"))
+    elif asked.get("do") == "pace":
+        reader.pace = _pace(asked.get("seconds"))
     else:
         do(run, str(asked.get("do")))
+
+
+def _pace(seconds: Any) -> float:
+    """Return seconds between two looks as a reader asks for them; raises `errors.BadSetting` for others."""
+    if isinstance(seconds, int | float) and 0 < seconds <= SLOWEST:
+        return max(FRAME, float(seconds))
+    raise BadSetting(f"Expected seconds above 0 and up to {SLOWEST:g}, got “{str(seconds)[:40]}”.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from functools import partial
@@ -18,6 +19,13 @@ from tests.support.browser import DESK, PHONE, Playground, Scheme, Visitor, Wind
 
 LONG = "?attack=bim&steps=5000&stop=steps"
 SHORT = "?attack=bim&steps=6&stop=steps"
+
+
+SHOWN = """hidden => {
+  Object.defineProperty(document, "hidden", { value: hidden, configurable: true });
+  document.dispatchEvent(new Event("visibilitychange"));
+}"""
+"""What the page is told when its tab is put away or comes back; without a window there are no tabs."""
 
 
 @pytest.fixture(scope="module")
@@ -114,6 +122,45 @@ def test_a_reload_during_the_run_loses_nothing(playground: Playground) -> None:
     here.reaches("paused")
     until(lambda: here.ask(run)["count"] == here.count, "every step to be there")
     assert here.ask(run)["status"] == "paused"
+
+
+def test_moving_pictures_give_way_to_the_exact_ones(playground: Playground) -> None:
+    here = playground.open(LONG)
+    run = here.run()
+    moving = here.picture("adversarial").locator(".moving")
+    expect(moving).to_be_visible()
+    here.press("play")
+    here.reaches("paused")
+    until(lambda: here.ask(run)["count"] == here.count, "the last step to arrive")
+    last = here.count - 1
+    here.shows_step(last)
+    expect(moving).to_be_hidden()
+    assert here.pixels("adversarial") == here.fetch(f"{run}/steps/{last}/adversarial.png")
+
+
+def test_a_page_that_nobody_sees_gets_every_step_and_no_pictures(playground: Playground) -> None:
+    asked: list[dict[str, object]] = []
+    playground.page.on(
+        "websocket",
+        lambda socket: socket.on(
+            "framesent", lambda text: asked.append(json.loads(text)) if "/live" in socket.url else None
+        ),
+    )
+    here = playground.open(LONG)
+    run = here.run()
+    expect(here.picture("adversarial").locator(".moving")).to_be_visible()
+    here.page.evaluate(SHOWN, True)
+    seldom = {"do": "pace", "seconds": 1}
+    until(lambda: here.count and seldom in asked, "the page to ask for less")
+    before = here.count
+    until(lambda: here.count > before + 20, "the curve to go on")
+    assert not [one for one in asked[asked.index(seldom) :] if one["do"] == "look"]
+    asked.clear()
+    here.page.evaluate(SHOWN, False)
+    until(lambda: here.count and {"look", "pace"} <= {one["do"] for one in asked}, "pictures")
+    here.press("play")
+    here.reaches("paused")
+    until(lambda: here.ask(run)["count"] == here.count, "every step to be there")
 
 
 def test_a_second_browser_sees_the_same_run(visitor: Visitor) -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import json
 import struct
 import time
 import warnings
 from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,6 +18,7 @@ from PIL import Image
 from starlette.applications import Starlette
 from starlette.websockets import WebSocketDisconnect
 
+from app.live import FRAME, STILL
 from app.routes import routes
 from attacks.contract import Stop
 from components.live import protocol
@@ -409,6 +413,29 @@ def test_a_reader_that_leaves_does_not_end_the_run(client, engine, paused):
     assert paused.wait(before + 20, 30) and paused.status == "running"
 
 
+def test_a_reader_is_looked_after_as_seldom_as_it_asks_and_misses_nothing(
+    client, engine, paused, monkeypatch
+):
+    wait, waits = asyncio.wait, []
+
+    async def noted(tasks: Any, timeout: float) -> Any:
+        waits.append(timeout)
+        return await wait(tasks, timeout=timeout)
+
+    monkeypatch.setattr("app.live.asyncio", SimpleNamespace(**{**vars(asyncio), "wait": noted}))
+    with follow(client, paused) as socket:
+        reader = Reader(socket).read(lambda r: r.count == 1)
+        socket.send_json({"do": "pace", "seconds": 0.001})
+        socket.send_json({"do": "resume"})
+        reader.read(lambda r: r.count > 5)
+        often = set(waits)
+        socket.send_json({"do": "pace", "seconds": 0.2})
+        reader.read(lambda _: 0.2 in waits)
+        socket.send_json({"do": "cancel"})
+        reader.to_the_end()
+    assert often <= {FRAME, STILL} and reader.count == len(paused)
+
+
 def test_pictures_come_on_credit_alone_and_the_newest_wins(client, paused):
     with follow(client, paused) as socket:
         reader = Reader(socket).read(lambda r: r.count == 1)
@@ -449,7 +476,9 @@ def test_another_gain_or_view_is_another_picture_of_the_same_step(client, paused
 @pytest.mark.parametrize(
     "nonsense",
     ["not json", "[]", "7", "null", '{"do": "dance"}', '{"do": ["step"]}', "{}", b"\x01\x02",
-     '{"do": "look", "gain": null}', '{"do": "look", "gain": "many"}', '{"do": "look", "gain": NaN}'],
+     '{"do": "look", "gain": null}', '{"do": "look", "gain": "many"}', '{"do": "look", "gain": NaN}',
+     '{"do": "pace"}', '{"do": "pace", "seconds": 0}', '{"do": "pace", "seconds": NaN}',
+     '{"do": "pace", "seconds": 3}', '{"do": "pace", "seconds": "slow"}'],
 )  # fmt: skip
 def test_nonsense_is_answered_in_a_sentence_and_the_talk_goes_on(client, paused, nonsense):
     with follow(client, paused) as socket:

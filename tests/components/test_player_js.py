@@ -158,35 +158,179 @@ def test_labels_keep_apart_and_the_important_ones_stay() -> None:
     assert all(b - a >= 15 for a, b in zip(places, places[1:], strict=False)) and max(places) <= 100
 
 
+PANELS = """
+class Node {
+  constructor() { this.style = { setProperty() {} }; this.dataset = {}; this.marks = {}; this.shown = []; }
+  append() {} setAttribute(name, value) { this.marks[name] = value; } addEventListener() {}
+  getAttribute(name) { return this.marks[name] ?? null; }
+  hasAttribute(name) { return name in this.marks; }
+  removeAttribute(name) { delete this.marks[name]; }
+  replaceChildren() {} querySelector() { return new Node(); }
+  getContext() { return { transferFromImageBitmap: (bitmap) => this.shown.push(bitmap.name) }; }
+}
+globalThis.document = { createElement: () => new Node(), createElementNS: () => new Node() };
+const decoding = [];
+const closed = [];
+globalThis.MutationObserver = class { observe() {} };
+globalThis.Image = class { decode() { return new Promise((done) => decoding.push(done)); } };
+globalThis.createImageBitmap = (blob) => new Promise((done) => decoding.push(async () => {
+  const name = await blob.text();
+  done({ name, width: 1, height: 1, close: () => closed.push(name) });
+}));
+globalThis.fetch = async () => ({ ok: true, blob: async () => new Blob(["exact"]) });
+const { Pictures } = await import(PICTURES);
+const pictures = new Pictures({ changed() {} });
+const { perturbation, adversarial } = pictures;
+"""
+PANELS = PANELS.replace("PICTURES", json.dumps((LIVE / "pictures.js").as_uri()))
+
+
 def test_a_picture_that_decodes_late_does_not_replace_a_newer_one() -> None:
     """The last live preview may take longer to decode than the exact picture that was asked for after it."""
-    pictures = json.dumps((LIVE / "pictures.js").as_uri())
     answer = _node(
-        f"""
-        class Node {{
-          constructor() {{ this.style = {{ setProperty() {{}} }}; this.dataset = {{}}; this.marks = {{}}; }}
-          append() {{}} setAttribute(name, value) {{ this.marks[name] = value; }} addEventListener() {{}}
-          getAttribute(name) {{ return this.marks[name] ?? null; }}
-          hasAttribute(name) {{ return name in this.marks; }}
-          removeAttribute(name) {{ delete this.marks[name]; }}
-          replaceChildren() {{}} querySelector() {{ return new Node(); }}
-        }}
-        globalThis.document = {{ createElement: () => new Node(), createElementNS: () => new Node() }};
-        const decoding = [];
-        globalThis.MutationObserver = class {{ observe() {{}} }};
-        globalThis.Image = class {{ decode() {{ return new Promise((done) => decoding.push(done)); }} }};
-        globalThis.fetch = async () => ({{ ok: true, blob: async () => new Blob(["exact"]) }});
-        const {{ Pictures }} = await import({pictures});
-        const panel = new Pictures({{ changed() {{}} }}).adversarial;
-        const preview = panel.take(new Uint8Array([1]), "live preview", 6);
-        const exact = panel.request("/steps/6/adversarial.png", "lossless", 6);
+        PANELS
+        + """
+        const preview = adversarial.take("preview", "live preview", 6);
+        const exact = adversarial.request("/steps/6/adversarial.png", "lossless", 6);
         while (decoding.length < 2) await new Promise((done) => setTimeout(done, 1));
         decoding[1](); await exact;
         decoding[0](); await preview;
-        answer = panel.kind.textContent;
+        const { shown } = adversarial.moving;
+        answer = { late: pictures.flush(), kind: adversarial.kind.textContent, closed, shown };
         """
     )
-    assert answer == "lossless"
+    assert answer == {"late": False, "kind": "lossless", "closed": ["preview"], "shown": []}
+
+
+def test_an_exact_picture_is_not_covered_by_a_preview_that_was_not_drawn_yet() -> None:
+    """A preview waits for the next drawing; the exact picture may be there before."""
+    answer = _node(
+        PANELS
+        + """
+        const preview = adversarial.take("preview", "live preview", 6);
+        decoding[0](); await preview;
+        const exact = adversarial.request("/steps/6/adversarial.png", "lossless", 6);
+        while (decoding.length < 2) await new Promise((done) => setTimeout(done, 1));
+        decoding[1](); await exact;
+        answer = { late: pictures.flush(), kind: adversarial.kind.textContent, closed };
+        """
+    )
+    assert answer == {"late": False, "kind": "lossless", "closed": ["preview"]}
+
+
+def test_moving_pictures_are_shown_together_and_the_newest_alone() -> None:
+    """The perturbation waits for its picture; of two that came between two drawings the older is dropped."""
+    answer = _node(
+        PANELS
+        + """
+        const take = async (panel, name, step) => {
+          const taken = panel.take(name, "", step);
+          decoding.at(-1)();
+          await taken;
+        };
+        const flushed = [];
+        await take(perturbation, "p1", 1);
+        flushed.push(pictures.flush());
+        await take(adversarial, "a1", 1);
+        await take(perturbation, "p2", 2);
+        await take(adversarial, "a2", 2);
+        flushed.push(pictures.flush(), pictures.flush());
+        const shown = [perturbation, adversarial].map((panel) => panel.moving.shown);
+        answer = { flushed, shown, closed, step: adversarial.root.marks["data-step"] };
+        """
+    )
+    assert answer["flushed"] == [False, True, False] and answer["shown"] == [["p2"], ["a2"]]
+    assert sorted(answer["closed"]) == ["a1", "p1"] and answer["step"] == "2"
+
+
+CURVES = """
+const segments = [];
+const pen = () => {
+  let at = null;
+  return {
+    setTransform() {}, beginPath() { at = null; }, stroke() {},
+    moveTo(x, y) { at = [x, y]; },
+    lineTo(x, y) { segments.push([...at, x, y]); at = [x, y]; },
+  };
+};
+globalThis.document = { createElement: () => ({ setAttribute() {}, append() {}, getContext: pen }) };
+const { Curves } = await import(CURVES);
+const size = { width: 100, height: 100, ratio: 1 };
+const line = (position, color = "blue") => ({ position, color, width: 1, alpha: 1 });
+const curves = new Curves();
+const place = (logP, step) => [step, Number(logP.toFixed(3))];
+const update = (lines, key = "linear") => {
+  segments.length = 0;
+  curves.update(trajectory, lines, size, place, key);
+  return segments.map((segment) => [...segment]);
+};
+"""
+CURVES = CURVES.replace("await import(CURVES)", f"await import({json.dumps((LIVE / 'curves.js').as_uri())})")
+
+
+def test_of_a_curve_only_the_new_steps_are_drawn_and_all_of_them() -> None:
+    """Piece by piece, with a gap, it is what is drawn at once: every pair of neighbours, once."""
+    values = np.linspace(-1, 0, 12)
+    values[5] = np.nan
+    pieces = [_rows(start, [[0.0, v, v] for v in values[start : start + 3]], 1) for start in (0, 3, 6, 9)]
+    answer = _node(
+        FOLLOW
+        + CURVES
+        + """
+        const pieces = frames.map((frame) => (trajectory.append(frame), update([line(0)])));
+        const again = update([line(0)]);
+        answer = { pieces, again, whole: update([line(0)], "another scale") };
+        """,
+        *pieces,
+    )
+    pairs = [k for k in range(11) if 5 not in (k, k + 1)]
+    assert [segment[0] for segment in answer["whole"]] == pairs
+    assert sum(answer["pieces"], []) == answer["whole"] and answer["again"] == []
+
+
+def test_a_curve_is_drawn_anew_when_its_past_or_its_looks_change() -> None:
+    """A class that is announced late, another colour, and rows that come again with other values."""
+    first, again = ([[0.0, v, v] for v in np.linspace(low, 0, 6)] for low in (-1, -2))
+    answer = _node(
+        FOLLOW
+        + CURVES
+        + """
+        trajectory.append(frames[0]);
+        const first = update([line(0)]);
+        const color = update([line(0, "red")]);
+        trajectory.backfill(1, frames[1].values);
+        const past = update([line(0, "red"), line(1)]);
+        trajectory.append(frames[2]);
+        const rows = update([line(0, "red"), line(1)]);
+        answer = { first, color, past, rows };
+        """,
+        _rows(0, first, 1),
+        _backfill(1, np.full(6, -3.0)),
+        _rows(0, again, 1),
+    )
+    assert answer["color"] == answer["first"] and len(answer["first"]) == 5
+    assert answer["past"][:5] == answer["first"] and [s[1] for s in answer["past"][5:]] == [-3.0] * 5
+    assert answer["rows"][0][1] == -2.0 and len(answer["rows"]) == 10
+
+
+def test_the_less_a_drawing_costs_the_more_often_it_is_drawn() -> None:
+    """Between 31 and 11 times a second; once a second where nobody sees the page."""
+    answer = _node(
+        f"""
+        globalThis.document = {{ hidden: false }};
+        const {{ Pace }} = await import({json.dumps((LIVE / "pace.js").as_uri())});
+        const pace = new Pace();
+        const after = (cost) => {{
+          for (let k = 0; k < 100; k++) pace.took(cost);
+          return Math.round(pace.every);
+        }};
+        const every = [0.5, 3, 50, 0.5].map(after);
+        document.hidden = true;
+        answer = {{ every, hidden: pace.seconds }};
+        pace.close();
+        """
+    )
+    assert answer == {"every": [32, 60, 90, 32], "hidden": 1}
 
 
 ATTEND = """

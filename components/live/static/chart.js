@@ -1,3 +1,4 @@
+import { Curves } from "./curves.js";
 import { element, mark, write } from "./element.js";
 import { fit, spread } from "./labels.js";
 import { exactPercent } from "./numbers.js";
@@ -22,6 +23,7 @@ export class Chart {
     this.step = 0;
     this.end = 0;
     this.hover = null;
+    this.curves = new Curves();
     this.canvas = element("canvas", { "aria-hidden": "true" });
     this.context = this.canvas.getContext("2d");
     this.range = element("input", {
@@ -50,18 +52,32 @@ export class Chart {
     this.repaint();
   }
 
-  /** Show `trajectory` with the marker at `step` on an axis of `total` steps. */
-  show(trajectory, step, total) {
-    Object.assign(this, { trajectory, step, end: Math.max(1, total) });
-    mark(this.range, "max", this.end);
-    if (this.range.value !== String(step)) this.range.value = step;
-    mark(this.range, "aria-valuetext", say("step {step} of {total}", { step, total }));
-    this.range.disabled = trajectory.count < 2;
+  /**
+   * Show `trajectory` with the marker at `step` on an axis of `total` steps; nothing is done twice. While it is
+   * `growing` lines are put on piece by piece, which leaves faint joints; once it rests they are drawn in one go.
+   */
+  show(trajectory, step, total, growing) {
+    const now = { trajectory, step, total, growing, version: trajectory.version };
+    if (Object.entries(now).every(([name, value]) => this[name] === value)) return;
+    Object.assign(this, now, { end: Math.max(1, total) });
+    if (!this.box) this.#measure();
     this.#paint();
   }
 
+  /** Bring the scrubber to the step that is shown. Its thumb is painted: to move the real one costs a layout. */
+  settle() {
+    const { range, trajectory, step, total } = this;
+    mark(range, "max", this.end);
+    if (range.value !== String(step)) range.value = step;
+    mark(range, "aria-valuetext", say("step {step} of {total}", { step, total }));
+    range.disabled = trajectory.count < 2;
+  }
+
+  /** Draw again at the size that the plot has now: to ask for it at every step would lay out the page twice. */
   repaint() {
-    if (this.trajectory && this.plot.isConnected) this.#paint();
+    if (!this.trajectory || !this.plot.isConnected) return;
+    this.#measure();
+    this.#paint();
   }
 
   destroy() {
@@ -109,7 +125,7 @@ export class Chart {
       this.canvas.width = Math.round(width * ratio);
       this.canvas.height = Math.round(height * ratio);
     }
-    this.context.setTransform(ratio, 0, 0, ratio, 0, 0);
+    this.ratio = ratio;
     const right = Math.min(11 * this.size, Math.max(6.5 * this.size, 0.22 * width));
     this.box = {
       width, height,
@@ -135,9 +151,9 @@ export class Chart {
   }
 
   #paint() {
-    this.#measure();
-    const { context: c, box } = this;
+    const { context: c, box, ratio } = this;
     if (box.width < 40 || !this.ink) return;
+    c.setTransform(ratio, 0, 0, ratio, 0, 0);
     c.clearRect(0, 0, box.width, box.height);
     c.font = `${this.size}px ${this.font}`;
     c.lineJoin = "round";
@@ -145,9 +161,10 @@ export class Chart {
     if (this.trajectory.count) {
       const lines = this.#lines();
       this.#turn();
-      for (const line of lines) this.#line(line);
+      this.#drawLines(lines);
       this.#marker();
       this.#labels(lines);
+      if (this.trajectory.count > 1) this.#thumb();
     }
     this.#tell();
   }
@@ -166,6 +183,7 @@ export class Chart {
       c.globalAlpha = QUIET;
       if (!(minor && sparse)) c.fillText(text, box.left - 0.6 * this.size, y);
     }
+    if (this.trajectory.count > 1) this.#track();
     c.textAlign = "center";
     c.textBaseline = "alphabetic";
     const ticks = stepTicks(this.end, Math.min(8, (box.right - box.left) / (5 * this.size)));
@@ -174,6 +192,13 @@ export class Chart {
     c.textAlign = "left";
     c.fillText(say("step"), box.right + 1.6 * this.size, box.height - 0.25 * this.size);
     c.globalAlpha = 1;
+  }
+
+  #track() {
+    const { context: c, box } = this;
+    c.globalAlpha = 0.3;
+    c.fillRect(box.left - THUMB / 2, box.bottom - 1, box.right - box.left + THUMB, 2);
+    c.globalAlpha = QUIET;
   }
 
   #stroke(points) {
@@ -201,21 +226,13 @@ export class Chart {
     return lines.sort((a, b) => a.rank - b.rank);
   }
 
-  #line({ position, color, width, alpha }) {
-    const { context: c, trajectory } = this;
-    c.strokeStyle = color;
-    c.lineWidth = width;
-    c.globalAlpha = alpha;
-    c.beginPath();
-    let drawing = false;
-    for (let step = 0; step < trajectory.count; step++) {
-      const logP = trajectory.logProbability(position, step);
-      if (Number.isNaN(logP)) drawing = false;
-      else if (drawing) c.lineTo(this.#x(step), this.#y(logP));
-      else c.moveTo(this.#x(step), this.#y(logP)), (drawing = true);
-    }
-    c.stroke();
-    c.globalAlpha = 1;
+  #drawLines(lines) {
+    const { context: c, curves, box, ratio, trajectory } = this;
+    const place = (logP, step) => [this.#x(step), this.#y(logP)];
+    curves.update(trajectory, lines, { ...box, ratio }, place, [this.end, this.scale.value, this.size, this.growing]);
+    c.setTransform(1, 0, 0, 1, 0, 0); // from pixel to pixel
+    c.drawImage(curves.canvas, 0, 0);
+    c.setTransform(ratio, 0, 0, ratio, 0, 0);
   }
 
   /** A dotted line where the network changed its mind for the last time. */
@@ -249,6 +266,17 @@ export class Chart {
     c.lineWidth = 2;
     c.beginPath();
     c.arc(x, this.#y(trajectory.logProbability(winner, this.step)), 5, 0, 2 * Math.PI);
+    c.fill();
+    c.stroke();
+  }
+
+  #thumb() {
+    const { context: c, box } = this;
+    c.fillStyle = this.ink;
+    c.strokeStyle = this.paper;
+    c.lineWidth = 2;
+    c.beginPath();
+    c.arc(this.#x(this.step), box.bottom, THUMB / 2 - 1, 0, 2 * Math.PI);
     c.fill();
     c.stroke();
   }

@@ -10,12 +10,15 @@ const SMALL = 96;
 class Panel {
   constructor(which, title) {
     this.image = element("img", { alt: "", draggable: "false", decoding: "async" });
-    this.frame = element("div", { class: "frame" }, this.image);
+    this.moving = element("canvas", { class: "moving", "aria-hidden": "true", hidden: true });
+    this.moving.width = this.moving.height = 0;
+    this.frame = element("div", { class: "frame" }, this.image, this.moving);
     this.title = element("span", { class: "title" }, title);
     this.kind = element("span", { class: "kind" });
     const caption = element("figcaption", {}, this.title, this.kind);
     this.root = element("figure", { class: `panel ${which}`, "data-test": `picture-${which}`, "data-empty": true }, caption, this.frame);
     this.wanted = null;
+    this.ready = null;
     this.busy = false;
     this.shown = null;
     this.era = 0;
@@ -33,10 +36,29 @@ class Panel {
     this.busy = false;
   }
 
-  /** Show the bytes of a JPEG. */
+  /** Decode the bytes of a JPEG; `flush` shows it. It needs no address, so the page loads and lays out nothing. */
   async take(jpeg, kind, step) {
     this.wanted = null;
-    await this.#put(new Blob([jpeg], { type: "image/jpeg" }), { url: null, kind, step });
+    const turn = ++this.turn;
+    const bitmap = await createImageBitmap(new Blob([jpeg], { type: "image/jpeg" })).catch(() => null);
+    if (!bitmap || turn < this.latest) return bitmap?.close();
+    this.latest = turn;
+    this.ready?.bitmap.close();
+    this.ready = { bitmap, kind, step };
+  }
+
+  /** Show what was taken last, if it has not been shown. */
+  flush() {
+    if (!this.ready) return;
+    const { bitmap, kind, step } = this.ready;
+    this.ready = null;
+    if (this.moving.width !== bitmap.width) this.moving.width = bitmap.width;
+    if (this.moving.height !== bitmap.height) this.moving.height = bitmap.height;
+    this.context ??= this.moving.getContext("bitmaprenderer");
+    this.context.transferFromImageBitmap(bitmap);
+    mark(this.moving, "hidden", null);
+    this.shown = null;
+    this.#shows(kind, step);
   }
 
   /** Keep what is seen but grey it out until the next picture is there. */
@@ -44,6 +66,8 @@ class Panel {
     this.era += 1;
     this.wanted = null;
     this.shown = null;
+    this.ready?.bitmap.close();
+    this.ready = null;
     mark(this.root, "data-stale", true);
     write(this.kind, "");
   }
@@ -77,11 +101,18 @@ class Panel {
       return;
     }
     this.latest = turn;
+    this.ready?.bitmap.close();
+    this.ready = null;
     const old = this.address;
     this.address = address;
+    this.image.onload = () => turn === this.latest && mark(this.moving, "hidden", true);
     this.image.src = address;
     this.shown = url;
     if (old) URL.revokeObjectURL(old);
+    this.#shows(kind, step);
+  }
+
+  #shows(kind, step) {
     mark(this.root, "data-empty", null);
     mark(this.root, "data-stale", null);
     mark(this.root, "data-step", step);
@@ -132,6 +163,14 @@ export class Pictures {
   /** A new run: what is seen no longer belongs to it. */
   forget() {
     for (const panel of [this.original, this.perturbation, this.adversarial]) panel.forget();
+  }
+
+  /** Show the moving pictures that have come since the last time, both at once. True when there were any. */
+  flush() {
+    if (!this.adversarial.ready) return false;
+    this.perturbation.flush();
+    this.adversarial.flush();
+    return true;
   }
 
   /** Before a run: the picture itself, and nothing added to it. */

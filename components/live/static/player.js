@@ -6,6 +6,7 @@ import { Findings } from "./findings.js";
 import { Inside } from "./inside.js";
 import { Keys } from "./keys.js";
 import { percent } from "./numbers.js";
+import { Pace } from "./pace.js";
 import { Pictures } from "./pictures.js";
 import { Ranking } from "./ranking.js";
 import { Replay } from "./replay.js";
@@ -20,9 +21,9 @@ const NARROW = 640;
 const SETTLED = 160;
 const IDLE_TOTAL = 200;
 // Drawing costs the machine that may also be computing: as often as is smooth, and no more.
-const CURVE_EVERY = 32;
-const WORDS_EVERY = 120;
-const PICTURES_EVERY = 120;
+const DRAWN_EVERY = 32;
+const WORDS_EVERY = 300;
+const PICTURES_EVERY = 160;
 const THRIFTY_EVERY = 500;
 const players = new WeakMap();
 
@@ -65,6 +66,9 @@ class Player {
     this.replay = new Replay({ moved: (step) => this.#go(step), done: () => this.#settle() });
     this.inside = new Inside();
     this.details = new Details({ arrived: () => this.#later() });
+    this.pace = new Pace();
+    this.seen = () => this.#seen();
+    document.addEventListener("visibilitychange", this.seen);
     const curve = element("div", { class: "curve" }, this.chart.root, this.ranking.root);
     this.root = element("div", { class: "foolscope", lang: data.language, "data-test": "player" },
       this.verdict.root, this.pictures.root, this.figures.root, curve, this.transport.root, this.findings.root, this.inside.root);
@@ -102,6 +106,8 @@ class Player {
     this.inside.follow(null);
     this.keys.destroy();
     this.chart.destroy();
+    this.pace.close();
+    document.removeEventListener("visibilitychange", this.seen);
     this.observer.disconnect();
     [this.timer, this.lookTimer, this.drawTimer].forEach(clearTimeout);
     cancelAnimationFrame(this.frame);
@@ -173,8 +179,21 @@ class Player {
 
   #linked(state) {
     this.linkState = state;
-    if (state === "open") this.credit = false;
+    if (state === "open") Object.assign(this, { credit: false, asked: null });
     this.#later();
+  }
+
+  // Nobody sees a hidden page: it gets every step, but seldom, and no pictures.
+  #seen() {
+    this.#keepPace();
+    this.#look(false);
+  }
+
+  /** Ask for messages as often as they are drawn. */
+  #keepPace() {
+    const { seconds } = this.pace;
+    if (!this.#live || Math.abs(seconds - this.asked) < 0.2 * this.asked) return;
+    if (this.wire?.send({ do: "pace", seconds })) this.asked = seconds;
   }
 
   #hear(message) {
@@ -223,7 +242,8 @@ class Player {
   }
 
   #look(changed) {
-    if (this.#streaming && this.linkState === "open" && (changed || !this.credit)) {
+    const open = this.linkState === "open" && !document.hidden;
+    if (this.#streaming && open && (changed || !this.credit)) {
       const { gain, view } = this.pictures;
       this.credit = this.wire.send({ do: "look", gain, view });
       this.looked = performance.now();
@@ -238,7 +258,7 @@ class Player {
       if (wire !== this.wire) return;
       this.credit = false;
       this.#look(false);
-    }, this.looked + (this.thrifty ? THRIFTY_EVERY : PICTURES_EVERY) - performance.now());
+    }, this.looked + (this.thrifty ? THRIFTY_EVERY : Math.max(PICTURES_EVERY, 2.5 * this.pace.every)) - performance.now());
   }
 
   async #picture({ which, step, jpeg }) {
@@ -317,18 +337,20 @@ class Player {
   // ---- drawing, once per animation frame -----------------------------------------------
 
   #later() {
-    if (this.frame || this.drawTimer) return;
-    const wait = this.drawn + CURVE_EVERY - performance.now();
+    if (this.frame) return;
+    clearTimeout(this.drawTimer);
+    const wait = this.drawn + (this.#streaming ? this.pace.every : DRAWN_EVERY) - performance.now();
     if (wait > 0) this.drawTimer = setTimeout(() => this.#drawSoon(), wait);
     else this.#drawSoon();
   }
 
   #drawSoon() {
-    this.drawTimer = 0;
     this.frame = requestAnimationFrame((now) => {
       this.frame = 0;
       this.drawn = now;
+      this.pace.begin();
       this.#draw();
+      this.#keepPace();
     });
   }
 
@@ -341,10 +363,11 @@ class Player {
     mark(this.root, "data-link", this.linkState);
     mark(this.root, "data-run", this.run);
     mark(this.root, "data-replay", this.replay.running);
-    this.chart.show(trajectory, step, this.#total);
-    // Nobody reads numbers thirty times a second, and laying out text costs more than the curve.
-    if (this.#streaming && this.drawn < this.worded + WORDS_EVERY) return;
+    this.chart.show(trajectory, step, this.#total, this.#streaming);
+    // Nobody reads numbers at every step, and laying out text costs more than the curve: with the pictures.
+    if (this.#streaming && !this.pictures.flush() && this.drawn < this.worded + WORDS_EVERY) return;
     this.worded = this.#streaming && trajectory.count > 1 ? this.drawn : -Infinity;
+    this.chart.settle();
     if (trajectory.count && trajectory.classes.length) this.#drawStep(step);
     else if (!this.run) this.#drawIdle();
     if (this.error) this.#fail();

@@ -29,7 +29,8 @@ export class Ranking {
       write(row.label, entry?.label ?? "");
       mark(row.label, "title", entry?.label);
       write(row.number, entry ? exactPercent(entry.probability) : "");
-      row.bar.style.transform = `scaleX(${entry ? entry.probability.toFixed(4) : 0})`;
+      // Painted, not transformed: the page's layers stay as they are.
+      row.bar.style.backgroundSize = `${entry ? (100 * entry.probability).toFixed(2) : 0}% 100%`;
       const role = entry && (entry.label === original ? "original" : entry.label === target ? "target" : "other");
       mark(row.root, "data-role", role);
     });

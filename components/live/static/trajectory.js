@@ -1,4 +1,7 @@
-/** What a run has said so far: one row per step, one column per scalar and per announced class. */
+/**
+ * What a run has said so far: one row per step, one column per scalar and per announced class.
+ * `version` changes with everything that comes, `revision` with what changes steps that were there.
+ */
 export class Trajectory {
   constructor() {
     this.run = null;
@@ -8,17 +11,21 @@ export class Trajectory {
     this.columns = new Map();
     this.capacity = 0;
     this.winners = [];
+    this.revision = 0;
+    this.version = 0;
   }
 
   /** The run's first message. Rows already here stay: after a reconnection it is said again. */
   begin(run) {
     this.run = run;
     this.scalars = run.scalars ?? [];
+    this.version += 1;
   }
 
   /** Class number `position` of the rows from now on. */
   announce(message) {
     this.classes[message.position] = message;
+    this.version += 1;
   }
 
   /** The log-probabilities of a class for the steps before it was announced. */
@@ -26,6 +33,8 @@ export class Trajectory {
     this.#reserve(values.length);
     this.#column(`class ${position}`).set(values);
     this.winners.length = 0;
+    this.revision += 1;
+    this.version += 1;
   }
 
   /** Take rows in. False when rows are missing before `start`. */
@@ -39,6 +48,8 @@ export class Trajectory {
       for (let row = 0; row < count; row++) target[start + row] = values[row * width + column];
     }
     this.winners.length = Math.min(this.winners.length, start);
+    if (start < this.count) this.revision += 1;
+    this.version += 1;
     this.count = Math.max(this.count, start + count);
     return true;
   }
@@ -51,9 +62,14 @@ export class Trajectory {
     return this.columns.get(name)?.[step] ?? NaN;
   }
 
+  /** Natural logarithms of a class's probability by step, NaN where it is not known; undefined for no class. */
+  column(position) {
+    return this.columns.get(`class ${position}`);
+  }
+
   /** Natural logarithm of a class's probability at a step; NaN where it is not known. */
   logProbability(position, step) {
-    return this.columns.get(`class ${position}`)?.[step] ?? NaN;
+    return this.column(position)?.[step] ?? NaN;
   }
 
   probability(position, step) {
@@ -62,7 +78,7 @@ export class Trajectory {
 
   /** The largest probability a class has had. */
   peak(position) {
-    const column = this.columns.get(`class ${position}`);
+    const column = this.column(position);
     let peak = -Infinity;
     for (let step = 0; column && step < this.count; step++) if (column[step] > peak) peak = column[step];
     return Math.exp(peak);
