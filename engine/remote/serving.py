@@ -23,7 +23,7 @@ from ray.serve.config import AutoscalingConfig, HTTPOptions
 from starlette.applications import Starlette
 
 from engine.engine import Engine
-from engine.remote.plan import Plan
+from engine.remote.plan import PATIENT, Plan
 from engine.remote.replica import application
 from errors import EngineFailed
 from settings import ROOT
@@ -37,9 +37,6 @@ TRIES = 3
 SLOW = "timed out during startup"
 """What Ray says when it took too long to start."""
 NO_START = "Ray did not start: {reason}"
-PATIENT = {"RAY_SERVE_PROXY_READY_CHECK_TIMEOUT_S": "30"}
-"""Serve's controller ends a proxy that did not answer three times within this many seconds. Its own five are
-too few for a process that imports Serve on a machine under load, and what waits for that proxy fails then."""
 PASSED_ON = (
     *(f"FOOLSCOPE_{name}" for name in ("HOME", "WEIGHTS", "DATA", "DEVICE", "MODEL_MEMORY")),
     "HF_ENDPOINT",
