@@ -337,12 +337,12 @@ def keeps_the_mask(kind: type[Attack]) -> None:
 
 
 def closes_anywhere(kind: type[Attack]) -> None:
-    """Closed after any question (of a long search: after every twelfth part), a search ends there, leaves
+    """Closed after any question (of a long search: after every sixth part), a search ends there, leaves
     no thread, and the next one is unharmed."""
     at, threads = case(kind, (1, 3, 8, 8), False), threading.active_count()
     attack = next(variants(kind))
     whole = trajectory(attack, at)
-    for stop in range(0, len(whole), max(len(whole) // 12, 1)):
+    for stop in range(0, len(whole), max(len(whole) // 6, 1)):
         search = attack.search(at.x, at.criterion, torch.Generator().manual_seed(0))
         steps = walk(search, at.net, at.criterion)
         for _ in range(stop):

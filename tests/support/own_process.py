@@ -29,7 +29,7 @@ def _by_this_process(
     )
 
 
-def _passed_on(progress: Progress, stage: Stage, **line: object) -> None:
+def _passed_on(progress: Progress, stage: Stage, /, **line: object) -> None:
     match line:
         case {"stage": str(name)}:
             stage(name)
