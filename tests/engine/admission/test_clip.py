@@ -175,6 +175,7 @@ def draft(request: Request, folder: Path) -> None:
     source.registry()["open_clip"].read(request, folder, lambda done, total: None)
 
 
+@pytest.mark.filterwarnings("ignore:std..:UserWarning")  # of the checks, in a process that shows none
 def test_the_command_line_takes_words(
     home: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

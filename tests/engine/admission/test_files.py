@@ -16,7 +16,7 @@ from attacks.contract import Stop
 from engine.admission.admit import add
 from engine.engine import Engine
 from engine.recipe import Recipe
-from errors import BadNetwork, BadSetting, FoolscopeError, WeightsError
+from errors import BadSetting, FoolscopeError, WeightsError
 from models.added import shelf
 from models.added.record import Request
 from models.added.sources.torch_export import Export
@@ -210,6 +210,6 @@ def test_a_hostile_file_is_refused_and_nothing_is_kept(
     add_here(monkeypatch)
     monkeypatch.chdir(tmp_path)
     asked = Request("mine", "torchvision:shufflenet_v2_x0_5", written_by(tmp_path / "net"))
-    with pytest.raises(BadNetwork, match=sentence):
+    with pytest.raises(FoolscopeError, match=sentence):
         add(asked)
     assert not shelf.records() and not list(shelf.folder().iterdir()) and not (tmp_path / "was_run").exists()
