@@ -18,6 +18,7 @@ import ast
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import console
@@ -70,9 +71,15 @@ def count(root: Path = ROOT) -> House:
     )
 
 
+@cache
+def walked(tree: ast.AST) -> tuple[ast.AST, ...]:
+    """Return all nodes of a module, once for all counts."""
+    return tuple(ast.walk(tree))
+
+
 def functions(tree: ast.AST) -> Iterator[Function]:
     """Yield all functions in a module, inner ones too."""
-    return (node for node in ast.walk(tree) if isinstance(node, Function))
+    return (node for node in walked(tree) if isinstance(node, Function))
 
 
 def lines(function: Function) -> int:
@@ -82,7 +89,7 @@ def lines(function: Function) -> int:
 
 def string_subscripts(tree: ast.AST) -> int:
     """Return how often something is subscripted with a string constant."""
-    nodes = (node for node in ast.walk(tree) if isinstance(node, ast.Subscript))
+    nodes = (node for node in walked(tree) if isinstance(node, ast.Subscript))
     return sum(isinstance(node.slice, ast.Constant) and isinstance(node.slice.value, str) for node in nodes)
 
 
@@ -122,8 +129,8 @@ def _serves_one(module: Path, users: set[Path]) -> bool:
 
 def imported(tree: ast.AST) -> set[str]:
     """Return what a module imports, names of modules and names in them alike."""
-    names = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
-    for node in ast.walk(tree):
+    names = {alias.name for node in walked(tree) if isinstance(node, ast.Import) for alias in node.names}
+    for node in walked(tree):
         if isinstance(node, ast.ImportFrom) and node.module:
             names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
     return names
@@ -131,15 +138,15 @@ def imported(tree: ast.AST) -> set[str]:
 
 def names_a_norm(tree: ast.AST) -> bool:
     """Return whether a module has a constant that is a norm's name."""
-    return any(isinstance(node, ast.Constant) and node.value in NORM_NAMES for node in ast.walk(tree))
+    return any(isinstance(node, ast.Constant) and node.value in NORM_NAMES for node in walked(tree))
 
 
 def old_words(tree: ast.AST) -> int:
     """Return how often a variable or parameter is called one of `OLD_WORDS`."""
     bound = Counter(
-        node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
+        node.id for node in walked(tree) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
     )
-    bound.update(node.arg for node in ast.walk(tree) if isinstance(node, ast.arg))
+    bound.update(node.arg for node in walked(tree) if isinstance(node, ast.arg))
     return sum(bound[word] for word in OLD_WORDS)
 
 

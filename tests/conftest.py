@@ -37,6 +37,7 @@ LONG = (
     "engine/history/test_pictures.py",
     "engine/history/test_postgresql.py",
     "engine/rooms/test_archive.py",
+    "engine/sharing/test_script.py",
     "experiments/test_ilyas2019_features.py",
     "models/added/test_torchvision.py",
     "test_adding.py",

@@ -11,6 +11,7 @@ import sys
 from hashlib import sha256
 from importlib.util import cache_from_source
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 import torch
@@ -199,7 +200,7 @@ FIELDS = """    blur: int = recipe_field(
 
 """
 LOOK = """
-import json, sys
+import json
 import attacks, experiments, models
 from app import lessons
 from app.catalogue.tables import TABLES
@@ -240,16 +241,18 @@ print(json.dumps({
 }))
 """
 
-BETWEEN = "----"
-TWO_COMMANDS = f"""
+BETWEEN = "---- next ----\n"
+ATTACKED = """
+import sys
 from app.cli import main
 
-assert main(["experiments", "counting"]) == 0
-print("{BETWEEN}")
-assert main(["attack", "--help"]) == 0
+command = ["attack", "coffee", "--model", "linear8", "--attack", "straight", "--json"]
+assert main([*command, "--blur", "4", "--mirrored", "--out", sys.argv[1]]) == 0
 """
+COUNTED = 'assert main(["experiments", "counting"]) == 0'
+DESCRIBED = 'assert main(["attack", "--help"]) == 0'
 HAND_IN = """
-import io, json, sys
+import io, json
 import numpy as np
 from PIL import Image
 from components.rooms import messages
@@ -322,6 +325,16 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return copy
 
 
+class Printed(NamedTuple):
+    """What each of the programs above printed in the tree."""
+
+    look: str
+    attacked: str
+    counted: str
+    described: str
+    handed_in: str
+
+
 def python(tree: Path, *arguments: str, home: Path) -> subprocess.CompletedProcess[str]:
     environment = os.environ | {"FOOLSCOPE_WEIGHTS": str(tree / "weights"), "FOOLSCOPE_HOME": str(home)}
     command = [sys.executable, *arguments]
@@ -330,10 +343,19 @@ def python(tree: Path, *arguments: str, home: Path) -> subprocess.CompletedProce
     )
 
 
-def test_pages_and_tables_find_a_new_file_of_each_kind(tree: Path, tmp_path: Path) -> None:
-    done = python(tree, "-c", LOOK, home=tmp_path)
+@pytest.fixture(scope="module")
+def printed(tree: Path, tmp_path_factory: pytest.TempPathFactory) -> Printed:
+    """Run the programs in one process, whose imports take longer than they do."""
+    home = tmp_path_factory.mktemp("home")
+    parts = (LOOK, ATTACKED, COUNTED, DESCRIBED, HAND_IN)
+    whole = f"print({BETWEEN!r}, end='')\n".join(f"{part}\n" for part in parts)
+    done = python(tree, "-c", whole, str(home / "out"), home=home)
     assert done.returncode == 0, done.stderr
-    seen = json.loads(done.stdout.splitlines()[-1])
+    return Printed(*done.stdout.split(BETWEEN))
+
+
+def test_pages_and_tables_find_a_new_file_of_each_kind(printed: Printed) -> None:
+    seen = json.loads(printed.look.splitlines()[-1])
     assert seen.pop("lesson") == ["A lesson of one line"]
     boxes = seen.pop("boxes")
     assert boxes["Network"] == "linear8" and boxes["Attack"] == "straight"
@@ -345,25 +367,17 @@ def test_pages_and_tables_find_a_new_file_of_each_kind(tree: Path, tmp_path: Pat
     assert seen.pop("problems") == [] and all(seen.values()), seen
 
 
-def test_the_command_line_finds_them(tree: Path, tmp_path: Path) -> None:
-    command = ["attack", "coffee", "--model", "linear8", "--attack", "straight", "--json"]
-    command += ["--blur", "4", "--mirrored", "--out", str(tmp_path / "out")]
-    attacked = python(tree, "-m", "app", *command, home=tmp_path)
-    assert attacked.returncode == 0, attacked.stderr
-    recipe = json.loads(attacked.stdout)["recipe"]
+def test_the_command_line_finds_them(printed: Printed) -> None:
+    recipe = json.loads(printed.attacked)["recipe"]
     assert (recipe["attack"], recipe["blur"], recipe["mirrored"]) == ("straight", 4, True)
-    done = python(tree, "-c", TWO_COMMANDS, home=tmp_path)
-    assert done.returncode == 0, done.stderr
-    counted, described = done.stdout.split(BETWEEN)
-    assert json.loads(counted)["claims"] == {"It counts to three.": True}
+    assert json.loads(printed.counted)["claims"] == {"It counts to three.": True}
+    described = printed.described
     assert "--blur PIXELS" in described and "How far to blur." in described and "--mirrored" in described
 
 
-def test_a_room_competes_in_a_new_kind_of_challenge(tree: Path, tmp_path: Path) -> None:
-    done = python(tree, "-c", HAND_IN, home=tmp_path)
-    assert done.returncode == 0, done.stderr
+def test_a_room_competes_in_a_new_kind_of_challenge(printed: Printed) -> None:
     rule = "Make LeNet err on “Seven (for the digit networks)”, as bright as can be."
-    assert json.loads(done.stdout.splitlines()[-1]) == [True, True, "The brightest", rule]
+    assert json.loads(printed.handed_in.splitlines()[-1]) == [True, True, "The brightest", rule]
 
 
 def test_the_contract_tests_find_them(tree: Path, tmp_path: Path) -> None:

@@ -6,6 +6,10 @@ from dataclasses import dataclass
 
 from errors import BadSetting
 
+PATIENT = {"RAY_SERVE_PROXY_READY_CHECK_TIMEOUT_S": "30"}
+"""Serve's controller ends a proxy that did not answer three times within this many seconds. Its own five are
+too few for a process that imports Serve on a machine under load, and what waits for that proxy fails then."""
+
 
 @dataclass(frozen=True)
 class Plan:

@@ -23,7 +23,7 @@ from ray.serve.config import AutoscalingConfig, HTTPOptions
 from starlette.applications import Starlette
 
 from engine.engine import Engine
-from engine.remote.plan import Plan
+from engine.remote.plan import PATIENT, Plan
 from engine.remote.replica import application
 from errors import EngineFailed
 from settings import ROOT
@@ -100,16 +100,16 @@ def built(options: dict[str, Any]) -> serve.Application:
 
 def start(plan: Plan) -> None:
     """Start Ray or join the cluster, and start the replicas; returns once they answer."""
-    passed = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
+    passed = {name: os.environ[name] for name in (*PASSED_ON, *PATIENT) if name in os.environ}
     own: dict[str, Any] = {"num_cpus": plan.cores, "object_store_memory": MEMORY, "include_dashboard": False}
     _start_ray(
         plan.cluster or "local",
         log_to_driver=False,
         configure_logging=False,
-        runtime_env={"env_vars": passed | {"PYTHONPATH": str(ROOT)}},
+        runtime_env={"env_vars": PATIENT | passed | {"PYTHONPATH": str(ROOT)}},
         **({} if plan.cluster else own),
     )
-    serve.start(http_options=HTTPOptions(host=plan.host, port=plan.port))
+    _start_serve(HTTPOptions(host=plan.host, port=plan.port))
     serve.run(deployed(plan), name=APP, route_prefix="/")
 
 
@@ -122,6 +122,20 @@ def _start_ray(address: str, **options: Any) -> None:
         except Exception as error:
             ray.shutdown()
             if SLOW not in str(error) or attempt == TRIES - 1:
+                raise EngineFailed(NO_START, reason=str(error).splitlines()[0]) from error
+
+
+def _start_serve(options: HTTPOptions) -> None:
+    """Call `serve.start`, again where the proxy died or was not there in time: the controller starts another.
+
+    Raises EngineFailed when no proxy lived.
+    """
+    for attempt in range(TRIES):
+        try:
+            serve.start(http_options=options)
+            return
+        except (ray.exceptions.RayActorError, TimeoutError) as error:
+            if attempt == TRIES - 1:
                 raise EngineFailed(NO_START, reason=str(error).splitlines()[0]) from error
 
 

@@ -11,12 +11,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import numpy as np
 import torch
 from torch import Tensor
 
 BLOCK, LANES = 48, 4
-AT_ONCE = 1 << 14
+AT_ONCE = 1 << 16
 """How many sums are taken side by side: what stays in a processor's cache."""
+NARROW = 1 << 12
+"""Fewer sums than that are taken one after the other, not side by side, which would be calls mostly."""
 
 
 def product(a: Tensor, b: Tensor) -> Tensor:
@@ -73,6 +76,9 @@ def _in_lanes(total: Tensor, a: Tensor, b: Tensor, *, onto: bool) -> Tensor:
 
 
 def _one_by_one(total: Tensor, a: Tensor, b: Tensor) -> Tensor:
+    if total.numel() < NARROW:
+        terms = torch.cat([total.unsqueeze(-1), a.unsqueeze(1) * b.T.unsqueeze(0)], -1)
+        return torch.from_numpy(np.add.accumulate(terms.numpy(), -1)[..., -1])
     term = torch.empty_like(total)
     for factor, row in zip(a.T.unsqueeze(-1), b, strict=True):
         total = total.add_(torch.mul(factor, row, out=term))

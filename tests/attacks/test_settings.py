@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from dataclasses import fields
 from typing import Any
 
@@ -13,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import attacks
-from attacks.__main__ import describe, table
+from attacks.__main__ import describe, main, table
 from attacks.bim import BIM
 from attacks.contract import Attack, Stop
 from attacks.fgsm import FGSM
@@ -21,7 +19,6 @@ from attacks.pgd import PGD
 from attacks.settings import Setting
 from attacks.towards import TowardsClass
 from errors import BadSetting
-from settings import ROOT
 from tests.support.attack_contract import briefly
 
 EVERY = [
@@ -197,13 +194,10 @@ def test_stop_rules(rule: str) -> None:
         Stop("never")
 
 
-def test_the_table_as_json() -> None:
+def test_the_table_as_json(capsys: pytest.CaptureFixture[str]) -> None:
     """The command prints what `describe` says, and that is the attacks' own fields."""
-    root = ROOT
-    done = subprocess.run(
-        [sys.executable, "-m", "attacks", "--json"], cwd=root, capture_output=True, text=True, check=True
-    )
-    printed = {each["name"]: each for each in json.loads(done.stdout)}
+    assert main(["--json"]) == 0
+    printed = {each["name"]: each for each in json.loads(capsys.readouterr().out)}
     assert list(printed) == list(attacks.registry())
     for name, kind in attacks.registry().items():
         assert printed[name] == json.loads(json.dumps(describe(kind)))

@@ -16,12 +16,12 @@ from errors import ModelFailed
 from experiments.cache import Memory
 from experiments.core import run
 from experiments.datasets.digit_sets import SMALL
-from experiments.szegedy2013.grid import Grid
 from experiments.szegedy2013.units import Units
 from models.core import Classifier
 from settings import ROOT
 
 CPU = torch.device("cpu")
+BRIEF = Units(data=SMALL, n=100, k=4, directions=10, units=10, shuffles=100)
 
 
 class Loader:
@@ -50,17 +50,17 @@ def engine(loader: Loader, monkeypatch: pytest.MonkeyPatch) -> Iterator[Engine]:
 
 
 def test_experiments_and_runs_share_a_network(engine: Engine, loader: Loader) -> None:
-    run(Grid(data=SMALL), Memory())
-    logits = engine.logits("fc100", torch.rand(2, 1, 28, 28, generator=torch.Generator().manual_seed(0)))
-    assert loader.loaded == ["fc100"] and logits.shape == (2, 10)
-    assert engine.model("fc100") is networks.shared("fc100")
+    run(BRIEF, Memory())
+    logits = engine.logits("lenet", torch.rand(2, 1, 28, 28, generator=torch.Generator().manual_seed(0)))
+    assert loader.loaded == ["lenet"] and logits.shape == (2, 10)
+    assert engine.model("lenet") is networks.shared("lenet")
 
 
 def test_an_experiment_that_watches_layers_leaves_the_network_as_it_is(
     engine: Engine, loader: Loader
 ) -> None:
     before = networks.state(engine.model("lenet"))
-    result = run(Units(data=SMALL, n=100, k=4, directions=10, units=10, shuffles=100), Memory())
+    result = run(BRIEF, Memory())
     assert result.figures.families and loader.loaded == ["lenet"]
     assert networks.state(engine.model("lenet")) == before
 

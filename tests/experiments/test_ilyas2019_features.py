@@ -32,7 +32,7 @@ from experiments.toolkit.image_sheets import read
 def result(tmp_path_factory: pytest.TempPathFactory) -> Result[FeaturesFigures]:
     """Return the figures of two networks on scikit-learn's digits."""
     folder: Path = tmp_path_factory.mktemp("features")
-    experiment = Features(data=SMALL, n=500, networks=2, passes=10, steps=10, tests=300)
+    experiment = Features(data=SMALL, n=300, networks=2, passes=10, steps=10, tests=100)
     return run(experiment, Store(folder))
 
 
@@ -91,7 +91,7 @@ def test_only_what_the_labels_agree_with_is_learnt() -> None:
 
 def test_figures_are_of_what_was_learnt(result: Result[FeaturesFigures]) -> None:
     kinds = result.figures.kinds
-    assert list(kinds) == list(KINDS) and all(kind.test.n == 600 for kind in kinds.values())
+    assert list(kinds) == list(KINDS) and all(kind.test.n == 200 for kind in kinds.values())
     assert kinds[TRUE].test.value > 0.8 and kinds[TRUE].length == 0
     assert kinds[RANDOM].fooled > 0.8 and 0 < kinds[RANDOM].length <= 3.0
     assert kinds[NEXT_NOISE].next.value > 0.5 > kinds[NEXT_NOISE].test.value

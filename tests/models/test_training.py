@@ -109,14 +109,14 @@ def test_photos_that_were_held_out_are_named_as_well_as_the_record_says(undecode
     record = read_record("photos")
     known, unseen = undecoded.photos.split(record["settings"]["held_out"], record["seed"])
     assert len(unseen) == record["held_out"]["photos"] and len(known) == record["held_out"]["trained_on"]
-    some, network = undecoded.held_out(record, 900), load("photos").network
+    some, network = undecoded.held_out(record, 400), load("photos").network
     right = top_k(answers(network, some.pictures, record["size"]), some.labels, 1)
     assert right == pytest.approx(record["accuracy"]["held-out top-1"], abs=3)
 
 
 def test_the_twin_holds_out_under_attack_as_its_record_says(undecoded: Undecoded) -> None:
     record = read_record("photos_robust")
-    some, settings = undecoded.held_out(record, 48), RobustSettings(epsilon=record["robust"]["epsilon"])
+    some, settings = undecoded.held_out(record, 32), RobustSettings(epsilon=record["robust"]["epsilon"])
     twin = robust_accuracy(load("photos_robust").network, some, settings, withstands, steps=4)
     clean = robust_accuracy(load("photos").network, some, settings, withstands, steps=4)
     assert twin["clean"] == pytest.approx(record["robust"]["robust"]["clean"], abs=20)

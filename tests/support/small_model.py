@@ -6,6 +6,7 @@ import importlib
 import pkgutil
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -20,8 +21,10 @@ import models
 from engine.engine import Engine
 from engine.rooms.rooms import Rooms
 from models.core import _REGISTRY, Card, Classifier, WeightsFile, register
+from models.download import Progress
 
 SIZE, CLASSES = 16, 6
+SMALL, SLOW = ("small", "smaller"), "slow"
 
 
 class SmallNet(nn.Module):
@@ -96,31 +99,34 @@ def engine(gate: Gate, **options: Any) -> Iterator[Engine]:
 
 
 @contextmanager
-def known() -> Iterator[None]:
-    """Have the cards of the models "small" and "smaller" known, and forget them afterwards."""
-    register_both()
+def known(*names: str) -> Iterator[None]:
+    """Have the cards of tiny models known, by default of `SMALL`, and forget them afterwards."""
+    names = names or SMALL
+    _register(*names)
     try:
         yield
     finally:
-        for name in ("small", "smaller"):
+        for name in names:
             _REGISTRY.pop(name, None)  # another engine may have done so
         models._shipped.cache_clear()
 
 
-def register_both() -> None:
-    """Make the models "small" and "smaller" known in this process."""
+def _register(*names: str) -> None:
     models.registry()
-    for name in ("small", "smaller"):
+    for name in names:
         register(card(name), SmallNet)
     models._shipped.cache_clear()
 
 
 def replica_engine() -> Engine:
-    """Return the engine of a replica that knows both; "smaller" breaks when it is asked for a gradient."""
-    register_both()
+    """Return the engine of a replica that knows them, and the networks that ship: "smaller" breaks when it
+    is asked for a gradient, "slow" sleeps for each batch, so that long runs leave the processor alone."""
+    _register(*SMALL, SLOW)
 
-    def load(name: str, progress: object = None) -> Classifier:
-        return Classifier(card(name), SmallNet(_break_on_gradients if name == "smaller" else None))
+    def load(name: str, progress: Progress | None = None) -> Classifier:
+        if name not in (*SMALL, SLOW):
+            return models.load(name, progress=progress)
+        return Classifier(card(name), SmallNet(BEFORE.get(name)))
 
     return Engine(torch.device("cpu"), load)
 
@@ -128,6 +134,13 @@ def replica_engine() -> Engine:
 def _break_on_gradients(x: Tensor) -> None:
     if x.requires_grad:
         raise RuntimeError("a cable burnt")
+
+
+def _sleep(x: Tensor) -> None:
+    time.sleep(0.02)
+
+
+BEFORE = {"smaller": _break_on_gradients, SLOW: _sleep}
 
 
 @contextmanager

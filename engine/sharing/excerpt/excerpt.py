@@ -69,12 +69,14 @@ def _settings(attack: Attack) -> dict[str, object]:
 
 @dataclass
 class _Closure:
-    """All definitions that code needs, and what they refer to."""
+    """All definitions that code needs, and what they refer to. ``functions``: those that were rewritten with
+    the names that definitions have now."""
 
     known: Known
     wanted: list[Definition] = field(default_factory=list)
     uses: Uses = field(default_factory=Uses)
     names: dict[Definition, str] = field(default_factory=dict)
+    functions: dict[tuple[ast.FunctionDef, type | None], ast.FunctionDef] = field(default_factory=dict)
 
     def name(self, definition: Definition) -> str:
         """Return what a definition is called in the script."""
@@ -98,6 +100,7 @@ class _Closure:
                 name = f"{name}_of_{module}"
             self.names[definition] = name
             taken.add(name)
+        self.functions.clear()
 
     def ordered(self) -> list[Definition]:
         """Return the definitions, each after those of the modules that its own takes names from."""
@@ -145,7 +148,10 @@ class _Closure:
         return done
 
     def _function(self, node: ast.FunctionDef, module: str, own: type | None) -> ast.FunctionDef:
-        return rewritten(node, module, self.known.facts, own, self.name, self.uses)
+        if (node, own) not in self.functions:
+            done = rewritten(node, module, self.known.facts, own, self.name, self.uses)
+            self.functions[node, own] = done
+        return self.functions[node, own]
 
     def _class(self, node: ast.ClassDef, definition: Definition) -> ast.ClassDef:
         """Return a class with what its bases give it, as far as anybody uses it."""

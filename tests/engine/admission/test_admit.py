@@ -85,6 +85,7 @@ def test_a_network_that_is_added_answers_as_it_did_and_can_be_attacked(home: Pat
         engine.close()
 
 
+@pytest.mark.usefixtures("added_here")
 def test_what_is_refused_leaves_nothing(home: Path, tmp_path: Path) -> None:
     _, asked = request_for(tmp_path)
     wrong = Request("mine", "torchvision:resnet18", asked.weights)

@@ -21,6 +21,7 @@ from models.added import clip, shelf, source, words
 from models.added.record import AddedModel, Request
 from tests.support import small_clip
 from tests.support.hub_server import Hub
+from tests.support.own_process import add_here
 
 OWN = ("giant panda", "toaster", "a red fire engine in snow", "Ada")
 CENTRE, SPREAD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)
@@ -174,7 +175,11 @@ def draft(request: Request, folder: Path) -> None:
     source.registry()["open_clip"].read(request, folder, lambda done, total: None)
 
 
-def test_the_command_line_takes_words(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.filterwarnings("ignore:std..:UserWarning")  # of the checks, in a process that shows none
+def test_the_command_line_takes_words(
+    home: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add_here(monkeypatch)
     config, weights = small_clip.files(home)
     listed = ["add", "typed", "--source", f"open_clip:{config}", "--weights", str(weights)]
     assert main([*listed, "--words", "cat; a toaster"]) == 0

@@ -58,7 +58,10 @@ def test_a_network_of_timm_is_added_and_attacked_without_the_hub(
     assert any("The hub could not be reached" in str(check) for check in added.checks)
 
 
-def test_a_network_of_transformers_is_added_with_its_progress(hub_server: Hub, tmp_path: Path) -> None:
+def test_a_network_of_transformers_is_added_with_its_progress(
+    hub_server: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add_here(monkeypatch)
     transformers_network(tmp_path / "repo")
     hub_server.push(NAME, tmp_path / "repo")
     told: list[tuple[int, int]] = []
@@ -68,10 +71,12 @@ def test_a_network_of_transformers_is_added_with_its_progress(hub_server: Hub, t
     assert {"transformers", "torch"} <= added.versions.keys()
 
 
-def test_a_file_with_other_contents_is_refused_by_the_process(of_timm: Hub) -> None:
+def test_a_file_with_other_contents_is_refused_by_the_process_with_its_progress(of_timm: Hub) -> None:
     weights = of_timm.repositories[NAME]["model.safetensors"]
     of_timm.replaced[sha256(weights)] = weights[:-1] + b"!"
+    progress: list[tuple[int, int]] = []
     with pytest.raises(BadNetwork, match="could not be fetched: its sha256 is"):
-        add(Request("fruit", f"hf-hub:{NAME}"))
+        add(Request("fruit", f"hf-hub:{NAME}"), lambda *pair: progress.append(pair))
+    assert progress[-1] == (len(weights), len(weights))
     assert nothing_left()
     assert not list((settings.home() / "hub").rglob("*model.safetensors*.part"))

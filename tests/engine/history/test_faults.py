@@ -174,8 +174,9 @@ with small_model.engine(gate) as engine:
 
 
 @both
-def test_a_run_whose_server_was_killed(home, address):
+def test_a_run_whose_server_was_killed(home, address, monkeypatch):
     """A real kill -9 in mid-run: what was written opens, says so, and can be run again."""
+    monkeypatch.setattr("engine.history.queries.STALE", 1.0)
     child = subprocess.Popen(
         [sys.executable, "-c", CHILD],
         cwd=ROOT,

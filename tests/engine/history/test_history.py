@@ -31,10 +31,18 @@ RECIPE = Recipe("small", "cat", "bim", {"steps": 40, "step_size": 1 / 255}, targ
 
 @pytest.fixture
 def home(tmp_path: Path, address: str, monkeypatch) -> Path:
+    """A folder of its own, and a database there or on a server."""
+    write_soon(monkeypatch)
     monkeypatch.setenv("FOOLSCOPE_HOME", str(tmp_path))
     if not address.startswith(SQLITE):
         monkeypatch.setenv("FOOLSCOPE_DATABASE", address)
     return tmp_path
+
+
+def write_soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have databases written to as soon as there is something to write, and again soon after a failure."""
+    monkeypatch.setattr("engine.history.history.PERIOD", 0.05)
+    monkeypatch.setattr("engine.history.history.REST", 0.2)
 
 
 def counted(address: str, table: str) -> int:
@@ -48,7 +56,7 @@ def counted(address: str, table: str) -> int:
 
 
 def until(holds: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 120
     while not holds():
         assert time.monotonic() < deadline
         time.sleep(0.02)

@@ -20,7 +20,7 @@ from engine.engine import Engine
 from engine.history import picture_store, pictures, queries, s3
 from engine.history.picture_store import FULL, Folder, PictureStore, named, total
 from errors import BadSetting, HistoryFailed, UnknownName
-from tests.engine.history.test_history import RECIPE, finish, photo, until
+from tests.engine.history.test_history import RECIPE, finish, photo, until, write_soon
 from tests.support import small_model
 from tests.support.picture_stores import FOLDER, bucket, bucket_server, place
 
@@ -33,6 +33,7 @@ in_a_folder = pytest.mark.parametrize("place", [FOLDER], indirect=True)
 
 @pytest.fixture
 def store(place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> PictureStore:
+    write_soon(monkeypatch)
     monkeypatch.setenv("FOOLSCOPE_HOME", str(tmp_path))
     monkeypatch.setenv("FOOLSCOPE_PICTURES", place)
     store = named()

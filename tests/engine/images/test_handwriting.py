@@ -28,14 +28,16 @@ from models.train.data import read_mnist
 from tests.support.handwriting import pen_strokes, photograph
 
 Shared = Callable[[str], Path]
-COUNT = 60
+COUNT = 40
 
 
 class Photographed(NamedTuple):
-    """MNIST's own digits ``(n, 28, 28)``, photos of them on paper, and which digits they are."""
+    """MNIST's own digits ``(n, 28, 28)``, photos of them on paper, what is made of these, and which digits
+    they are."""
 
     digits: np.ndarray
     photos: list[Image.Image]
+    prepared: list[Image.Image]
     labels: np.ndarray
 
 
@@ -44,7 +46,8 @@ def written(shared: Shared) -> Photographed:
     levels, labels = read_mnist(shared("mnist").parent, train=False)
     digits = (255 * levels[:COUNT, 0]).round().to(torch.uint8).numpy()
     rng = np.random.default_rng(7)
-    return Photographed(digits, [photograph(digit, rng) for digit in digits], labels[:COUNT].numpy())
+    photos = [photograph(digit, rng) for digit in digits]
+    return Photographed(digits, photos, list(map(prepare, photos)), labels[:COUNT].numpy())
 
 
 @pytest.fixture(scope="module")
@@ -91,8 +94,7 @@ def test_photographed_digits_are_read_once_they_are_prepared(
     written: Photographed, lenet: Classifier
 ) -> None:
     """Of a hundred such photos LeNet reads 99; as they are, or only inverted, about one in eight."""
-    prepared = [prepare(photo) for photo in written.photos]
-    assert (says(lenet, prepared) == written.labels).mean() >= 0.95
+    assert (says(lenet, written.prepared) == written.labels).mean() >= 0.95
     inverted = [Image.eval(photo, lambda level: 255 - level) for photo in written.photos]
     for plain in (written.photos, inverted):
         assert (says(lenet, plain) == written.labels).mean() < 0.25
@@ -100,8 +102,8 @@ def test_photographed_digits_are_read_once_they_are_prepared(
 
 
 def test_a_prepared_digit_is_as_mnist_holds_it(written: Photographed) -> None:
-    for photo in written.photos[:20]:
-        levels = np.asarray(prepare(photo))
+    for picture in written.prepared:
+        levels = np.asarray(picture)
         assert levels.shape == (28, 28, 3) and (levels == levels[..., :1]).all()
         grey = levels[..., 0].astype(float)
         rows, columns = (np.flatnonzero(grey.max(axis) > 20) for axis in (1, 0))
@@ -112,18 +114,18 @@ def test_a_prepared_digit_is_as_mnist_holds_it(written: Photographed) -> None:
 
 
 def test_mnist_itself_is_not_taken_for_writing_on_paper(written: Photographed, lenet: Classifier) -> None:
-    own = [Image.fromarray(digit).convert("RGB") for digit in written.digits[:30]]
+    own = [Image.fromarray(digit).convert("RGB") for digit in written.digits[:20]]
     large = [digit.resize((280, 280), Image.Resampling.BICUBIC) for digit in own]
     assert not any(map(dark_on_light, own)) and not any(map(dark_on_light, large))
     again = [prepare(digit) for digit in large]
-    assert (says(lenet, again) == written.labels[:30]).mean() > 0.95
+    assert (says(lenet, again) == written.labels[:20]).mean() >= 0.95
     assert all(dark_on_light(Image.eval(digit, lambda level: 255 - level)) for digit in large)
 
 
 def test_chalk_on_a_board_is_not_inverted(written: Photographed, lenet: Classifier) -> None:
-    boards = [Image.eval(photo, lambda level: 255 - level) for photo in written.photos[:20]]
+    boards = [Image.eval(photo, lambda level: 255 - level) for photo in written.photos[:12]]
     assert not any(map(dark_on_light, boards))
-    assert (says(lenet, [prepare(board) for board in boards]) == written.labels[:20]).mean() > 0.85
+    assert (says(lenet, [prepare(board) for board in boards]) == written.labels[:12]).mean() > 0.85
 
 
 def test_a_dark_table_beside_the_paper_and_specks_on_it_are_left_aside(lenet: Classifier) -> None:

@@ -180,9 +180,9 @@ def agrees(run: Run, ended: tuple[int, str, float]) -> None:
 
 ONE_AFTER_ANOTHER = """
 import os, runpy, sys
-for folder in sys.argv[1:]:
-    os.chdir(folder)
-    runpy.run_path("repeat.py")
+for file in sys.argv[1:]:
+    os.chdir(os.path.dirname(file))
+    runpy.run_path(file)
     print("end of a script")
 """
 
@@ -196,46 +196,58 @@ TOGETHER = {
     "the least fooled of several": replace(BOTH, model=f"{BOTH.model}@worst"),
     "the least fooled, away from a class": replace(BOTH, model=f"{BOTH.model}@worst", target=None),
 }
-BESIDE = list((SEARCHES | WRAPPED | TOGETHER).items())
-GROUPS = [CASES, *(dict(BESIDE[i : i + 7]) for i in range(0, len(BESIDE), 7))]
-"""Cases that share a process."""
+NOTEBOOKS = {
+    attack: replace(LITE, attack=attack, params=params, target=None, stop=Stop("steps"))
+    for attack, params in {
+        "fgsm": {"epsilon": 2 / 255},
+        "sigma_zero": {"steps": 4, "threshold": 0.1},
+    }.items()
+}
+CASES |= SEARCHES | WRAPPED | TOGETHER
 Repeated = dict[str, tuple[Run, Path, str]]
+"""Each case's run, the folder of its file, and what that printed there."""
 
 
 @pytest.fixture(scope="module")
-def repeated(real, tmp_path_factory):
-    """What carries out a group of cases and their scripts: each case's run, its folder, and what its script
-    printed there. The scripts of a group share a process, which knows nothing of this program."""
-    done: dict[int, Repeated] = {}
-
-    def of(group: int) -> Repeated:
-        if group not in done:
-            done[group] = repeat(real, GROUPS[group], tmp_path_factory.mktemp("scripts"))
-        return done[group]
-
-    return of
-
-
-def repeat(engine: Engine, cases: dict[str, Recipe], folder: Path) -> Repeated:
-    runs = {case: carried_out(engine, recipe) for case, recipe in cases.items()}
-    inside = {case: folder / str(number) / "foolscope-run" for number, case in enumerate(cases)}
-    for case, run in runs.items():
-        with zipfile.ZipFile(io.BytesIO(data.bundle(run, script.script(run)))) as archive:
-            archive.extractall(inside[case].parent)
-        names = sorted(path.name for path in inside[case].iterdir())
-        assert names == ["original.png", "recipe.json", "repeat.py"]
-        imports = re.findall(r"^(?:from|import) .+", (inside[case] / "repeat.py").read_text("utf-8"), re.M)
-        assert len(imports) == len(set(imports))
-    printed = clean("-c", ONE_AFTER_ANOTHER, *map(str, inside.values()), folder=folder)
-    texts = printed.split("end of a script\n")
-    return {case: (runs[case], inside[case], text) for case, text in zip(cases, texts, strict=False)}
+def repeated(real: Engine, tmp_path_factory: pytest.TempPathFactory) -> Repeated:
+    """The cases and notebooks, carried out here, and their files, one after the other in one process that
+    knows nothing of this program."""
+    folder = tmp_path_factory.mktemp("scripts")
+    runs = {case: carried_out(real, recipe) for case, recipe in CASES.items()}
+    books = {f"{case} as a notebook": carried_out(real, recipe) for case, recipe in NOTEBOOKS.items()}
+    files = {case: unpacked(run, folder / str(number)) for number, (case, run) in enumerate(runs.items())}
+    files |= {case: cells(run, folder / case) for case, run in books.items()}
+    printed = clean("-c", ONE_AFTER_ANOTHER, *map(str, files.values()), folder=folder)
+    texts = printed.split("end of a script\n")[:-1]
+    found = zip(files.items(), texts, strict=True)
+    return {case: ((runs | books)[case], file.parent, text) for (case, file), text in found}
 
 
-@pytest.mark.parametrize(
-    ("group", "case"), [(number, case) for number, cases in enumerate(GROUPS) for case in cases]
-)
-def test_a_script_ends_where_the_run_did(repeated, group, case):
-    run, folder, printed = repeated(group)[case]
+def unpacked(run: Run, folder: Path) -> Path:
+    """Unpack a run's bundle; return its script."""
+    with zipfile.ZipFile(io.BytesIO(data.bundle(run, script.script(run)))) as archive:
+        archive.extractall(folder)
+    inside = folder / "foolscope-run"
+    assert sorted(path.name for path in inside.iterdir()) == ["original.png", "recipe.json", "repeat.py"]
+    imports = re.findall(r"^(?:from|import) .+", (inside / "repeat.py").read_text("utf-8"), re.M)
+    assert len(imports) == len(set(imports))
+    return inside / "repeat.py"
+
+
+def cells(run: Run, folder: Path) -> Path:
+    """Write down the code of a run's notebook alone, where no picture lies beside it."""
+    notebook = nbformat.reads(script.notebook(run), as_version=4)
+    nbformat.validate(notebook)
+    assert notebook.cells[0].cell_type == "markdown" and len(notebook.cells) == 6
+    code = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "code")
+    folder.mkdir()
+    (folder / "cells.py").write_text(code, encoding="utf-8")
+    return folder / "cells.py"
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_a_script_ends_where_the_run_did(repeated: Repeated, case: str) -> None:
+    run, folder, printed = repeated[case]
     agrees(run, last(printed))
     with Image.open(folder / "adversarial.png") as image:
         written = np.asarray(image).transpose(2, 0, 1) / 255
@@ -243,17 +255,10 @@ def test_a_script_ends_where_the_run_did(repeated, group, case):
     assert np.abs(written - run.picture(0)).max() > 0.5 / 255
 
 
-@pytest.mark.parametrize(
-    ("attack", "params"), [("fgsm", {"epsilon": 2 / 255}), ("sigma_zero", {"steps": 4, "threshold": 0.1})]
-)
-def test_a_notebook_ends_where_the_run_did(real, tmp_path, attack, params):
-    run = carried_out(real, replace(LITE, attack=attack, params=params, target=None, stop=Stop("steps")))
-    notebook = nbformat.reads(script.notebook(run), as_version=4)
-    nbformat.validate(notebook)
-    assert notebook.cells[0].cell_type == "markdown" and len(notebook.cells) == 6
-    code = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "code")
-    (tmp_path / "cells.py").write_text(code, encoding="utf-8")
-    agrees(run, last(clean("cells.py", folder=tmp_path)))
+@pytest.mark.parametrize("attack", NOTEBOOKS)
+def test_a_notebook_ends_where_the_run_did(repeated: Repeated, attack: str) -> None:
+    run, _, printed = repeated[f"{attack} as a notebook"]
+    agrees(run, last(printed))
 
 
 def test_a_script_takes_torchvisions_network(real, tmp_path, shared):
