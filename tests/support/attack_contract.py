@@ -245,7 +245,7 @@ def raises_margin(kind: type[Attack]) -> None:
 def zero_epsilon(kind: type[Attack]) -> None:
     """With no budget every picture asked about is the input, exactly."""
     if "epsilon" in {each.name for each in kind.settings()}:
-        for at in _cases(kind)[:2]:
+        for at in _cases(kind)[1:3]:
             for attack in variants(kind, epsilon=0.0):
                 assert all(torch.equal(step.x, at.x) for step in trajectory(attack, at)), "moved"
 
@@ -319,7 +319,7 @@ def flat_network(kind: type[Attack]) -> None:
 def keeps_the_mask(kind: type[Attack]) -> None:
     """Only what a mask allows changes, and something does; an empty mask changes nothing (of the first case).
     What needs a picture to begin from may find none."""
-    for place, at in enumerate(_cases(kind)[:2]):
+    for place, at in enumerate(_cases(kind)[1:3]):
         mask = torch.zeros(1, 1, *at.x.shape[2:])
         mask[..., 1:5, 2:6] = 1
         for attack in variants(kind):
