@@ -90,7 +90,7 @@ def test_the_browser_sees_the_curves_on_their_way(playground: Playground) -> Non
         now = standing(lines.all_inner_texts())
         if len(now) == 2 and (not seen or now[1] != seen[-1]):
             seen.append(now[1])
-        return len([length for there, length in seen if there == 0]) > 4
+        return len([length for there, length in seen if there == 0]) > 2
 
     until(look, "the lengths to grow before the eye")
     on_the_way = [length for there, length in seen if there == 0]
