@@ -48,10 +48,12 @@ def form(added: Callable[[str], None]) -> None:
         say("Where it comes from"), first, format_func=lambda k: say(kinds[k].title), key="added.kind"
     )
     st.caption(say(kinds[kind].help))
-    filled = _fields(kinds[kind])
-    with st.container(horizontal=True, vertical_alignment="center"):
-        pressed = st.button(say("Check and add"), type="primary", key="added.send")
-        st.caption(say("Other kinds, which run code of their own: python -m app models add --help"))
+    # A form sends all fields with the press, which a field that is left in that moment would else swallow.
+    with st.form("added", enter_to_submit=False, border=False):
+        filled = _fields(kinds[kind])
+        with st.container(horizontal=True, vertical_alignment="center"):
+            pressed = st.form_submit_button(say("Check and add"), type="primary", key="added.send")
+            st.caption(say("Other kinds, which run code of their own: python -m app models add --help"))
     if pressed and (name := _carried_out(filled)):
         added(name)
 

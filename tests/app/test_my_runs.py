@@ -6,9 +6,10 @@ import hashlib
 import re
 import warnings
 from collections.abc import Callable
+from urllib.parse import urljoin
 
 import pytest
-from playwright.sync_api import BrowserContext, expect
+from playwright.sync_api import BrowserContext, Page, expect
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.responses import PlainTextResponse
@@ -210,27 +211,19 @@ def test_the_cookie_comes_with_a_page_and_stays_the_same(client):
     assert "set-cookie" not in client.get("/", headers={"Accept": "image/png"}).headers
 
 
-def test_the_list_says_by_itself_that_a_run_is_over(playground: Playground, site: Site) -> None:
-    playground.open("?model=lenet&image=seven&attack=bim&steps=10000&stop=steps")
-    run = playground.run()
-    page = playground.page
-    page.goto(f"{site.url}/my_runs")
-    card = page.locator(f".st-key-my_run_{run}")
-    expect(card).to_contain_text("Running")
-    assert page.request.post(f"{site.url}/foolscope/runs/{run}/cancel").ok
-    expect(card).to_contain_text("by hand")
-    expect(card).not_to_contain_text("Running")
-
-
 def test_a_browser_finds_its_runs_again_and_no_other_does(
     playground: Playground, contexts: Callable[..., BrowserContext], site: Site
 ) -> None:
-    """The whole way: a run in the playground, the list, a name, the run opened again, a second browser."""
+    """The whole way: runs in the playground, the list, which says by itself that one is over, a name, the run
+    opened again, a second browser."""
     playground.open("?model=lenet&image=seven&attack=bim&steps=5&stop=steps")
     run = playground.run()
     playground.reaches("finished")
+    playground.open("?model=lenet&image=seven&attack=bim&steps=10000&stop=steps")
+    going = playground.run()
     page = playground.page
     page.goto(f"{site.url}/my_runs")
+    the_list_says_by_itself_that_a_run_is_over(page, going)
     card = page.locator(f".st-key-my_run_{run}")
     expect(card).to_contain_text("All 5 steps are done")
     card.locator("[data-testid=stPopover] button").click()
@@ -246,3 +239,12 @@ def test_a_browser_finds_its_runs_again_and_no_other_does(
     card.locator("a.own-run").click()
     expect(playground.player).to_have_attribute("data-run", run)
     assert owner.COOKIE not in page.evaluate("document.cookie")
+
+
+def the_list_says_by_itself_that_a_run_is_over(page: Page, run: str) -> None:
+    card = page.locator(f".st-key-my_run_{run}")
+    expect(card).to_contain_text("Running")
+    cancel = urljoin(page.url, f"foolscope/runs/{run}/cancel")
+    assert page.request.post(cancel).ok
+    expect(card).to_contain_text("by hand")
+    expect(card).not_to_contain_text("Running")

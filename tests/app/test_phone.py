@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import FilePayload, Locator, ViewportSize, expect
 
 from settings import SAMPLES
-from tests.support.browser import DESK, PHONE, Playground, Visitor, until
+from tests.support.browser import PHONE, Playground, Scheme, Visitor, until
 
 SMALL_PHONE: ViewportSize = {"width": 360, "height": 740}
 OVERHANG = """section => {
@@ -70,19 +70,31 @@ def on_the_first_screen(here: Playground, part: Locator) -> None:
     assert box["x"] >= 0 and box["x"] + box["width"] <= here.page.evaluate("innerWidth") + 0.5
 
 
-@pytest.mark.parametrize(
-    ("size", "lang", "theme"),
-    [(DESK, "en", "light"), (DESK, "zh", "dark"), (PHONE, "en", "dark"), (SMALL_PHONE, "zh", "light")],
-)
-def test_the_uploaders_words_stay_in_their_box(visitor: Visitor, size, lang, theme) -> None:
-    here = visitor(viewport=size, color_scheme=theme).open(f"?lang={lang}")
-    sections = [here.page.locator(".st-key-upload section")]
-    if size is not DESK:
-        sections = [here.page.locator(".st-key-phone_upload section"), *sections]
-        here.page.get_by_test_id("stExpandSidebarButton").click()
-        stands_open(sections[-1])
-    words = sections[-1].evaluate("section => getComputedStyle(section, '::after').content")
-    assert words == {"en": '"or drop a photo"', "zh": '"或拖入照片"'}[lang]
+WORDS = {"en": '"or drop a photo"', "zh": '"或拖入照片"'}
+WORDS_OF = "section => getComputedStyle(section, '::after').content"
+
+
+@pytest.mark.parametrize(("lang", "theme"), [("en", "light"), ("zh", "dark")])
+def test_the_uploaders_words_stay_in_their_box(visitor: Visitor, lang: str, theme: Scheme) -> None:
+    here = visitor(color_scheme=theme).open(f"?lang={lang}&image=cat&target=toaster")
+    if lang == "en":
+        another_page_begins_with_what_was_chosen(here)
+    the_words_fit(here, [here.page.locator(".st-key-upload section")], lang)
+
+
+def another_page_begins_with_what_was_chosen(here: Playground) -> None:
+    for name in ("Compare", "Playground"):
+        here.page.get_by_role("link", name=name, exact=True).first.click()
+        here.page.wait_for_url(re.compile("compare" if name == "Compare" else r"/\?"))
+        here.settle()
+        expect(here.page.get_by_role("combobox", name="Make it say")).to_have_value(re.compile("^toaster"))
+        until(lambda: "target=toaster" in here.page.url, "the address to say what is chosen")
+        assert "crop" not in here.page.url and "image=cat" in here.page.url
+
+
+def the_words_fit(here: Playground, sections: list[Locator], lang: str) -> None:
+    """Fail unless the uploaders' words are inside their boxes, and the name of a photo after them."""
+    assert sections[-1].evaluate(WORDS_OF) == WORDS[lang]
     for section in sections:
         fits(section)
     before = here.pixels("original")
@@ -96,11 +108,31 @@ def test_the_uploaders_words_stay_in_their_box(visitor: Visitor, size, lang, the
     until(lambda: here.pixels("original") != before, "the photo to show")
 
 
-@pytest.mark.parametrize(
-    ("size", "lang", "theme"), [(PHONE, "en", "light"), (SMALL_PHONE, "zh", "dark")], ids=["390", "360"]
-)
-def test_a_phones_first_screen_runs_the_panda(visitor: Visitor, size, lang, theme) -> None:
-    here = handheld(visitor, size, color_scheme=theme).open(f"?lang={lang}")
+def the_words_fit_beside_the_drawer(here: Playground, lang: str, theme: Scheme) -> None:
+    """Fail unless the words of both uploaders of a phone fit, in another theme than before."""
+    here.page.emulate_media(color_scheme=theme)
+    here.page.get_by_test_id("stExpandSidebarButton").tap()
+    sections = [here.page.locator(f".st-key-{name} section") for name in ("phone_upload", "upload")]
+    stands_open(sections[-1])
+    the_words_fit(here, sections, lang)
+    here.page.get_by_test_id("stSidebarCollapseButton").get_by_role("button").tap()
+
+
+def test_a_phone_runs_the_panda_and_chooses_in_its_drawer(visitor: Visitor) -> None:
+    here = handheld(visitor).open("?lang=en")
+    the_first_screen_runs_the_panda(here, "vulture")
+    a_file_that_a_phone_may_not_send_is_refused(here)
+    the_words_fit_beside_the_drawer(here, "en", "dark")
+    what_is_chosen_is_chosen_in_the_drawer(here)
+
+
+def test_a_small_phone_in_chinese(visitor: Visitor) -> None:
+    here = handheld(visitor, SMALL_PHONE, color_scheme="dark").open("?lang=zh")
+    the_first_screen_runs_the_panda(here, "秃鹫")
+    the_words_fit_beside_the_drawer(here, "zh", "light")
+
+
+def the_first_screen_runs_the_panda(here: Playground, vulture: str) -> None:
     start = here.page.locator(".st-key-phone_start button")
     uploader = here.page.locator(".st-key-phone_upload button")
     target = here.page.locator("[class*=st-key-again-target]")
@@ -117,22 +149,33 @@ def test_a_phones_first_screen_runs_the_panda(visitor: Visitor, size, lang, them
     whole(here)
     here.reaches("finished")
     here.page.wait_for_function("scrollY === 0")
-    expect(here.part("now")).to_contain_text({"en": "vulture", "zh": "秃鹫"}[lang])
+    expect(here.part("now")).to_contain_text(vulture)
     whole(here)
     for part in (start, *pictures):
         on_the_first_screen(here, part)
 
 
-def test_what_is_chosen_on_a_phone_is_chosen_in_its_drawer(visitor: Visitor) -> None:
-    here = handheld(visitor).open("?attack=bim&steps=3&stop=steps")
+def a_file_that_a_phone_may_not_send_is_refused(here: Playground) -> None:
+    section = here.page.locator(".st-key-phone_upload section")
+    section.locator("input[type=file]").set_input_files(
+        {"name": "diary.txt", "mimeType": "text/plain", "buffer": b"dear diary"}
+    )
+    expect(section.locator("[aria-invalid=true]")).to_be_visible()
+    assert section.evaluate(WORDS_OF) == '"Expected a picture of at most 20 MB."'
+    whole(here)
+    section.get_by_test_id("stFileChipDeleteBtn").get_by_role("button").tap()
+    expect(section.get_by_test_id("stFileChip")).to_have_count(0)
+
+
+def what_is_chosen_is_chosen_in_the_drawer(here: Playground) -> None:
     again = here.page.locator("[class*=st-key-again-target] input")
-    panda = here.pixels("original")
+    rocket = here.pixels("original")
     samples = here.page.locator(".st-key-phone_gallery")
     samples.get_by_role("radio", name=re.compile("cat", re.IGNORECASE)).tap()
-    until(lambda: here.pixels("original") != panda, "the sample to show")
+    until(lambda: here.pixels("original") != rocket, "the sample to show")
     cat = here.pixels("original")
-    here.page.locator(".st-key-phone_upload input[type=file]").set_input_files(SAMPLES / "rocket.jpg")
-    until(lambda: here.pixels("original") not in (panda, cat), "the uploaded photo to show")
+    here.page.locator(".st-key-phone_upload input[type=file]").set_input_files(SAMPLES / "coffee.jpg")
+    until(lambda: here.pixels("original") not in (rocket, cat), "the uploaded photo to show")
     again.tap()
     again.fill("toaster")
     here.page.get_by_role("option", name=re.compile(r"^toaster( ·|$)")).first.tap()
@@ -149,31 +192,7 @@ def test_what_is_chosen_on_a_phone_is_chosen_in_its_drawer(visitor: Visitor) -> 
     here.settle()
     drawer.get_by_test_id("stSidebarCollapseButton").get_by_role("button").tap()
     expect(again).to_have_value(re.compile("^pizza"))
+    before = here.fact("run")
     here.page.locator(".st-key-phone_start button").tap()
-    facts = here.ask(here.begun())
+    facts = here.ask(here.begun(before))
     assert facts["target"]["label"] == "pizza" and facts["image"].startswith("upload:")
-
-
-def test_a_file_that_a_phone_may_not_send_is_refused_in_a_sentence(
-    visitor: Visitor,
-) -> None:
-    here = handheld(visitor).open()
-    section = here.page.locator(".st-key-phone_upload section")
-    section.locator("input[type=file]").set_input_files(
-        {"name": "diary.txt", "mimeType": "text/plain", "buffer": b"dear diary"}
-    )
-    expect(section.locator("[aria-invalid=true]")).to_be_visible()
-    words = section.evaluate("section => getComputedStyle(section, '::after').content")
-    assert words == '"Expected a picture of at most 20 MB."'
-    whole(here)
-
-
-def test_another_page_begins_with_what_was_chosen(playground: Playground) -> None:
-    here = playground.open("?image=cat&target=toaster")
-    for name in ("Compare", "Playground"):
-        here.page.get_by_role("link", name=name, exact=True).first.click()
-        here.page.wait_for_url(re.compile("compare" if name == "Compare" else r"/\?"))
-        here.settle()
-        expect(here.page.get_by_role("combobox", name="Make it say")).to_have_value(re.compile("^toaster"))
-        until(lambda: "target=toaster" in here.page.url, "the address to say what is chosen")
-        assert "crop" not in here.page.url and "image=cat" in here.page.url

@@ -18,7 +18,7 @@ NAMES = list(lessons.registry())
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_lesson_draws_itself(name):
+def test_a_lesson_draws_itself_and_has_as_many_parts_as_titles_in_every_language(name):
     app = AppTest.from_string(
         f"from app import lessons\nlessons.registry()[{name!r}].render()", default_timeout=120
     ).run()
@@ -27,6 +27,12 @@ def test_a_lesson_draws_itself(name):
     assert app.header[0].value == said["title"]
     whole = "\n".join(each.value for each in app.markdown)
     assert f"**{said['lead']}**" in whole
+    assert app.session_state["deck_parts"] == len(titles(name)) == len(titles(name, "zh"))
+
+
+def titles(name: str, language: str = "en") -> list[str]:
+    """Return what the parts of a lesson are called."""
+    return re.findall(r"^- (.+)$", texts(name, language)["parts"], re.MULTILINE)
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -144,9 +144,15 @@ def test_the_gradient_is_told_in_chinese(register):
     assert app.header[0].value == "梯度是一幅图"
 
 
+ASKED = ("efficientnet_lite0", "photos_robust")
+"""Of all other networks those that this file asks: the classes of another family, and the same classes."""
+
+
 @pytest.fixture(scope="module")
 def survived():
-    return run(Survival(network="photos", picture="cat", n=10, steps=8), Memory())
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("experiments.evans2016.survival.others", lambda card: list(ASKED))
+        return run(Survival(network="photos", picture="cat", n=10, steps=8), Memory())
 
 
 def test_the_attack_keeps_its_budget_and_chance_is_as_large(survived):
@@ -175,7 +181,8 @@ def alone(monkeypatch):
 
 def test_other_networks_are_asked_in_their_own_words(survived):
     transfer, names = survived.figures.transfer, others(models.card("photos"))
-    assert list(transfer) == names and "photos" not in names
+    assert {*ASKED} <= {*names} and "photos" not in names
+    assert tuple(transfer) == ASKED
     for name, asked in transfer.items():
         assert {asked.clean.label, asked.attack.label} <= set(models.card(name).labels)
         assert not asked.clean.fooled and not asked.same
@@ -362,9 +369,13 @@ def test_norms_are_watched_in_a_browser(visitor):
     expect(window.page.locator(".st-key-start_compare button")).to_be_visible()
     window.settle()
     window.page.locator(".st-key-start_compare button").click()
-    for _ in range(2):
-        expect(window.page.locator("[data-test=compare]")).to_have_attribute("data-over", "", timeout=120_000)
-        rows = window.page.locator(".asked.norms tbody tr")
-        expect(rows).to_have_count(3, timeout=30_000)
-        assert "PGD, l1" in rows.nth(2).inner_text()
-        window.page.reload()
+    the_table_of_norms_is_there(window)
+    window.page.reload()
+    the_table_of_norms_is_there(window)
+
+
+def the_table_of_norms_is_there(window):
+    expect(window.page.locator("[data-test=compare]")).to_have_attribute("data-over", "", timeout=120_000)
+    rows = window.page.locator(".asked.norms tbody tr")
+    expect(rows).to_have_count(3)
+    assert "PGD, l1" in rows.nth(2).inner_text()

@@ -26,7 +26,7 @@ from experiments.datasets.photos import open_named
 from experiments.evans2016 import imbalance
 from experiments.evans2016.confusion import Photo, superclass_figures
 from experiments.evans2016.imbalance import Imbalance
-from experiments.evans2016.resistance import Medians, Pair, Resistance, columns, measure, table
+from experiments.evans2016.resistance import EVERYDAY, Medians, Pair, Resistance, columns, measure, table
 from experiments.karpathy2015 import linear, templates
 from experiments.toolkit.image_sheets import colour, read
 from settings import RESULTS, SAMPLES
@@ -252,6 +252,7 @@ def test_a_cell_is_measured_and_a_table_drawn_while_it_fills(small, tmp_path):
 def test_a_visitors_photo_gets_a_row_and_nothing_of_it_is_kept(tmp_path, monkeypatch):
     monkeypatch.setenv("FOOLSCOPE_HOME", str(tmp_path))
     monkeypatch.setattr("experiments.evans2016.resistance.ROWS", ("cat",))
+    monkeypatch.setattr("experiments.evans2016.resistance.EVERYDAY", EVERYDAY[:2])
     token = service.engine().uploads.add((SAMPLES / "coffee.jpg").read_bytes(), "mine.jpg")
     script = "from app.lessons.tour.resistance import render\nrender()"
     app = AppTest.from_string(script, default_timeout=120)

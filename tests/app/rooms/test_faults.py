@@ -43,14 +43,41 @@ LONG = DIGIT | {"steps": "5000"}
 ALLOWED: dict[str, Any] = {"models": ["lenet"], "steps": 5_000, "seconds": 600.0, "runs": 3}
 
 
-def test_a_server_that_is_killed_and_started_again_has_everything(tmp_path: Path) -> None:
+def test_a_server_that_is_killed_and_started_again_has_everything(
+    tmp_path: Path, window_maker: Browser
+) -> None:
+    """A student's page that stands open meanwhile comes back by itself."""
     environment = os.environ | {"FOOLSCOPE_HOME": str(tmp_path)}
     port = free_port()
-    with serve(environment=environment, port=port) as site:
-        event_loop.run(class_until_the_kill(site, tmp_path / "before.json"))
-    before = json.loads((tmp_path / "before.json").read_text("utf-8"))
-    with serve(environment=environment, port=port) as site:
-        event_loop.run(class_after_the_kill(site, before))
+    context = window_maker.new_context(viewport=PHONE)
+    page = context.new_page()
+    page.set_default_timeout(PATIENCE)
+    try:
+        with serve(environment=environment, port=port) as site:
+            join(page, site)
+            first = run_to_the_end(page, "")
+            page.evaluate("window.sameOne = true")
+            event_loop.run(class_until_the_kill(site, tmp_path / "before.json"))
+        before = json.loads((tmp_path / "before.json").read_text("utf-8"))
+        with serve(environment=environment, port=port) as site:
+            event_loop.run(class_after_the_kill(site, before))
+            second = run_to_the_end(page, first)
+        assert second != first and page.evaluate("window.sameOne"), "nobody loaded the page again"
+        expect(page.locator("[data-test=name]")).to_have_count(0)
+    finally:
+        context.close()
+
+
+def join(page: Page, site: Site) -> None:
+    """Join a room of its own in a browser."""
+    asked = urllib.request.Request(
+        f"{site.url}/foolscope/rooms", json.dumps({"title": "Watched", "allowed": ALLOWED}).encode()
+    )
+    with urllib.request.urlopen(asked, timeout=60) as answer:
+        code = json.load(answer)["code"]
+    page.goto(f"{site.url}/foolscope/rooms/{code}")
+    page.locator("[data-test=name]").fill("Anna")
+    page.locator("[data-test=join] button").first.click()
 
 
 async def class_until_the_kill(site: Site, notes: Path) -> None:
@@ -67,7 +94,7 @@ async def class_until_the_kill(site: Site, notes: Path) -> None:
         going = await people[2].start(LONG)
         while (await server.ask("GET", f"runs/{going}"))["count"] < 50:
             await asyncio.sleep(0.1)
-        await asyncio.sleep(2)  # what is kept is at most a second behind
+        await asyncio.sleep(2)  # what is in the database is at most a second behind
         site.process.send_signal(signal.SIGKILL)
         site.process.wait()
         for person in people:
@@ -202,35 +229,6 @@ def test_over_a_slow_link_that_loses_packets_and_breaks_nothing_is_lost_or_doubl
 async def opened(site: Site) -> str:
     async with Server(site.url) as server:
         return (await Teacher.open(server, "Far away", **ALLOWED)).code
-
-
-def test_a_students_page_comes_back_by_itself_once_a_killed_server_is_there_again(
-    tmp_path: Path, window_maker: Browser
-) -> None:
-    environment, port = os.environ | {"FOOLSCOPE_HOME": str(tmp_path)}, free_port()
-    context = window_maker.new_context(viewport=PHONE)
-    page = context.new_page()
-    page.set_default_timeout(PATIENCE)
-    try:
-        with serve(environment=environment, port=port) as site:
-            asked = urllib.request.Request(
-                f"{site.url}/foolscope/rooms", json.dumps({"title": "Killed", "allowed": ALLOWED}).encode()
-            )
-            with urllib.request.urlopen(asked, timeout=60) as answer:
-                code = json.load(answer)["code"]
-            page.goto(f"{site.url}/foolscope/rooms/{code}")
-            page.locator("[data-test=name]").fill("Anna")
-            page.locator("[data-test=join] button").first.click()
-            first = run_to_the_end(page, "")
-            page.evaluate("window.sameOne = true")
-            site.process.send_signal(signal.SIGKILL)
-            site.process.wait()
-        with serve(environment=environment, port=port):
-            second = run_to_the_end(page, first)
-        assert second != first and page.evaluate("window.sameOne"), "nobody loaded the page again"
-        expect(page.locator("[data-test=name]")).to_have_count(0)
-    finally:
-        context.close()
 
 
 def run_to_the_end(page: Page, before: str) -> str:
