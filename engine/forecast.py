@@ -39,6 +39,20 @@ class Future:
     key: str = ""
 
 
+@dataclass(frozen=True)
+class Pace:
+    """The share of the device's time that runs get: ``now``, and what it usually is (``usual``), to which it
+    returns with the time constant ``change`` in seconds."""
+
+    now: float = 1.0
+    usual: float = 1.0
+    change: float = 1.0
+
+    def at(self, seconds: float) -> float:
+        """Return the share in so many seconds."""
+        return self.usual + (self.now - self.usual) * math.exp(-seconds / self.change)
+
+
 Again = Callable[[Share, float], Future | None]
 """Maps a run, and in how many seconds it ends, to what its person is expected to run after it."""
 
@@ -69,7 +83,7 @@ class Forecast:
     """``seconds``: of a batch; ``limit``: runs active at once, ``most`` of them of one model; ``pace``: the
     share of the device's time that these runs get."""
 
-    def __init__(self, seconds: BatchSeconds, limit: int, most: int, pace: float = 1.0) -> None:
+    def __init__(self, seconds: BatchSeconds, limit: int, most: int, pace: Pace = Pace()) -> None:
         self._seconds, self._limit, self._most, self._pace = seconds, limit, most, pace
         self._rounds: dict[tuple[str, float, bool], float] = {}
         self._models: dict[str, _Together] = {}
@@ -149,7 +163,8 @@ class Forecast:
     def _advance(self, arrival: float) -> None:
         """Go on to the next end of a run, or for ``arrival`` seconds if that is sooner."""
         busy = [(name, together) for name, together in self._models.items() if together.ends]
-        speeds = [self._pace / (len(busy) * self._round(name, together)) for name, together in busy]
+        pace = self._pace.at(self._now)
+        speeds = [pace / (len(busy) * self._round(name, together)) for name, together in busy]
         ends = [(t.ends[0][0] - t.asked) / speed for (_, t), speed in zip(busy, speeds, strict=True)]
         passed = min([arrival, *ends])
         self._now += passed

@@ -59,6 +59,8 @@ class Loop:
     ) -> None:
         self._device, self._housekeeping, self._clock = device, housekeeping, clock
         self._costs, self._metrics = costs or Costs(), metrics or Metrics()
+        # Here a batch costs what its own thread worked, not what others took of the processor meanwhile.
+        self._worked = time.thread_time if device.type == "cpu" else time.perf_counter
         self._jobs: dict[str, Task] = {}
         self._new: list[Task] = []
         self._retired: list[Task] = []
@@ -221,7 +223,8 @@ class Loop:
         asking = [job for job in jobs if not self._deliver_held(job)]
         if not asking:
             return
-        model, began, well = asking[0].model.card.name, time.perf_counter(), True
+        model, well = asking[0].model.card.name, True
+        began, idle = time.perf_counter(), self._worked()
         queries = [job.query for job in asking if job.query is not None]  # what comes next takes their place
         for job, answer in answered(asking, self._scheduler.budget(model), self._device):
             if isinstance(answer, Evaluation):
@@ -229,13 +232,13 @@ class Loop:
             else:
                 self._end(job, None, answer)
                 well = False
-        seconds = time.perf_counter() - began
+        seconds, worked = time.perf_counter() - began, self._worked() - idle
         with self._changed:
             self._scheduler.spent(model, seconds)
         self._metrics.answered(model, len(queries), sum(len(query.x) for query in queries), seconds)
         if well:
             gradients = any(query.objective is not None for query in queries)
-            self._costs.observe(model, sum(len(query.x) for query in queries), gradients, seconds)
+            self._costs.observe(model, sum(len(query.x) for query in queries), gradients, worked)
 
     def _deliver_held(self, job: Job) -> bool:
         """Deliver the answer that came while the job was paused, if there is one."""

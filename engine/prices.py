@@ -25,6 +25,8 @@ TYPICAL_WEIGHTS = 25_000_000
 """Weights of a network whose card does not say how many it has."""
 LATEST = 20
 """About so many batches of one size count in their mean."""
+QUICK = 4.0
+"""How many times as much quick batches count as slow ones."""
 
 
 @dataclass(frozen=True)
@@ -73,14 +75,17 @@ def multiply_adds(model: str) -> float:
 
 
 class _Mean:
-    """The mean of the latest values; the first, in which things are prepared, gives way to the second."""
+    """A mean of the latest values, in which those below it count `QUICK` times as much as those above: what
+    others do meanwhile makes a batch slower and never quicker. The first, in which things are prepared, gives
+    way to the second."""
 
     def __init__(self, first: float) -> None:
         self.value, self.count = first, 0
 
     def add(self, value: float) -> None:
         self.count += 1
-        self.value += (value - self.value) / min(self.count, LATEST)
+        weight = 1.0 if value < self.value else 1 / QUICK
+        self.value += (value - self.value) * (1.0 if self.count == 1 else weight / min(self.count, LATEST))
 
 
 class Costs:
@@ -95,7 +100,8 @@ class Costs:
         self._lock = threading.Lock()
 
     def observe(self, model: str, rows: int, gradients: bool, seconds: float) -> None:
-        """Take in that a batch of so many ``rows`` took ``seconds``, all that belongs to it included."""
+        """Take in that a batch of so many ``rows`` took ``seconds`` of the device, all that belongs to it
+        included, and without those in which others had the device."""
         with self._lock:
             means = self._means.setdefault((model, gradients), {})
             if rows in means:

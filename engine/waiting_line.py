@@ -13,7 +13,7 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from statistics import fmean
 
-from engine.forecast import Forecast, Future, Share, full_round
+from engine.forecast import Forecast, Future, Pace, Share, full_round
 from engine.habits import Habits, Ratio
 from engine.places import Place
 from engine.prices import Costs, Work
@@ -27,8 +27,11 @@ MINUTES = 5 * 60.0
 """For so many seconds what a person used counts."""
 MEMORY = 30
 """About so many runs count in a mean."""
-CHANGE = 20.0
-"""Seconds over which the device's pace is taken."""
+CHANGE, RETURN = 20.0, 30.0
+"""Seconds over which the device's pace is taken, and in which it returns to what it usually is."""
+USUAL, DOUBT, LONG_TIME = 0.8, 180.0, 10 * 60.0
+"""The share of its time that the device works while people wait, until it is known better: pages and sockets
+have the rest. After how many seconds what was seen counts as much, and over how many it is taken."""
 
 
 @dataclass
@@ -86,7 +89,8 @@ class WaitingLine:
         self._waiting: dict[str, Ticket] = {}
         self._active: dict[str, Ticket] = {}
         self._usage, self._habits = Usage(), Habits[Ticket]()
-        self._pace = Ratio(CHANGE / 4, CHANGE / 4, CHANGE)  # seconds of work in those that passed
+        self._pace = Ratio(USUAL * CHANGE / 4, CHANGE / 4, CHANGE)  # seconds of work in those that passed
+        self._usual = Ratio(USUAL * DOUBT, DOUBT, LONG_TIME)
         self._kinds: dict[str, tuple[float, int]] = {}
         self._recent: deque[Ticket] = deque(maxlen=MEMORY)
         self._looked, self._worked, self._crowded = 0.0, 0.0, False
@@ -158,7 +162,8 @@ class WaitingLine:
                 self._progress(self._active[key], count)
         self._habits.look(now)
         if self._crowded:
-            self._pace.add(self._worked, now - self._looked, now - self._looked)
+            for pace in (self._pace, self._usual):
+                pace.add(self._worked, now - self._looked, now - self._looked)
         self._looked, self._worked, self._crowded = now, 0.0, bool(self._waiting)
         self._still, self._asleep = frozenset(still), frozenset(asleep)
 
@@ -180,8 +185,9 @@ class WaitingLine:
         still = sum(key in self._active for key in self._still)
         active = [self._share(t) for t in self._active.values() if t.key not in self._still]
         futures = [Future(self._share(ticket), ticket.order, key=ticket.key) for ticket in waiting]
-        limit, pace = max(self._limit - still, 1), min(max(self._pace.value, 0.05), 2.0)
-        forecast = Forecast(self._costs.seconds, limit, min(self._most, limit), pace)
+        limit = max(self._limit - still, 1)
+        pace, usual = (min(max(one.value, 0.05), 2.0) for one in (self._pace, self._usual))
+        forecast = Forecast(self._costs.seconds, limit, min(self._most, limit), Pace(pace, usual, RETURN))
         guess = self._habits.guess(now)
 
         def again(share: Share, ends: float) -> Future | None:

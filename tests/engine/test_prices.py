@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from engine.prices import GRADIENTS, Costs, Price, Work, work_of
+from engine.prices import GRADIENTS, QUICK, Costs, Price, Work, work_of
 from engine.recipe import Recipe
 from tests.engine.test_engine import eventually, finish
 from tests.support import small_model
@@ -34,14 +34,20 @@ def test_the_first_batch_of_a_size_gives_way_to_the_next():
     costs.observe("M", 1, True, 0.2)
     assert costs.seconds("M", 1, True) == pytest.approx(0.2) and costs.measured("M", True)
     costs.observe("M", 1, True, 0.4)
-    assert costs.seconds("M", 1, True) == pytest.approx(0.3)
+    assert costs.seconds("M", 1, True) == pytest.approx(0.2 + 0.2 / 2 / QUICK)
     costs.observe("M", 8, True, 60.0)  # a first batch of another size counts for nothing yet
-    assert costs.seconds("M", 8, True) == pytest.approx(0.3 * 4.5)
+    assert costs.seconds("M", 8, True) == pytest.approx((0.2 + 0.1 / QUICK) * 4.5)
 
 
 def test_a_mean_follows_a_device_that_becomes_slower():
-    costs = timed(*[(1, True, 0.1)] * 1000, *[(1, True, 0.2)] * 100)
+    costs = timed(*[(1, True, 0.1)] * 1000, *[(1, True, 0.2)] * 400)
     assert costs.seconds("M", 1, True) == pytest.approx(0.2, rel=0.02)
+
+
+def test_quick_batches_count_more_than_those_that_others_slowed_down():
+    disturbed = [(1, True, 0.1 if number % 2 else 0.3) for number in range(1000)]
+    assert 0.12 < timed(*disturbed).seconds("M", 1, True) < 0.16
+    assert timed(*disturbed, *[(1, True, 0.1)] * 60).seconds("M", 1, True) == pytest.approx(0.1, rel=0.05)
 
 
 def test_the_line_between_two_sizes_goes_on_beyond_them():

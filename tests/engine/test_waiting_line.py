@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+import math
 import random
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 
 from engine.prices import Costs, Work
 from engine.scheduler import Scheduler
-from engine.waiting_line import LATEST_OVERTAKING, WaitingLine
+from engine.waiting_line import LATEST_OVERTAKING, USUAL, WaitingLine
 
 STEPS = 40
 SLOWER = 10
@@ -47,7 +48,8 @@ class Pending:
 class Crowd:
     """People who press Run, watch, think for a while and press it again, on one simulated device.
 
-    ``taken``: the share of time that the device spends on others; ``stops``: runs stop early, at random.
+    ``taken``: the share of time that the device spends on others; ``rush``: how much more at first, which
+    fades; ``stops``: runs stop early, at random.
     """
 
     people: int = 300
@@ -55,6 +57,7 @@ class Crowd:
     think: float = 30.0
     stops: bool = True
     taken: float = 0.0
+    rush: float = 0.0
     slower: float = SLOWER
     models: tuple[str, ...] = ("digits", "photos")
     faithful: bool = False
@@ -119,7 +122,7 @@ class Crowd:
             return
         model = self.active[batch[0]].model
         seconds = batch_seconds(model, len(batch), self.slower) * self.dice.uniform(0.8, 1.2)
-        self.now += seconds / (1 - self.taken)
+        self.now += seconds / (1 - self.taken - self.rush * math.exp(-self.now / 40))
         self.scheduler.spent(model, seconds)
         self.costs.observe(model, len(batch), True, seconds)
         for key in batch:
@@ -205,10 +208,20 @@ def test_the_wait_is_true_where_runs_stop_early_at_random():
 
 def test_the_wait_is_true_while_a_class_comes_in_and_people_run_what_they_like():
     """Nobody has run anything yet, the queue grows, and the quick network has less and less to do."""
-    crowd = Crowd(people=200, slower=60, deck=(10, 20, 40), think=6.0, joining=10.0, stops=False).go(30)
+    crowd = Crowd(
+        people=200, slower=60, deck=(10, 20, 40), think=6.0, joining=10.0, stops=False, taken=0.2
+    ).go(30)
     crowd.think = 0.0
     crowd.go(900)
     assert truth(crowd.runs) >= 0.8
+
+
+def test_the_wait_is_true_where_coming_in_keeps_the_device_from_its_work():
+    """What slows runs down while a class comes in does not last."""
+    crowd = Crowd(
+        slower=26, deck=(10, 20, 40), think=6.0, joining=10.0, stops=False, taken=0.25, rush=0.35
+    ).go(300)
+    assert truth([run for run in crowd.runs if 10 < run.came < 90]) >= 0.8
 
 
 def test_who_runs_all_kinds_of_runs_waits_as_long_for_a_step_as_anybody_else():
@@ -344,4 +357,4 @@ def test_runs_that_stop_early_are_expected_to():
     waiting.enter("now", "x", work(), "early", 0.1)
     begun(waiting)
     waiting.enter("next", "y", work(), "early", 0.1)
-    assert waiting.places(0.1)["next"].wait_seconds == pytest.approx(0.01 * STEPS / 4, rel=0.05)
+    assert waiting.places(0.1)["next"].wait_seconds == pytest.approx(0.01 * STEPS / 4 / USUAL, rel=0.05)
