@@ -460,7 +460,7 @@ def within(queued: Sequence[Wait]) -> float | None:
 
 def half(said: float) -> float:
     """Return half of what a wait of so many seconds is rounded to (`components.live.protocol.about`)."""
-    return 0.5 if said < 10 else 2.5 if said < 120 else 30.0
+    return 0.5 if said < 10 else 2.5 if said < 120 else 15.0 if said < 300 else 30.0
 
 
 def plot(found: Result, file: Path) -> None:

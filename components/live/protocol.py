@@ -156,8 +156,9 @@ def _standing(run: Run) -> Standing | None:
 
 
 def about(seconds: float) -> int:
-    """Return seconds as one says them: whole up to ten, then in fives, from two minutes on in minutes."""
-    step = 1 if seconds < 10 else 5 if seconds < 120 else 60
+    """Return seconds as one says them: whole up to ten, then in fives, from two minutes on in half minutes,
+    from five minutes on in minutes."""
+    step = 1 if seconds < 10 else 5 if seconds < 120 else 30 if seconds < 300 else 60
     return max(1, step * round(seconds / step))
 
 

@@ -53,8 +53,8 @@ def test_a_new_place_is_sent_without_a_reload_once_a_second_at_most(run, monkeyp
 
 
 def test_seconds_are_said_as_people_say_them():
-    said = [about(seconds) for seconds in (0, 0.2, 3.6, 12, 13, 58, 119, 130, 200)]
-    assert said == [1, 1, 4, 10, 15, 60, 120, 120, 180]
+    said = [about(seconds) for seconds in (0, 0.2, 3.6, 12, 13, 58, 119, 130, 140, 200, 299, 340)]
+    assert said == [1, 1, 4, 10, 15, 60, 120, 120, 150, 210, 300, 360]
 
 
 def words(language: str, *messages: dict[str, Any]) -> list[str]:
@@ -73,7 +73,7 @@ def words(language: str, *messages: dict[str, Any]) -> list[str]:
 def test_the_player_says_it_in_english_and_in_chinese():
     messages = [
         {"place": place, "of": 40, "wait": wait}
-        for place, wait in ((7, 25), (1, 3), (2, 3), (3, 3), (11, 180))
+        for place, wait in ((7, 25), (1, 3), (2, 3), (3, 3), (11, 180), (12, 150))
     ]
     assert words("en", *messages, {"place": None}) == [
         "Waiting: 7th of 40, about 25 s",
@@ -81,6 +81,7 @@ def test_the_player_says_it_in_english_and_in_chinese():
         "Waiting: 2nd of 40, about 3 s",
         "Waiting: 3rd of 40, about 3 s",
         "Waiting: 11th of 40, about 3 min",
+        "Waiting: 12th of 40, about 2.5 min",
         "Waiting for its turn …",
     ]
     assert words("zh", messages[0], messages[4]) == [

@@ -1,11 +1,11 @@
 const FASTEST = 32;
-const SLOWEST = 90;
-const TIMES = 20;
+const SLOWEST = 48;
+const TIMES = 16;
 const WEIGHT = 0.2;
 const HIDDEN = 1000;
 
 /**
- * How long to wait from one drawing of a run that goes on to the next: twenty times what a drawing has taken
+ * How long to wait from one drawing of a run that goes on to the next: sixteen times what a drawing has taken
  * lately, layout and painting included, so that the machine is left to whoever computes. Milliseconds.
  */
 export class Pace {

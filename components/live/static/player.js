@@ -339,7 +339,9 @@ class Player {
   #later() {
     if (this.frame) return;
     clearTimeout(this.drawTimer);
-    const wait = this.drawn + (this.#streaming ? this.pace.every : DRAWN_EVERY) - performance.now();
+    const first = this.trajectory.count > 0 && this.counted === 0; // the first point is waited for
+    const every = first ? 0 : this.#streaming ? this.pace.every : DRAWN_EVERY;
+    const wait = this.drawn + every - performance.now();
     if (wait > 0) this.drawTimer = setTimeout(() => this.#drawSoon(), wait);
     else this.#drawSoon();
   }
@@ -357,6 +359,7 @@ class Player {
   #draw() {
     const { trajectory } = this;
     const step = this.#step;
+    this.counted = trajectory.count;
     mark(this.root, "data-status", this.error ? "error" : this.status.status);
     mark(this.root, "data-count", trajectory.count);
     mark(this.root, "data-step", trajectory.count ? step : null);

@@ -17,5 +17,5 @@ function nth(n) {
 
 function time(seconds) {
   if (seconds < 120) return say("{seconds} s", { seconds });
-  return say("{minutes} min", { minutes: Math.round(seconds / 60) });
+  return say("{minutes} min", { minutes: Math.round(seconds / 30) / 2 });
 }
