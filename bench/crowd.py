@@ -7,14 +7,14 @@ import os
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from websockets.asyncio.client import connect
+
 from bench.figures import Figure, figure
 from bench.watched import Window, address
 
 
 async def sit(url: str, count: int, pid: int, seconds: float) -> float:
     """Return the share of one core that the process uses while ``count`` sockets are open on a run."""
-    from websockets.asyncio.client import connect
-
     sockets = await asyncio.gather(*(connect(url, max_size=None) for _ in range(count)))
     readers = [asyncio.create_task(_drain(socket)) for socket in sockets]
     await asyncio.sleep(1.0)

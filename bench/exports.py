@@ -189,14 +189,16 @@ def least_longer(delta: Floats, slope: Floats) -> float:
     For a number ``t``, no change gains more for its l2 than ``rint(t * slope)``: the raise from ``m`` to
     ``m + 1`` costs ``2m + 1`` in the square.
     """
-    gain = float((slope * delta).sum(dtype=np.float64))
-    low, high = 0.0, 0.5 / (float(np.abs(slope).max()) or 1.0)
-    while float((slope * np.rint(high * slope)).sum(dtype=np.float64)) < gain:
+
+    def gain(change: Floats) -> float:
+        return float((slope * change).sum(dtype=np.float64))
+
+    low, high, wanted = 0.0, 0.5 / (float(np.abs(slope).max()) or 1.0), gain(delta)
+    while gain(np.rint(high * slope)) < wanted:
         low, high = high, 2 * high
     for _ in range(40):
         middle = (low + high) / 2
-        enough = float((slope * np.rint(middle * slope)).sum(dtype=np.float64)) >= gain
-        low, high = (low, middle) if enough else (middle, high)
+        low, high = (low, middle) if gain(np.rint(middle * slope)) >= wanted else (middle, high)
     return float(np.linalg.norm(np.rint(high * slope)) / np.linalg.norm(delta)) - 1
 
 
@@ -224,10 +226,10 @@ def _share(what: str, fooled: Sequence[bool], goal: float | None) -> Figure:
     )
 
 
-def _costs(found: Sequence[Measured]) -> list[Figure]:
+def _costs(runs: Sequence[Measured]) -> list[Figure]:
     """Return what the finish adds to a minimal attack at the network's size, medians."""
     names = ("added", "longer", "least")
-    added, longer, least = (median([getattr(e, name) for e in found] or [0.0]) for name in names)
+    added, longer, least = (median([getattr(run, name) for run in runs] or [0.0]) for name in names)
     return [
         Figure("export linf", "minimal: linf added by the finish", added, "levels", "at most 1", added <= 1),
         Figure(

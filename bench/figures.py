@@ -12,6 +12,8 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+import torch
+
 HERE = Path(__file__).parent
 BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
 
@@ -69,8 +71,6 @@ def table(figures: Sequence[Figure]) -> str:
 
 def machine() -> dict[str, Any]:
     """Return what the figures depend on; ``load`` tells whether the machine was idle."""
-    import torch
-
     with open("/proc/cpuinfo", encoding="utf-8") as file:
         names = [line.split(":")[1].strip() for line in file if line.startswith("model name")]
     return {

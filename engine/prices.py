@@ -84,8 +84,11 @@ class _Mean:
 
     def add(self, value: float) -> None:
         self.count += 1
-        weight = 1.0 if value < self.value else 1 / QUICK
-        self.value += (value - self.value) * (1.0 if self.count == 1 else weight / min(self.count, LATEST))
+        if self.count == 1:
+            self.value = value
+            return
+        share = 1 / min(self.count, LATEST)
+        self.value += (value - self.value) * (share if value < self.value else share / QUICK)
 
 
 class Costs:

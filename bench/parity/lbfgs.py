@@ -3,24 +3,20 @@
 from __future__ import annotations
 
 import importlib.metadata
-import importlib.util
 
 from attacks.contract import Criterion
 from attacks.lbfgs import LBFGS
+from bench.lbfgs import batched, serial
 from bench.parity import _curved as curved
 
 
 def rows() -> list[dict[str, object]]:
-    """Return the comparisons; without scipy, none."""
-    if importlib.util.find_spec("scipy") is None:
-        return []
+    """Return the comparisons."""
     return [_row(f"scipy {importlib.metadata.version('scipy')}", targeted) for targeted in (False, True)]
 
 
 def _row(name: str, targeted: bool) -> dict[str, object]:
     """Return the largest part by which our perturbation of any picture is longer (negative: none is)."""
-    from bench.lbfgs import batched, serial
-
     net, x, criterion = curved.case(targeted)
     attack = LBFGS()
     met, ours = batched(attack, net, x, criterion)

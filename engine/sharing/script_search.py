@@ -23,16 +23,7 @@ from engine.sharing.excerpt.excerpt import Known, excerpt
 from engine.sharing.excerpt.sources import Definition
 
 Wrapper = Callable[..., ReasonedSearch]
-RESERVED = frozenset(
-    re.findall(
-        r"[A-Za-z_]\w*",
-        text.SEARCH + text.LITE + text.LITE_MADE + text.TOGETHER_BEGINS + text.PART + text.PREPARE,
-    )
-) | {
-    "mask",
-    "Path",
-    "np",
-}
+RESERVED = frozenset(re.findall(r"[A-Za-z_]\w*", "".join(text.AROUND_A_SEARCH))) | {"mask", "Path", "np"}
 """Names that a script has taken; every word of its text, to be on the safe side."""
 
 

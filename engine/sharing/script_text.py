@@ -299,3 +299,5 @@ ALL_SURE = {
     True: "bool((log_p[:, TARGET].exp() >= AT).all())",
     False: "bool((1 - log_p[:, ORIGINAL].exp() >= AT).all())",
 }
+AROUND_A_SEARCH = (PREPARE, LITE, LITE_MADE, PARTS, PART, TOGETHER_BEGINS, *TOGETHER.values(), SEARCH)
+"""What may stand in a script beside the source of an attack, whose names must be others."""

@@ -258,7 +258,7 @@ class Player {
       if (wire !== this.wire) return;
       this.credit = false;
       this.#look(false);
-    }, this.looked + (this.thrifty ? THRIFTY_EVERY : Math.max(PICTURES_EVERY, 2.5 * this.pace.every)) - performance.now());
+    }, this.looked + (this.thrifty ? THRIFTY_EVERY : PICTURES_EVERY) - performance.now());
   }
 
   async #picture({ which, step, jpeg }) {
