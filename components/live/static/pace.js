@@ -1,5 +1,5 @@
 const FASTEST = 32;
-const SLOWEST = 48;
+const SLOWEST = 45;
 const TIMES = 16;
 const WEIGHT = 0.2;
 const HIDDEN = 1000;
