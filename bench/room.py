@@ -63,25 +63,36 @@ LONGEST_WAIT = 600_000.0
 """Milliseconds until a page's run must be over, its wait in the queue included."""
 COUNTED = ("runs", "finished", "fooled", "steps", "lost", "mixed", "doubled", "stuck", "cuts")
 """What is added up over all people."""
+LONG = ("errors", "steps_by_second", "places_told", "waits_told")
+"""What is written and not printed."""
 QUANTILES = (0.5, 0.95, 0.99)
 
 
 @dataclass(frozen=True)
 class Wait:
-    """A run in the queue: what it was told when it came (``expected``) and how long it waited, in seconds."""
+    """A run in the queue. ``since``, ``until``: when it was first told its place and when it began, by the
+    monotonic clock; ``place``: 1 for the next that begins, and ``expected``: seconds until then, as told."""
 
+    since: float
+    until: float
+    place: int
     expected: float
-    waited: float
+
+    @property
+    def waited(self) -> float:
+        """Return how many seconds it waited."""
+        return self.until - self.since
 
 
 @dataclass
 class Measured:
     """What is noted while the class is at work. ``memory``: by minute, MB of the server's processes;
-    ``steps``: received by second since the beginning."""
+    ``steps``: received by second since the beginning; ``begun``: when runs began, by the monotonic clock."""
 
     memory: list[list[float]] = field(default_factory=list)
     steps: dict[int, int] = field(default_factory=dict)
     queued: list[Wait] = field(default_factory=list)
+    begun: list[float] = field(default_factory=list)
     handed: list[HandedIn] = field(default_factory=list)
 
 
@@ -101,8 +112,9 @@ class Result:
     ``scores`` that were computed again. Waits in milliseconds between two rows of a run; ``fairness``: by
     network, the seconds a step, from the press of Run to the run's end, of the slowest quarter of people over
     those of the fastest, of whoever ran everything as often; None where those are few; ``fairness_of_all``:
-    whatever they ran. ``place_within_20``: share of queued runs whose expected wait was
-    true within 20 %, or within half of what it is rounded to. ``went_round``: people who ran everything once
+    whatever they ran. ``place_within_20``: share of queued runs whose place was
+    true within 20 %, or within one: as many runs began until it did; ``wait_within_20``: whose expected wait
+    was, or within half of what it is rounded to. ``went_round``: people who ran everything once
     at least, of whom the fairness is. ``largest_room``: people who could all have a
     run going at one step a second each, which is the steps a second of the busiest minute. ``memory_mb``: the
     median of every minute; ``memory_drift``: the last minute's over the second's."""
@@ -130,8 +142,10 @@ class Result:
     fairness_of_all: float | None
     went_round: int
     queued: int
+    places_told: list[tuple[int, int]]
     waits_told: list[tuple[float, float]]
     place_within_20: float | None
+    wait_within_20: float | None
     steps_by_second: list[int]
     memory_mb: list[float]
     memory_drift: float | None
@@ -156,7 +170,8 @@ class Person(Student):
     def __init__(self, server: Server, code: str, name: str, measured: Measured, began: float) -> None:
         super().__init__(server, code, name)
         self.measured, self._began = measured, began
-        self._queued: tuple[float, float] | None = None
+        self._queued: tuple[float, int, float] | None = None
+        self._begun = ""
         self._deck: list[tuple[str, int]] = []
         self.turns: list[Turn] = []
 
@@ -168,13 +183,16 @@ class Person(Student):
         return self._deck.pop()
 
     def _told(self, message: dict[str, Any], run: str, received: Any) -> bool:
-        wait = message.get("wait")
-        if message.get("status") == "waiting" and wait is not None:
-            self._queued = self._queued or (time.monotonic(), float(wait))
-        elif message.get("status") and self._queued:
-            at, expected = self._queued
+        wait, now = message.get("wait"), time.monotonic()
+        if message.get("status") == "waiting" and wait is not None and run != self._begun:
+            self._queued = self._queued or (now, int(message["place"]), float(wait))
+        elif message.get("status") not in (None, "waiting") and run != self._begun:
+            self._begun = run
+            self.measured.begun.append(now)
+            if self._queued:
+                since, place, expected = self._queued
+                self.measured.queued.append(Wait(since, now, place, expected))
             self._queued = None
-            self.measured.queued.append(Wait(expected, time.monotonic() - at))
         return super()._told(message, run, received)
 
     def note_steps(self, before: int, model: str, pressed: float) -> None:
@@ -394,6 +412,7 @@ def result(
     for person in people:
         total.add(person.record)
     waits = {what: quantiles(seconds) for what, seconds in total.waits.items()}
+    places = [(wait.place, stood(wait, measured.begun)) for wait in measured.queued]
     by_minute = [median(samples) for samples in measured.memory if samples]
     return Result(
         people=options.people,
@@ -411,8 +430,10 @@ def result(
         fairness_of_all=fairness(rounds(person.turns) for person in people),
         went_round=sum(bool(rounds(person.turns)) for person in people),
         queued=len(measured.queued),
+        places_told=places,
         waits_told=[(round(wait.expected), round(wait.waited, 1)) for wait in measured.queued],
-        place_within_20=within(measured.queued),
+        place_within_20=places_true(places),
+        wait_within_20=waits_true(measured.queued),
         steps_by_second=[measured.steps.get(second, 0) for second in range(int(seconds))],
         memory_mb=by_minute,
         memory_drift=by_minute[-1] / by_minute[1] if len(by_minute) > 2 else None,
@@ -450,12 +471,20 @@ def fairness(people: Iterable[Sequence[Turn]]) -> float | None:
     return mean(paces[-quarter:]) / mean(paces[:quarter]) if quarter else None
 
 
-def within(queued: Sequence[Wait]) -> float | None:
+def stood(wait: Wait, begun: Sequence[float]) -> int:
+    """Return at which place a run stood, by how many began until it did, itself among them."""
+    return sum(wait.since < at <= wait.until for at in begun)
+
+
+def places_true(told: Sequence[tuple[int, int]]) -> float | None:
+    """Return which share of the places was as was said, within 20 % or one."""
+    return mean(abs(true - said) <= max(0.2 * true, 1) for said, true in told) if told else None
+
+
+def waits_true(queued: Sequence[Wait]) -> float | None:
     """Return which share of the waits was as was said, within 20 % or half of what they are rounded to."""
-    if not queued:
-        return None
     true = [abs(w.waited - w.expected) <= max(0.2 * w.waited, half(w.expected)) for w in queued]
-    return sum(true) / len(true)
+    return mean(true) if true else None
 
 
 def half(said: float) -> float:
@@ -502,7 +531,7 @@ def main(arguments: list[str] | None = None) -> int:
     plot(found, options.out.with_suffix(".html"))
     print(
         json.dumps(
-            {k: v for k, v in asdict(found).items() if k not in ("errors", "steps_by_second", "waits_told")},
+            {k: v for k, v in asdict(found).items() if k not in LONG},
             indent=1,
         )
     )

@@ -1,0 +1,59 @@
+"""What the bench of a room says of the queue: places and waits that were told against those that were."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from bench import room
+from bench.room import Measured, Person, Wait
+from bench.students import Received, Server
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
+    made = SimpleNamespace(now=0.0)
+    monkeypatch.setattr(room, "time", SimpleNamespace(monotonic=lambda: made.now))
+    return made
+
+
+def waiting(place: int, wait: float) -> dict[str, Any]:
+    return {"type": "status", "status": "waiting", "place": place, "wait": wait}
+
+
+RUNNING: dict[str, Any] = {"type": "status", "status": "running", "wait": None}
+PAUSED: dict[str, Any] = {"type": "status", "status": "paused", "wait": None}
+
+
+def test_a_place_is_true_when_as_many_began_as_was_told(clock: SimpleNamespace) -> None:
+    measured = Measured()
+    server = Server("http://127.0.0.1:1")
+    ann, bob, eve = (Person(server, "CODE", name, measured, 0.0) for name in ("Ann", "Bob", "Eve"))
+    events = [
+        (0.0, ann, "a", RUNNING),  # before anybody waits
+        (1.0, bob, "b", waiting(1, 4)),
+        (2.0, eve, "e", waiting(2, 9)),
+        (3.0, eve, "e", waiting(2, 8)),  # what is told first counts
+        (4.0, ann, "c", RUNNING),  # one that came later and was let in
+        (5.0, bob, "b", RUNNING),
+        (6.0, bob, "b", PAUSED),
+        (6.5, bob, "b", waiting(1, 1)),  # it gave its place up: no new run
+        (7.0, bob, "b", RUNNING),
+        (8.0, eve, "e", RUNNING),
+    ]
+    for clock.now, person, run, message in events:
+        person._told(message, run, Received(0.0))
+    assert measured.begun == [0.0, 4.0, 5.0, 8.0]
+    assert measured.queued == [Wait(1.0, 5.0, 1, 4.0), Wait(2.0, 8.0, 2, 9.0)]
+    assert [room.stood(wait, measured.begun) for wait in measured.queued] == [2, 3]
+
+
+def test_shares_of_what_was_told_truly() -> None:
+    assert room.places_true([]) is None and room.waits_true([]) is None
+    assert room.places_true([(1, 2), (1, 3), (10, 12), (10, 13), (30, 25)]) == pytest.approx(3 / 5)
+    waits = [
+        Wait(0, waited, 1, said) for said, waited in ((8, 10), (8, 10.6), (60, 62), (60, 80), (180, 196))
+    ]
+    assert room.waits_true(waits) == pytest.approx(3 / 5)
