@@ -87,12 +87,11 @@ class Wait:
 @dataclass
 class Measured:
     """What is noted while the class is at work. ``memory``: by minute, MB of the server's processes;
-    ``steps``: received by second since the beginning; ``begun``: when runs began, by the monotonic clock."""
+    ``steps``: received by second since the beginning."""
 
     memory: list[list[float]] = field(default_factory=list)
     steps: dict[int, int] = field(default_factory=dict)
     queued: list[Wait] = field(default_factory=list)
-    begun: list[float] = field(default_factory=list)
     handed: list[HandedIn] = field(default_factory=list)
 
 
@@ -112,12 +111,12 @@ class Result:
     ``scores`` that were computed again. Waits in milliseconds between two rows of a run; ``fairness``: by
     network, the seconds a step, from the press of Run to the run's end, of the slowest quarter of people over
     those of the fastest, of whoever ran everything as often; None where those are few; ``fairness_of_all``:
-    whatever they ran. ``place_within_20``: share of queued runs whose place was
-    true within 20 %, or within one: as many runs began until it did; ``wait_within_20``: whose expected wait
-    was, or within half of what it is rounded to. ``went_round``: people who ran everything once
-    at least, of whom the fairness is. ``largest_room``: people who could all have a
-    run going at one step a second each, which is the steps a second of the busiest minute. ``memory_mb``: the
-    median of every minute; ``memory_drift``: the last minute's over the second's."""
+    whatever they ran. ``place_within_20``: share of queued runs whose place was true within 20 %, or within
+    one: so many of those that waited then began until it did; ``wait_within_20``: whose expected wait was, or
+    within half of what it is rounded to. ``went_round``: people who ran everything once at least, of whom the
+    fairness is. ``largest_room``: people who could all have a run going at one step a second each, which is
+    the steps a second of the busiest minute. ``memory_mb``: the median of every minute; ``memory_drift``: the
+    last minute's over the second's."""
 
     people: int
     minutes: float
@@ -188,7 +187,6 @@ class Person(Student):
             self._queued = self._queued or (now, int(message["place"]), float(wait))
         elif message.get("status") not in (None, "waiting") and run != self._begun:
             self._begun = run
-            self.measured.begun.append(now)
             if self._queued:
                 since, place, expected = self._queued
                 self.measured.queued.append(Wait(since, now, place, expected))
@@ -412,7 +410,7 @@ def result(
     for person in people:
         total.add(person.record)
     waits = {what: quantiles(seconds) for what, seconds in total.waits.items()}
-    places = [(wait.place, stood(wait, measured.begun)) for wait in measured.queued]
+    places = [(wait.place, stood(wait, measured.queued)) for wait in measured.queued]
     by_minute = [median(samples) for samples in measured.memory if samples]
     return Result(
         people=options.people,
@@ -471,9 +469,10 @@ def fairness(people: Iterable[Sequence[Turn]]) -> float | None:
     return mean(paces[-quarter:]) / mean(paces[:quarter]) if quarter else None
 
 
-def stood(wait: Wait, begun: Sequence[float]) -> int:
-    """Return at which place a run stood, by how many began until it did, itself among them."""
-    return sum(wait.since < at <= wait.until for at in begun)
+def stood(wait: Wait, queued: Sequence[Wait]) -> int:
+    """Return at which place a run stood when it was told one: how many of those that waited then began until
+    it did, itself among them."""
+    return 1 + sum(other.since <= wait.since < other.until < wait.until for other in queued)
 
 
 def places_true(told: Sequence[tuple[int, int]]) -> float | None:

@@ -141,14 +141,13 @@ class RunQueue:
         """Return the place of a run that waits, None for any other."""
         with self._lock:
             entry = self._entries.get(key)
-            standing = self._line.position(key)
-            if entry is None or standing is None:
+            if entry is None or self._line.position(key) is None:
                 return None
             now = self._clock()
             if entry.run.place is None or now >= self._forecast_due:
                 self._forecast(now)
-            wait = entry.run.place.wait_seconds if entry.run.place else 0.0
-            return Place(*standing, wait)
+            standing = self._line.position(key)
+            return Place(*standing, entry.run.place.wait_seconds) if standing and entry.run.place else None
 
     def pause(self, run: Run) -> bool:
         """Pause a run that waits, and say so; other runs are the engine's to pause."""

@@ -8,6 +8,7 @@ later. The order of two runs never changes.
 
 from __future__ import annotations
 
+import math
 from collections import Counter, deque
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -38,7 +39,8 @@ have the rest. After how many seconds what was seen counts as much, and over how
 class Ticket:
     """A run in the line. ``kind``: runs alike in how early they stop; ``done``: queries that it has asked,
     ``before``: when it came; ``order``: by which it waits; ``setback``: seconds by which that is later than
-    it came; ``cost``: the device's seconds that were counted as its person's."""
+    it came; ``begins``: when it is expected to; ``cost``: the device's seconds that were counted as its
+    person's."""
 
     key: str
     person: str
@@ -48,6 +50,7 @@ class Ticket:
     done: int = 0
     order: float = 0.0
     setback: float = 0.0
+    begins: float = math.inf
     cost: float = 0.0
 
 
@@ -168,12 +171,17 @@ class WaitingLine:
         self._still, self._asleep = frozenset(still), frozenset(asleep)
 
     def position(self, key: str) -> tuple[int, int] | None:
-        """Return where a run that waits and is not asleep stands, 1 for the next, and how many wait."""
-        waiting = [ticket.key for ticket in self._awake()]
-        return (waiting.index(key) + 1, len(waiting)) if key in waiting else None
+        """Return where a run that waits and is not asleep stands, 1 for the next, and how many wait.
+
+        Once `places` has said when runs begin, they stand in that order: one that may take a place that is
+        not for the model of those before it begins before them.
+        """
+        waiting = sorted(self._awake(), key=lambda ticket: (ticket.begins, ticket.order))
+        keys = [ticket.key for ticket in waiting]
+        return (keys.index(key) + 1, len(keys)) if key in keys else None
 
     def _awake(self) -> list[Ticket]:
-        """Return those that wait and are not asleep, the next first."""
+        """Return those that wait and are not asleep, by their order."""
         waiting = [ticket for ticket in self._waiting.values() if ticket.key not in self._asleep]
         return sorted(waiting, key=lambda ticket: ticket.order)
 
@@ -195,6 +203,9 @@ class WaitingLine:
 
         expected = [self._future(ticket, now, comes) for comes, ticket in guess.expected()]
         waits = forecast.waits(active, futures, expected, again)
+        for ticket in waiting:
+            ticket.begins = now + waits[ticket.key]
+        waiting.sort(key=lambda ticket: ticket.begins)
         return {t.key: Place(i, len(waiting), waits[t.key]) for i, t in enumerate(waiting, 1)}
 
     @property

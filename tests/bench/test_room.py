@@ -27,16 +27,17 @@ RUNNING: dict[str, Any] = {"type": "status", "status": "running", "wait": None}
 PAUSED: dict[str, Any] = {"type": "status", "status": "paused", "wait": None}
 
 
-def test_a_place_is_true_when_as_many_began_as_was_told(clock: SimpleNamespace) -> None:
+def test_a_place_is_true_when_as_many_of_those_that_waited_began_before(clock: SimpleNamespace) -> None:
     measured = Measured()
     server = Server("http://127.0.0.1:1")
     ann, bob, eve = (Person(server, "CODE", name, measured, 0.0) for name in ("Ann", "Bob", "Eve"))
     events = [
-        (0.0, ann, "a", RUNNING),  # before anybody waits
+        (0.0, ann, "a", RUNNING),  # it never waited
         (1.0, bob, "b", waiting(1, 4)),
         (2.0, eve, "e", waiting(2, 9)),
-        (3.0, eve, "e", waiting(2, 8)),  # what is told first counts
-        (4.0, ann, "c", RUNNING),  # one that came later and was let in
+        (3.0, eve, "e", waiting(1, 8)),  # what is told first counts
+        (4.0, ann, "c", waiting(1, 1)),  # one that came later and was let in
+        (4.5, ann, "c", RUNNING),
         (5.0, bob, "b", RUNNING),
         (6.0, bob, "b", PAUSED),
         (6.5, bob, "b", waiting(1, 1)),  # it gave its place up: no new run
@@ -45,9 +46,8 @@ def test_a_place_is_true_when_as_many_began_as_was_told(clock: SimpleNamespace) 
     ]
     for clock.now, person, run, message in events:
         person._told(message, run, Received(0.0))
-    assert measured.begun == [0.0, 4.0, 5.0, 8.0]
-    assert measured.queued == [Wait(1.0, 5.0, 1, 4.0), Wait(2.0, 8.0, 2, 9.0)]
-    assert [room.stood(wait, measured.begun) for wait in measured.queued] == [2, 3]
+    assert measured.queued == [Wait(4.0, 4.5, 1, 1.0), Wait(1.0, 5.0, 1, 4.0), Wait(2.0, 8.0, 2, 9.0)]
+    assert [room.stood(wait, measured.queued) for wait in measured.queued] == [1, 1, 2]
 
 
 def test_shares_of_what_was_told_truly() -> None:
