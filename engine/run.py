@@ -271,12 +271,19 @@ class Run:
         base: Floats = self.start.numpy()
         return np.clip(base + self.delta(step), 0, 1) if step else base
 
+    def thin(self, most: int) -> int:
+        """Keep the pictures of at most ``most`` evenly spaced steps, and of the last one; return the bytes
+        that this frees. Only a run that is over may be thinned."""
+        with self._changed:
+            every, last, before = interval(self._count - 1, most), max(self._pictures, default=0), self._held
+            self._pictures = {k: v for k, v in self._pictures.items() if k % every == 0 or k == last}
+            return before - self._held
+
     @property
     def bytes(self) -> int:
         """Return roughly how much memory the run holds."""
         with self._changed:
-            pictures = sum(p.nbytes for p in self._pictures.values())
-        return pictures + self._log_p.nbytes + self._scalars.nbytes + self._latest.nbytes
+            return self._held + self._log_p.nbytes + self._scalars.nbytes + self._latest.nbytes
 
     def wait(self, seen: int, timeout: float | None = None) -> bool:
         """Block until there are more than ``seen`` steps or the run is over; False on time-out."""
@@ -291,6 +298,10 @@ class Run:
     def said(self) -> Said:
         """Return the `sentence` as its template and the facts in it."""
         return said(self)
+
+    @property
+    def _held(self) -> int:
+        return sum(picture.nbytes for picture in self._pictures.values())
 
     def _at(self, step: int) -> int:
         if not 0 <= step < self._count:
@@ -316,6 +327,14 @@ class Run:
 
     def _track(self, indices: list[int]) -> None:
         self.classes += [index for index in indices if index not in self.classes]
+
+
+def interval(last: int, most: int) -> int:
+    """Return the least power of two so that at most ``most`` multiples of it are from 1 to ``last``."""
+    every = 1
+    while last // every > most:
+        every *= 2
+    return every
 
 
 def _lengths(delta: Floats) -> tuple[float, ...]:

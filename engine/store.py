@@ -12,17 +12,22 @@ from errors import UnknownName
 UNREAD = 15.0
 """Seconds for which a run that the database has too stays after somebody read it last; a page that shows it
 reads it every ten."""
+IN_FULL, PICTURES = 32, 8
+"""So many runs that the database has too keep all of their pictures, the last read ones; beyond these, and
+beyond ``full_bytes``, a run keeps so many, beside its first and last: about those that the database has."""
 
 
 class Store:
     """Runs by id, the least recently used finished ones forgotten beyond ``limit_bytes``.
 
     Runs that the database has too (`release`) leave sooner: of those that nobody read for `UNREAD` seconds
-    ``spare_bytes`` stay.
+    ``spare_bytes`` stay; and all beyond ``full_bytes`` are thinned, but for the `IN_FULL` last read.
     """
 
-    def __init__(self, limit_bytes: int = 2 * 2**30, spare_bytes: int = 16 * 2**20) -> None:
-        self._limit, self._spare_limit = limit_bytes, spare_bytes
+    def __init__(
+        self, limit_bytes: int = 2 * 2**30, spare_bytes: int = 16 * 2**20, full_bytes: int = 64 * 2**20
+    ) -> None:
+        self._limit, self._spare_limit, self._full_limit = limit_bytes, spare_bytes, full_bytes
         self._runs: OrderedDict[str, Run] = OrderedDict()
         self._released: set[str] = set()
         self._lock = threading.Lock()
@@ -40,12 +45,16 @@ class Store:
                 self._released.add(key)
 
     def tidy(self) -> None:
-        """Forget runs that the database has too, and that nobody has read for a while."""
+        """Forget runs that the database has too and that nobody has read for a while, and thin others."""
         with self._lock:
-            spare = [
-                run for key, run in self._runs.items() if key in self._released and run.over and _unread(run)
-            ]
+            released = [run for key, run in self._runs.items() if key in self._released and run.over]
+            spare = [run for run in released if _unread(run)]
             self._let_go(spare, self._spare_limit, spare)
+            left = [run for run in released if run.id in self._runs]
+            beyond = sum(run.bytes for run in left) - self._full_limit
+            for run in left[:-IN_FULL]:
+                if beyond > 0:
+                    beyond -= run.thin(PICTURES)
 
     def holds(self, key: str) -> bool:
         """Say whether the run with this id is remembered."""

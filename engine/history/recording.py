@@ -14,11 +14,11 @@ from engine.history.records import Upload
 from engine.images.sources import PREPARED, UPLOAD
 from engine.loop import CLOSED
 from engine.render import encode, thumbnail, to_image
-from engine.run import Floats, Run
+from engine.run import Floats, Run, interval
 from engine.sentences import ALWAYS, Said, said
 
 PICTURES = 8
-"""Pictures of a run that are kept at most, beside its last one."""
+"""Pictures of a run that are kept at most, beside its first and last one."""
 THUMBNAIL = 112
 """Pixels of a thumbnail's side at most."""
 SIGN_OF_LIFE = 2.0
@@ -124,9 +124,8 @@ class Recording:
 
     def _pictures(self, steps: int, stored: Pictures, over: bool) -> Pictures:
         """Return the pictures to keep: some evenly spaced ones and the last."""
-        last, every = steps - 1, 1
-        while last // every > PICTURES:
-            every *= 2
+        last = steps - 1
+        every = interval(last, PICTURES)
         pictures = {step: delta for step, delta in stored.items() if step % every == 0 or step == last}
         return pictures | ({last: self.run.picture(last)} if over else {})
 

@@ -102,3 +102,22 @@ def test_the_last_picture_keeps_no_other_rows(engine):
     run.set_status("finished")
     assert run._latest.untyped_storage().nbytes() == run._latest.nbytes
     assert torch.equal(run._latest, rows[5])
+
+
+def test_where_there_are_many_those_read_longest_ago_keep_as_many_pictures_as_the_database(
+    engine, monkeypatch
+):
+    runs = [finished(engine) for _ in range(3)]
+    last, before = runs[1].picture(40).copy(), runs[1].bytes
+    engine.store.tidy()
+    assert {run.picture_step(17) for run in runs} == {17}, "they are few"
+    monkeypatch.setattr(stores, "IN_FULL", 1)
+    engine.store.tidy()
+    assert {run.picture_step(17) for run in runs} == {17}, "they are small"
+    engine.store._full_limit = 0
+    engine.run(runs[0].id)
+    engine.store.tidy()
+    assert [run.picture_step(17) for run in runs] == [17, 16, 16]
+    assert runs[1].bytes < before / 3 and np.array_equal(runs[1].picture(40), last)
+    stored = engine.history.stored(runs[1].id)
+    assert stored.pictures.keys() | {0} == {step for step in range(41) if runs[1].picture_step(step) == step}
