@@ -188,10 +188,12 @@ class Run:
             if status == "running":
                 self._resumed = now
             self.reason, self.error, self.status = reason, error, status
+            listeners = self._listeners
             if self.over:
                 self._latest = self._latest.clone()  # it may be one row of many, which it would keep
+                self._listeners = []  # one that knows the run would hold it in memory
             self._changed.notify_all()
-        for listener in self._listeners:
+        for listener in listeners:
             listener()
 
     def listen(self, listener: Callable[[], object]) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import math
+import weakref
 from dataclasses import replace
 from pathlib import Path
 
@@ -88,6 +90,19 @@ def test_a_limit_holds_for_all_that_is_over(engine):
     store.add(over)
     store.add(going)
     assert store.peek(over.id) is None and store.peek(going.id) is going
+
+
+def test_a_run_that_is_forgotten_leaves_memory_at_once(engine):
+    """It is in no circle of references, which may wait for minutes until they are looked for."""
+    run = finished(engine)
+    key, there = run.id, weakref.ref(run)
+    del run
+    gc.disable()
+    try:
+        engine.store.drop(key)
+        eventually(lambda: there() is None)
+    finally:
+        gc.enable()
 
 
 def test_runs_of_one_picture_share_what_they_begin_with(engine):
