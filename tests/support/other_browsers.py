@@ -312,6 +312,7 @@ class WebKit(Window):
 
     def resize(self, width: int, height: int) -> None:
         self._driver.set_window_size(width, height)
+        self.wait_for(f"innerWidth === {width}")  # a window may take its size a moment later
         bar = height - self.evaluate("innerHeight")
         self._driver.set_window_size(width, height + bar)
         self.wait_for(f"innerWidth === {width} && innerHeight === {height}")
