@@ -410,7 +410,6 @@ def result(
     for person in people:
         total.add(person.record)
     waits = {what: quantiles(seconds) for what, seconds in total.waits.items()}
-    places = [(wait.place, stood(wait, measured.queued)) for wait in measured.queued]
     by_minute = [median(samples) for samples in measured.memory if samples]
     return Result(
         people=options.people,
@@ -427,11 +426,7 @@ def result(
         fairness={model: fairness(rounds(person.turns, model) for person in people) for model in NETWORKS},
         fairness_of_all=fairness(rounds(person.turns) for person in people),
         went_round=sum(bool(rounds(person.turns)) for person in people),
-        queued=len(measured.queued),
-        places_told=places,
-        waits_told=[(round(wait.expected), round(wait.waited, 1)) for wait in measured.queued],
-        place_within_20=places_true(places),
-        wait_within_20=waits_true(measured.queued),
+        **queue_figures(measured.queued),
         steps_by_second=[measured.steps.get(second, 0) for second in range(int(seconds))],
         memory_mb=by_minute,
         memory_drift=by_minute[-1] / by_minute[1] if len(by_minute) > 2 else None,
@@ -467,6 +462,18 @@ def fairness(people: Iterable[Sequence[Turn]]) -> float | None:
     paces = sorted(sum(t.seconds for t in own) / sum(t.steps for t in own) for own in people if own)
     quarter = len(paces) // 4
     return mean(paces[-quarter:]) / mean(paces[:quarter]) if quarter else None
+
+
+def queue_figures(queued: Sequence[Wait]) -> dict[str, Any]:
+    """Return the fields of a `Result` that say what people were told of the queue, and how true it was."""
+    places = [(wait.place, stood(wait, queued)) for wait in queued]
+    return {
+        "queued": len(queued),
+        "places_told": places,
+        "waits_told": [(round(wait.expected), round(wait.waited, 1)) for wait in queued],
+        "place_within_20": places_true(places),
+        "wait_within_20": waits_true(queued),
+    }
 
 
 def stood(wait: Wait, queued: Sequence[Wait]) -> int:
@@ -528,12 +535,7 @@ def main(arguments: list[str] | None = None) -> int:
             found = asyncio.run(attend(site, options))
     options.out.write_text(json.dumps(asdict(found), indent=1) + "\n", encoding="utf-8")
     plot(found, options.out.with_suffix(".html"))
-    print(
-        json.dumps(
-            {k: v for k, v in asdict(found).items() if k not in LONG},
-            indent=1,
-        )
-    )
+    print(json.dumps({k: v for k, v in asdict(found).items() if k not in LONG}, indent=1))
     for error in found.errors[:20]:
         print(error)
     bad = found.lost or found.mixed or found.doubled or found.stuck or found.wrong_scores

@@ -10,8 +10,9 @@ import math
 import secrets
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -25,6 +26,7 @@ from engine.sentences import Said, said
 from errors import UnknownName
 
 Floats = npt.NDArray[np.float32]
+Picture = TypeVar("Picture")
 
 SCALARS = ("margin", "linf", "l2", "l1", "l0", "rms", "grad_norm", "queries", "gradients", "seconds")
 """The figures of a step. Lengths are of the perturbation, on the [0, 1] pixel scale; l0 counts values, of
@@ -277,8 +279,8 @@ class Run:
         """Keep the pictures of at most ``most`` evenly spaced steps, and of the last one; return the bytes
         that this frees. Only a run that is over may be thinned."""
         with self._changed:
-            every, last, before = interval(self._count - 1, most), max(self._pictures, default=0), self._held
-            self._pictures = {k: v for k, v in self._pictures.items() if k % every == 0 or k == last}
+            before = self._held
+            self._pictures = spaced(self._pictures, max(self._pictures, default=0), most)
             return before - self._held
 
     @property
@@ -331,12 +333,13 @@ class Run:
         self.classes += [index for index in indices if index not in self.classes]
 
 
-def interval(last: int, most: int) -> int:
-    """Return the least power of two so that at most ``most`` multiples of it are from 1 to ``last``."""
+def spaced(pictures: Mapping[int, Picture], last: int, most: int) -> dict[int, Picture]:
+    """Return those of ``pictures``, by step, that are of evenly spaced steps, at most ``most`` beside the
+    first, or of the step ``last``."""
     every = 1
     while last // every > most:
         every *= 2
-    return every
+    return {step: picture for step, picture in pictures.items() if step % every == 0 or step == last}
 
 
 def _lengths(delta: Floats) -> tuple[float, ...]:

@@ -6,15 +6,16 @@ import threading
 from collections import OrderedDict
 from collections.abc import Iterable
 
+from engine.history.recording import PICTURES
 from engine.run import Run
 from errors import UnknownName
 
 UNREAD = 15.0
 """Seconds for which a run that the database has too stays after somebody read it last; a page that shows it
 reads it every ten."""
-IN_FULL, PICTURES = 32, 8
+IN_FULL = 32
 """So many runs that the database has too keep all of their pictures, the last read ones; beyond these, and
-beyond ``full_bytes``, a run keeps so many, beside its first and last: about those that the database has."""
+beyond ``full_bytes``, a run keeps as many as the database."""
 
 
 class Store:

@@ -176,14 +176,13 @@ class WaitingLine:
         Once `places` has said when runs begin, they stand in that order: one that may take a place that is
         not for the model of those before it begins before them.
         """
-        waiting = sorted(self._awake(), key=lambda ticket: (ticket.begins, ticket.order))
-        keys = [ticket.key for ticket in waiting]
-        return (keys.index(key) + 1, len(keys)) if key in keys else None
+        waiting = [ticket.key for ticket in self._awake()]
+        return (waiting.index(key) + 1, len(waiting)) if key in waiting else None
 
     def _awake(self) -> list[Ticket]:
-        """Return those that wait and are not asleep, by their order."""
+        """Return those that wait and are not asleep, the next first."""
         waiting = [ticket for ticket in self._waiting.values() if ticket.key not in self._asleep]
-        return sorted(waiting, key=lambda ticket: ticket.order)
+        return sorted(waiting, key=lambda ticket: (ticket.begins, ticket.order))
 
     def places(self, now: float) -> dict[str, Place]:
         """Return the place of each run that waits and is not asleep."""
@@ -205,8 +204,7 @@ class WaitingLine:
         waits = forecast.waits(active, futures, expected, again)
         for ticket in waiting:
             ticket.begins = now + waits[ticket.key]
-        waiting.sort(key=lambda ticket: ticket.begins)
-        return {t.key: Place(i, len(waiting), waits[t.key]) for i, t in enumerate(waiting, 1)}
+        return {t.key: Place(i, len(waits), waits[t.key]) for i, t in enumerate(self._awake(), 1)}
 
     @property
     def _most(self) -> int:

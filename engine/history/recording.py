@@ -14,7 +14,7 @@ from engine.history.records import Upload
 from engine.images.sources import PREPARED, UPLOAD
 from engine.loop import CLOSED
 from engine.render import encode, thumbnail, to_image
-from engine.run import Floats, Run, interval
+from engine.run import Floats, Run, spaced
 from engine.sentences import ALWAYS, Said, said
 
 PICTURES = 8
@@ -125,9 +125,7 @@ class Recording:
     def _pictures(self, steps: int, stored: Pictures, over: bool) -> Pictures:
         """Return the pictures to keep: some evenly spaced ones and the last."""
         last = steps - 1
-        every = interval(last, PICTURES)
-        pictures = {step: delta for step, delta in stored.items() if step % every == 0 or step == last}
-        return pictures | ({last: self.run.picture(last)} if over else {})
+        return spaced(stored, last, PICTURES) | ({last: self.run.picture(last)} if over else {})
 
     def _facts(self) -> dict[str, object]:
         """Return the columns that never change."""
