@@ -10,7 +10,8 @@ import logging
 import os
 import ssl
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
+from functools import cache
 from pathlib import Path
 
 import httpx
@@ -99,6 +100,18 @@ def _size(path: Path) -> int:
         return 0
 
 
+def _answer(url: str, headers: Mapping[str, str] | None) -> AbstractContextManager[httpx.Response]:
+    """Return what a server answers, redirections followed."""
+    known = _certificates(os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR"))
+    return httpx.stream("GET", url, headers=headers, timeout=TIMEOUT, follow_redirects=True, verify=known)
+
+
+@cache
+def _certificates(file: str | None, folder: str | None) -> ssl.SSLContext:
+    """Return whom to trust, by the variables that httpx reads: reading takes longer than a small answer."""
+    return httpx.create_ssl_context()
+
+
 def content(url: str, most: int, headers: Mapping[str, str] | None = None) -> bytes:
     """Return what is at ``url``, which is expected to be no more than ``most`` bytes.
 
@@ -106,7 +119,7 @@ def content(url: str, most: int, headers: Mapping[str, str] | None = None) -> by
     """
     got = bytearray()
     try:
-        with httpx.stream("GET", url, headers=headers, timeout=TIMEOUT, follow_redirects=True) as response:
+        with _answer(url, headers) as response:
             response.raise_for_status()
             for block in response.iter_bytes():
                 got += block
@@ -138,7 +151,7 @@ def _transfer(url: str, part: Path, size: int, progress: Progress, headers: Mapp
     have = _size(part)
     # "identity": a compressed answer would not resume at a byte of the file.
     asked = {**headers, "Accept-Encoding": "identity"} | ({"Range": f"bytes={have}-"} if have else {})
-    with httpx.stream("GET", url, headers=asked, timeout=TIMEOUT, follow_redirects=True) as response:
+    with _answer(url, asked) as response:
         if have and response.status_code == httpx.codes.REQUESTED_RANGE_NOT_SATISFIABLE:
             return  # nothing is left to send; the sha256 tells whether what is here is the file
         response.raise_for_status()
