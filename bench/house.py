@@ -59,7 +59,7 @@ def count(root: Path = ROOT) -> House:
     lengths = [lines(function) for tree in trees.values() for function in functions(tree)]
     typed = [tree for path, tree in trees.items() if path.relative_to(root).parts[0] in TYPED]
     experiments = [tree for path, tree in trees.items() if path.relative_to(root).parts[0] == "experiments"]
-    return House(
+    counts = House(
         short_functions=100 * sum(length <= SHORT for length in lengths) / len(lengths),
         longest_function=max(lengths),
         string_subscripts=sum(map(string_subscripts, typed)),
@@ -69,6 +69,8 @@ def count(root: Path = ROOT) -> House:
         norms_by_string=sum(names_a_norm(tree) for path, tree in trees.items() if FIGURES not in path.parts),
         old_words=sum(map(old_words, trees.values())),
     )
+    walked.cache_clear()
+    return counts
 
 
 @cache
