@@ -39,7 +39,8 @@ def show(room: Room) -> None:
             "epsilon",
             say("Largest change, in 255ths"),
             (0.0, 255.0, 0.5),
-            say("Of a pixel's value, for attacks with such a budget (linf); 0: any."),
+            say("Of a pixel's value, for attacks with such a budget (linf)."),
+            say("any"),
         )
         _switch(room, "camera", say("Camera"))
     with middle:
@@ -102,18 +103,23 @@ def _some(name: str) -> Read:
     return read
 
 
-def _number(room: Room, name: str, words: str, limits: tuple[Any, Any, Any], help: str) -> None:
+def _number(
+    room: Room, name: str, words: str, limits: tuple[Any, Any, Any], help: str, nothing: str = ""
+) -> None:
+    """Let the teacher set a number; ``nothing``: what an empty field means, "" where there must be one."""
     value = getattr(room.allowed, name)
     read: Read = type(limits[0])
     if name == "epsilon":
-        value, read = round(LEVELS * value, 6), _level
+        value, read = round(LEVELS * value, 6) or None, _level
     least, most, step = limits
-    place = _place(room, name, type(limits[0])(value))
+    place = _place(room, name, None if value is None else type(limits[0])(value))
     st.number_input(
         words,
         least,
         most,
+        None if nothing else "min",
         step=step,
+        placeholder=nothing or None,
         format="%d" if read is int else "%g",
         key=place,
         help=help,
@@ -122,8 +128,8 @@ def _number(room: Room, name: str, words: str, limits: tuple[Any, Any, Any], hel
     )
 
 
-def _level(levels: float) -> float:
-    return levels / LEVELS
+def _level(levels: float | None) -> float:
+    return (levels or 0.0) / LEVELS
 
 
 def _switch(room: Room, name: str, words: str) -> None:

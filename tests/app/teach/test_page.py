@@ -104,12 +104,19 @@ def test_what_is_allowed_changes_at_once_and_never_to_nothing(rooms: Rooms) -> N
     app = visit(opened)
     app.multiselect(key=place("attacks", code)).set_value(["fgsm"])
     drawn(app)
-    app.number_input(key=place("epsilon", code)).set_value(4.0)
+    budget = app.number_input(key=place("epsilon", code))
+    assert budget.value is None and budget.placeholder == "any" and not rooms.room(code).allowed.epsilon
+    budget.set_value(4.0)
     drawn(app)
     app.toggle(key=place("uploads", code)).set_value(False)
     drawn(app)
     allowed = rooms.room(code).allowed
     assert allowed.attacks == ("fgsm",) and allowed.epsilon == pytest.approx(4 / 255) and not allowed.uploads
+    app.number_input(key=place("epsilon", code)).set_value(None)
+    drawn(app)
+    assert rooms.room(code).allowed.epsilon == 0
+    app.number_input(key=place("epsilon", code)).set_value(4.0)
+    drawn(app)
     app.multiselect(key=place("models", code)).set_value([])
     drawn(app)
     assert "at least one network" in refusals(app)[0]
