@@ -132,6 +132,15 @@ def language(connection: HTTPConnection) -> str:
     return wanted if wanted in LANGUAGES else "en"
 
 
+def reader(connection: HTTPConnection) -> str:
+    """Return the language of a page: ``?lang=``, else the first of the browser's that there is."""
+    if "lang" in connection.query_params:
+        return language(connection)
+    wanted = connection.headers.get("accept-language", "").lower().split(",")
+    tongues = (tongue.partition(";")[0].strip().partition("-")[0] for tongue in wanted)
+    return next((tongue for tongue in tongues if tongue in LANGUAGES), "en")
+
+
 def do(run: Run, action: str) -> None:
     """Carry out pause, resume, step or cancel; raises `errors.UnknownName` for anything else."""
     actions = {

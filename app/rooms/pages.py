@@ -14,7 +14,7 @@ from markupsafe import Markup
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
-from app.access import base, language, refusal
+from app.access import base, reader, refusal
 from app.rooms import asking
 from app.sharing_routes import playground
 from components.display.theme import NAMES, dashed
@@ -78,7 +78,7 @@ def page(
 ) -> Response:
     """Return a page that the module ``name`` fills, which finds ``facts`` in it; ``styles``: style sheets
     beside the one that all pages of rooms have."""
-    spoken, static = language(request), f"{base()}/static/{live_version()}"
+    spoken, static = reader(request), f"{base()}/static/{live_version()}"
     words = phrases(spoken, part="live") | phrases(spoken, part="room*")
     given = {"base": base(), "v": live_version(), "language": spoken, "languages": LANGUAGES, "words": words}
     needed = modules(f"rooms/{name}.js")

@@ -1,4 +1,5 @@
-"""Who reads: in which language, in whose words, and whether on a projector. All of it is in the address."""
+"""Who reads: in which language, in whose words, and whether on a projector. All of it is in the address; one
+that names no language is read in the browser's."""
 
 from __future__ import annotations
 
@@ -18,6 +19,12 @@ def language() -> str:
     return str(st.session_state.get("lang") or "en")
 
 
+def usual() -> str:
+    """Return the language of the reader's browser, English where it is none of ours."""
+    locale = (st.context.locale or "").lower().partition("-")[0]
+    return locale if locale in LANGUAGES else "en"
+
+
 def mathematical() -> bool:
     """Say whether the reader wants formulas rather than a story."""
     return st.session_state.get("register") == "maths"
@@ -29,11 +36,11 @@ def presenting() -> bool:
 
 
 def read() -> None:
-    """Take over, once in a session, what the address says."""
+    """Take over, once in a session, what the address says, and of the language else what the browser does."""
     if "lang" not in st.session_state:
-        for key, known in (("lang", LANGUAGES), ("register", REGISTERS)):
+        for key, known, first in (("lang", LANGUAGES, usual()), ("register", REGISTERS, REGISTERS[0])):
             named = st.query_params.get(key)
-            st.session_state[key] = named if named in known else next(iter(known))
+            st.session_state[key] = named if named in known else first
 
 
 def language_picker() -> None:
@@ -82,6 +89,7 @@ def write() -> None:
 
 
 def query() -> dict[str, str]:
-    """Return the part of the address that says who reads; what is at its default is left out."""
-    texts = {"lang": language() if language() != "en" else "", "register": "maths" if mathematical() else ""}
+    """Return the part of the address that says who reads; what any browser would begin with is left out."""
+    english = language() == usual() == "en"
+    texts = {"lang": "" if english else language(), "register": "maths" if mathematical() else ""}
     return {name: value for name, value in texts.items() if value}

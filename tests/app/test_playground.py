@@ -315,9 +315,9 @@ def test_favourites_come_first_and_are_starred(towards_pizza: Playground) -> Non
     here.page.keyboard.press("Escape")
 
 
-def test_a_chinese_reader_finds_a_class_and_sees_names_in_chinese(playground: Playground) -> None:
-    here = playground.open(
-        "?model=efficientnet_lite0&image=cat&target=厨房纸&attack=bim&steps=3&stop=steps&lang=zh"
+def test_a_chinese_browser_finds_a_class_and_sees_names_in_chinese(visitor: Visitor) -> None:
+    here = visitor(locale="zh-CN").open(
+        "?model=efficientnet_lite0&image=cat&target=厨房纸&attack=bim&steps=3&stop=steps"
     )
     box = here.page.get_by_role("combobox", name=re.compile("让它说"))
     expect(box).to_have_value(re.compile("^厨房纸 · paper towel"))
@@ -339,6 +339,11 @@ def test_a_chinese_reader_finds_a_class_and_sees_names_in_chinese(playground: Pl
     expect(here.part("figures").locator("[data-figure=probability] dt")).to_have_text("卫生纸")
     expect(here.part("now").locator(".name")).to_have_text(f"“{top[0]}”")
     assert all(re.fullmatch("[\u3400-\u9fff]+", each) for each in top)
+
+    here.page.get_by_text("EN", exact=True).click()
+    expect(here.page).to_have_url(re.compile("lang=en"))  # or the browser would speak again
+    here.page.reload()
+    expect(here.page.get_by_role("combobox", name=re.compile("Make it say"))).to_be_visible()
 
 
 def test_nonsense_in_the_address_is_told_in_a_sentence(playground: Playground) -> None:

@@ -186,6 +186,24 @@ def test_a_wrong_code_is_a_page_that_asks_for_it_again(room: Room) -> None:
     assert f'"code": "{room.at[-6:]}"' in room.client.get(room.at).text
 
 
+@pytest.mark.parametrize(
+    ("asked", "browser", "spoken"),
+    [
+        ("", "zh-CN,zh;q=0.9,en;q=0.8", "zh"),
+        ("", "fr-FR,fr;q=0.9,zh-TW;q=0.5,en;q=0.1", "zh"),
+        ("", "en-GB,zh;q=0.3", "en"),
+        ("", "*", "en"),
+        ("?lang=en", "zh-CN", "en"),
+        ("?lang=zh", "en", "zh"),
+    ],
+)
+def test_a_page_speaks_as_asked_else_as_the_browser_does(
+    room: Room, asked: str, browser: str, spoken: str
+) -> None:
+    page = room.client.get(f"{room.at}{asked}", headers={"Accept-Language": browser}).text
+    assert f'<html lang="{spoken}">' in page and f'"language": "{spoken}"' in page
+
+
 # ---- the page -----------------------------------------------------------------------------
 
 
