@@ -125,9 +125,9 @@ def chromium() -> str | None:
     return named or next(filter(None, map(shutil.which, names)), None)
 
 
-def launch(playwright: Playwright) -> Browser:
-    """Start Chromium without a window."""
-    return playwright.chromium.launch(executable_path=chromium(), args=list(QUIET))
+def launch(playwright: Playwright, *more: str) -> Browser:
+    """Start Chromium without a window; ``more``: what else its command says."""
+    return playwright.chromium.launch(executable_path=chromium(), args=[*QUIET, *more])
 
 
 def _await_health(site: Site, patience: float) -> None:

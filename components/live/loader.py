@@ -9,12 +9,16 @@ from typing import Any
 from components.i18n.text import say
 from settings import LIVE
 
-# Streamlit sends this text again with every message, so it only fetches the real modules.
+# Streamlit sends this text again with every message, so it only fetches the real modules. While they are on
+# their way more data may come, and the imports end in any order: what is newest is shown, and it alone.
 _LOADER = """
 export default function ({ data: [data], parentElement, setTriggerValue }) {
   const address = new URL(`${data.base}/static/${data.v}/MODULE.js`, document.baseURI).href;
   const module = import(address);
-  module.then(({ show }) => show({ data, parentElement, setTriggerValue })).catch((error) => {
+  parentElement.newest = module;
+  module.then(({ show }) => {
+    if (parentElement.newest === module) show({ data, parentElement, setTriggerValue });
+  }).catch((error) => {
     console.error(error);
     (parentElement.querySelector(".foolscope-place") ?? parentElement).textContent = data.failed;
   });

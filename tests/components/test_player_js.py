@@ -12,6 +12,7 @@ import numpy as np
 import playwright
 import pytest
 
+from components.live.loader import loader
 from settings import LIVE
 
 # Playwright brings a node of its own, so that none has to be installed.
@@ -369,3 +370,28 @@ def test_a_run_that_is_over_is_asked_about_for_as_long_as_its_page_shows_it():
     )
     assert (answer["before"], answer["during"], answer["after"]) == (0, 2, 2)
     assert answer["asked"] == ["http://here/runs/a"] * 2
+
+
+def test_what_came_while_the_modules_were_on_their_way_is_shown_in_its_newest_state(tmp_path: Path) -> None:
+    """The import that began first ends last here."""
+    script = tmp_path / "component.js"
+    script.write_text(loader("player"), encoding="utf-8")
+    module = "export const show = ({ data }) => globalThis.shown.push(data.run);"
+    for version, before in (("slow", "await new Promise((done) => setTimeout(done, 100));"), ("fast", "")):
+        file = tmp_path / "static" / version / "player.js"
+        file.parent.mkdir(parents=True)
+        file.write_text(before + module, encoding="utf-8")
+    answer = _node(f"""
+    globalThis.shown = [];
+    globalThis.document = {{ baseURI: {json.dumps(f"{tmp_path.as_uri()}/")} }};
+    const component = (await import({json.dumps(script.as_uri())})).default;
+    const parentElement = {{}};
+    const show = (run, v) => component({{ data: [{{ run, v, base: "." }}], parentElement }});
+    show("that ships", "slow");
+    show("that was begun", "fast");
+    await new Promise((done) => setTimeout(done, 500));
+    show("later", "fast");
+    await new Promise((done) => setTimeout(done, 50));
+    answer = shown;
+    """)
+    assert answer == ["that was begun", "later"]
