@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -25,7 +25,7 @@ from models.records import FOLDER, read_record, write_network
 from models.train import __main__ as command
 from models.train import data
 from models.train.augment import mixup, random_colours, random_crops
-from models.train.data import PhotoSet, centre_square, load_photos, read_classes, read_mnist
+from models.train.data import PhotoSet, centre_square, load_photos, read_classes, read_mnist, read_photos
 from models.train.digits import DigitSettings, train_digits
 from models.train.loop import (
     Settings,
@@ -74,6 +74,14 @@ def test_the_photo_record_names_its_classes_and_what_was_merged() -> None:
     assert trained == record["held_out"]["trained_on"]
 
 
+@pytest.fixture(scope="module", autouse=True)
+def read_once() -> Iterator[None]:
+    """Read the archives of photos once for all tests here: twelve thousand files."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(data, "read_photos", cache(lambda root: tuple(read_photos(root))))
+        yield
+
+
 class Undecoded(NamedTuple):
     """All photos of the classes of the offline networks, whose ``pictures`` are but numbers of ``jpegs``:
     all of them take half a minute to decode."""
@@ -109,7 +117,7 @@ def test_photos_that_were_held_out_are_named_as_well_as_the_record_says(undecode
     record = read_record("photos")
     known, unseen = undecoded.photos.split(record["settings"]["held_out"], record["seed"])
     assert len(unseen) == record["held_out"]["photos"] and len(known) == record["held_out"]["trained_on"]
-    some, network = undecoded.held_out(record, 400), load("photos").network
+    some, network = undecoded.held_out(record, 240), load("photos").network
     right = top_k(answers(network, some.pictures, record["size"]), some.labels, 1)
     assert right == pytest.approx(record["accuracy"]["held-out top-1"], abs=3)
 

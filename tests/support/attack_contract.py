@@ -10,7 +10,7 @@ import copy
 import dataclasses
 import math
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from typing import Any, NamedTuple
 
@@ -28,11 +28,15 @@ from errors import NoStart
 Check = Callable[[type[Attack]], None]
 
 SHAPES = [(1, 3, 8, 8), (4, 3, 8, 8), (1, 1, 6, 6), (4, 1, 6, 6)]
+OPPOSITE = [((1, 3, 8, 8), (4, 1, 6, 6)), ((4, 3, 8, 8), (1, 1, 6, 6))]
+"""One picture and several, in colour and grey: pairs that have neither in common."""
+
 STEPS = {"white-box": 12, "control": 12, "score-based": 60, "decision-based": 60}
 """How many steps an attack gets here: those that see no gradient need more to get anywhere."""
 
 FEWER = {"white-box": 8, "control": 8, "score-based": 20, "decision-based": 24}
-"""How many are enough to see whether rows mix, which many walks are compared for."""
+"""How many are enough where it does not matter how far it gets, but whether walks agree or leave their
+bounds: rows, seeds, masks."""
 
 FEW = {"samples": 4, "population": 40, "angles": 11}
 """How many images one step asks about here, by the setting that says so: enough for two queries a step
@@ -166,67 +170,62 @@ def seen(attack: Attack, at: Case) -> Record:
 
 def box(kind: type[Attack]) -> None:
     """Every picture asked about lies in [0, 1], unless the attack says that it may not."""
-    for at in _cases(kind):
-        for attack in variants(kind):
-            steps = seen(attack, at).steps
-            assert all(torch.isfinite(step.x).all() for step in steps)
-            if attack.boxed():
-                assert all(step.x.min() >= 0 and step.x.max() <= 1 for step in steps), "left the box"
+    for at, attack in _runs(kind, _cases(kind)):
+        steps = seen(attack, at).steps
+        assert all(torch.isfinite(step.x).all() for step in steps)
+        if attack.boxed():
+            assert all(step.x.min() >= 0 and step.x.max() <= 1 for step in steps), "left the box"
 
 
 def budget(kind: type[Attack]) -> None:
     """A promised budget holds at every step, to 1e-6."""
-    for at in _cases(kind):
-        for attack in variants(kind):
-            promise = attack.bound()
-            assert (promise is not None) == (kind.card.kind == "budget"), "card and bound disagree"
-            if promise is None:
-                return
-            for step in seen(attack, at).steps:
-                size = norms.SIZES[promise[0]](step.x.double() - at.x.double())
-                assert size.max() <= promise[1] + 1e-6, f"{size.max():.8f} exceeds {promise[1]:.8f}"
+    for at, attack in _runs(kind, _cases(kind)):
+        promise = attack.bound()
+        assert (promise is not None) == (kind.card.kind == "budget"), "card and bound disagree"
+        if promise is None:
+            return
+        for step in seen(attack, at).steps:
+            size = norms.SIZES[promise[0]](step.x.double() - at.x.double())
+            assert size.max() <= promise[1] + 1e-6, f"{size.max():.8f} exceeds {promise[1]:.8f}"
 
 
 def leaves_input_alone(kind: type[Attack]) -> None:
     """Neither the picture, the label, the network nor torch's own dice are touched."""
-    for at in _cases(kind):
-        for attack in variants(kind):
-            record = seen(attack, at)
-            x, label, dice, *weights = zip(record.before, record.after, strict=True)
-            assert torch.equal(*dice), "used torch's global generator"
-            assert torch.equal(*x) and not record.at.x.requires_grad, "the input was changed"
-            assert torch.equal(*label)
-            assert all(torch.equal(*weight) for weight in weights)
-            assert all(parameter.grad is None for parameter in record.at.net.parameters())
+    for at, attack in _runs(kind, _cases(kind)):
+        record = seen(attack, at)
+        x, label, dice, *weights = zip(record.before, record.after, strict=True)
+        assert torch.equal(*dice), "used torch's global generator"
+        assert torch.equal(*x) and not record.at.x.requires_grad, "the input was changed"
+        assert torch.equal(*label)
+        assert all(torch.equal(*weight) for weight in weights)
+        assert all(parameter.grad is None for parameter in record.at.net.parameters())
 
 
 def first_and_last(kind: type[Attack]) -> None:
     """The first question is the untouched picture, the last one asks for no gradient, and the
     declared number of questions lies between (fewer, if the attack says when it ends of itself);
     probes come in whole batches; what was asked about never changes afterwards."""
-    for at in _cases(kind):
-        for attack in variants(kind):
-            _, queries, copies, *_ = seen(attack, at)
-            assert torch.equal(queries[0].x[: len(at.x)], at.x), "did not begin at the picture"
-            assert queries[-1].objective is None, "asked for a gradient that it cannot use"
-            assert all(len(query.x) and len(query.x) % len(at.x) == 0 for query in queries), "odd rows"
-            asked, declared = len(queries), attack.updates() + 1
-            assert asked <= declared if kind.ends else asked == declared, f"{asked} queries, not {declared}"
-            assert sum(q.objective is not None for q in queries) <= attack.updates()
-            images, most = sum(len(query.x) for query in queries), attack.images() * len(at.x)
-            assert images <= most, f"asked about {images} pictures, not {most}"
-            fewer = kind.ends or at.criterion.targeted  # which may need fewer candidates
-            assert fewer or most <= 2 * images + 40 * len(at.x), f"asked about {images}, not {most}"
-            assert all(torch.equal(q.x, c) for q, c in zip(queries, copies, strict=True)), "a step was reused"
+    for at, attack in _runs(kind, _cases(kind)):
+        _, queries, copies, *_ = seen(attack, at)
+        assert torch.equal(queries[0].x[: len(at.x)], at.x), "did not begin at the picture"
+        assert queries[-1].objective is None, "asked for a gradient that it cannot use"
+        assert all(len(query.x) and len(query.x) % len(at.x) == 0 for query in queries), "odd rows"
+        asked, declared = len(queries), attack.updates() + 1
+        assert asked <= declared if kind.ends else asked == declared, f"{asked} queries, not {declared}"
+        assert sum(q.objective is not None for q in queries) <= attack.updates()
+        images, most = sum(len(query.x) for query in queries), attack.images() * len(at.x)
+        assert images <= most, f"asked about {images} pictures, not {most}"
+        fewer = kind.ends or at.criterion.targeted  # which may need fewer candidates
+        assert fewer or most <= 2 * images + 40 * len(at.x), f"asked about {images}, not {most}"
+        assert all(torch.equal(q.x, c) for q, c in zip(queries, copies, strict=True)), "a step was reused"
 
 
 def last_is_evaluated(kind: type[Attack]) -> None:
     """The last step's logits are those of the last step's picture, and the picture moved."""
-    for at in _cases(kind):
-        for attack in variants(kind):
-            last = seen(attack, at).steps[-1]
-            torch.testing.assert_close(answer(at.net, Query(last.x, None)).logits, last.evaluation.logits)
-            assert (last.x - at.x).abs().amax((1, 2, 3)).min() > 0, "a picture was returned as it came"
+    for at, attack in _runs(kind, _cases(kind)):
+        last = seen(attack, at).steps[-1]
+        torch.testing.assert_close(answer(at.net, Query(last.x, None)).logits, last.evaluation.logits)
+        assert (last.x - at.x).abs().amax((1, 2, 3)).min() > 0, "a picture was returned as it came"
 
 
 def raises_margin(kind: type[Attack]) -> None:
@@ -234,19 +233,19 @@ def raises_margin(kind: type[Attack]) -> None:
     (on average, where all share one perturbation)."""
     if kind.card.access == "control":
         return
-    for at in _cases(kind, both=True) + _cases(kind, classes=2)[:2]:
-        for attack in variants(kind):
-            last = seen(attack, at).steps[-1]
-            gain = at.criterion.margin(last.evaluation.logits) - at.criterion.margin(at.clean())
-            least = gain.mean() if kind.joint else gain.min()
-            assert least > 1e-4, f"the margin grew by {least:.2g}"
+    of_two = _cases(kind, classes=2)[:2]
+    for at, attack in _runs(kind, _cases(kind, both=True) + of_two, of_two):
+        last = seen(attack, at).steps[-1]
+        gain = at.criterion.margin(last.evaluation.logits) - at.criterion.margin(at.clean())
+        least = gain.mean() if kind.joint else gain.min()
+        assert least > 1e-4, f"the margin grew by {least:.2g}"
 
 
 def zero_epsilon(kind: type[Attack]) -> None:
     """With no budget every picture asked about is the input, exactly."""
     if "epsilon" in {each.name for each in kind.settings()}:
         for at in _cases(kind)[1:3]:
-            for attack in variants(kind, epsilon=0.0):
+            for attack in variants(kind, epsilon=0.0, steps=FEWER[kind.card.access]):
                 assert all(torch.equal(step.x, at.x) for step in trajectory(attack, at)), "moved"
 
 
@@ -254,14 +253,13 @@ def few_steps(kind: type[Attack]) -> None:
     """No steps: the input, evaluated once. One step: it moves."""
     if "steps" not in {each.name for each in kind.settings()}:
         return
-    for at in _cases(kind):
-        for attack in variants(kind, steps=0):
-            steps = trajectory(attack, at)
-            assert len(steps) == 1 and torch.equal(steps[0].x, at.x), "no steps should leave the picture"
-            assert attack.updates() == 0
-        for attack in variants(kind, steps=1):
-            if kind.card.access in ("white-box", "control"):  # the others may try in vain
-                assert not torch.equal(trajectory(attack, at)[-1].x, at.x)
+    for at, attack in _runs(kind, _cases(kind), steps=0):
+        steps = trajectory(attack, at)
+        assert len(steps) == 1 and torch.equal(steps[0].x, at.x), "no steps should leave the picture"
+        assert attack.updates() == 0
+    for at, attack in _runs(kind, _cases(kind), steps=1):
+        if kind.card.access in ("white-box", "control"):  # the others may try in vain
+            assert not torch.equal(trajectory(attack, at)[-1].x, at.x)
 
 
 def rows_are_independent(kind: type[Attack]) -> None:
@@ -271,29 +269,17 @@ def rows_are_independent(kind: type[Attack]) -> None:
     if kind.joint:
         _share_one_perturbation(kind)
         return
-    for targeted in (False, True):
-        at = case(kind, (4, 3, 8, 8), targeted)
-        net, x, label = at.net.double(), at.x.double(), at.criterion.label
-        for attack in variants(kind, steps=FEWER[kind.card.access]):
-            together = trajectory(attack, Case(net, x, at.criterion))[-1].x
-            for row in range(4):
-                if attack.stochastic():
-                    others = [row if i == row else (i + 1) % 4 for i in range(4)]
-                    place = row
-                else:
-                    others, place = [row], 0
-                beside = Case(net, x[others], Criterion(label[others], targeted))
-                torch.testing.assert_close(
-                    trajectory(attack, beside)[-1].x[place], together[row], atol=1e-9, rtol=0, msg="rows mix"
-                )
+    cases = [case(kind, (4, 3, 8, 8), targeted) for targeted in (False, True)]
+    for turn, attack in enumerate(variants(kind, steps=FEWER[kind.card.access])):
+        for at in cases[turn % 2 :][:1] if turn else cases:
+            _gives_each_row_its_own(attack, Case(at.net.double(), at.x.double(), at.criterion))
 
 
 def seeds(kind: type[Attack]) -> None:
     """A seed fixes the trajectory; where chance is asked for, another seed gives another one."""
     at = case(kind, (4, 3, 8, 8), False)
-    for attack in variants(kind):
-        first = seen(attack, at).steps[1:]
-        again, other = (trajectory(attack, at, seed)[1:] for seed in (0, 4))
+    for attack in variants(kind, steps=FEWER[kind.card.access]):
+        first, again, other = (trajectory(attack, at, seed)[1:] for seed in (0, 0, 4))
         assert all(torch.equal(a.x, b.x) for a, b in zip(first, again, strict=True)), "not reproducible"
         same = len(first) == len(other) and all(map(torch.equal, _xs(first), _xs(other)))
         assert same != attack.stochastic(), "the seed makes a difference exactly where it is said to"
@@ -322,7 +308,7 @@ def keeps_the_mask(kind: type[Attack]) -> None:
     for place, at in enumerate(_cases(kind)[1:3]):
         mask = torch.zeros(1, 1, *at.x.shape[2:])
         mask[..., 1:5, 2:6] = 1
-        for attack in variants(kind):
+        for attack in variants(kind, steps=FEWER[kind.card.access]):
             for free in (mask,) if place else (mask, mask * 0):
                 search = attack.search(at.x, at.criterion, torch.Generator().manual_seed(0))
                 try:
@@ -340,7 +326,7 @@ def closes_anywhere(kind: type[Attack]) -> None:
     """Closed after any question (of a long search: after every sixth part), a search ends there, leaves
     no thread, and the next one is unharmed."""
     at, threads = case(kind, (1, 3, 8, 8), False), threading.active_count()
-    attack = next(variants(kind))
+    attack = next(variants(kind, steps=FEWER[kind.card.access]))
     whole = trajectory(attack, at)
     for stop in range(0, len(whole), max(len(whole) // 6, 1)):
         search = attack.search(at.x, at.criterion, torch.Generator().manual_seed(0))
@@ -385,14 +371,26 @@ CHECKS: list[Check] = [
 
 
 def _share_one_perturbation(kind: type[Attack]) -> None:
-    for at in _cases(kind, both=True):
-        for attack in variants(kind):
-            for step in trajectory(attack, at):
-                change = step.x - at.x
-                # Where a row ends at 1 the perturbation is at least what it shows; at 0, at most.
-                least = torch.where(step.x > 0, change, -1).amax(0)
-                most = torch.where(step.x < 1, change, 1).amin(0)
-                assert (least - most).max() < 1e-6, "rows have perturbations of their own"
+    for at, attack in _runs(kind, _cases(kind, both=True)):
+        for step in seen(attack, at).steps:
+            change = step.x - at.x
+            # Where a row ends at 1 the perturbation is at least what it shows; at 0, at most.
+            least = torch.where(step.x > 0, change, -1).amax(0)
+            most = torch.where(step.x < 1, change, 1).amin(0)
+            assert (least - most).max() < 1e-6, "rows have perturbations of their own"
+
+
+def _gives_each_row_its_own(attack: Attack, at: Case) -> None:
+    net, x, (label, targeted) = at.net, at.x, (at.criterion.label, at.criterion.targeted)
+    together = trajectory(attack, at)[-1].x
+    for row in range(len(x)):
+        others, place = [row], 0
+        if attack.stochastic():
+            others, place = [row if i == row else (i + 1) % len(x) for i in range(len(x))], row
+        beside = Case(net, x[others], Criterion(label[others], targeted))
+        torch.testing.assert_close(
+            trajectory(attack, beside)[-1].x[place], together[row], atol=1e-9, rtol=0, msg="rows mix"
+        )
 
 
 class _Flat(nn.Module):
@@ -411,6 +409,21 @@ def _cases(kind: type[Attack], classes: int = 5, both: bool = False) -> list[Cas
     turns = [(shape, targeted) for shape in SHAPES for targeted in (False, True)]
     chosen = turns if both else [turns[0], turns[3], turns[5], turns[6]]
     return [case(kind, shape, targeted, classes) for shape, targeted in chosen]
+
+
+def _runs(
+    kind: type[Attack], cases: list[Case], also: Sequence[Case] = (), **fixed: Any
+) -> Iterator[tuple[Case, Attack]]:
+    """Yield the attack as it comes on all ``cases``; every other variant, by turns, on two cases that are
+    opposite in shape and aim, and one that is ``also`` asked for."""
+    pairs = [
+        [case(kind, shape, aim != bool(place)) for place, shape in enumerate(shapes)]
+        for shapes in OPPOSITE
+        for aim in (False, True)
+    ]
+    for turn, attack in enumerate(variants(kind, **fixed)):
+        chosen = [*pairs[turn % len(pairs)], *also[turn % 2 :][:1]] if turn else cases
+        yield from ((at, attack) for at in chosen)
 
 
 def _classes(at: Case) -> int:

@@ -19,7 +19,7 @@ from models.added import shelf, tensors
 from models.added.record import AddedModel, Request
 from models.added.sources import torchvision as source
 from models.core import Classifier
-from models.download import ATTEMPTS
+from models.download import ATTEMPTS, silent
 from tests.support.file_server import Server
 
 NAMES = torchvision.models.list_models(module=torchvision.models)
@@ -73,7 +73,15 @@ def widths_on_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(regnet.BlockParams, "from_init_params", widths)
 
 
-@pytest.mark.usefixtures("widths_on_cpu")
+@pytest.fixture
+def nothing_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Build networks without drawing first weights: there are none on the meta device, but calls."""
+    draws = ("normal_", "uniform_", "trunc_normal_", "kaiming_normal_", "kaiming_uniform_", "xavier_uniform_")
+    for draw in draws:
+        monkeypatch.setattr(nn.init, draw, lambda values, *_, **__: values)
+
+
+@pytest.mark.usefixtures("widths_on_cpu", "nothing_drawn")
 def test_there_are_eighty_and_all_can_be_built_and_verified() -> None:
     assert len(NAMES) == 80
     for name in NAMES:
@@ -93,23 +101,30 @@ def test_there_are_eighty_and_all_can_be_built_and_verified() -> None:
             assert sum(p.numel() for p in network.parameters()) == newest.meta["num_params"], name
 
 
-def test_the_weights_of_a_name_come_verified(file_server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_weights_of_a_name_come_verified(
+    file_server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whichever way they are named, they are the same, and come once."""
     network = made("shufflenet_v2_x0_5")
     published(network, file_server, monkeypatch)
-    for index, rest in enumerate(("shufflenet_v2_x0_5", "shufflenet_v2_x0_5@IMAGENET1K_V1")):
-        added = admitted(Request(f"small{index}", f"torchvision:{rest}"))
-        assert (added.input.height, added.input.resize, len(added.labels)) == (224, 256, 1000)
-        assert difference(added, network) == 0
+    added = admitted(Request("small", "torchvision:shufflenet_v2_x0_5"))
+    assert (added.input.height, added.input.resize, len(added.labels)) == (224, 256, 1000)
+    assert difference(added, network) == 0
+    asked = Request("again", "torchvision:shufflenet_v2_x0_5@IMAGENET1K_V1")
+    again = source.Torchvision().read(asked, tmp_path, silent)
+    assert (again.facts.height, again.facts.resize, len(again.facts.labels or ())) == (224, 256, 1000)
+    values, own = again.network.state_dict(), network.state_dict()
+    assert values.keys() == own.keys() and all(torch.equal(values[name], own[name]) for name in own)
     assert len(file_server.paths) == 1
 
 
-def test_what_broke_off_goes_on(file_server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_broke_off_goes_on(file_server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     published(made("shufflenet_v2_x0_5"), file_server, monkeypatch)
     file_server.break_after = [200_000, *[0] * ATTEMPTS]
     with pytest.raises(DownloadFailed, match="are kept for the next try"):
         admitted(Request("small", "torchvision:shufflenet_v2_x0_5"))
     file_server.break_after, file_server.asked = [], []
-    admitted(Request("again", "torchvision:shufflenet_v2_x0_5"))
+    source.Torchvision().read(Request("again", "torchvision:shufflenet_v2_x0_5"), tmp_path, silent)
     assert file_server.asked == ["bytes=200000-"]
 
 
