@@ -163,8 +163,8 @@ def test_a_target_may_go_by_its_rank(tmp_path: Path) -> None:
     engine.close()
     goals = {}
     for name in ("second", "Least  Likely", "random"):
-        more = ["--target", name, "--seed", "5", "--set", "steps=1", "--force", "--out", str(tmp_path)]
-        assert main([*ATTACK, *more]) == 0
+        more = ["--target", name, "--seed", "5", "--set", "steps=1", "--no-finish", "--force"]
+        assert main([*ATTACK, *more, "--out", str(tmp_path)]) == 0
         goals[name] = json.loads((tmp_path / "result.json").read_text("utf-8"))["target"]
     assert goals["second"] == ranking[1] and goals["Least  Likely"] == ranking[-1]
     assert goals["random"] == ranking[1:][random.Random(5).randrange(len(ranking) - 1)]
