@@ -22,7 +22,7 @@ from engine.recipe import Recipe
 from models import __main__ as models_cli
 from settings import ROOT, SAMPLES
 
-ATTACK = ["attack", "coffee", "--model", "photos", "--attack", "pgd", "--set", "epsilon=4/255"]
+ATTACK = ["attack", "cat", "--model", "photos", "--attack", "pgd", "--set", "epsilon=4/255"]
 ALL_STEPS = ["--stop", "steps"]
 
 
@@ -115,7 +115,7 @@ def test_an_attack_writes_what_it_found(tmp_path: Path, capsys: pytest.CaptureFi
 
 
 def test_a_targeted_attack_stops_at_success(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    second = classified(capsys, "coffee")[0]["top"][1]["label"]
+    second = classified(capsys, "cat")[0]["top"][1]["label"]
     assert main([*ATTACK, "--target", second.upper(), "--stop", "success", "--out", str(tmp_path)]) == 0
     result = json.loads((tmp_path / "result.json").read_text())
     assert result["final"]["label"] == result["target"] == second
@@ -125,8 +125,8 @@ def test_a_targeted_attack_stops_at_success(tmp_path: Path, capsys: pytest.Captu
 
 def test_a_minimal_attack_fools_from_its_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """DeepFool stops just beyond the boundary, which rounding to 8 bits alone would undo."""
-    before = classified(capsys, "coffee")[0]["top"][0]["label"]
-    asked = ["attack", "coffee", "--model", "photos", "--attack", "deepfool", "--out", str(tmp_path)]
+    before = classified(capsys, "cat")[0]["top"][0]["label"]
+    asked = ["attack", "cat", "--model", "photos", "--attack", "deepfool", "--out", str(tmp_path)]
     assert main(asked) == 0
     told = capsys.readouterr().out
     (again,) = classified(capsys, str(tmp_path / "adversarial.png"))
@@ -159,12 +159,12 @@ def test_an_attack_needs_no_option_and_never_writes_over_a_result(
 
 def test_a_target_may_go_by_its_rank(tmp_path: Path) -> None:
     engine = Engine()
-    ranking = [outcome.label for outcome in engine.classify("photos", "coffee")]
+    ranking = [outcome.label for outcome in engine.classify("photos", "cat")]
     engine.close()
     goals = {}
     for name in ("second", "Least  Likely", "random"):
-        more = ["--target", name, "--seed", "5", "--set", "steps=1", "--force", "--out", str(tmp_path)]
-        assert main([*ATTACK, *more]) == 0
+        more = ["--target", name, "--seed", "5", "--set", "steps=1", "--no-finish", "--force"]
+        assert main([*ATTACK, *more, "--out", str(tmp_path)]) == 0
         goals[name] = json.loads((tmp_path / "result.json").read_text("utf-8"))["target"]
     assert goals["second"] == ranking[1] and goals["Least  Likely"] == ranking[-1]
     assert goals["random"] == ranking[1:][random.Random(5).randrange(len(ranking) - 1)]
@@ -249,7 +249,7 @@ def test_a_written_picture_is_replayed(tmp_path: Path, capsys: pytest.CaptureFix
     before, after = (json.loads((folder / "result.json").read_text()) for folder in (first, again))
     assert after["final"] == before["final"] and after["recipe"] == before["recipe"]
     assert pixels(first / "adversarial.png").shape == (128, 128, 3)
-    assert pixels(first / "adversarial-full.png").shape == pixels(SAMPLES / "coffee.jpg").shape
+    assert pixels(first / "adversarial-full.png").shape == pixels(SAMPLES / "cat.jpg").shape
 
 
 def test_a_picture_from_elsewhere_is_not_replayed(capsys: pytest.CaptureFixture[str]) -> None:

@@ -86,7 +86,7 @@ def wrongly_normalised(folder: Path) -> list[str]:
         "def build():\n    return EfficientNetLite(member.scale, member.size)\n"
     )
     (folder / "lite0.py").write_text(code, "utf-8")
-    given = ["--mean", "0.485,0.456,0.406", "--std", "0.229,0.224,0.225", "--input", "160"]
+    given = ["--mean", "0.485,0.456,0.406", "--std", "0.229,0.224,0.225", "--input", "128"]
     return [f"python:{folder / 'lite0.py'}", "--weights", str(located.path), *given]
 
 

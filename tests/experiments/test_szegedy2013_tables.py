@@ -257,9 +257,9 @@ def test_what_one_table_made_another_finds(small, monkeypatch):
 
 
 def test_table_4_on_small_digits(small):
-    figures = run(Table4(n=20), small).figures
+    figures = run(Table4(n=10), small).figures
     for row, block in figures.rows.items():
-        assert block.own_size[row].value == 1 and block.own_size[row].n == 20
+        assert block.own_size[row].value == 1 and block.own_size[row].n == 10
         for victim, cell in block.own_size.items():
             clean = figures.clean[victim].value
             assert cell.low is not None and cell.high is not None

@@ -177,14 +177,14 @@ def test_the_ascent_ends_sure_within_the_box_by_steps_of_one_length(name):
     network, target = models.load(name), torch.tensor([(label + 1) % 10])
     with torch.no_grad():
         temperature = float(network(x).amax() - network(x).median()) / 6
-    trail = Ascent(x, ascend(network, temperature, x, target, steps=1000, step_size=4 / 255)).complete()
+    trail = Ascent(x, ascend(network, temperature, x, target, steps=1000, step_size=8 / 255)).complete()
     assert trail.scores[0] >= 0.95 and trail.x.min() >= 0 and trail.x.max() <= 1
     levels, steps = 255 * x, 0
     while steps < trail.steps[0]:
         at = (levels / 255).requires_grad_()
         p = (network(at) / temperature).log_softmax(1)[0, target[0]]
         (slope,) = torch.autograd.grad(p, at)  # that of p itself is this one times p: the same way
-        levels = (levels + 4 * slope / slope.norm()).clamp(0, 255)
+        levels = (levels + 8 * slope / slope.norm()).clamp(0, 255)
         steps += 1
     assert float((levels / 255 - trail.x).abs().max()) < 0.02
     curve = trail.curves[0]

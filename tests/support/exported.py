@@ -26,6 +26,20 @@ def shufflenet(seed: int = 0) -> nn.Module:
     return network.requires_grad_(False)
 
 
+def few_layers() -> nn.Module:
+    """Return a network of a few layers for 7 classes: a program of torch.export takes seconds to write and to
+    read for the hundreds of a ShuffleNet."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        norm = nn.BatchNorm2d(8)
+        body = [nn.Conv2d(3, 8, 3, 2, bias=False), norm, nn.ReLU(), nn.MaxPool2d(3, 2)]
+        body += [nn.Conv2d(8, 16, 3, 2, groups=2), nn.AdaptiveAvgPool2d(1)]
+        network = nn.Sequential(*body, nn.Flatten(), nn.Linear(16, CLASSES)).eval()
+        assert norm.running_mean is not None
+        norm.running_mean.uniform_(-0.1, 0.1)
+    return network.requires_grad_(False)
+
+
 def images(n: int = 2) -> torch.Tensor:
     """Return normalised images ``(n, 3, 64, 64)``."""
     return torch.rand((n, 3, SIDE, SIDE), generator=torch.Generator().manual_seed(1))

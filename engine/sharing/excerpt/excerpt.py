@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import copy
 import dataclasses
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,7 +11,7 @@ from dataclasses import dataclass, field
 from attacks.contract import Attack
 from engine.sharing.excerpt import writing
 from engine.sharing.excerpt.folding import Scope
-from engine.sharing.excerpt.rewriting import Rewriter, Uses, rewritten, summary
+from engine.sharing.excerpt.rewriting import Rewriter, Uses, copied, rewritten, summary
 from engine.sharing.excerpt.sources import Definition, dependencies, own, source
 from errors import FoolscopeError
 
@@ -142,7 +141,7 @@ class _Closure:
             done = self._class(node, definition)
         else:
             scope = Scope(definition.module, frozenset(), {})
-            done = Rewriter(scope, self.name, self.uses).visit(copy.deepcopy(node))
+            done = Rewriter(scope, self.name, self.uses).visit(copied(node))
         if isinstance(done, ast.FunctionDef | ast.ClassDef):
             done.name = self.name(definition)
         return done
@@ -203,7 +202,7 @@ class _Closure:
         hint = ast.unparse(node.annotation)
         known = hint if hint in PLAIN_TYPES else TENSOR.get(hint, "object")
         scope = Scope(module, frozenset(), {})
-        default = node.value and Rewriter(scope, self.name, self.uses).visit(copy.deepcopy(node.value))
+        default = node.value and Rewriter(scope, self.name, self.uses).visit(copied(node.value))
         return ast.AnnAssign(node.target, ast.Name(known, ast.Load()), default, 1)
 
 

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import ast
-import copy
 import dataclasses
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cache
+from typing import TypeVar
 
 from attacks.contract import Attack
 from engine.sharing.excerpt.folding import Facts, NotKnown, Scope, literal, value, written
 from engine.sharing.excerpt.sources import Definition, Imported, Meaning, Module, resolve
 
 Function = ast.FunctionDef
+Tree = TypeVar("Tree", bound=ast.AST)
 Bodies = Mapping[type, Mapping[str, object]]
 """What is known of objects of some classes: attributes and their values."""
 Named = Callable[[Definition], str]
@@ -41,11 +43,29 @@ class Uses:
         self.locals.setdefault(meaning, set()).update(bound)
 
 
-def bound_names(node: ast.AST) -> frozenset[str]:
+def copied(tree: Tree) -> Tree:
+    """Return a copy of a tree that can be changed, in a third of the time that `copy.deepcopy` takes."""
+    new = type(tree)()
+    for name, part in vars(tree).items():
+        setattr(new, name, [_copied(one) for one in part] if isinstance(part, list) else _copied(part))
+    return new
+
+
+def _copied(part: object) -> object:
+    return copied(part) if isinstance(part, ast.AST) else part
+
+
+@cache
+def _within(function: Function) -> tuple[ast.AST, ...]:
+    """Return all that a function of a module consists of; it is asked often, and never changed."""
+    return tuple(ast.walk(function))
+
+
+def bound_names(node: Function) -> frozenset[str]:
     """Return the names that a function, and what is nested in it, gives values to."""
-    stored = {n.id for n in ast.walk(node) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
-    nested = {n.name for n in ast.walk(node) if isinstance(n, Function) and n is not node}
-    return frozenset(stored | nested | {n.arg for n in ast.walk(node) if isinstance(n, ast.arg)})
+    stored = {n.id for n in _within(node) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
+    nested = {n.name for n in _within(node) if isinstance(n, Function) and n is not node}
+    return frozenset(stored | nested | {n.arg for n in _within(node) if isinstance(n, ast.arg)})
 
 
 def summary(node: Function | ast.ClassDef) -> str | None:
@@ -222,7 +242,7 @@ def rewritten(
     for known, result in _constants(node, scope):
         scope.known[known] = result
     rewriter = Rewriter(scope, name, uses)
-    done: Function = rewriter.visit(copy.deepcopy(node))
+    done: Function = rewriter.visit(copied(node))
     unread = scope.known.keys() - _read(done)
     done.body = [left for statement in done.body for left in _without(statement, unread)]
     return done
@@ -244,10 +264,10 @@ def _typed(node: Function, module: str, facts: Bodies, own: type | None) -> dict
 
 def _constants(node: Function, scope: Scope) -> Iterator[tuple[str, object]]:
     """Yield the names that are given one value, once, and that value."""
-    names = (n.id for n in ast.walk(node) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store))
-    given = {n.arg for n in ast.walk(node) if isinstance(n, ast.arg)}
+    names = (n.id for n in _within(node) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store))
+    given = {n.arg for n in _within(node) if isinstance(n, ast.arg)}
     once = {name for name, times in Counter(names).items() if times == 1} - given
-    for statement in ast.walk(node):
+    for statement in _within(node):
         if isinstance(statement, ast.Assign):
             for target, result_of in _pairs(statement):
                 if isinstance(target, ast.Name) and target.id in once:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch import nn
 
 import models
 from app.cli import main
@@ -54,9 +55,13 @@ def home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     return tmp_path / "home"
 
 
-def written(kind: str, folder: Path) -> list[str]:
-    """Write the network as a file of that kind; return the options that add it."""
-    network = exported.shufflenet()
+def network_for(kind: str) -> nn.Module:
+    """Return the network that is written as a file of that kind."""
+    return exported.few_layers() if kind == "export" else exported.shufflenet()
+
+
+def written(kind: str, network: nn.Module, folder: Path) -> list[str]:
+    """Write a network as a file of that kind; return the options that add it."""
     if kind == "state dict":
         values = {f"module.backbone.{name}": value for name, value in network.state_dict().items()}
         torch.save({"epoch": 3, "model_state_dict": values}, folder / "net.pth")
@@ -87,11 +92,12 @@ def test_every_kind_of_file_answers_as_its_network_and_is_attacked(
     remark: str,
 ) -> None:
     add_here(monkeypatch)
-    options = written(kind, tmp_path)
+    network = network_for(kind)
+    options = written(kind, network, tmp_path)
     assert main(["models", "add", "mine", *options, *NORMALISED]) == 0
     printed = capsys.readouterr().out
     assert remark in printed and "7 classes, 64 x 64 x 3" in printed
-    x, network = exported.images(), exported.shufflenet()
+    x = exported.images()
     engine = Engine()
     try:
         with torch.no_grad():
@@ -170,7 +176,7 @@ def test_a_network_that_hangs_or_takes_too_much_is_stopped(
 
 
 def test_a_program_for_one_image_is_asked_image_by_image(home: Path, tmp_path: Path) -> None:
-    small = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(3 * 64 * 64, 5)).eval()
+    small = nn.Sequential(nn.Flatten(), nn.Linear(3 * 64 * 64, 5)).eval()
     path = exported.to_export(small, tmp_path / "small.pt2", dynamic=False)
     draft = Export().read(Request("mine", f"export:{path}", trusted=True), tmp_path, lambda done, total: None)
     assert draft.arguments["one_by_one"] and "one image at a time" in str(draft.notes[-1])

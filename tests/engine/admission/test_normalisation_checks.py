@@ -26,7 +26,7 @@ def lite() -> tuple[Card, nn.Module]:
     entry = models.registry()["efficientnet_lite0"]
     network = entry.build()
     network.load_state_dict(weights.read(weights.fetch(entry.card)))
-    return entry.card, network.eval().requires_grad_(False)
+    return replace(entry.card, size=160), network.eval().requires_grad_(False)  # half of what it takes to see
 
 
 def checked(

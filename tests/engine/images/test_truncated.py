@@ -50,8 +50,14 @@ def refusal(data: bytes) -> str:
 def shown(decoded: Decoded, whole: np.ndarray, tolerance: int) -> tuple[float, float]:
     """Return how much of a picture is as it was, and how much is flat grey; both in [0, 1]."""
     levels = pixels(decoded.picture)
-    near = (np.abs(levels - whole) <= tolerance).all(2)
-    return float(near.mean()), float((np.abs(levels - GREY) <= 2).all(2).mean())
+    return float(all_alike(levels, whole, tolerance).mean()), float(all_alike(levels, GREY, 2).mean())
+
+
+def all_alike(levels: np.ndarray, to: np.ndarray | int, tolerance: int) -> np.ndarray:
+    """Return where all three channels are within ``tolerance``; one by one, as `np.all` over an axis of three
+    takes ten times as long."""
+    red, green, blue = np.moveaxis(np.abs(levels - to) <= tolerance, 2, 0)
+    return np.asarray(red & green & blue)
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)

@@ -15,7 +15,7 @@ from engine.recipe import Recipe
 from engine.run import Run
 from tests.support import small_model
 
-RECIPE = Recipe("small", "cat", "bim", {"steps": 20, "step_size": 2 / 255}, stop=Stop("steps"))
+RECIPE = Recipe("small", "cat", "bim", {"steps": 10, "step_size": 2 / 255}, stop=Stop("steps"))
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +27,7 @@ def tiny() -> Iterator[Engine]:
 @pytest.fixture(scope="module")
 def short(tiny: Engine) -> Run:
     run = tiny.submit(RECIPE)
-    assert list(tiny.follow(run)) == list(range(21))
+    assert list(tiny.follow(run)) == list(range(11))
     return run
 
 

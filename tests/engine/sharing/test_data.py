@@ -29,12 +29,12 @@ def loaded(content: bytes) -> dict[str, np.ndarray]:
 def test_arrays_are_the_runs(short):
     found = loaded(data.arrays(short))
     assert (
-        np.array_equal(found["figures"], short.scalars(0, 21), equal_nan=True)
+        np.array_equal(found["figures"], short.scalars(0, 11), equal_nan=True)
         and tuple(found["figure_names"]) == SCALARS
     )
-    assert np.array_equal(found["log_p"], short.log_p(0, 21, found["classes"].tolist()))
+    assert np.array_equal(found["log_p"], short.log_p(0, 11, found["classes"].tolist()))
     assert found["labels"].tolist() == [short.labels[index] for index in found["classes"]]
-    assert np.array_equal(found["adversarial"], short.picture(20))
+    assert np.array_equal(found["adversarial"], short.picture(10))
     assert np.array_equal(found["original"], short.picture(0))
     for step, delta in zip(found["delta_steps"], found["deltas"], strict=True):
         assert np.array_equal(delta.astype(np.float32), short.delta(int(step)))
@@ -117,22 +117,22 @@ def test_what_cannot_be_shown_is_said(short, tiny):
     tiny.cancel(going)
     with pytest.raises(FoolscopeError, match="before its first step"):
         files.made(going, "recipe.json", ENGLISH)
-    failed = Run(short.recipe, short.labels, short.start, short.original, 20, short.criterion)
+    failed = Run(short.recipe, short.labels, short.start, short.original, 10, short.criterion)
     failed.set_status("failed", "failed", "The device has no memory left.")
     with pytest.raises(FoolscopeError, match="failed.*no memory left"):
         files.made(failed, "report.html", ENGLISH)
 
 
 def test_without_pictures_code_and_data_remain(short):
-    run = Run(short.recipe, short.labels, short.start, short.original, 20, short.criterion)
+    run = Run(short.recipe, short.labels, short.start, short.original, 10, short.criterion)
     run.restore(
-        short.log_p(0, 21), short.scalars(0, 21), {0: short.delta(0).astype(np.float16)}, short.classes
+        short.log_p(0, 11), short.scalars(0, 11), {0: short.delta(0).astype(np.float16)}, short.classes
     )
     run.set_status("finished", "steps")
     for name in ("report.html", "animation-chat.gif", "trajectory.npz"):
         with pytest.raises(FoolscopeError, match="not stored"):
             files.made(run, name, ENGLISH)
-    assert files.made(run, "trajectory.csv", ENGLISH).count(b"\n") == 22
+    assert files.made(run, "trajectory.csv", ENGLISH).count(b"\n") == 12
 
 
 def test_files_are_called_by_their_classes(panda):

@@ -87,7 +87,7 @@ def test_it_says_what_was_computed(panda, report):
 def test_a_figure_that_is_not_known_is_left_out(panda, short, report):
     """The run that ships was written before values were counted."""
     assert panda.figures(len(panda) - 1)["l0"] is None and "Values that changed" not in report
-    changed = short.figures(20)["l0"] / short.start.numel()
+    changed = short.figures(10)["l0"] / short.start.numel()
     words = Page(report_page.page(short)).words
     assert words[words.index("Values that changed") + 1] == percent(changed)
 
@@ -123,7 +123,7 @@ def test_markup_in_labels_is_escaped(short):
     labels = ("<script>alert(1)</script>", *short.labels[1:])
     run = Run(short.recipe, labels, short.start, 0, short.total, short.criterion)
     count = len(short)
-    run.restore(short.log_p(0, count), short.scalars(0, count), {0: short.delta(0), 20: short.delta(20)}, [0])
+    run.restore(short.log_p(0, count), short.scalars(0, count), {0: short.delta(0), 10: short.delta(10)}, [0])
     run.set_status("finished", "steps")
     page = report_page.page(run)
     assert "<script" not in page and "&lt;script&gt;" in page
