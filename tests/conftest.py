@@ -74,12 +74,20 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_collection_finish() -> None:
-    """Have Streamlit look only once for components in all installed packages, not again for every page that
-    a test opens, which took longer than the page."""
+    """Leave out what takes long and what only its own tests look at.
+
+    Streamlit looks once for components in all installed packages, not again for every page that a test opens,
+    which took longer than the page. Networks run in the layout of the rule, which is the same every time:
+    ``test_placement.py`` has them measured.
+    """
     if "streamlit.testing.v1" in sys.modules:
         from streamlit.components.v2 import manifest_scanner
 
         manifest_scanner.scan_component_manifests = cache(manifest_scanner.scan_component_manifests)
+    if "engine.placement" in sys.modules:
+        from engine import placement
+
+        placement.SECONDS = 0.0
 
 
 @pytest.hookimpl(wrapper=True)
