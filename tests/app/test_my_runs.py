@@ -53,7 +53,7 @@ def me(monkeypatch) -> str:
 
     class Context:
         cookies = type("Cookies", (), {"to_dict": lambda self: {owner.COOKIE: cookie}})()
-        timezone = "Asia/Shanghai"
+        timezone, locale = "Asia/Shanghai", "en-GB"
 
     monkeypatch.setattr("streamlit.context", Context())
     return hashlib.sha256(cookie.encode()).hexdigest()
