@@ -25,6 +25,7 @@ from engine.export.verdict import Verdict, judge, own_criterion
 from engine.export.view import Floats, Levels, View, network_view
 from engine.images.sources import MAX_SIDE, PREPARED, UPLOAD, examine
 from engine.render import perturbation, suggest_gain
+from engine.robustness.corruptions import jpeg
 from engine.run import Run
 from engine.sentences import Said
 from errors import BadImage
@@ -35,6 +36,8 @@ TURNS = 16
 """So many runs' files are made at a time at most; those of one run one after the other."""
 SURE = 0.99
 """A finish goes on until a target is so sure, where the run was stopped at less."""
+RESAVED = 0.9
+"""What share of its probability a file with a linf budget is to keep where somebody saves it as JPEG 90."""
 SPARSE = 0.25
 """Where a smaller share of the values than this changed, no other may change in the finish."""
 SHRUNK = "Pictures are kept at {side} pixels a side at most; this file has that size."
@@ -215,7 +218,22 @@ class Subject:
         p = run.prediction(step, index).probability
         reached = max(p, SURE) if run.recipe.target is not None else 1 - p
         probability = min(reached, 0.999) if run.succeeded(step) else 0.0
-        return finish.within(Goal(self.ask, saved, self.criterion, probability), start, room)
+        goal = Goal(self.ask, saved, self.criterion, probability)
+        finished = finish.within(goal, start, room)
+        whole = self.wanted.format == "png" and finished.reached
+        return self._saved_again(goal, finished, room) if whole else finished
+
+    def _saved_again(self, goal: Goal, finished: Finished, room: Room) -> Finished:
+        """Return a change that holds as a PNG and where somebody saves that as JPEG 90; ``finished``, which
+        holds as a PNG, where there is none within the queries."""
+        goal = replace(goal, probability=RESAVED * finished.probability)
+        resaved = replace(goal, view=replace(goal.view, after=jpeg(90)))
+        further = finish.within(resaved, finished.change, room)
+        queries = finished.queries + further.queries
+        if not further.reached or np.array_equal(further.change, finished.change):
+            return replace(finished, queries=queries)
+        as_png = finish.ask(goal, further.change, goal.criterion.margin)
+        return replace(further if as_png.reached else finished, queries=queries + 1)
 
 
 def _nothing(view: View) -> Levels:

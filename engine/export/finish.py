@@ -65,11 +65,13 @@ class Tried:
 
 @dataclass(frozen=True)
 class Finished:
-    """The best change ``(c, h, w)`` that a finish came by, and how many queries it asked."""
+    """The best change ``(c, h, w)`` that a finish came by, its probability of success, and how many queries
+    it asked."""
 
     change: Levels
     reached: bool
     queries: int
+    probability: float
 
 
 Room = tuple[Levels, Levels]
@@ -91,7 +93,7 @@ def ask(goal: Goal, change: Levels, objective: Objective) -> Tried:
     return Tried(change, margin, probability, slope, reached)
 
 
-def within(goal: Goal, start: Floats, room: Room, queries: int = QUERIES) -> Finished:
+def within(goal: Goal, start: Floats | Levels, room: Room, queries: int = QUERIES) -> Finished:
     """Return the surest picture that sign steps inside ``room`` come to from ``start`` ``(c, h, w)``, in grey
     levels; they end with the first that reaches the goal."""
     change, best = np.clip(start, *room).astype(np.float32), None
@@ -99,10 +101,10 @@ def within(goal: Goal, start: Floats, room: Room, queries: int = QUERIES) -> Fin
         tried = ask(goal, rounded(change, room), goal.criterion.loss)
         best = tried if best is None or tried.margin > best.margin else best
         if tried.reached:
-            return Finished(tried.change, True, query)
+            return Finished(tried.change, True, query, tried.probability)
         change = np.clip(change - np.float32(STEP) * np.sign(tried.slope), *room)
     assert best is not None
-    return Finished(best.change, best.margin >= ENOUGH, queries)
+    return Finished(best.change, best.margin >= ENOUGH, queries, best.probability)
 
 
 def least_change(goal: Goal, start: Floats, room: Room, queries: int = QUERIES) -> Finished:
@@ -117,7 +119,7 @@ def least_change(goal: Goal, start: Floats, room: Room, queries: int = QUERIES) 
         moved = _exchanged(goal, tried, slope, room, size, 1 - query / queries)
         change = np.asarray(np.clip(moved, *room), np.int16)
     assert best is not None
-    return Finished(best.change, best.reached, queries)
+    return Finished(best.change, best.reached, queries, best.probability)
 
 
 def _better(tried: Tried, best: Tried | None) -> Tried:

@@ -7,6 +7,7 @@ own pixels.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -34,13 +35,15 @@ class View:
     """What a network sees of a photo.
 
     ``photo``: the untouched picture, 8-bit RGB. ``crop``: the square that is seen, None for the network's own
-    evaluation. ``format``: of the file through which it is seen; all but "png" change pixels.
+    evaluation. ``format``: of the file through which it is seen; all but "png" change pixels. ``after``: what
+    is done to the picture before it is seen, None for nothing.
     """
 
     card: Card
     photo: Image.Image
     crop: Crop | None = None
     format: Format = "png"
+    after: Callable[[Image.Image], Image.Image] | None = None
 
     @cached_property
     def base(self) -> Levels:
@@ -71,6 +74,8 @@ class View:
         picture = self.picture(change)
         if self.format != "png":
             picture = examine(encode(picture, self.format)).picture
+        if self.after:
+            picture = self.after(picture)
         return self.card.preprocess(picture, self.crop)[None]
 
     def pull(self, grad: Floats) -> Floats:

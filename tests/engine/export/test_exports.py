@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,10 +17,11 @@ import models
 from attacks.contract import Stop
 from engine.engine import Engine
 from engine.export.carried import WHOLE, Format, encode
-from engine.export.exports import Wanted
+from engine.export.exports import Exports, Subject, Wanted
 from engine.export.view import View
 from engine.images.sources import decode
 from engine.recipe import Recipe
+from engine.robustness.corruptions import jpeg
 from engine.run import Run
 from errors import BadSetting, UnknownName
 from models.core import Crop
@@ -81,6 +83,29 @@ def test_a_finished_budget_keeps_its_budget_and_is_as_sure(engine: Engine, budge
         saved = engine.export(budget, Wanted(kind, last, True)).verdict
         assert saved.success and saved.linf <= 16 / 255 + 1e-6
         assert saved.probability >= budget.top(last, 1)[0].probability - 0.01
+
+
+def test_what_somebody_saves_as_jpeg_still_fools(
+    shared: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine, card = Engine(), models.card(models.FIRST)
+    photo = shared("photos/peacock-90051_640.jpg")
+    image, target = engine.uploads.add(photo.read_bytes(), photo.name), card.label_index("vulture")
+    params = {"steps": 60, "epsilon": 4 / 255}
+    run = finished(engine, Recipe(card.name, image, "bim", params, target, stop=Stop("probability", 0.95)))
+
+    def share() -> float:
+        """Return the target's probability once the file was saved as JPEG 90, with colour at half the
+        resolution, as is usual."""
+        export = Exports(engine).get(run, Wanted("photo", len(run) - 1, True))
+        assert export.verdict.success and 255 * export.verdict.linf <= 4.001
+        x = card.preprocess(jpeg(90)(decode(export.data)))
+        return float(engine.logits(card.name, x[None])[0].softmax(0)[target])
+
+    assert share() > 0.8
+    monkeypatch.setattr(Subject, "_saved_again", lambda self, goal, finished, room: finished)
+    assert share() < 0.5, "finished as a PNG alone it would be lost"
+    engine.close()
 
 
 @pytest.mark.parametrize("format", ["jpg", "webp"])
