@@ -15,7 +15,7 @@ from starlette.responses import JSONResponse, Response
 
 import settings
 from app.service import engine
-from components.i18n.preferences import LANGUAGES
+from components.i18n.preferences import LANGUAGES, of_locale
 from components.i18n.text import told
 from errors import BadSetting, FoolscopeError, HistoryFailed, NotAllowed, TooMany, UnknownName
 
@@ -136,9 +136,9 @@ def reader(connection: HTTPConnection) -> str:
     """Return the language of a page: ``?lang=``, else the first of the browser's that there is."""
     if "lang" in connection.query_params:
         return language(connection)
-    wanted = connection.headers.get("accept-language", "").lower().split(",")
-    tongues = (tongue.partition(";")[0].strip().partition("-")[0] for tongue in wanted)
-    return next((tongue for tongue in tongues if tongue in LANGUAGES), "en")
+    wanted = connection.headers.get("accept-language", "").split(",")
+    tongues = (of_locale(locale.partition(";")[0].strip()) for locale in wanted)
+    return next(filter(None, tongues), "en")
 
 
 def do(run: Run, action: str) -> None:

@@ -69,7 +69,7 @@ def count(root: Path = ROOT) -> House:
         norms_by_string=sum(names_a_norm(tree) for path, tree in trees.items() if FIGURES not in path.parts),
         old_words=sum(map(old_words, trees.values())),
     )
-    walked.cache_clear()
+    walked.cache_clear()  # it holds every tree
     return counts
 
 

@@ -21,8 +21,13 @@ def language() -> str:
 
 def usual() -> str:
     """Return the language of the reader's browser, English where it is none of ours."""
-    locale = (st.context.locale or "").lower().partition("-")[0]
-    return locale if locale in LANGUAGES else "en"
+    return of_locale(st.context.locale or "") or "en"
+
+
+def of_locale(locale: str) -> str:
+    """Return which of our languages a locale such as zh-CN is of, "" for none."""
+    tongue = locale.lower().partition("-")[0]
+    return tongue if tongue in LANGUAGES else ""
 
 
 def mathematical() -> bool:

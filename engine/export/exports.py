@@ -210,7 +210,9 @@ class Subject:
 
     def finish(self, room: Room) -> Finished:
         """Return the change ``(c, h, w)`` on the grid of 8 bits that holds once it is saved."""
-        start, saved = self.start, replace(self.view, format=self.wanted.format)
+        start, saved = self.start, self.view
+        if self.wanted.format != "png":  # which alone leaves pixels as they are
+            saved = replace(saved, after=partial(_reopened, format=self.wanted.format))
         if self.budget is None:
             return finish.least_change(Goal(self.ask, saved, self.criterion), start, room)
         run, step = self.run, self.wanted.step
@@ -240,10 +242,15 @@ def _nothing(view: View) -> Levels:
     return np.zeros(view.shape, np.int16)
 
 
+def _reopened(picture: Image.Image, format: Format) -> Image.Image:
+    """Return the picture as the door reads it from a file."""
+    return examine(carried.encode(picture, format)).picture
+
+
 def _file(subject: Subject, picture: Image.Image, queries: int) -> Export:
     """Return the picture as a file that carries its recipe, and what is read back from it."""
     format = subject.wanted.format
-    about = _carried(subject, examine(carried.encode(picture, format)).picture)
+    about = _carried(subject, _reopened(picture, format))
     first = judge(subject.ask, subject.view, subject.criterion, carried.encode(picture, format, about))
     data = carried.encode(picture, format, replace(about, verdict=first.plain()))
     verdict = judge(subject.ask, subject.view, subject.criterion, data)

@@ -18,8 +18,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from engine.export.carried import WHOLE, Format, encode
-from engine.images.sources import examine
+from engine.export.carried import WHOLE
 from models.core import FILTERS, Card, Crop
 
 Levels = npt.NDArray[np.int16]
@@ -35,14 +34,12 @@ class View:
     """What a network sees of a photo.
 
     ``photo``: the untouched picture, 8-bit RGB. ``crop``: the square that is seen, None for the network's own
-    evaluation. ``format``: of the file through which it is seen; all but "png" change pixels. ``after``: what
-    is done to the picture before it is seen, None for nothing.
+    evaluation. ``after``: what is done to the picture before it is seen, None for nothing.
     """
 
     card: Card
     photo: Image.Image
     crop: Crop | None = None
-    format: Format = "png"
     after: Callable[[Image.Image], Image.Image] | None = None
 
     @cached_property
@@ -70,13 +67,9 @@ class View:
         return Image.fromarray(np.ascontiguousarray(levels.transpose(1, 2, 0)))
 
     def see(self, change: Levels) -> Tensor:
-        """Return what the network sees ``(1, c, size, size)`` in [0, 1] of the photo with a change, saved."""
+        """Return what the network sees ``(1, c, size, size)`` in [0, 1] of the photo with a change."""
         picture = self.picture(change)
-        if self.format != "png":
-            picture = examine(encode(picture, self.format)).picture
-        if self.after:
-            picture = self.after(picture)
-        return self.card.preprocess(picture, self.crop)[None]
+        return self.card.preprocess(self.after(picture) if self.after else picture, self.crop)[None]
 
     def pull(self, grad: Floats) -> Floats:
         """Return the slope ``(c, h, w)`` in a change by one grey level each, from that ``(c, size, size)`` in
