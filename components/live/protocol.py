@@ -25,7 +25,7 @@ from engine import checks
 from engine.engine import Engine
 from engine.recipe import Recipe
 from engine.render import encode, perturbation, to_image
-from engine.run import SCALARS, Run
+from engine.run import OVER, SCALARS, Run
 from engine.sentences import Said
 from errors import BadSetting
 
@@ -55,19 +55,20 @@ class Feed:
     def frames(self) -> list[str | bytes]:
         """Return the frames to send now: announced classes, new rows, a changed status or place."""
         self.run.touch()
-        over = self.run.over  # read before the rows: what follows "over" would otherwise be lost
+        status = self.run.status  # before the rows: what follows the end would otherwise be lost
         out = [*self._announce(), *self._rows()]
+        over = status in OVER
         sent = over and self.cursor == len(self.run)
-        status = (self.run.status, len(self.run) if sent else 0)
-        if (status != self.status or self._moved()) and (sent or not self.run.over):
-            self.status, self.place, self.placed = status, _standing(self.run), time.monotonic()
-            out.append(json.dumps(status_message(self.run, self.language)))
+        news = (status, len(self.run) if sent else 0)
+        if (news != self.status or self._moved()) and (sent or not over):
+            self.status, self.place, self.placed = news, _standing(self.run), time.monotonic()
+            out.append(json.dumps(status_message(self.run, self.language, status)))
         return out
 
     @property
     def ended(self) -> bool:
         """Say whether the end has been sent."""
-        return self.status is not None and self.status[0] in ("finished", "cancelled", "failed")
+        return self.status is not None and self.status[0] in OVER
 
     def _moved(self) -> bool:
         """Say whether the place of a run that waits has changed, at most once in `PLACE_EVERY` seconds."""
@@ -130,22 +131,25 @@ def run_message(run: Run, language: str = "en") -> dict[str, Any]:
     }
 
 
-def status_message(run: Run, language: str = "en") -> dict[str, Any]:
+def status_message(run: Run, language: str = "en", status: str = "") -> dict[str, Any]:
     """Return where the run stands, in words as well; ``said`` is the template of the words, and its facts.
 
     Of a run that waits in the queue: its ``place``, 1 for the next, how many are ``ahead`` of it, ``of`` how
     many that wait, and the seconds that it is expected to ``wait`` (`about`); else these are None.
+    ``status``: what it was when its rows were read, by default what it is.
     """
-    findings = checks.findings(run) if run.over else []
+    status = status or run.status
+    over = status in OVER
+    findings = checks.findings(run) if over else []
     standing = dict(zip(("place", "ahead", "of", "wait"), _standing(run) or [None] * 4, strict=True))
     return standing | {
         "type": "status",
-        "status": run.status,
+        "status": status,
         "reason": run.reason,
         "sentence": run.sentence(),
         "said": _said(run.said(), language),
         "count": len(run),
-        "end": run.over,
+        "end": over,
         "findings": [finding.plain() | {"said": _said(finding.said, language)} for finding in findings],
     }
 
@@ -180,6 +184,7 @@ def step_message(run: Run, step: int, language: str = "en") -> dict[str, Any]:
 def rows_message(run: Run, start: int, language: str = "en") -> dict[str, Any]:
     """Return everything from ``start`` on as plain data, for readers without a WebSocket."""
     run.touch()
+    status = run.status  # before the rows: what follows the end would otherwise be lost
     count, classes = len(run), list(run.classes)
     start = min(start, count)
     rows = np.hstack([run.scalars(start, count), run.log_p(start, count, classes)]).astype(float)
@@ -188,7 +193,7 @@ def rows_message(run: Run, start: int, language: str = "en") -> dict[str, Any]:
         "classes": [_class_message(run, p, language) for p in range(len(classes))],
         "past": run.log_p(0, start, classes).astype(float).tolist(),
         "rows": [[v if np.isfinite(v) else None for v in row] for row in rows.tolist()],
-        "status": status_message(run, language),
+        "status": status_message(run, language, status),
     }
 
 

@@ -201,7 +201,8 @@ def test_a_race_is_watched_in_a_browser(visitor):
     window.settle()
     window.page.locator(".st-key-start_compare button").click()
     window.page.wait_for_url(re.compile("runs="))
-    until(lambda: view.get_attribute("data-over") is None, "the new race to show")
+    runs = parse_qs(urlsplit(window.page.url).query)["runs"]
+    expect(view).to_have_attribute("data-runs", runs[0])  # and no longer the race that ships
     until(lambda: int(view.get_attribute("data-count") or 0) > 2, "the curves to grow")
     expect(view).to_have_attribute("data-over", "", timeout=120_000)
     rows = window.page.locator("[data-test=race-table] tbody tr")
@@ -213,7 +214,6 @@ def test_a_race_is_watched_in_a_browser(visitor):
         assert cells["status"] in ("fooled", "not fooled", "fooled, beyond the budget")
         assert re.fullmatch(r"[\d.]+/255", cells["linf"]) and int(cells["queries"]) >= 2
         assert (cells["since"] == "–") or cells["since"].isdecimal()
-    runs = parse_qs(urlsplit(window.page.url).query)["runs"]
     window.page.reload()
     expect(view).to_have_attribute("data-over", "", timeout=60_000)
     assert parse_qs(urlsplit(window.page.url).query)["runs"] == runs

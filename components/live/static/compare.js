@@ -157,6 +157,7 @@ class Compare {
   #draw() {
     const { entries, data } = this;
     const race = data.mode !== "sweep";
+    mark(this.root, "data-runs", this.ids);
     mark(this.root, "data-count", entries.reduce((sum, { trajectory }) => sum + trajectory.count, 0));
     mark(this.root, "data-over", entries.length > 0 && entries.every(({ status, error }) => status.end || error));
     write(this.empty, entries.length ? "" : data.hint);
