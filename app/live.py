@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import anyio
@@ -16,9 +17,10 @@ from components.live.protocol import Feed, enlarged, picture_frames, run_message
 from engine.run import Run
 from errors import BadSetting, FoolscopeError, UnknownName
 
-FRAME, STILL = 1 / 30, 1 / 4
-"""Seconds between two looks at a run that goes on, and at one that waits or is paused: of hundreds of people
-most wait, and looking at all of them thirty times a second would take more than a core."""
+FRAME, STILL = 1 / 30, 1.0
+"""Seconds between two looks at a run that goes on, and at one that waits or is paused, where a change of the
+status and whatever the reader asks are seen to at once: of hundreds of people most wait, and looking at all
+of them thirty times a second would take more than a core."""
 SLOWEST = 2.0
 """Seconds between two looks at a run that goes on that a reader may ask for, at most."""
 
@@ -26,10 +28,11 @@ SLOWEST = 2.0
 @dataclass
 class _Reader:
     """What a reader has asked for. ``picture``: gain and view of the next one, None for no picture;
-    ``pace``: seconds between two looks at a run that goes on."""
+    ``pace``: seconds between two looks at a run that goes on; ``woken``: there is something to see to."""
 
     picture: tuple[float, str] | None = None
     pace: float = FRAME
+    woken: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 async def live(socket: WebSocket) -> None:
@@ -46,11 +49,15 @@ async def live(socket: WebSocket) -> None:
         return
     reader = _Reader()
     listener = asyncio.create_task(_listen(socket, run, reader))
+    listener.add_done_callback(lambda _: reader.woken.set())
+    wake = partial(asyncio.get_running_loop().call_soon_threadsafe, reader.woken.set)
+    run.listen(wake)
     try:
         await _talk(socket, run, start, reader, listener)
     except WebSocketDisconnect:
         return  # the reader left in the middle of a frame
     finally:
+        run.unlisten(wake)
         listener.cancel()
 
 
@@ -62,6 +69,7 @@ async def _talk(
     await send(socket, json.dumps(run_message(run, spoken)))
     feed, shown = Feed(run, start, spoken), (-1, 0.0, "")
     while not listener.done():
+        reader.woken.clear()
         for frame in feed.frames():
             await send(socket, frame)
         if reader.picture and len(run):
@@ -74,7 +82,8 @@ async def _talk(
         if feed.ended:
             await socket.close(1000)
             return
-        await asyncio.wait([listener], timeout=reader.pace if run.status == "running" else STILL)
+        with anyio.move_on_after(reader.pace if run.status == "running" else STILL):
+            await reader.woken.wait()
     listener.result()  # raises what the listener broke of
 
 
@@ -87,6 +96,8 @@ async def _listen(socket: WebSocket, run: Run, reader: _Reader) -> None:
             _obey(run, message.get("text") or "", reader)
         except FoolscopeError as error:
             await send(socket, json.dumps({"type": "error", "sentence": str(error)}))
+        if run.status != "running":  # where the reader's pace holds
+            reader.woken.set()
 
 
 def _obey(run: Run, text: str, reader: _Reader) -> None:

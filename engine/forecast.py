@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import heapq
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 BATCH = 32
@@ -20,12 +20,13 @@ BatchSeconds = Callable[[str, float, bool], float]
 @dataclass(frozen=True)
 class Share:
     """What a run still asks of the device: so many ``queries`` of ``rows`` images, with ``gradients`` or
-    without."""
+    without; a ``short`` one takes no place from the others."""
 
     model: str
     queries: float
     rows: float
     gradients: bool
+    short: bool = False
 
 
 @dataclass(frozen=True)
@@ -67,27 +68,41 @@ def full_round(seconds: BatchSeconds, model: str, rows: float, gradients: bool) 
     return parts * max(seconds(model, rows / parts, gradients), 1e-6)
 
 
+Waiting = tuple[float, int, Future]
+"""Order, number and run of one that waits."""
+
+
 @dataclass
 class _Together:
     """The runs of one model. ``asked``: queries of one that was there from the start; ``ends``: the values of
-    ``asked`` at which runs end, with their shares; ``waiting``: order, number and run of those that wait."""
+    ``asked`` at which runs end, with their shares; ``long``: how many of these are not short; ``waiting`` and
+    ``short_waiting``: order, number and run of those that wait."""
 
     asked: float = 0.0
     rows: float = 0.0
     gradients: int = 0
+    long: int = 0
     ends: list[tuple[float, int, Share]] = field(default_factory=list)
-    waiting: list[tuple[float, int, Future]] = field(default_factory=list)
+    waiting: list[Waiting] = field(default_factory=list)
+    short_waiting: list[Waiting] = field(default_factory=list)
+
+    def line(self, short: bool) -> list[Waiting]:
+        """Return those that wait, the short ones or the others, as a heap."""
+        return self.short_waiting if short else self.waiting
 
 
 class Forecast:
-    """``seconds``: of a batch; ``limit``: runs active at once, ``most`` of them of one model; ``pace``: the
-    share of the device's time that these runs get."""
+    """``seconds``: of a batch; ``limit``: runs active at once, ``most`` of them of one model; ``shorts``:
+    short ones beside these; ``pace``: the share of the device's time that all these get."""
 
-    def __init__(self, seconds: BatchSeconds, limit: int, most: int, pace: Pace = Pace()) -> None:
+    def __init__(
+        self, seconds: BatchSeconds, limit: int, most: int, shorts: int = BATCH, pace: Pace = Pace()
+    ) -> None:
         self._seconds, self._limit, self._most, self._pace = seconds, limit, most, pace
+        self._shorts = shorts
         self._rounds: dict[tuple[str, float, bool], float] = {}
         self._models: dict[str, _Together] = {}
-        self._active, self._now, self._number = 0, 0.0, 0
+        self._long, self._short, self._now, self._number = 0, 0, 0.0, 0
         self._coming: list[tuple[float, int, Future]] = []
         self._again: Again = _never
 
@@ -124,7 +139,8 @@ class Forecast:
 
     def _wait(self, future: Future) -> None:
         self._number += 1
-        heapq.heappush(self._of(future.share.model).waiting, (future.order, self._number, future))
+        line = self._of(future.share.model).line(future.share.short)
+        heapq.heappush(line, (future.order, self._number, future))
 
     def _begin(self, share: Share) -> None:
         together = self._of(share.model)
@@ -132,27 +148,39 @@ class Forecast:
         heapq.heappush(together.ends, (together.asked + share.queries, self._number, share))
         together.rows += share.rows
         together.gradients += share.gradients
-        self._active += 1
+        self._count(together, share, 1)
 
     def _end(self, together: _Together) -> None:
         _, _, share = heapq.heappop(together.ends)
         together.rows -= share.rows
         together.gradients -= share.gradients
-        self._active -= 1
+        self._count(together, share, -1)
         self._expect(self._again(share, self._now))
+
+    def _count(self, together: _Together, share: Share, by: int) -> None:
+        """Note that a run more is active, or one less."""
+        if share.short:
+            self._short += by
+        else:
+            self._long += by
+            together.long += by
 
     def _admitted(self) -> list[Future]:
         """Let begin who may, in their order, and return them."""
         begun = list[Future]()
-        while self._active < self._limit:
-            free = [t for t in self._models.values() if t.waiting and len(t.ends) < self._most]
-            if not free:
-                break
-            first = min(free, key=lambda together: together.waiting[0][:2])
-            future = heapq.heappop(first.waiting)[2]
+        while free := list(self._free()):
+            future = heapq.heappop(min(free, key=lambda line: line[0][:2]))[2]
             self._begin(future.share)
             begun.append(future)
         return begun
+
+    def _free(self) -> Iterator[list[Waiting]]:
+        """Yield the lines for which there is a place."""
+        for together in self._models.values():
+            if together.waiting and self._long < self._limit and together.long < self._most:
+                yield together.waiting
+            if together.short_waiting and self._short < self._shorts:
+                yield together.short_waiting
 
     def _round(self, model: str, together: _Together) -> float:
         key = (model, round(together.rows, 2), together.gradients > 0)

@@ -200,7 +200,13 @@ class Run:
 
     def listen(self, listener: Callable[[], object]) -> None:
         """Call ``listener``, which must be quick and take no lock, after each change of the status."""
-        self._listeners.append(listener)
+        with self._changed:
+            self._listeners = [*self._listeners, listener]  # a new list: another thread may walk the old one
+
+    def unlisten(self, listener: Callable[[], object]) -> None:
+        """Call ``listener`` no more; one that is not known changes nothing."""
+        with self._changed:
+            self._listeners = [other for other in self._listeners if other is not listener]
 
     @property
     def over(self) -> bool:

@@ -1,5 +1,8 @@
 """Who begins next, and when: the runs that wait for a place on the device, in order. No torch, no threads.
 
+Short runs, whose whole price is at most `SHORT` seconds of the device, do not take their turn with the
+others: `SHORTS` of them have places of their own, so they begin at once, whatever the others wait for.
+
 A run's order is the time at which it came, set back by two things: by what its person's runs used of the
 device in the last minutes, and by what it costs itself. So who has used least goes first, short runs go
 before long ones, and as both have a limit, nobody is overtaken by who comes `LATEST_OVERTAKING` seconds
@@ -14,7 +17,7 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from statistics import fmean
 
-from engine.forecast import Forecast, Future, Pace, Share, full_round
+from engine.forecast import BATCH, Forecast, Future, Pace, Share, full_round
 from engine.habits import Habits, Ratio
 from engine.places import Place
 from engine.prices import Costs, Work
@@ -24,13 +27,15 @@ USED, MOST_USED = 8.0, 40.0
 LONG, MOST_LONG = 4.0, 20.0
 """Seconds by which a run of average cost is set back, and at most."""
 LATEST_OVERTAKING = MOST_USED + MOST_LONG
+SHORT, SHORTS = 0.3, BATCH
+"""A run of so few seconds on the device is short, and so many of them are active beside the others."""
 MINUTES = 5 * 60.0
 """For so many seconds what a person used counts."""
 MEMORY = 30
 """About so many runs count in a mean."""
 CHANGE, RETURN = 20.0, 30.0
 """Seconds over which the device's pace is taken, and in which it returns to what it usually is."""
-USUAL, DOUBT, LONG_TIME = 0.8, 180.0, 10 * 60.0
+USUAL, DOUBT, LONG_TIME = 0.8, 120.0, 10 * 60.0
 """The share of its time that the device works while people wait, until it is known better: pages and sockets
 have the rest. After how many seconds what was seen counts as much, and over how many it is taken."""
 
@@ -40,7 +45,7 @@ class Ticket:
     """A run in the line. ``kind``: runs alike in how early they stop; ``done``: queries that it has asked,
     ``before``: when it came; ``order``: by which it waits; ``setback``: seconds by which that is later than
     it came; ``begins``: when it is expected to; ``cost``: the device's seconds that were counted as its
-    person's."""
+    person's; ``short``: it does not take its turn with those that are not."""
 
     key: str
     person: str
@@ -52,6 +57,7 @@ class Ticket:
     setback: float = 0.0
     begins: float = math.inf
     cost: float = 0.0
+    short: bool = False
 
 
 class Usage:
@@ -81,8 +87,9 @@ class Usage:
 
 
 class WaitingLine:
-    """Runs that wait and runs that are active, by key. ``limit``: runs active at once; the runs of one model
-    never take the last quarter of the places, so that those of another need not wait for them to end.
+    """Runs that wait and runs that are active, by key. ``limit``: runs active at once, short ones not
+    counted; those of one model never take the last quarter of the places, so that those of another need not
+    wait for them to end.
 
     ``now``, everywhere, is in seconds from any start.
     """
@@ -108,6 +115,7 @@ class WaitingLine:
         """Let a run wait from ``now`` on; ``done``: queries that it asked before."""
         ticket = Ticket(key, person, work, kind, done, done)
         ticket.cost = self._costs_still(ticket)
+        ticket.short = (work.queries - done) * self._a_query(work) <= SHORT
         self._recent.append(replace(ticket))
         mean = fmean(self._costs_still(other) for other in self._recent)  # by what is known of prices now
         ticket.setback = min(USED * self._usage.relative(person, now), MOST_USED)
@@ -136,15 +144,19 @@ class WaitingLine:
 
     def admit(self) -> str | None:
         """Let the next run begin and return its key, None where nobody waits that may begin."""
-        if not self._waiting or len(self._active) >= self._limit:
+        if not self._waiting:
             return None
-        models, most = Counter(ticket.work.model for ticket in self._active.values()), self._most
-        full = {model for model, count in models.items() if count >= most}
-        may = [ticket for ticket in self._waiting.values() if ticket.work.model not in full]
-        may = [ticket for ticket in may if ticket.key not in self._asleep]
-        if not may:
-            return None
-        return self.begin(min(may, key=lambda ticket: ticket.order).key)
+        long = Counter(ticket.work.model for ticket in self._active.values() if not ticket.short)
+        full = {model for model, count in long.items() if count >= self._most}
+        may_short = len(self._active) - long.total() < SHORTS
+        may_long = long.total() < self._limit
+        may = [
+            ticket
+            for key, ticket in self._waiting.items()
+            if key not in self._asleep
+            and (may_short if ticket.short else may_long and ticket.work.model not in full)
+        ]
+        return self.begin(min(may, key=lambda ticket: ticket.order).key) if may else None
 
     def begin(self, key: str) -> str:
         """Let a run that waits begin, whether it is its turn or not, and return its key."""
@@ -189,12 +201,13 @@ class WaitingLine:
         waiting = self._awake()
         if not waiting:
             return {}
-        still = sum(key in self._active for key in self._still)
+        still = Counter(self._active[key].short for key in self._still if key in self._active)
         active = [self._share(t) for t in self._active.values() if t.key not in self._still]
         futures = [Future(self._share(ticket), ticket.order, key=ticket.key) for ticket in waiting]
-        limit = max(self._limit - still, 1)
+        limit, shorts = max(self._limit - still[False], 1), max(SHORTS - still[True], 1)
         pace, usual = (min(max(one.value, 0.05), 2.0) for one in (self._pace, self._usual))
-        forecast = Forecast(self._costs.seconds, limit, min(self._most, limit), Pace(pace, usual, RETURN))
+        lasting = Pace(pace, usual, RETURN)
+        forecast = Forecast(self._costs.seconds, limit, min(self._most, limit), shorts, lasting)
         guess = self._habits.guess(now)
 
         def again(share: Share, ends: float) -> Future | None:
@@ -221,7 +234,7 @@ class WaitingLine:
 
     def _share(self, ticket: Ticket) -> Share:
         work = ticket.work
-        return Share(work.model, self._left(ticket), work.all_rows, work.gradients)
+        return Share(work.model, self._left(ticket), work.all_rows, work.gradients, ticket.short)
 
     def _left(self, ticket: Ticket) -> float:
         """Return how many queries a run is expected to ask still."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import io
 import json
 import struct
@@ -12,6 +11,7 @@ from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
+import anyio
 import numpy as np
 import pytest
 from PIL import Image
@@ -405,6 +405,18 @@ def test_two_readers_see_each_other_s_commands(client, paused):
         assert second.to_the_end().count == first.count
 
 
+def test_who_follows_a_run_that_stands_still_hears_of_a_change_at_once(client, engine, paused, monkeypatch):
+    """Nobody looks again by the clock here: what is not told at once would never be."""
+    endless = SimpleNamespace(**{**vars(anyio), "move_on_after": lambda seconds: anyio.CancelScope()})
+    monkeypatch.setattr("app.live.anyio", endless)
+    with follow(client, paused) as socket:
+        reader = Reader(socket).read(lambda r: r.count == 1 and bool(r.statuses))
+        socket.send_json({"do": "look"})
+        reader.read(lambda r: len(r.pictures) > 0)
+        engine.cancel(paused)
+        assert reader.to_the_end().statuses[-1]["status"] == "cancelled"
+
+
 def test_a_reader_that_leaves_does_not_end_the_run(client, engine, paused):
     with follow(client, paused) as socket:
         Reader(socket).read(lambda r: r.count == 1)
@@ -416,13 +428,13 @@ def test_a_reader_that_leaves_does_not_end_the_run(client, engine, paused):
 def test_a_reader_is_looked_after_as_seldom_as_it_asks_and_misses_nothing(
     client, engine, paused, monkeypatch
 ):
-    wait, waits = asyncio.wait, []
+    move_on_after, waits = anyio.move_on_after, []
 
-    async def noted(tasks: Any, timeout: float) -> Any:
-        waits.append(timeout)
-        return await wait(tasks, timeout=timeout)
+    def noted(seconds: float) -> Any:
+        waits.append(seconds)
+        return move_on_after(seconds)
 
-    monkeypatch.setattr("app.live.asyncio", SimpleNamespace(**{**vars(asyncio), "wait": noted}))
+    monkeypatch.setattr("app.live.anyio", SimpleNamespace(**{**vars(anyio), "move_on_after": noted}))
     with follow(client, paused) as socket:
         reader = Reader(socket).read(lambda r: r.count == 1)
         socket.send_json({"do": "pace", "seconds": 0.001})

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from engine.prices import Costs, Work
 from engine.scheduler import Scheduler
-from engine.waiting_line import LATEST_OVERTAKING, USUAL, WaitingLine
+from engine.waiting_line import LATEST_OVERTAKING, SHORT, SHORTS, USUAL, WaitingLine
 
 STEPS = 40
 SLOWER = 10
@@ -362,6 +362,21 @@ def test_the_last_quarter_of_the_places_is_for_another_model():
     assert begun(waiting) == ["p0", "p1", "p2"]
     waiting.enter("d", "d", work(), "", 50.0)
     assert begun(waiting) == ["d"] and len(waiting) == 3
+
+
+def test_short_runs_have_places_of_their_own():
+    """They begin while all other places are taken, so many of them at once."""
+    waiting = line(limit=2)
+    for index in range(3):
+        waiting.enter(f"long {index}", f"long {index}", work("photos"), "", 0.0)
+    assert begun(waiting) == ["long 0", "long 1"]
+    short, last = Work("digits", int(SHORT / 0.01)), f"short {SHORTS}"
+    for index in range(SHORTS + 1):
+        waiting.enter(f"short {index}", f"short {index}", short, "", 1.0)
+    assert begun(waiting) == [f"short {index}" for index in range(SHORTS)]
+    assert waiting.places(1.0).keys() == {last, "long 2"}
+    waiting.leave("short 0", short.queries, 2.0, finished=True)
+    assert begun(waiting) == [last]
 
 
 def test_who_is_asleep_is_passed_over_and_counts_for_nobody():
