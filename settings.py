@@ -33,6 +33,10 @@ from pathlib import Path
 
 from errors import BadSetting
 
+SWITCH_INTERVAL = 0.00025
+"""Seconds after which a server's thread gives Python to another that waits for it. The engine's thread gives
+it up with every operation of torch, one that imports with every file; by default each would get it back 5 ms
+later wherever pages and sockets are busy."""
 ROOT = Path(__file__).parent
 ASSETS = ROOT / "assets"
 RESULTS = ASSETS / "results"

@@ -17,7 +17,7 @@ from components.live.protocol import Feed, enlarged, picture_frames, run_message
 from engine.run import Run
 from errors import BadSetting, FoolscopeError, UnknownName
 
-FRAME, STILL = 1 / 30, 1.0
+FRAME, STILL = 1 / 30, 0.5
 """Seconds between two looks at a run that goes on, and at one that waits or is paused, where a change of the
 status and whatever the reader asks are seen to at once: of hundreds of people most wait, and looking at all
 of them thirty times a second would take more than a core."""

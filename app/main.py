@@ -11,6 +11,10 @@ sys.path[0] = str(Path(__file__).parents[1])
 # such as the browser on the same machine; after a thousand turns they shall sleep. Read when torch loads.
 os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 
+from settings import SWITCH_INTERVAL  # noqa: E402
+
+sys.setswitchinterval(SWITCH_INTERVAL)
+
 import streamlit as st  # noqa: E402
 from starlette.middleware import Middleware  # noqa: E402
 

@@ -107,7 +107,7 @@ def warm() -> None:
 
 def _asked() -> bool:
     """Ask the engine about the first picture, and say whether it answered."""
-    with _yielding():
+    with _uncollected():
         first = engine()
         from engine.links import DEFAULT
 
@@ -120,19 +120,15 @@ def _asked() -> bool:
 
 
 @contextmanager
-def _yielding() -> Iterator[None]:
-    """Let the server hand out the page while this thread imports: a thread that imports keeps the others
-    waiting for a whole switch interval each time, and for a collection of everything now and then.
-    """
-    usual = sys.getswitchinterval()
-    sys.setswitchinterval(usual / 20)
+def _uncollected() -> Iterator[None]:
+    """Let the server hand out the page while this thread imports, which makes so much that everything would
+    be collected again and again."""
     gc.disable()
     try:
         yield
     finally:
         gc.freeze()  # what is loaded stays: later collections need not walk it
         gc.enable()
-        sys.setswitchinterval(usual)
 
 
 def sweep() -> None:

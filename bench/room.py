@@ -70,9 +70,11 @@ QUANTILES = (0.5, 0.95, 0.99)
 
 @dataclass(frozen=True)
 class Wait:
-    """A run in the queue. ``since``, ``until``: when it was first told its place and when it began, by the
-    monotonic clock; ``place``: 1 for the next that begins, and ``expected``: seconds until then, as told."""
+    """A run in the queue. ``entered``: when it was taken on, ``since``, ``until``: when it was first told its
+    place and when it began, all by the monotonic clock; ``place``: 1 for the next that begins, and
+    ``expected``: seconds until then, as told."""
 
+    entered: float
     since: float
     until: float
     place: int
@@ -170,7 +172,7 @@ class Person(Student):
         super().__init__(server, code, name)
         self.measured, self._began = measured, began
         self._queued: tuple[float, int, float] | None = None
-        self._begun = ""
+        self._begun, self.entered = "", 0.0
         self._deck: list[tuple[str, int]] = []
         self.turns: list[Turn] = []
 
@@ -181,6 +183,12 @@ class Person(Student):
             chance.shuffle(self._deck)
         return self._deck.pop()
 
+    async def start(self, query: Mapping[str, str], broadcast: int = 0) -> str:
+        """Press Run; return the run's id."""
+        run = await super().start(query, broadcast)
+        self.entered = time.monotonic()
+        return run
+
     def _told(self, message: dict[str, Any], run: str, received: Any) -> bool:
         wait, now = message.get("wait"), time.monotonic()
         if message.get("status") == "waiting" and wait is not None and run != self._begun:
@@ -189,7 +197,7 @@ class Person(Student):
             self._begun = run
             if self._queued:
                 since, place, expected = self._queued
-                self.measured.queued.append(Wait(since, now, place, expected))
+                self.measured.queued.append(Wait(self.entered, since, now, place, expected))
             self._queued = None
         return super()._told(message, run, received)
 
@@ -477,9 +485,9 @@ def queue_figures(queued: Sequence[Wait]) -> dict[str, Any]:
 
 
 def stood(wait: Wait, queued: Sequence[Wait]) -> int:
-    """Return at which place a run stood when it was told one: how many of those that waited then began until
-    it did, itself among them."""
-    return 1 + sum(other.since <= wait.since < other.until < wait.until for other in queued)
+    """Return at which place a run stood when it was told one: how many of those that waited then, told or not
+    yet, began until it did, itself among them."""
+    return 1 + sum(other.entered <= wait.since < other.until < wait.until for other in queued)
 
 
 def places_true(told: Sequence[tuple[int, int]]) -> float | None:

@@ -35,6 +35,9 @@ UNWATCHED_AFTER = 60.0
 """Seconds after which a waiting run that nobody reads is passed over, until somebody reads it."""
 BETWEEN_LOOKS = 1.0
 """Seconds between two looks at those who wait, at least; while nothing happens, exactly."""
+BETWEEN_PLACES = 0.1
+"""Seconds between two renewals of the places of those who wait, at least; a forecast of the waits takes more
+time and comes less often."""
 SPARE = 50
 """Of the time between two forecasts one takes at most one part in so many."""
 TOO_DEAR = (
@@ -102,7 +105,9 @@ class RunQueue:
         self._lock = threading.RLock()
         self._wake = threading.Event()
         self._thread: threading.Thread | None = None
-        self._closed, self._looked, self._forecast_due = False, 0.0, 0.0
+        self._closed, self._looked, self._placed = False, 0.0, 0.0
+        self._forecast_at, self._forecast_due = 0.0, 0.0
+        self._waits: dict[str, float] = {}
 
     def __len__(self) -> int:
         """Return how many runs wait."""
@@ -144,10 +149,11 @@ class RunQueue:
             if entry is None or self._line.position(key) is None:
                 return None
             now = self._clock()
-            if entry.run.place is None or now >= self._forecast_due:
+            if key not in self._waits or now >= self._forecast_due:
                 self._forecast(now)
-            standing = self._line.position(key)
-            return Place(*standing, entry.run.place.wait_seconds) if standing and entry.run.place else None
+            if entry.run.place is None or now - self._placed >= BETWEEN_PLACES:
+                self._place(now)
+            return entry.run.place
 
     def pause(self, run: Run) -> bool:
         """Pause a run that waits, and say so; other runs are the engine's to pause."""
@@ -235,6 +241,8 @@ class RunQueue:
                 entry.state, entry.paused, entry.run.place = "active", None, None
                 begun.append(entry)
                 self._metrics.waited(now - entry.since)
+            if now - self._placed >= BETWEEN_PLACES:
+                self._place(now)
         for entry in begun:
             self._begin(entry)
 
@@ -286,7 +294,16 @@ class RunQueue:
 
     def _forecast(self, now: float) -> None:
         began = time.perf_counter()
-        places = self._line.places(now)
+        self._waits, self._forecast_at = self._line.waits(now), now
         self._forecast_due = now + SPARE * (time.perf_counter() - began)
-        for key, entry in self._entries.items():
-            entry.run.place = places.get(key)
+
+    def _place(self, now: float) -> None:
+        """Tell those who wait, and whose wait is known, their places of now, and what is left of the wait."""
+        self._placed = now
+        passed, order = now - self._forecast_at, self._line.order()
+        for entry in self._entries.values():
+            entry.run.place = None
+        for position, key in enumerate(order, 1):
+            if key in self._waits:
+                wait = max(self._waits[key] - passed, 0.0)
+                self._entries[key].run.place = Place(position, len(order), wait)

@@ -19,7 +19,6 @@ from statistics import fmean
 
 from engine.forecast import BATCH, Forecast, Future, Pace, Share, full_round
 from engine.habits import Habits, Ratio
-from engine.places import Place
 from engine.prices import Costs, Work
 
 USED, MOST_USED = 8.0, 40.0
@@ -183,21 +182,24 @@ class WaitingLine:
         self._still, self._asleep = frozenset(still), frozenset(asleep)
 
     def position(self, key: str) -> tuple[int, int] | None:
-        """Return where a run that waits and is not asleep stands, 1 for the next, and how many wait.
+        """Return where a run that waits and is not asleep stands in the `order`, and how many wait."""
+        order = self.order()
+        return (order.index(key) + 1, len(order)) if key in order else None
 
-        Once `places` has said when runs begin, they stand in that order: one that may take a place that is
-        not for the model of those before it begins before them.
+    def order(self) -> list[str]:
+        """Return those that wait and are not asleep, the next first.
+
+        Once `waits` has said when runs begin, they stand in that order: one that may take a place that is not
+        for the model of those before it begins before them.
         """
-        waiting = [ticket.key for ticket in self._awake()]
-        return (waiting.index(key) + 1, len(waiting)) if key in waiting else None
+        return [ticket.key for ticket in self._awake()]
 
     def _awake(self) -> list[Ticket]:
-        """Return those that wait and are not asleep, the next first."""
         waiting = [ticket for ticket in self._waiting.values() if ticket.key not in self._asleep]
         return sorted(waiting, key=lambda ticket: (ticket.begins, ticket.order))
 
-    def places(self, now: float) -> dict[str, Place]:
-        """Return the place of each run that waits and is not asleep."""
+    def waits(self, now: float) -> dict[str, float]:
+        """Return in how many seconds each run that waits and is not asleep begins, as far as can be told."""
         waiting = self._awake()
         if not waiting:
             return {}
@@ -217,7 +219,7 @@ class WaitingLine:
         waits = forecast.waits(active, futures, expected, again)
         for ticket in waiting:
             ticket.begins = now + waits[ticket.key]
-        return {t.key: Place(i, len(waits), waits[t.key]) for i, t in enumerate(self._awake(), 1)}
+        return waits
 
     @property
     def _most(self) -> int:

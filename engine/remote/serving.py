@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import os
 import pkgutil
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -26,7 +27,7 @@ from engine.engine import Engine
 from engine.remote.plan import PATIENT, Plan
 from engine.remote.replica import application
 from errors import EngineFailed
-from settings import ROOT
+from settings import ROOT, SWITCH_INTERVAL
 
 APP = "foolscope"
 MODELS = 64
@@ -48,6 +49,7 @@ class Holder:
     """What Serve calls a replica: an engine and its application."""
 
     def __init__(self, make: str) -> None:
+        sys.setswitchinterval(SWITCH_INTERVAL)
         engine = pkgutil.resolve_name(make)()
         assert isinstance(engine, Engine), f"Expected {make} to return an engine, got {engine}."
         self._engine = engine

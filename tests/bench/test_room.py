@@ -44,16 +44,25 @@ def test_a_place_is_true_when_as_many_of_those_that_waited_began_before(clock: S
         (7.0, bob, "b", RUNNING),
         (8.0, eve, "e", RUNNING),
     ]
+    ann.entered, bob.entered, eve.entered = 3.5, 0.5, 1.5
     for clock.now, person, run, message in events:
         person._told(message, run, Received(0.0))
-    assert measured.queued == [Wait(4.0, 4.5, 1, 1.0), Wait(1.0, 5.0, 1, 4.0), Wait(2.0, 8.0, 2, 9.0)]
+    assert measured.queued == [
+        Wait(3.5, 4.0, 4.5, 1, 1.0), Wait(0.5, 1.0, 5.0, 1, 4.0), Wait(1.5, 2.0, 8.0, 2, 9.0),
+    ]  # fmt: skip
     assert [room.stood(wait, measured.queued) for wait in measured.queued] == [1, 1, 2]
+
+
+def test_who_waits_and_has_not_been_told_yet_stands_before_another() -> None:
+    """Its socket opened later than that of the one behind it."""
+    first, second = Wait(1.0, 3.0, 4.0, 1, 1.0), Wait(1.5, 2.0, 5.0, 2, 3.0)
+    assert room.stood(second, [first, second]) == 2
 
 
 def test_shares_of_what_was_told_truly() -> None:
     assert room.places_true([]) is None and room.waits_true([]) is None
     assert room.places_true([(1, 2), (1, 3), (10, 12), (10, 13), (30, 25)]) == pytest.approx(3 / 5)
     waits = [
-        Wait(0, waited, 1, said) for said, waited in ((8, 10), (8, 10.6), (60, 62), (60, 80), (180, 196))
+        Wait(0, 0, waited, 1, said) for said, waited in ((8, 10), (8, 10.6), (60, 62), (60, 80), (180, 196))
     ]
     assert room.waits_true(waits) == pytest.approx(3 / 5)

@@ -108,12 +108,12 @@ class Crowd:
     def look(self) -> None:
         self.looked = self.now
         self.line.look({key: run.done for key, run in self.active.items()}, self.now)
-        places = self.line.places(self.now)
-        for key, place in places.items():
+        waits, order = self.line.waits(self.now), self.line.order()
+        for position, key in enumerate(order, 1):
             run = self.runs[int(key)]
             if run.promised is None:
-                run.promised = self.now + place.wait_seconds
-                run.place, run.beside = place.position, frozenset(places)
+                run.promised = self.now + waits[key]
+                run.place, run.beside = position, frozenset(order)
 
     def admit(self) -> None:
         while key := self.line.admit():
@@ -374,7 +374,7 @@ def test_short_runs_have_places_of_their_own():
     for index in range(SHORTS + 1):
         waiting.enter(f"short {index}", f"short {index}", short, "", 1.0)
     assert begun(waiting) == [f"short {index}" for index in range(SHORTS)]
-    assert waiting.places(1.0).keys() == {last, "long 2"}
+    assert waiting.waits(1.0).keys() == {last, "long 2"}
     waiting.leave("short 0", short.queries, 2.0, finished=True)
     assert begun(waiting) == [last]
 
@@ -385,7 +385,7 @@ def test_who_is_asleep_is_passed_over_and_counts_for_nobody():
         waiting.enter(key, key, work(), "", index / 100)
     waiting.look({}, 1.0, asleep=["a"])
     assert waiting.position("a") is None and waiting.position("b") == (1, 2)
-    assert waiting.places(1.0).keys() == {"b", "c"} and begun(waiting) == ["b"]
+    assert waiting.waits(1.0).keys() == {"b", "c"} and begun(waiting) == ["b"]
 
 
 def test_runs_that_stop_early_are_expected_to():
@@ -397,4 +397,4 @@ def test_runs_that_stop_early_are_expected_to():
     waiting.enter("now", "x", work(), "early", 0.1)
     begun(waiting)
     waiting.enter("next", "y", work(), "early", 0.1)
-    assert waiting.places(0.1)["next"].wait_seconds == pytest.approx(0.01 * STEPS / 4 / USUAL, rel=0.05)
+    assert waiting.waits(0.1)["next"] == pytest.approx(0.01 * STEPS / 4 / USUAL, rel=0.05)
