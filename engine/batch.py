@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
+from types import MethodType
 
 import torch
 from torch import Tensor
 
-from attacks.contract import Evaluation, Query
+from attacks.contract import Criterion, Evaluation, Objective, Query
 from errors import ModelFailed
 
 Model = Callable[[Tensor], Tensor]
@@ -30,12 +31,54 @@ def evaluate(model: Model, queries: Sequence[Query], rows: int = 0) -> list[Eval
             return [Evaluation(part, None, None) for part in _logits(model, x).split(sizes)]
     x = x.clone().requires_grad_() if len(xs) == 1 else x.requires_grad_()
     parts = _logits(model, x).split(sizes)
-    losses = [q.objective(p) if q.objective else None for q, p in zip(queries, parts, strict=True)]
-    (grad,) = torch.autograd.grad(torch.cat([v for v in losses if v is not None]).sum(), x)
+    losses = _losses(queries, parts)
+    (grad,) = torch.autograd.grad(torch.stack([v.sum() for _, v in losses]).sum(), x)
+    values = _by_query(losses, sizes)
     return [
-        Evaluation(p.detach(), None if v is None else v.detach(), None if v is None else g)
-        for p, v, g in zip(parts, losses, grad.split(sizes), strict=True)
+        Evaluation(p.detach(), v, None if v is None else g)
+        for p, v, g in zip(parts, values, grad.split(sizes), strict=True)
     ]
+
+
+def _losses(queries: Sequence[Query], parts: Sequence[Tensor]) -> list[tuple[list[int], Tensor]]:
+    """Return the values of all objectives, each with the numbers of the queries whose rows they are of: those
+    of many runs towards goals of one kind are computed together, which takes little more time than one."""
+    alike: dict[Hashable, list[int]] = {}
+    for number, query in enumerate(queries):
+        if query.objective is not None:
+            alike.setdefault(_kind(query.objective) or number, []).append(number)
+    losses = []
+    for numbers in alike.values():
+        objectives = [objective for number in numbers if (objective := queries[number].objective)]
+        rows = [parts[number] for number in numbers]
+        losses.append((numbers, _together(objectives)(rows[0] if len(rows) == 1 else torch.cat(rows))))
+    return losses
+
+
+def _kind(objective: Objective) -> tuple[Hashable, ...]:
+    """Return what is alike in objectives that may be computed `_together`, nothing where none may."""
+    if not isinstance(objective, MethodType) or type(objective.__self__) is not Criterion:
+        return ()
+    goal = objective.__self__
+    return objective.__func__, goal.targeted, goal.label.device
+
+
+def _together(objectives: Sequence[Objective]) -> Objective:
+    """Return one objective, for all their rows in turn, of objectives of one kind."""
+    first, goals = objectives[0], [getattr(objective, "__self__", None) for objective in objectives]
+    if len(objectives) == 1 or not isinstance(first, MethodType):
+        return first
+    labels = torch.cat([goal.label for goal in goals if isinstance(goal, Criterion)])
+    return MethodType(first.__func__, Criterion(labels, first.__self__.targeted))  # type: ignore[attr-defined]
+
+
+def _by_query(losses: Sequence[tuple[list[int], Tensor]], sizes: Sequence[int]) -> list[Tensor | None]:
+    """Return the values for each query, None where it has no objective."""
+    values: list[Tensor | None] = [None] * len(sizes)
+    for numbers, together in losses:
+        for number, own in zip(numbers, together.detach().split([sizes[n] for n in numbers]), strict=True):
+            values[number] = own
+    return values
 
 
 def _in_parts(model: Model, queries: Sequence[Query], x: Tensor, rows: int) -> list[Evaluation]:

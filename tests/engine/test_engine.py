@@ -7,12 +7,13 @@ import threading
 import time
 from dataclasses import replace
 from functools import partial
+from types import MethodType
 
 import numpy as np
 import pytest
 import torch
 
-from attacks.contract import Criterion, Query, Stop, answer, walk
+from attacks.contract import Criterion, Objective, Query, Stop, answer, walk
 from engine.batch import evaluate
 from engine.fields import Region
 from engine.images.sources import open_sample
@@ -336,20 +337,56 @@ def test_recipes_survive_json_and_have_keys():
         replace(recipe, seed=-1)
 
 
-def test_batching_answers_like_asking_alone(engine):
-    from attacks.contract import Query
-    from engine.batch import evaluate
+def goals() -> dict[str, list[Objective | None]]:
+    """Objectives of queries that share a batch, by what is told apart."""
+    reach, other, leave = (
+        Criterion(torch.tensor([label]), targeted) for label, targeted in ((1, True), (3, True), (2, False))
+    )
+    return {
+        "one kind, another class each": [reach.loss, other.loss, reach.loss],
+        "towards and away": [reach.loss, leave.loss, other.loss],
+        "loss and margin": [reach.loss, reach.margin, leave.margin],
+        "none among them": [reach.loss, None, other.loss],
+        "an attack's own": [reach.loss, lambda logits: logits[:, 0], lambda logits: 2 * logits[:, 1]],
+    }
 
-    model = engine.model("small")
-    xs = torch.rand(5, 3, small_model.SIZE, small_model.SIZE, generator=torch.Generator().manual_seed(1))
-    criterion = Criterion(torch.tensor([1]), True)
-    queries = [Query(x[None], None if k == 2 else criterion.loss) for k, x in enumerate(xs)]
+
+@pytest.mark.parametrize("kind", goals())
+def test_batching_answers_like_asking_alone(engine, kind):
+    model, objectives = engine.model("small"), goals()[kind]
+    rows = 1 + torch.arange(len(objectives)) % 2  # each query has its own number of pictures
+    noise = torch.Generator().manual_seed(1)
+    xs = [torch.rand(int(n), 3, small_model.SIZE, small_model.SIZE, generator=noise) for n in rows]
+    queries = [Query(x, each and _wide(each, len(x))) for x, each in zip(xs, objectives, strict=True)]
     for query, got in zip(queries, evaluate(model, queries), strict=True):
         want = answer(model, query)
         assert torch.allclose(got.logits, want.logits, atol=1e-5)
         assert (got.grad is None) == (want.grad is None) == (query.objective is None)
-        if want.grad is not None and got.grad is not None:
-            assert torch.allclose(got.grad, want.grad, atol=1e-5)
+        for mine, own in ((got.grad, want.grad), (got.loss, want.loss)):
+            assert (mine is None) == (own is None)
+            assert mine is None or own is None or torch.allclose(mine, own, atol=1e-5)
+
+
+def _wide(objective: Objective, rows: int) -> Objective:
+    """Return an objective for so many pictures: a criterion has a label for each."""
+    if not isinstance(objective, MethodType) or not isinstance(objective.__self__, Criterion):
+        return objective
+    return MethodType(objective.__func__, objective.__self__.repeat(rows))
+
+
+def test_goals_of_one_kind_are_asked_together(engine, monkeypatch):
+    """Of many runs on a small network most of the time would go into one call for each."""
+    calls, loss = [], Criterion.loss
+
+    def noted(self: Criterion, logits: torch.Tensor) -> torch.Tensor:
+        calls.append(len(logits))
+        return loss(self, logits)
+
+    monkeypatch.setattr(Criterion, "loss", noted)
+    x = torch.rand(1, 3, small_model.SIZE, small_model.SIZE)
+    queries = [Query(x, Criterion(torch.tensor([label]), False).loss) for label in range(5)]
+    evaluate(engine.model("small"), queries)
+    assert calls == [5]
 
 
 def test_many_pictures_are_classified_in_batches_in_order_and_what_cannot_be_read_is_passed_on(engine, gate):
