@@ -282,7 +282,7 @@ class RunQueue:
             run.set_status("failed", "failed", words(error))
 
     def _look(self, now: float) -> None:
-        """Learn how fast the active runs go on, and tell those who wait their places."""
+        """Learn how fast the active runs go on, and forecast when those who wait begin."""
         self._looked = now
         active = [entry.run for entry in self._entries.values() if entry.state == "active"]
         waiting = [entry for entry in self._entries.values() if entry.state == "waiting"]

@@ -71,7 +71,7 @@ class Run:
     """``start`` ``(c, h, w)`` in [0, 1], on the CPU like the label of ``criterion``; ``original`` is its
     class; ``total`` the declared number of updates, so a run that is not stopped early has
     ``total + 1`` steps.
-    ``place``: where it stands in the queue while it waits there (`engine.queue`), renewed once a second.
+    ``place``: where it stands in the queue while it waits there (`engine.queue`), kept up to date.
     ``answers_again``: natural-log probabilities ``(classes,)`` that the network gave ``start`` at another
     time, if it was asked then. ``dead_end``: why nothing could change any more, one of the attack's
     `attacks.contract.Attack.dead_ends`."""
