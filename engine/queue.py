@@ -301,9 +301,10 @@ class RunQueue:
         """Tell those who wait, and whose wait is known, their places of now, and what is left of the wait."""
         self._placed = now
         passed, order = now - self._forecast_at, self._line.order()
-        for entry in self._entries.values():
-            entry.run.place = None
-        for position, key in enumerate(order, 1):
-            if key in self._waits:
-                wait = max(self._waits[key] - passed, 0.0)
-                self._entries[key].run.place = Place(position, len(order), wait)
+        places = {
+            key: Place(position, len(order), max(self._waits[key] - passed, 0.0))
+            for position, key in enumerate(order, 1)
+            if key in self._waits
+        }
+        for key, entry in self._entries.items():  # each once: a reader may look at any moment
+            entry.run.place = places.get(key)

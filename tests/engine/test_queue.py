@@ -8,6 +8,7 @@ import pytest
 
 import engine.queue
 from engine.recipe import Recipe
+from engine.run import Run
 from errors import BadTarget, EngineClosed, OverAllowance, TooManyRuns, UnknownName
 from tests.engine.test_engine import eventually, finish
 from tests.support import small_model
@@ -64,6 +65,26 @@ def test_so_many_are_active_and_the_others_wait_in_their_order(engine_of):
     assert waits == sorted(waits) and waits[0] > 0
     eventually(lambda: all(run.place for run in runs[2:]))
     assert runs[2].sentence() == "Waiting for the network." and not len(runs[2])
+
+
+def test_a_place_is_of_now_and_never_gone_for_a_moment(engine_of, monkeypatch):
+    """A reader may look at any moment; between two forecasts, which take a while, others begin or leave."""
+    runs = crowd(engine_of, 5)
+    eventually(lambda: all(run.place for run in runs[2:]))
+    monkeypatch.setattr(engine_of.queue, "_forecast", lambda now: None)
+    places, last = [], runs[4]
+
+    def noted(run, name, value):
+        if name == "place" and run is last:
+            places.append(value)
+        object.__setattr__(run, name, value)
+
+    monkeypatch.setattr(Run, "__setattr__", noted)
+    engine_of.cancel(runs[3])
+    eventually(lambda: last.place.position == 2 and len(places) > 2)
+    engine_of.cancel(runs[0])
+    eventually(lambda: last.place.position == 1)
+    assert None not in places and {place.total for place in places} <= {3, 2, 1}
 
 
 def test_runs_without_the_queue_begin_at_once(engine_of):
