@@ -153,7 +153,8 @@ class RunQueue:
                 self._forecast(now)
             if entry.run.place is None or now - self._placed >= BETWEEN_PLACES:
                 self._place(now)
-            return entry.run.place
+            standing, last = self._line.position(key), entry.run.place  # others may have come or gone since
+            return Place(*standing, last.wait_seconds) if standing and last else None
 
     def pause(self, run: Run) -> bool:
         """Pause a run that waits, and say so; other runs are the engine's to pause."""
