@@ -12,6 +12,8 @@ from attacks.contract import Criterion, Evaluation, Objective, Query
 from errors import ModelFailed
 
 Model = Callable[[Tensor], Tensor]
+Losses = list[tuple[list[int], Tensor]]
+"""Values of objectives, each ``(rows,)`` with the numbers of the queries whose rows they are of."""
 
 
 def evaluate(model: Model, queries: Sequence[Query], rows: int = 0) -> list[Evaluation]:
@@ -32,22 +34,18 @@ def evaluate(model: Model, queries: Sequence[Query], rows: int = 0) -> list[Eval
     x = x.clone().requires_grad_() if len(xs) == 1 else x.requires_grad_()
     parts = _logits(model, x).split(sizes)
     losses = _losses(queries, parts)
-    (grad,) = torch.autograd.grad(torch.stack([v.sum() for _, v in losses]).sum(), x)
-    values = _by_query(losses, sizes)
-    return [
-        Evaluation(p.detach(), v, None if v is None else g)
-        for p, v, g in zip(parts, values, grad.split(sizes), strict=True)
-    ]
+    (grad,) = torch.autograd.grad(_sum(losses), x)
+    return _answers(parts, losses, grad)
 
 
-def _losses(queries: Sequence[Query], parts: Sequence[Tensor]) -> list[tuple[list[int], Tensor]]:
-    """Return the values of all objectives, each with the numbers of the queries whose rows they are of: those
-    of many runs towards goals of one kind are computed together, which takes little more time than one."""
+def _losses(queries: Sequence[Query], parts: Sequence[Tensor]) -> Losses:
+    """Return the values of all objectives: those of many runs towards goals of one kind are computed
+    together, which takes little more time than one."""
     alike: dict[Hashable, list[int]] = {}
     for number, query in enumerate(queries):
         if query.objective is not None:
             alike.setdefault(_kind(query.objective) or number, []).append(number)
-    losses = []
+    losses: Losses = []
     for numbers in alike.values():
         objectives = [objective for number in numbers if (objective := queries[number].objective)]
         rows = [parts[number] for number in numbers]
@@ -65,20 +63,29 @@ def _kind(objective: Objective) -> tuple[Hashable, ...]:
 
 def _together(objectives: Sequence[Objective]) -> Objective:
     """Return one objective, for all their rows in turn, of objectives of one kind."""
-    first, goals = objectives[0], [getattr(objective, "__self__", None) for objective in objectives]
-    if len(objectives) == 1 or not isinstance(first, MethodType):
-        return first
-    labels = torch.cat([goal.label for goal in goals if isinstance(goal, Criterion)])
-    return MethodType(first.__func__, Criterion(labels, first.__self__.targeted))  # type: ignore[attr-defined]
+    if len(objectives) == 1:
+        return objectives[0]
+    own = [getattr(objective, "__self__", None) for objective in objectives]
+    goals = [goal for goal in own if isinstance(goal, Criterion)]
+    together = Criterion(torch.cat([goal.label for goal in goals]), goals[0].targeted)
+    return MethodType(objectives[0].__func__, together)  # type: ignore[attr-defined]
 
 
-def _by_query(losses: Sequence[tuple[list[int], Tensor]], sizes: Sequence[int]) -> list[Tensor | None]:
-    """Return the values for each query, None where it has no objective."""
-    values: list[Tensor | None] = [None] * len(sizes)
-    for numbers, together in losses:
-        for number, own in zip(numbers, together.detach().split([sizes[n] for n in numbers]), strict=True):
-            values[number] = own
-    return values
+def _sum(losses: Losses) -> Tensor:
+    """Return the sum over all rows, whose slope in a row is that of the row's own value."""
+    return torch.stack([values.sum() for _, values in losses]).sum()
+
+
+def _answers(parts: Sequence[Tensor], losses: Losses, grad: Tensor) -> list[Evaluation]:
+    """Return the answers from the logits of each query, the values of the objectives and the gradient of all
+    rows; a query without an objective has the logits alone."""
+    sizes = [len(part) for part in parts]
+    answers = [Evaluation(part.detach(), None, None) for part in parts]
+    grads = grad.split(sizes)
+    for numbers, values in losses:
+        for number, own in zip(numbers, values.detach().split([sizes[n] for n in numbers]), strict=True):
+            answers[number] = Evaluation(answers[number].logits, own, grads[number])
+    return answers
 
 
 def _in_parts(model: Model, queries: Sequence[Query], x: Tensor, rows: int) -> list[Evaluation]:
@@ -91,18 +98,13 @@ def _in_parts(model: Model, queries: Sequence[Query], x: Tensor, rows: int) -> l
     with torch.no_grad():
         logits = torch.cat([_logits(model, part) for part in x.split(rows)])
     parts = [part.detach().requires_grad_() for part in logits.split(sizes)]
-    losses = [q.objective(p) if q.objective else None for q, p in zip(queries, parts, strict=True)]
-    wanted = [loss.sum() for loss in losses if loss is not None]
-    if not wanted:
+    losses = _losses(queries, parts)
+    if not losses:
         return [Evaluation(part.detach(), None, None) for part in parts]
-    slopes = torch.autograd.grad(torch.stack(wanted).sum(), parts, allow_unused=True)
+    slopes = torch.autograd.grad(_sum(losses), parts, allow_unused=True)
     slope = torch.cat([torch.zeros_like(p) if s is None else s for s, p in zip(slopes, parts, strict=True)])
     portions = zip(x.split(rows), slope.split(rows), strict=True)
-    grad = torch.cat([_slope(model, piece, wish) for piece, wish in portions])
-    return [
-        Evaluation(p.detach(), None if v is None else v.detach(), None if v is None else g)
-        for p, v, g in zip(parts, losses, grad.split(sizes), strict=True)
-    ]
+    return _answers(parts, losses, torch.cat([_slope(model, piece, wish) for piece, wish in portions]))
 
 
 def _slope(model: Model, x: Tensor, wish: Tensor) -> Tensor:
