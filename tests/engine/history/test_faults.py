@@ -7,6 +7,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -112,15 +113,20 @@ def test_a_damaged_database_is_set_aside(home, place):
         told(engine, "damaged-2")
 
 
+def overwritten(engine, file: Path) -> None:
+    """Put nonsense in a database's place; the thread that writes to it does so, that nothing holds it open."""
+    engine.history.database.close()
+    file.write_bytes(b"no database at all" * 500)
+    for ending in ("-wal", "-shm"):
+        file.with_name(file.name + ending).unlink(missing_ok=True)
+
+
 def test_a_database_that_is_damaged_while_a_run_goes_on(home):
     with small_model.engine(small_model.Gate()) as engine:
         run = engine.submit(RECIPE, paused=True, owner="me")
         engine.step(run)
         until(lambda: [record.id for record in engine.own_runs("me", 5)] == [run.id])
-        engine.history.database.close()
-        (home / FILE).write_bytes(b"no database at all" * 500)
-        for ending in ("-wal", "-shm"):
-            (home / (FILE + ending)).unlink(missing_ok=True)
+        engine.history._ask(lambda: overwritten(engine, home / FILE))
         engine.resume(run)
         finish(engine, run)
         told(engine, "damaged-1")
