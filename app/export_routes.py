@@ -19,7 +19,7 @@ KINDS = ("network", "photo", "added")
 
 async def export(request: Request) -> Response:
     """GET a file of a run that is over: ``?step=`` (default: the last), ``?finished=1``."""
-    from engine.export.exports import Wanted
+    from engine.export.making import Wanted
 
     run = await find(request)
     kind, ext = request.path_params["kind"], request.path_params["ext"]

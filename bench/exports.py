@@ -25,7 +25,7 @@ import models
 from attacks.contract import Stop
 from bench.figures import Figure
 from engine.engine import Engine
-from engine.export.exports import Wanted
+from engine.export.making import Wanted
 from engine.export.view import Floats
 from engine.recipe import Recipe
 from engine.robustness.corruptions import jpeg

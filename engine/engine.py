@@ -23,7 +23,8 @@ from attacks.contract import Criterion, Evaluation, Objective
 from attacks.toolkit.probes import look
 from engine.classification import Rankings, classify_many
 from engine.device import pick_device
-from engine.export.exports import Export, Exports, Wanted
+from engine.export.exports import Exports
+from engine.export.making import Export, Wanted
 from engine.history.history import History
 from engine.history.records import RunRecord
 from engine.housekeeping import Housekeeping
@@ -43,6 +44,7 @@ from engine.run import Prediction, Run
 from engine.runs import Runs
 from engine.sentences import Said
 from engine.store import Store
+from engine.work import Work
 from errors import EngineClosed, FoolscopeError
 from models.core import Classifier, Crop
 from models.download import Progress
@@ -185,6 +187,10 @@ class Engine:
             yield from job.answers(self._loop.revive, PATIENCE)
         finally:
             self._loop.retire(job.id)
+
+    def carry_out(self, work: Work[T]) -> T:
+        """Return what a piece of work comes to; raises what it raises."""
+        return work.carry_out(self)
 
     def submit(self, recipe: Recipe, paused: bool = False, owner: str = "") -> Run:
         """Start a run and return it at once. ``owner``: a string that nobody can guess, for whom the run is

@@ -16,7 +16,7 @@ from PIL import Image
 from torch import Tensor
 
 from attacks.contract import Criterion, Evaluation, Objective
-from engine.export.exports import Export, Wanted
+from engine.export.making import Export, Wanted
 from engine.history.records import RunRecord
 from engine.layouts import Choice
 from engine.loop import Health
@@ -26,6 +26,7 @@ from engine.probes import Probe
 from engine.recipe import Recipe
 from engine.run import Prediction, Run
 from engine.sentences import Said
+from engine.work import Work
 from errors import FoolscopeError
 from models.core import Crop
 from models.download import Progress
@@ -104,6 +105,9 @@ class EngineInterface(Protocol):
     def probe(self, model: str, question: Probe[T]) -> Generator[T]:
         """Yield the answers to a question that looks into a model, as they come, computed beside the runs;
         closing the iterator cancels what is left."""
+
+    def carry_out(self, work: Work[T]) -> T:
+        """Return what a piece of work comes to, computed where the networks are."""
 
     def classify(self, model: str, image: str, crop: Crop | None = None) -> list[Prediction]:
         """Return every class of the model with its probability, the most probable first."""

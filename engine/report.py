@@ -13,7 +13,7 @@ import numpy as np
 from engine import checks
 from engine.engine import Engine
 from engine.export.carried import Kind
-from engine.export.exports import Wanted
+from engine.export.making import Wanted
 from engine.images.sources import PREPARED
 from engine.render import encode, perturbation, suggest_gain, to_image
 from engine.run import SCALARS, Prediction, Run

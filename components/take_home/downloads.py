@@ -9,7 +9,7 @@ from PIL import Image, ImageOps
 
 from components.i18n.text import named, say, told
 from engine.export.carried import FORMATS, Format, Kind
-from engine.export.exports import Export, Wanted
+from engine.export.making import Export, Wanted
 from engine.export.verdict import Verdict
 from engine.images.sources import decode
 from engine.interface import EngineInterface

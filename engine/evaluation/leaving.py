@@ -11,7 +11,7 @@ from PIL import Image
 from engine.engine import Engine
 from engine.evaluation.journal import PICTURES, THUMBNAILS, Journal, write
 from engine.evaluation.record import Key, Row
-from engine.export.exports import Wanted
+from engine.export.making import Wanted
 from engine.render import encode, perturbation, suggest_gain, to_image
 from engine.run import Run
 from errors import FoolscopeError

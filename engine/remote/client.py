@@ -10,8 +10,8 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import AsyncGenerator, Callable
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, Callable, Generator, Iterator
+from contextlib import aclosing, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,6 +20,8 @@ import numpy as np
 import numpy.typing as npt
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidMessage
+from websockets.sync.client import ClientConnection as Waiting
+from websockets.sync.client import connect as connect_and_wait
 
 from engine.remote.wire import Head, Message, pack, refusal, unpack
 from errors import EngineFailed
@@ -33,8 +35,14 @@ BETWEEN_TRIES = 0.4
 """Seconds before the second try; before each later one twice as long."""
 ANSWER_WITHIN = 300.0
 """Seconds that an answer may take: a replica may have to load the model first."""
+CLOSING = 3.0
+"""Seconds at most until the other side has answered that a socket is closed."""
+LAST = "last"
+"""In the head of the message that follows the last answer."""
 READ_EVERY = 10.0
 """Seconds between two signs of life to a replica, which lets a run pause that nobody reads."""
+BROKEN_OFF = (InvalidHandshake, InvalidMessage, ConnectionClosed, OSError, TimeoutError)
+"""What a socket raises when the other side is gone, or was never there."""
 UNREACHABLE = "Expected an engine at {address}, but it does not answer: {reason}."
 
 
@@ -174,6 +182,42 @@ class Client:
             reason = f"HTTP {answer.status_code}"
         raise EngineFailed(UNREACHABLE, address=self.address, reason=reason)
 
+    def answers(self, path: str, message: Message, model: str | None = None) -> Generator[Message]:
+        """Yield the answers to one question as they come; closing the iterator takes the question back.
+
+        Raises the refusal that is answered, and `errors.EngineFailed` when nobody answers; whoever is gone
+        before the first answer is replaced.
+        """
+        body, reason = pack(message), ""
+        for attempt in range(TRIES):
+            if attempt:
+                self._sleep(BETWEEN_TRIES * 2 ** (attempt - 1))
+            begun = False
+            try:
+                with self._asked(path, body, model) as socket:
+                    while True:
+                        answer = _read(_bytes(socket.recv(ANSWER_WITHIN)))
+                        if LAST in answer.head:
+                            return
+                        begun = True
+                        yield answer
+            except BROKEN_OFF as error:
+                reason = str(error) or type(error).__name__
+                if begun:
+                    break
+        raise EngineFailed(UNREACHABLE, address=self.address, reason=reason)
+
+    @contextmanager
+    def _asked(self, path: str, body: bytes, model: str | None) -> Iterator[Waiting]:
+        address = self.address.replace("http", "ws", 1) + path
+        headers = _place(model)
+        with connect_and_wait(
+            address, additional_headers=headers, max_size=None, compression=None,
+            open_timeout=ANSWER_WITHIN, close_timeout=CLOSING, proxy=None,
+        ) as socket:  # fmt: skip
+            socket.send(body)
+            yield socket
+
     def health(self) -> dict[str, Any]:
         """Return what one replica says of itself; raises `errors.EngineFailed` when none answers."""
         try:
@@ -207,7 +251,7 @@ class Client:
                         yield steps
                         if steps.end is not None:
                             return
-        except (OSError, ConnectionClosed, InvalidHandshake, InvalidMessage, TimeoutError) as error:
+        except BROKEN_OFF as error:
             raise Interrupted(str(error) or type(error).__name__) from error
         raise Interrupted("the connection was closed")
 
@@ -218,6 +262,10 @@ class Client:
 
 def _place(model: str | None) -> dict[str, str]:
     return {} if model is None else {MODEL: model}
+
+
+def _bytes(data: str | bytes) -> bytes:
+    return data if isinstance(data, bytes) else data.encode()
 
 
 def _read(data: bytes) -> Message:
@@ -231,7 +279,7 @@ async def _heard(socket: ClientConnection, orders: Orders) -> AsyncGenerator[Ste
     passing = asyncio.create_task(_pass_on(socket, orders))
     try:
         async for data in socket:
-            yield steps_of(unpack(data if isinstance(data, bytes) else data.encode()))
+            yield steps_of(unpack(_bytes(data)))
     finally:
         passing.cancel()
 

@@ -1,8 +1,7 @@
 """The engine of a page's server whose networks are elsewhere: replicas compute, this process keeps the rest.
 
 Uploads, pictures, the queue, files that leave and the runs that are kept are those of `engine.engine.Engine`;
-its loop sees to runs that nobody reads, and carries out probes, which look into a network (`Engine.probe`):
-for them, as for labs, this process has networks of its own.
+its loop sees to runs that nobody reads. For labs this process has networks of its own.
 """
 
 from __future__ import annotations
@@ -10,8 +9,10 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Mapping
+from contextlib import closing
 from operator import itemgetter
+from typing import TypeVar
 
 import torch
 from torch import Tensor
@@ -22,15 +23,17 @@ from engine.images.sources import Source
 from engine.jobs import Build, StepsLeft
 from engine.layouts import Choice
 from engine.loop import CLOSED, Health
-from engine.remote.client import Client
+from engine.probes import Probe
+from engine.remote import values
+from engine.remote.client import CLOSING, Client
 from engine.remote.link import Link
-from engine.remote.wire import Message
+from engine.remote.wire import Array, Message
 from engine.run import Run
+from engine.work import Work
 from errors import EngineClosed, EngineFailed
 from models.download import Progress
 
-CLOSING = 3.0
-"""Seconds at most until the other side has answered that a socket is closed."""
+T = TypeVar("T")
 SHARE = 8
 """So many open runs of a model go where it is in memory, and share its batches; further ones go to whoever
 has least to do, which then has the model too."""
@@ -105,6 +108,28 @@ class RemoteEngine(Engine):
             self.costs.observe(model, int(rows), bool(gradients), float(seconds))
         got = {name: torch.from_numpy(array) for name, array in answer.arrays.items()}
         return Evaluation(got["logits"], None, got.get("grad"))
+
+    def carry_out(self, work: Work[T]) -> T:
+        """Return what a piece of work comes to, as a replica carries it out; raises what that raises, and
+        `errors.EngineFailed` when no replica answers."""
+        self._check_open()
+        arrays: dict[str, Array] = {}
+        message = Message({"model": work.model, "work": values.write(work, arrays)}, arrays)
+        answer = self._client.ask("/work", message, work.model)
+        self._ready.add(work.model)
+        outcome: T = values.read(answer.head["outcome"], answer.arrays)
+        return outcome
+
+    def probe(self, model: str, question: Probe[T]) -> Generator[T]:
+        """Yield the answers to a question that looks into a model, as a replica gives them; closing it
+        cancels them there. Raises as `engine.engine.Engine.probe` does."""
+        self._check_open()
+        arrays: dict[str, Array] = {}
+        message = Message({"model": model, "question": values.write(question, arrays)}, arrays)
+        with closing(self._client.answers("/probe", message, model)) as answers:
+            for answer in answers:
+                self._ready.add(model)
+                yield values.read(answer.head["answer"], answer.arrays)
 
     def begin(self, run: Run, build: Build, steps: StepsLeft) -> None:
         """Let a prepared run begin on a replica, which builds its own job."""

@@ -12,7 +12,6 @@ import json
 import logging
 import os
 import socket
-from collections.abc import Awaitable, Callable
 from dataclasses import asdict
 from functools import partial
 from operator import itemgetter
@@ -27,14 +26,16 @@ from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 from torch import Tensor
 
-import models
 from attacks.contract import Criterion, Evaluation, Objective
 from engine.engine import Engine
-from engine.jobs import StepsLeft, build_of, fresh_run, resumable, words
+from engine.jobs import StepsLeft, build_of, fresh_run, resumable
 from engine.loop import CLOSED
 from engine.recipe import Recipe
+from engine.remote import values
+from engine.remote.answering import RESTARTING, Prepare, answered, model_of
 from engine.remote.client import Ending, Steps
-from engine.remote.wire import Head, Message, pack, plain, unpack
+from engine.remote.probing import Probing, threads
+from engine.remote.wire import Array, Message, pack, plain, unpack
 from engine.run import SCALARS, Run
 from errors import BadSetting, EngineClosed, FoolscopeError
 
@@ -51,10 +52,6 @@ FEW = 8
 """So many large pictures are in one message at most; beyond that only the newest is."""
 LEASE = 25
 """After so many steps a large picture is sent exactly, from which the run can go on elsewhere."""
-RESTARTING = 1012
-"""Code of a socket that closes because its replica ends: the run may go on elsewhere."""
-Prepare = Callable[[str], Awaitable[None]]
-"""Has a model in memory before it is asked."""
 
 
 def application(engine: Engine, prepare: Prepare | None = None) -> Starlette:
@@ -63,8 +60,10 @@ def application(engine: Engine, prepare: Prepare | None = None) -> Starlette:
     return Starlette(
         routes=[
             Route("/evaluate", replica.evaluate, methods=["POST"]),
+            Route("/work", replica.work, methods=["POST"]),
             Route("/load", replica.load, methods=["POST"]),
             Route("/health", replica.health),
+            WebSocketRoute("/probe", replica.probe),
             WebSocketRoute("/run", replica.run),
         ]
     )
@@ -90,17 +89,17 @@ class Replica:
         """POST a model's name: answered once it is in memory."""
 
         async def loaded(message: Message) -> Message:
-            await self._prepare(_model(message.head))
+            await self._prepare(model_of(message.head))
             return Message({})
 
-        return await _answered(request, loaded)
+        return await answered(request, loaded)
 
     async def evaluate(self, request: Request) -> Response:
         """POST images, and the slope in their logits where a gradient is wanted: answered with both."""
-        return await _answered(request, self._evaluated)
+        return await answered(request, self._evaluated)
 
     async def _evaluated(self, message: Message) -> Message:
-        model = _model(message.head)
+        model = model_of(message.head)
         await self._prepare(model)
         answer = await anyio.to_thread.run_sync(partial(self._ask, model, message))
         gradient = {} if answer.grad is None else {"grad": answer.grad.numpy()}
@@ -112,8 +111,28 @@ class Replica:
         wanted = None if goal is None else Criterion(torch.tensor(goal["label"]), bool(goal["targeted"]))
         return self._engine.evaluate(model, _images(message), objective, wanted)
 
+    async def work(self, request: Request) -> Response:
+        """POST a piece of work (`engine.work`): answered with what it comes to."""
+        return await answered(request, self._worked)
+
+    async def _worked(self, message: Message) -> Message:
+        await self._prepare(model_of(message.head))
+        return await anyio.to_thread.run_sync(self._carried_out, message, limiter=threads())
+
+    def _carried_out(self, message: Message) -> Message:
+        work, arrays = values.read(message.head.get("work"), message.arrays), dict[str, Array]()
+        if not callable(getattr(type(work), "carry_out", None)):
+            raise BadSetting("Expected a piece of work, got {got}.", got=type(work).__name__)
+        return Message({"outcome": values.write(work.carry_out(self._engine), arrays)}, arrays)
+
     def _timed(self, model: str) -> list[tuple[int, bool, float]]:
         return self._engine.costs.timed(model)
+
+    async def probe(self, opened: WebSocket) -> None:
+        """Answer a question that looks into a model (`engine.probes`): the question comes, then its
+        answers go back, until there are no more or the socket closes."""
+        await opened.accept()
+        await Probing(self._engine, opened).answer(self._prepare)
 
     async def run(self, opened: WebSocket) -> None:
         """Carry out one run: its opening comes first, then orders; steps go back."""
@@ -266,12 +285,6 @@ class _Conversation:
         return latest
 
 
-def _model(head: Head) -> str:
-    name = str(head.get("model"))
-    models.card(name)
-    return name
-
-
 def _images(message: Message) -> Tensor:
     if "x" not in message.arrays or message.arrays["x"].dtype != np.float32:
         raise BadSetting("Expected images as float32 numbers.")
@@ -296,17 +309,3 @@ def _leased(run: Run, message: Message) -> Tensor | None:
 def _along(slope: Tensor) -> Objective:
     """Return the objective whose gradient is that of the logits along ``slope`` ``(n, classes)``."""
     return lambda logits: (logits * slope.to(logits.device)).sum(1)
-
-
-async def _answered(request: Request, answer: Callable[[Message], Awaitable[Message]]) -> Response:
-    try:
-        content = pack(await answer(unpack(await request.body())))
-        return Response(content, media_type="application/octet-stream")
-    except EngineClosed:
-        return Response("The replica ends.", 503)
-    except FoolscopeError as error:
-        refused = error
-    except Exception as error:
-        log.exception("a question broke")
-        refused = FoolscopeError(words(error))
-    return Response(pack(Message({"error": plain(refused)})), 400, media_type="application/octet-stream")

@@ -35,7 +35,7 @@ class Message:
 def pack(message: Message) -> bytes:
     """Return a message as bytes."""
     text = json.dumps(message.head).encode()
-    arrays = {name: np.ascontiguousarray(array) for name, array in message.arrays.items()}
+    arrays = {name: np.asarray(array, order="C") for name, array in message.arrays.items()}
     return save({HEAD: np.frombuffer(text, np.uint8), **arrays})
 
 

@@ -17,7 +17,7 @@ from PIL import Image
 import models
 from engine import links
 from engine.export import carried
-from engine.export.exports import Export, Wanted
+from engine.export.making import Export, Wanted
 from engine.images.sources import Decoded, examine
 from engine.interface import EngineInterface
 from engine.recipe import Recipe

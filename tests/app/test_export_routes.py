@@ -11,7 +11,7 @@ from starlette.applications import Starlette
 from app.routes import routes
 from attacks.contract import Stop
 from engine.engine import Engine
-from engine.export.exports import Wanted
+from engine.export.making import Wanted
 from engine.images.sources import examine
 from engine.recipe import Recipe
 from engine.run import Run

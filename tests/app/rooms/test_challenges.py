@@ -20,7 +20,7 @@ from app import service
 from app.rooms.limits import LIMITS, Limiter
 from app.routes import routes
 from bench.site import Site
-from engine.export.exports import Wanted
+from engine.export.making import Wanted
 from tests.support.browser import PATIENCE
 
 with warnings.catch_warnings():

@@ -12,7 +12,7 @@ from streamlit.testing.v1 import AppTest
 import models
 from attacks.contract import Stop
 from engine.engine import Engine
-from engine.export.exports import Wanted
+from engine.export.making import Wanted
 from engine.images import handwriting
 from engine.images.sources import examine
 from engine.recipe import Recipe

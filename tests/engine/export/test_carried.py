@@ -15,7 +15,7 @@ from attacks.contract import Stop
 from engine.engine import Engine
 from engine.export import carried
 from engine.export.carried import WHOLE
-from engine.export.exports import Export, Wanted
+from engine.export.making import Export, Wanted
 from engine.export.restore import ALONE, BACK, restore
 from engine.fields import Region
 from engine.images.sources import UPLOAD, decode, examine

@@ -17,7 +17,8 @@ import models
 from attacks.contract import Stop
 from engine.engine import Engine
 from engine.export.carried import WHOLE, Format, encode
-from engine.export.exports import Exports, Subject, Wanted
+from engine.export.exports import Exports
+from engine.export.making import Subject, Wanted
 from engine.export.view import View
 from engine.images.sources import decode
 from engine.recipe import Recipe

@@ -114,7 +114,7 @@ def test_a_damaged_database_is_set_aside(home, place):
 
 
 def overwritten(engine, file: Path) -> None:
-    """Put nonsense in a database's place; the thread that writes to it does so, that nothing holds it open."""
+    """Put nonsense in a database's place, by the thread that writes to it, so that nothing holds it open."""
     engine.history.database.close()
     file.write_bytes(b"no database at all" * 500)
     for ending in ("-wal", "-shm"):

@@ -10,7 +10,8 @@ import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from contextlib import closing
+from dataclasses import fields, is_dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -22,8 +23,12 @@ import torch
 from attacks.contract import Criterion, Query, Stop, answer, walk
 from bench.replicas import served
 from bench.site import Site
-from engine.export.exports import Wanted
-from engine.images.sources import open_sample
+from engine.export.making import Wanted
+from engine.images.sources import decode, open_sample
+from engine.inside.boundary import Distances
+from engine.inside.classes import Labels, TowardsGoal
+from engine.inside.composition import MadeOf
+from engine.inside.saliency import INTEGRATED, OCCLUSION, ROLLOUT, Saliency
 from engine.recipe import Recipe
 from engine.remote.plan import PATIENT
 from engine.remote.remote_engine import SHARE, RemoteEngine
@@ -253,6 +258,92 @@ def test_a_run_is_known_by_its_id_and_leaves_as_a_file(engine):
     file = engine.export(run, Wanted("network", 12))
     assert file.data[:4] == b"\x89PNG" and file.size == (SIZE, SIZE)
     assert engine.exported(run, Wanted("network", 12)) is file
+
+
+def test_a_file_is_finished_alike(embedded, remote):
+    target = embedded.classify("small", "cat")[-1].index
+    recipe = replace(RECIPE, params={"steps": 20, "epsilon": 8 / 255}, target=target)
+    made = []
+    for engine in (embedded, remote):
+        run = engine.submit(recipe)
+        last = finish(engine, run)[-1]
+        made.append([engine.export(run, Wanted(kind, last, True)) for kind in ("network", "photo")])
+    for here, there in zip(*made, strict=True):
+        assert here.verdict.success and there.verdict.success and here.size == there.size
+        assert there.verdict.probability == pytest.approx(here.verdict.probability, abs=0.05)
+        assert decode(there.data).info["foolscope"] and there.queries > 0 and there.name == here.name
+    with pytest.raises(UnknownName, match="Expected a step"):
+        remote.export(run, Wanted("network", 99))
+    assert not remote.pool.sizes(), "no network is needed where the page is"
+
+
+QUESTIONS = (
+    Labels(torch.rand(5, 3, SIZE, SIZE, generator=torch.Generator().manual_seed(2))),
+    Saliency(torch.full((3, SIZE, SIZE), 0.4), 2, INTEGRATED, nodes=4),
+    TowardsGoal(Saliency(torch.full((3, SIZE, SIZE), 0.4), 1, OCCLUSION), 1, True),
+    Distances(torch.full((3, SIZE, SIZE), 0.5), torch.full((3, SIZE, SIZE), 0.02), count=4),
+    MadeOf(torch.linspace(-0.1, 0.1, 3 * SIZE * SIZE).reshape(3, SIZE, SIZE)),
+)
+
+
+@pytest.mark.parametrize("question", QUESTIONS, ids=lambda question: type(question).__name__)
+def test_a_question_about_a_model_is_answered_as_the_model_alone_would(engine, question):
+    alone = [*question.pieces(Classifier(small_model.card(), SmallNet()))]
+    answers = [*engine.probe("small", question)]
+    assert [type(each) for each in answers if not hasattr(each, "total")] == [
+        type(each) for each in alone if not hasattr(each, "total")
+    ]
+    assert_alike(answers[-1], alone[-1])
+
+
+def assert_alike(one, other):
+    """Compare answers of any type: plain values exactly, numbers nearly."""
+    assert type(one) is type(other)
+    if isinstance(one, torch.Tensor | float):
+        assert torch.allclose(torch.as_tensor(one), torch.as_tensor(other), atol=1e-3, equal_nan=True)
+    elif is_dataclass(one):
+        for field in fields(one):
+            assert_alike(getattr(one, field.name), getattr(other, field.name))
+    elif isinstance(one, tuple):
+        assert len(one) == len(other)
+        for mine, yours in zip(one, other, strict=True):
+            assert_alike(mine, yours)
+    else:
+        assert one == other
+
+
+def test_a_question_that_cannot_be_answered_says_why_and_the_engine_goes_on(engine):
+    picture = torch.full((3, SIZE, SIZE), 0.4)
+    with pytest.raises((FoolscopeError, RuntimeError), match="a cable burnt"):
+        [*engine.probe("smaller", Saliency(picture, 0, INTEGRATED))]
+    with pytest.raises(FoolscopeError, match="attention"):
+        [*engine.probe("small", Saliency(picture, 0, ROLLOUT))]
+    with pytest.raises(UnknownName):
+        [*engine.probe("nobody", Labels(picture[None]))]
+    assert len([*engine.probe("small", Labels(picture[None]))]) == 1 and engine.health().healthy
+
+
+def test_a_question_that_is_taken_back_ends_where_it_is_answered(engine):
+    question = Distances(torch.full((3, SIZE, SIZE), 0.5), torch.full((3, SIZE, SIZE), 0.02), count=400)
+    with closing(engine.probe(SLOW, question)) as answers:
+        next(answers)
+        assert any(jobs(engine))
+    eventually(lambda: not any(jobs(engine)))
+
+
+def jobs(engine):
+    """Return how many jobs go on, wherever they do."""
+    if not isinstance(engine, RemoteEngine):
+        return [engine.health().jobs]
+    with ThreadPoolExecutor(8) as pool:
+        return [*opened(engine, pool).values()]
+
+
+def test_what_is_no_question_is_refused(remote):
+    with pytest.raises(BadSetting, match="question about a model"):
+        [*remote.probe("small", RECIPE)]
+    with pytest.raises(BadSetting, match="piece of work"):
+        remote.carry_out(RECIPE)
 
 
 def test_a_model_is_loaded_when_it_was_asked_for(engine):

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from websockets.sync.server import ServerConnection, serve
 
 import errors
-from engine.remote.client import TRIES, Client, Ending, Steps, steps_of
+from engine.remote.client import LAST, TRIES, Client, Ending, Steps, steps_of
 from engine.remote.plan import Plan
 from engine.remote.wire import Message, pack, plain, refusal, unpack
 from errors import BadSetting, DownloadFailed, EngineFailed, FoolscopeError, UnknownName
@@ -80,6 +84,36 @@ def test_nobody_there_is_said_after_some_tries() -> None:
         with pytest.raises(EngineFailed, match="does not answer"):
             client.health()
         client.close()
+
+
+def test_who_is_gone_before_the_first_answer_is_replaced() -> None:
+    turns = iter(["gone", "answers", "breaks off"])
+
+    def reply(opened: ServerConnection) -> None:
+        opened.recv()
+        turn = next(turns)
+        for number in range(2) if turn != "gone" else ():
+            opened.send(pack(Message({"answer": number})))
+        if turn == "answers":
+            opened.send(pack(Message({LAST: True})))
+
+    with answering(reply) as address:
+        client = Client(address, lambda seconds: None)
+        assert [m.head["answer"] for m in client.answers("/probe", Message({}))] == [0, 1]
+        answers = client.answers("/probe", Message({}))
+        assert [next(answers).head["answer"] for _ in range(2)] == [0, 1]
+        with pytest.raises(EngineFailed, match="does not answer"):
+            next(answers)
+        client.close()
+
+
+@contextmanager
+def answering(reply: Callable[[ServerConnection], None]) -> Iterator[str]:
+    """Serve sockets, one after the other, and give the address."""
+    with serve(reply, "127.0.0.1", 0) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.socket.getsockname()[1]}"
+        server.shutdown()
 
 
 def test_a_plan_out_of_range_is_refused() -> None:

@@ -14,7 +14,7 @@ from PIL import Image
 
 from attacks.contract import Stop
 from engine.engine import Engine
-from engine.export.exports import Wanted
+from engine.export.making import Wanted
 from engine.history.database import Database
 from engine.recipe import Recipe
 from engine.rooms.competition import Competition

@@ -13,7 +13,7 @@ import pytest
 from PIL import Image, PngImagePlugin
 
 from engine.export import carried
-from engine.export.exports import Wanted
+from engine.export.making import Wanted
 from engine.images.sources import examine
 from engine.rooms.challenges.fewest_queries import GRADIENTS
 from engine.rooms.competition import REPLAY, Submission

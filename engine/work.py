@@ -1,0 +1,33 @@
+"""Work that asks a network again and again, as plain data: it is carried out where the networks are."""
+
+from __future__ import annotations
+
+from typing import Protocol, TypeVar
+
+from torch import Tensor
+
+from attacks.contract import Criterion, Evaluation, Objective
+
+T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
+
+
+class Evaluates(Protocol):
+    """What work asks of an engine."""
+
+    def evaluate(
+        self, model: str, x: Tensor, objective: Objective | None = None, goal: Criterion | None = None
+    ) -> Evaluation:
+        """Return the answer to one query."""
+
+
+class Work(Protocol[T_co]):
+    """A piece of work: a frozen dataclass, as `engine.remote.values` takes it, so that a remote engine can be
+    given it too; so is what it comes to."""
+
+    @property
+    def model(self) -> str:
+        """Return the name of the model that is asked, which is in memory then."""
+
+    def carry_out(self, engine: Evaluates) -> T_co:
+        """Return what it comes to; may raise `errors.FoolscopeError`."""
