@@ -188,9 +188,9 @@ class Engine:
         finally:
             self._loop.retire(job.id)
 
-    def carry_out(self, work: Work[T]) -> T:
-        """Return what a piece of work comes to; raises what it raises."""
-        return work.carry_out(self)
+    def carry_out(self, work: Work[T]) -> Generator[T]:
+        """Yield what a piece of work comes to, computed in this thread; raises what it raises."""
+        yield from work.carry_out(self)
 
     def submit(self, recipe: Recipe, paused: bool = False, owner: str = "") -> Run:
         """Start a run and return it at once. ``owner``: a string that nobody can guess, for whom the run is

@@ -106,8 +106,9 @@ class EngineInterface(Protocol):
         """Yield the answers to a question that looks into a model, as they come, computed beside the runs;
         closing the iterator cancels what is left."""
 
-    def carry_out(self, work: Work[T]) -> T:
-        """Return what a piece of work comes to, computed where the networks are."""
+    def carry_out(self, work: Work[T]) -> Generator[T]:
+        """Yield what a piece of work comes to, as it comes, computed where the networks are; closing the
+        iterator ends it."""
 
     def classify(self, model: str, image: str, crop: Crop | None = None) -> list[Prediction]:
         """Return every class of the model with its probability, the most probable first."""

@@ -4,19 +4,21 @@
         for at in walk(experiment, store):
             place.check()
 
-An experiment is computed in the thread of whoever asks for it. It leaves the queue with the ``with`` block,
-however that ends: a page whose visitor left is ended by its next call of Streamlit, in ``waiting`` or between
-two stages.
+An experiment is computed in the thread of whoever asks for it, or, where replicas have the networks, by one
+of these (`carried_out_by`). It leaves the queue with the ``with`` block, however that ends: a page whose
+visitor left is ended by its next call of Streamlit, in ``waiting`` or between two stages.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from functools import cache
+from typing import Protocol
 
 import settings
+from engine.work import T, Work
 from errors import LabCancelled
 
 SECONDS_BETWEEN_LOOKS = 0.5
@@ -115,6 +117,27 @@ class LabQueue:
             self._changed.wait_for(
                 lambda: place.cancelled or not self.ahead(place), timeout=SECONDS_BETWEEN_LOOKS
             )
+
+
+class CarriesOut(Protocol):
+    """Who carries out work, as `engine.interface.EngineInterface` says it."""
+
+    def carry_out(self, work: Work[T]) -> Generator[T]:
+        """Yield what a piece of work comes to."""
+
+
+_engine: CarriesOut | None = None
+
+
+def carry_out_by(engine: CarriesOut | None) -> None:
+    """Have experiments carried out by an engine from now on, None for this process."""
+    global _engine
+    _engine = engine
+
+
+def carried_out_by() -> CarriesOut | None:
+    """Return the engine that carries out experiments, None for this process."""
+    return _engine
 
 
 @cache

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Protocol, TypeVar
 
 from torch import Tensor
@@ -23,11 +24,12 @@ class Evaluates(Protocol):
 
 class Work(Protocol[T_co]):
     """A piece of work: a frozen dataclass, as `engine.remote.values` takes it, so that a remote engine can be
-    given it too; so is what it comes to."""
+    given it too; so are its answers."""
 
     @property
     def model(self) -> str:
-        """Return the name of the model that is asked, which is in memory then."""
+        """Return the name of the model that is asked, which is in memory then; "" for several, or none."""
 
-    def carry_out(self, engine: Evaluates) -> T_co:
-        """Return what it comes to; may raise `errors.FoolscopeError`."""
+    def carry_out(self, engine: Evaluates) -> Iterator[T_co]:
+        """Yield what it comes to, as it comes; closing the iterator ends it. May raise
+        `errors.FoolscopeError`."""

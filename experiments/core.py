@@ -153,6 +153,10 @@ class Experiment(ABC, Generic[A, F]):
         whole = [self.card.name, self.version, values, self.depends()]
         return hashlib.sha256(json.dumps(whole, sort_keys=True).encode()).hexdigest()[:16]
 
+    def folder(self) -> str:
+        """Return the name of the store in which the answers of its stages are."""
+        return f"{self.card.name}-{self.key()}"
+
 
 AnyExperiment = Experiment[Any, Any]
 """An experiment of whatever answers and figures."""
@@ -163,12 +167,18 @@ def stored(store: Store, stage: Stage) -> Any:
     return codec.load(store.get(stage.name), stage.answer)
 
 
+def prepared(experiment: Experiment[A, F]) -> Experiment[A, F]:
+    """Return an experiment that keeps to the digits that are there now: MNIST may arrive before its end."""
+    if experiment.card.digits and not experiment.data and place() is None:
+        return replace(experiment, data=SMALL)
+    return experiment
+
+
 def walk(experiment: Experiment[A, F], store: Store) -> Iterator[Progress | Result[F]]:
     """Yield a `Progress` before each stage and at the end, then the result."""
-    if experiment.card.digits and not experiment.data and place() is None:
-        experiment = replace(experiment, data=SMALL)  # MNIST may arrive before the last stage
+    experiment = prepared(experiment)
     stages, seconds = experiment.stages(), 0.0
-    mine = store.under(f"{experiment.card.name}-{experiment.key()}")
+    mine = store.under(experiment.folder())
     for index, stage in enumerate(stages):
         yield Progress(index, len(stages), stage.name)
         if not mine.has(stage.name):
@@ -186,7 +196,7 @@ def walk(experiment: Experiment[A, F], store: Store) -> Iterator[Progress | Resu
         seconds=round(seconds, 2),
         settings={s.name: getattr(experiment, s.name) for s in experiment.settings()},
         data=experiment.depends(),
-        torch=torch.__version__,
+        torch=str(torch.__version__),
         figures=figures,
         claims=experiment.claims(figures),
     )

@@ -17,8 +17,9 @@ from components.widgets import mnist_fetch
 from engine.lab_queue import shared
 from errors import FoolscopeError
 from experiments.cache import Store, cache
-from experiments.core import A, Experiment, F, Progress, Result, Stage, stored, walk
+from experiments.core import A, Experiment, F, Progress, Result, Stage, stored
 from experiments.datasets.digit_sets import source, source_of
+from experiments.work import walked
 
 
 def result(
@@ -59,7 +60,7 @@ def watched(
     goes on from there.
     """
     store = store or Store(cache())
-    mine = store.under(f"{experiment.card.name}-{experiment.key()}")
+    mine = store.under(experiment.folder())
     stages = experiment.stages()
 
     def after(at: Progress) -> None:
@@ -91,7 +92,7 @@ def carried_out(
 
     try:
         with shared().turn(waiting):
-            for at in walk(experiment, store):
+            for at in walked(experiment, store):
                 if isinstance(at, Result):
                     place.empty()
                     return at

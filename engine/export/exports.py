@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from typing import Protocol
 
 from PIL import Image
@@ -23,8 +23,8 @@ TURNS = 16
 class Asked(Protocol):
     """What an export asks of an engine."""
 
-    def carry_out(self, work: Work[T]) -> T:
-        """Return what a piece of work comes to."""
+    def carry_out(self, work: Work[T]) -> Iterator[T]:
+        """Yield what a piece of work comes to."""
 
     def picture(self, image: str) -> Image.Image:
         """Return the image of that name."""
@@ -54,7 +54,7 @@ class Exports:
             known = self.known(run, wanted)
             if known is None:
                 photo = self._engine.picture(run.recipe.image.removeprefix(PREPARED))
-                known = self._engine.carry_out(Making.of(run, wanted, photo))
+                (known,) = self._engine.carry_out(Making.of(run, wanted, photo))
                 self._remember(run, wanted, known)
             return known
 

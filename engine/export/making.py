@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from typing import NamedTuple
@@ -113,11 +114,12 @@ class Making:
         """Return the name of the model that is asked."""
         return self.recipe.model
 
-    def carry_out(self, engine: Evaluates) -> Export:
-        """Return the file, which is read back and classified."""
+    def carry_out(self, engine: Evaluates) -> Iterator[Export]:
+        """Yield the one file, which is read back and classified."""
         subject = self._subject(engine)
-        if self.wanted.kind == "added":
-            return _added(subject)
+        yield _added(subject) if self.wanted.kind == "added" else self._made(subject)
+
+    def _made(self, subject: Subject) -> Export:
         if not self.wanted.finished:
             change = finish.rounded(subject.start, subject.view.room)
             return _file(subject, subject.view.picture(change), 0)

@@ -1,7 +1,7 @@
 """The engine of a page's server whose networks are elsewhere: replicas compute, this process keeps the rest.
 
-Uploads, pictures, the queue, files that leave and the runs that are kept are those of `engine.engine.Engine`;
-its loop sees to runs that nobody reads. For labs this process has networks of its own.
+Uploads, pictures, the queue, and the runs that are kept are those of `engine.engine.Engine`; its loop sees to
+runs that nobody reads.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Generator, Mapping
 from contextlib import closing
 from operator import itemgetter
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
@@ -109,26 +109,23 @@ class RemoteEngine(Engine):
         got = {name: torch.from_numpy(array) for name, array in answer.arrays.items()}
         return Evaluation(got["logits"], None, got.get("grad"))
 
-    def carry_out(self, work: Work[T]) -> T:
-        """Return what a piece of work comes to, as a replica carries it out; raises what that raises, and
+    def carry_out(self, work: Work[T]) -> Generator[T]:
+        """Yield what a piece of work comes to, as a replica carries it out; raises what that raises, and
         `errors.EngineFailed` when no replica answers."""
-        self._check_open()
-        arrays: dict[str, Array] = {}
-        message = Message({"model": work.model, "work": values.write(work, arrays)}, arrays)
-        answer = self._client.ask("/work", message, work.model)
-        self._ready.add(work.model)
-        outcome: T = values.read(answer.head["outcome"], answer.arrays)
-        return outcome
+        yield from self._ask(work.model, work)
 
     def probe(self, model: str, question: Probe[T]) -> Generator[T]:
         """Yield the answers to a question that looks into a model, as a replica gives them; closing it
         cancels them there. Raises as `engine.engine.Engine.probe` does."""
+        yield from self._ask(model, question)
+
+    def _ask(self, model: str, question: object) -> Generator[Any]:
         self._check_open()
         arrays: dict[str, Array] = {}
         message = Message({"model": model, "question": values.write(question, arrays)}, arrays)
-        with closing(self._client.answers("/probe", message, model)) as answers:
+        with closing(self._client.answers("/ask", message, model or None)) as answers:
             for answer in answers:
-                self._ready.add(model)
+                self._ready |= {model} - {""}
                 yield values.read(answer.head["answer"], answer.arrays)
 
     def begin(self, run: Run, build: Build, steps: StepsLeft) -> None:

@@ -31,11 +31,10 @@ from engine.engine import Engine
 from engine.jobs import StepsLeft, build_of, fresh_run, resumable
 from engine.loop import CLOSED
 from engine.recipe import Recipe
-from engine.remote import values
 from engine.remote.answering import RESTARTING, Prepare, answered, model_of
+from engine.remote.asked import Asked
 from engine.remote.client import Ending, Steps
-from engine.remote.probing import Probing, threads
-from engine.remote.wire import Array, Message, pack, plain, unpack
+from engine.remote.wire import Message, pack, plain, unpack
 from engine.run import SCALARS, Run
 from errors import BadSetting, EngineClosed, FoolscopeError
 
@@ -60,10 +59,9 @@ def application(engine: Engine, prepare: Prepare | None = None) -> Starlette:
     return Starlette(
         routes=[
             Route("/evaluate", replica.evaluate, methods=["POST"]),
-            Route("/work", replica.work, methods=["POST"]),
             Route("/load", replica.load, methods=["POST"]),
             Route("/health", replica.health),
-            WebSocketRoute("/probe", replica.probe),
+            WebSocketRoute("/ask", replica.ask),
             WebSocketRoute("/run", replica.run),
         ]
     )
@@ -111,28 +109,14 @@ class Replica:
         wanted = None if goal is None else Criterion(torch.tensor(goal["label"]), bool(goal["targeted"]))
         return self._engine.evaluate(model, _images(message), objective, wanted)
 
-    async def work(self, request: Request) -> Response:
-        """POST a piece of work (`engine.work`): answered with what it comes to."""
-        return await answered(request, self._worked)
-
-    async def _worked(self, message: Message) -> Message:
-        await self._prepare(model_of(message.head))
-        return await anyio.to_thread.run_sync(self._carried_out, message, limiter=threads())
-
-    def _carried_out(self, message: Message) -> Message:
-        work, arrays = values.read(message.head.get("work"), message.arrays), dict[str, Array]()
-        if not callable(getattr(type(work), "carry_out", None)):
-            raise BadSetting("Expected a piece of work, got {got}.", got=type(work).__name__)
-        return Message({"outcome": values.write(work.carry_out(self._engine), arrays)}, arrays)
-
     def _timed(self, model: str) -> list[tuple[int, bool, float]]:
         return self._engine.costs.timed(model)
 
-    async def probe(self, opened: WebSocket) -> None:
-        """Answer a question that looks into a model (`engine.probes`): the question comes, then its
+    async def ask(self, opened: WebSocket) -> None:
+        """Answer a question that looks into a model, or carry out a piece of work: it comes first, then its
         answers go back, until there are no more or the socket closes."""
         await opened.accept()
-        await Probing(self._engine, opened).answer(self._prepare)
+        await Asked(self._engine, opened).answer(self._prepare)
 
     async def run(self, opened: WebSocket) -> None:
         """Carry out one run: its opening comes first, then orders; steps go back."""

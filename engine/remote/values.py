@@ -24,7 +24,7 @@ from torch import Tensor
 from engine.remote.wire import Array
 from errors import BadSetting
 
-PACKAGES = ("attacks.", "engine.", "models.")
+PACKAGES = ("attacks.", "engine.", "experiments.", "models.")
 """Modules may be named that begin so."""
 PLAIN = (type(None), bool, int, float, str)
 FOREIGN = "Expected a value of this program's own types, got {got}."

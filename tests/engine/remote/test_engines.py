@@ -23,8 +23,9 @@ import torch
 from attacks.contract import Criterion, Query, Stop, answer, walk
 from bench.replicas import served
 from bench.site import Site
+from engine import lab_queue
 from engine.export.making import Wanted
-from engine.images.sources import decode, open_sample
+from engine.images.sources import UPLOAD, decode, open_sample
 from engine.inside.boundary import Distances
 from engine.inside.classes import Labels, TowardsGoal
 from engine.inside.composition import MadeOf
@@ -35,6 +36,13 @@ from engine.remote.remote_engine import SHARE, RemoteEngine
 from engine.remote.replica import LEASE
 from engine.run import SCALARS
 from errors import BadSetting, BadTarget, EngineClosed, EngineFailed, FoolscopeError, UnknownName
+from experiments import core
+from experiments.cache import Memory, cache
+from experiments.core import Progress, Result, stored
+from experiments.evans2016.step_away import StepAway
+from experiments.tanay2018.toy import Toy
+from experiments.toolkit import codec
+from experiments.work import LabWork, walked
 from models.core import Classifier
 from settings import ROOT
 from tests.support import event_loop, small_model
@@ -339,11 +347,49 @@ def jobs(engine):
         return [*opened(engine, pool).values()]
 
 
+@pytest.fixture
+def labs(engine):
+    """Have experiments carried out by an engine, as a page's server with replicas does."""
+    lab_queue.carry_out_by(engine)
+    yield engine
+    lab_queue.carry_out_by(None)
+
+
+def test_an_experiment_is_carried_out_and_its_answers_come_too(labs):
+    experiment, store = Toy(seed=3), Memory()
+    *progress, result = walked(experiment, store)
+    stages = [at.stage for at in progress if isinstance(at, Progress)]
+    assert stages == [*(stage.name for stage in experiment.stages()), ""] and isinstance(result, Result)
+    alone = core.run(experiment, Memory())
+    assert codec.dump(result.figures) == codec.dump(alone.figures) and result.claims == alone.claims
+    assert all(isinstance(stored(store, stage), stage.answer) for stage in experiment.stages())
+
+
+def test_an_experiment_on_somebodys_own_photo_takes_it_along_and_leaves_nothing(labs):
+    photo, before = open_sample("coffee"), sorted(cache().rglob("*"))
+    experiment = StepAway(image=f"{UPLOAD}mine", open=lambda name: photo)
+    *_, result = walked(experiment, Memory())
+    assert isinstance(result, Result)
+    small, alone = result.figures.steps["small"], core.run(experiment, Memory()).figures.steps["small"]
+    assert small.own == alone.own and small.before[0] == pytest.approx(alone.before[0], abs=0.01)
+    assert sorted(cache().rglob("*")) == before
+
+
+def test_an_experiment_that_is_refused_says_why_and_one_that_is_left_ends(labs):
+    with pytest.raises(UnknownName):
+        [*labs.carry_out(LabWork("no_such", {}, {}))]
+    with pytest.raises(BadSetting):
+        [*labs.carry_out(LabWork("toy", {"seed": -1}, {}))]
+    going = walked(Toy(seed=4), Memory())
+    assert next(going) == Progress(0, 5, "geometry")
+    going.close()
+    *_, result = walked(Toy(seed=4), Memory())
+    assert isinstance(result, Result) and result.seed == 4
+
+
 def test_what_is_no_question_is_refused(remote):
-    with pytest.raises(BadSetting, match="question about a model"):
+    with pytest.raises(BadSetting, match="a question or a piece of work"):
         [*remote.probe("small", RECIPE)]
-    with pytest.raises(BadSetting, match="piece of work"):
-        remote.carry_out(RECIPE)
 
 
 def test_a_model_is_loaded_when_it_was_asked_for(engine):

@@ -99,8 +99,8 @@ def test_who_is_gone_before_the_first_answer_is_replaced() -> None:
 
     with answering(reply) as address:
         client = Client(address, lambda seconds: None)
-        assert [m.head["answer"] for m in client.answers("/probe", Message({}))] == [0, 1]
-        answers = client.answers("/probe", Message({}))
+        assert [m.head["answer"] for m in client.answers("/ask", Message({}))] == [0, 1]
+        answers = client.answers("/ask", Message({}))
         assert [next(answers).head["answer"] for _ in range(2)] == [0, 1]
         with pytest.raises(EngineFailed, match="does not answer"):
             next(answers)

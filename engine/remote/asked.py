@@ -1,11 +1,14 @@
-"""A question that looks into a model (`engine.probes`), asked of a replica over a socket of its own."""
+"""What is asked of a replica over a socket of its own: a question that looks into a model (`engine.probes`),
+or a piece of work (`engine.work`)."""
 
 from __future__ import annotations
 
 import asyncio
 import threading
+from collections.abc import Generator
 from contextlib import closing
 from functools import cache
+from typing import Any
 
 import anyio
 import anyio.from_thread
@@ -23,8 +26,8 @@ AT_ONCE = 64
 """So many questions and pieces of work have a thread at the same time."""
 
 
-class Probing:
-    """One question that looks into a model, and its socket."""
+class Asked:
+    """What is asked, and its socket."""
 
     def __init__(self, engine: Engine, opened: WebSocket) -> None:
         self._engine, self._opened, self._gone = engine, opened, threading.Event()
@@ -36,8 +39,9 @@ class Probing:
             message = unpack(await self._opened.receive_bytes())
             listening = asyncio.create_task(self._listen())
             try:
-                await prepare(model_of(message.head))
-                await anyio.to_thread.run_sync(self._pass_on, message, limiter=threads())
+                if message.head.get("model"):
+                    await prepare(model_of(message.head))
+                await anyio.to_thread.run_sync(self._pass_on, message, limiter=_threads())
             finally:
                 listening.cancel()
         except WebSocketDisconnect:
@@ -59,10 +63,7 @@ class Probing:
 
     def _pass_on(self, message: Message) -> None:
         """Send the answers, in a thread of its own; raises what the question raises."""
-        question = values.read(message.head.get("question"), message.arrays)
-        if not callable(getattr(type(question), "pieces", None)):
-            raise BadSetting("Expected a question about a model, got {got}.", got=type(question).__name__)
-        with closing(self._engine.probe(str(message.head["model"]), question)) as answers:
+        with closing(self._answers(message)) as answers:
             for answer in answers:
                 if self._gone.is_set():
                     return
@@ -70,8 +71,16 @@ class Probing:
                 data = pack(Message({"answer": values.write(answer, arrays)}, arrays))
                 anyio.from_thread.run(self._opened.send_bytes, data)
 
+    def _answers(self, message: Message) -> Generator[Any]:
+        question = values.read(message.head.get("question"), message.arrays)
+        if callable(getattr(type(question), "pieces", None)):
+            return self._engine.probe(model_of(message.head), question)
+        if callable(getattr(type(question), "carry_out", None)):
+            return self._engine.carry_out(question)
+        raise BadSetting("Expected a question or a piece of work, got {got}.", got=type(question).__name__)
+
 
 @cache
-def threads() -> anyio.CapacityLimiter:
+def _threads() -> anyio.CapacityLimiter:
     """Return how many questions and pieces of work have a thread at the same time; others wait."""
     return anyio.CapacityLimiter(AT_ONCE)
