@@ -56,7 +56,7 @@ class LabWork:
         """
         kind, given = experiments.get(self.name), dict[str, Any](self.settings)
         if any(field.name == "open" for field in fields(kind)):
-            given["open"] = partial(_open, self.uploads)
+            given |= {"open": partial(_open, self.uploads)}
         experiment = prepared(kind(**given))
         store = Memory() if self.uploads else Store(cache())
         mine, stages = store.under(experiment.folder()), experiment.stages()
