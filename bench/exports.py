@@ -27,6 +27,7 @@ from bench.figures import Figure
 from engine.engine import Engine
 from engine.export.making import Wanted
 from engine.export.view import Floats
+from engine.jobs import criterion_of
 from engine.recipe import Recipe
 from engine.robustness.corruptions import jpeg
 from engine.run import Run
@@ -172,13 +173,13 @@ def _saved_again(engine: Engine, run: Run) -> bool:
     photo = Image.open(io.BytesIO(engine.export(run, Wanted("photo", len(run) - 1, True)).data))
     card = models.card(run.recipe.model)
     logits = engine.evaluate(card.name, card.preprocess(jpeg(90)(photo.convert("RGB")))[None]).logits
-    return bool(run.criterion.met(logits)[0])
+    return bool(criterion_of(run).met(logits)[0])
 
 
 def _least(engine: Engine, run: Run) -> float:
     """Return `least_longer` for the end of a run."""
     end = torch.from_numpy(run.picture(len(run) - 1))[None]
-    answer = engine.evaluate(run.recipe.model, end, run.criterion.margin, run.criterion)
+    answer = engine.evaluate(run.recipe.model, end, criterion_of(run).margin, criterion_of(run))
     return least_longer(255 * (run.picture(len(run) - 1) - run.picture(0)), answer.gradient[0].numpy())
 
 

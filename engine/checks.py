@@ -68,7 +68,7 @@ def zero_gradient(run: Run) -> Finding | None:
 def saturated_softmax(run: Run) -> Finding | None:
     """The network is so sure that float32 hardly holds the slope of its cross-entropy."""
     log_p = float(run.log_p(0, 1, [run.original])[0, 0])
-    if run.criterion.targeted or log_p < -2e-7:
+    if run.targeted or log_p < -2e-7:
         return None
     facts = {"label": run.labels[run.original], "percent": f"{100 * np.exp(log_p):.5f}"}
     return Finding(

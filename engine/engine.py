@@ -40,7 +40,7 @@ from engine.prices import Costs, Price, work_of
 from engine.probes import Probe, ProbeJob
 from engine.queue import RunQueue
 from engine.recipe import Recipe
-from engine.run import Prediction, Run
+from engine.run import Floats, Prediction, Run
 from engine.runs import Runs
 from engine.sentences import Said
 from engine.store import Store
@@ -78,7 +78,7 @@ class Engine:
         self.history = History(self._pictures.upload, written=self._housekeeping.written)
         self._rankings = Rankings(self.logits, self._pictures.preprocess)
         self._numbers, self._exports = itertools.count(), Exports(self)
-        self._runs = Runs(self.store, self.history, self.preprocess, self.cancel, self._exports.forget)
+        self._runs = Runs(self.store, self.history, self._seen, self.cancel, self._exports.forget)
         self._loop = Loop(self.device, self._housekeeping.sweep, clock, self.costs, self.metrics)
         self.queue = RunQueue(self, self.costs, clock=clock, metrics=self.metrics)
 
@@ -122,6 +122,9 @@ class Engine:
     def preprocess(self, recipe: Recipe) -> Tensor:
         """Return what the recipe's model sees of its image: ``(c, size, size)`` in [0, 1]."""
         return self._pictures.preprocess(models.card(recipe.model), recipe.image, recipe.crop)
+
+    def _seen(self, recipe: Recipe) -> Floats:
+        return self._pictures.seen(models.card(recipe.model), recipe.image, recipe.crop)
 
     def notes(self, image: str) -> tuple[Said, ...]:
         """Return what was noted when an upload was read, nothing for others; raises as `picture` does."""

@@ -176,7 +176,8 @@ class RunJob(Job):
         super().__init__(run.id, model, search, release)
         self._run, self._attack = run, attack
         times = 1 + len(run.recipe.survives)
-        self._reached = run.recipe.stop.watch(run.criterion.repeat(times))
+        self._criterion = criterion_of(run)
+        self._reached = run.recipe.stop.watch(self._criterion.repeat(times))
         self._read: tuple[Tensor, Observation] | None = None
 
     def wanted(self, query: Query, answer: Evaluation) -> Sequence[Tensor]:
@@ -191,7 +192,10 @@ class RunJob(Job):
         asked = len(query.x)
         gradients = asked if length else 0
         grad_norm = float(length[0]) if length else math.nan
-        self._read = logits, self._run.observe(logits[0], image, grad_norm, asked, gradients)
+        self._read = (
+            logits,
+            observed(self._run, self._criterion, logits[0], image, grad_norm, asked, gradients),
+        )
 
     def record(self) -> str | None:
         """Append the step to the run; return the name of the run's stop rule when that is satisfied."""
@@ -246,24 +250,63 @@ def run_job(
 def fresh_run(recipe: Recipe, original: int, x: Tensor, clock: Callable[[], float]) -> Run:
     """Return a run that has not begun, of a recipe that was checked. ``original``: the class that its model
     says of ``x`` ``(c, h, w)`` in [0, 1]."""
-    aim = original if recipe.target is None else recipe.target
-    criterion = Criterion(torch.tensor([aim]), recipe.target is not None)
     labels = models.card(recipe.model).labels
-    return Run(recipe, labels, x, original, recipe.build().updates(), criterion, clock)
+    return Run(recipe, labels, x.numpy(), original, recipe.build().updates(), clock)
+
+
+def criterion_of(run: Run) -> Criterion:
+    """Return what counts as success of a run, on the CPU."""
+    return Criterion(torch.tensor([run.aim]), run.targeted)
+
+
+def observed(
+    run: Run,
+    criterion: Criterion,
+    logits: Tensor,
+    image: Tensor,
+    grad_norm: float,
+    queries: int,
+    gradients: int,
+) -> Observation:
+    """Return what a step of a run with this ``criterion`` shows.
+
+    ``logits`` ``(classes,)`` and ``image`` ``(c, h, w)`` in [0, 1] are on the CPU; ``grad_norm``: the
+    gradient's length, NaN where none was asked for; ``queries``: images that were asked about, of which the
+    step's is the first; ``gradients``: gradients that were asked for.
+    """
+    delta = image - torch.from_numpy(run.start)
+    margin = float(criterion.margin(logits[None])[0])
+    return Observation(
+        image=image.numpy(),
+        delta=delta.half().numpy(),
+        log_p=torch.log_softmax(logits, 0).numpy(),
+        lengths=(margin, *_lengths(delta.numpy().ravel()), grad_norm),
+        queries=queries,
+        gradients=gradients,
+    )
+
+
+def _lengths(delta: Floats) -> tuple[float, ...]:
+    """Return linf, l2, l1, l0 and rms of a perturbation ``(values,)``."""
+    # In NumPy, because every torch reduction of this size wakes all threads, for more than it costs.
+    sizes = np.abs(delta)
+    squared = float(np.dot(delta, delta))
+    l1, l0 = float(sizes.sum()), float(np.count_nonzero(delta))
+    return float(sizes.max()), math.sqrt(squared), l1, l0, math.sqrt(squared / delta.size)
 
 
 def build_of(run: Run, device: torch.device, newest: Tensor | None = None) -> Build:
     """Return what makes the job of a run that has not begun, or, with the picture ``newest`` ``(c, h, w)`` of
     the step after its last one, of a run that is `resumable`."""
-    recipe, criterion, attack = run.recipe, run.criterion, run.recipe.build()
+    recipe, criterion, attack = run.recipe, criterion_of(run), run.recipe.build()
     here = replace(criterion, label=criterion.label.to(device))
-    x = run.start[None].to(device)
+    x = torch.from_numpy(run.start)[None].to(device)
     if newest is None:
         search = _search(recipe, attack, x, here)
     else:
         search = attack.resume(x, newest[None].to(device), here, len(run))
-    aim = int(criterion.label[0])
-    return lambda model, release: RunJob(run, attack, model.against(aim, criterion.targeted), search, release)
+    against = run.aim, run.targeted
+    return lambda model, release: RunJob(run, attack, model.against(*against), search, release)
 
 
 def resumable(recipe: Recipe) -> bool:

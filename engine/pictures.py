@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from weakref import WeakValueDictionary
 
+import torch
 from PIL import Image
 from torch import Tensor
 
 from engine.history.records import Upload
 from engine.images import handwriting
 from engine.images.sources import PREPARED, UPLOAD, Source, Uploads, open_image
+from engine.run import Floats
 from engine.sentences import Said
 from errors import HistoryFailed, UnknownName
 from models.core import Card, Crop
@@ -30,7 +32,7 @@ class Pictures:
         self.uploads = Uploads()
         self._stored, self._sources = stored, dict(sources or {})
         # What runs of the same picture begin with is in memory once, for as long as one of them is.
-        self._seen = WeakValueDictionary[Seen, Tensor]()
+        self._seen = WeakValueDictionary[Seen, Floats]()
 
     def open(self, image: str) -> Image.Image:
         """Return the upload, the sample or the image of a source called ``image`` (8-bit RGB).
@@ -41,14 +43,19 @@ class Pictures:
         return open_image(image, self.uploads, sources=self._sources)
 
     def preprocess(self, card: Card, image: str, crop: Crop | None) -> Tensor:
-        """Return what the model of a card sees of an image: ``(c, size, size)`` in [0, 1]; raises as `open`
-        does, and `errors.BadSetting` for a crop that is not inside the image."""
+        """Return what the model of a card sees of an image: ``(c, size, size)`` in [0, 1]; raises as `seen`
+        does."""
+        return torch.from_numpy(self.seen(card, image, crop))
+
+    def seen(self, card: Card, image: str, crop: Crop | None) -> Floats:
+        """Return the same as an array; raises as `open` does, and `errors.BadSetting` for a crop that is not
+        inside the image."""
         key = card.name, card.weights.sha256, image, crop
         x = self._seen.get(key)
         if x is None:
             prepared = crop is not None and image.startswith(PREPARED)
             picture = self.open(image.removeprefix(PREPARED) if prepared else image)
-            x = handwriting.preprocess(card, picture, crop, prepared)
+            x = handwriting.preprocess(card, picture, crop, prepared).numpy()
             if not image.removeprefix(PREPARED).startswith(UPLOAD):  # which may be deleted
                 self._seen[key] = x
         return x

@@ -16,10 +16,7 @@ from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
-import torch
-from torch import Tensor
 
-from attacks.contract import Criterion
 from engine.places import Place
 from engine.recipe import Recipe
 from engine.sentences import Said, said
@@ -48,7 +45,7 @@ class Prediction:
 
 @dataclass(frozen=True)
 class Observation:
-    """One step as it was seen, not yet part of a run; all on the CPU.
+    """One step as it was seen, not yet part of a run.
 
     ``image`` ``(c, h, w)`` in [0, 1]; ``delta``: its perturbation ``(c, h, w)``; ``log_p``: natural-log
     probabilities ``(classes,)``; ``lengths``: the figures of `SCALARS` from ``margin`` to ``grad_norm``;
@@ -57,7 +54,7 @@ class Observation:
     the run's start.
     """
 
-    image: Tensor | None
+    image: Floats | None
     delta: npt.NDArray[np.float16] | None
     log_p: Floats
     lengths: tuple[float, ...]
@@ -68,9 +65,8 @@ class Observation:
 
 @dataclass
 class Run:
-    """``start`` ``(c, h, w)`` in [0, 1], on the CPU like the label of ``criterion``; ``original`` is its
-    class; ``total`` the declared number of updates, so a run that is not stopped early has
-    ``total + 1`` steps.
+    """``start`` ``(c, h, w)`` in [0, 1]; ``original`` is its class; ``total`` the declared number of updates,
+    so a run that is not stopped early has ``total + 1`` steps.
     ``place``: where it stands in the queue while it waits there (`engine.queue`), kept up to date.
     ``answers_again``: natural-log probabilities ``(classes,)`` that the network gave ``start`` at another
     time, if it was asked then. ``dead_end``: why nothing could change any more, one of the attack's
@@ -78,10 +74,9 @@ class Run:
 
     recipe: Recipe
     labels: tuple[str, ...]
-    start: Tensor
+    start: Floats
     original: int
     total: int
-    criterion: Criterion
     clock: Callable[[], float] = time.monotonic
     id: str = field(default_factory=lambda: secrets.token_urlsafe(16))
     status: str = "waiting"
@@ -108,26 +103,6 @@ class Run:
         self.read_at = self.clock()
         self._track([self.original] + ([self.recipe.target] if self.recipe.target is not None else []))
 
-    def observe(
-        self, logits: Tensor, image: Tensor, grad_norm: float, queries: int, gradients: int
-    ) -> Observation:
-        """Return what a step shows; the run stays as it is.
-
-        ``logits`` ``(classes,)`` and ``image`` ``(c, h, w)`` in [0, 1] are on the CPU; ``grad_norm``: the
-        gradient's length, NaN where none was asked for; ``queries``: images that were asked about, of which
-        the step's is the first; ``gradients``: gradients that were asked for.
-        """
-        delta = image - self.start
-        margin = float(self.criterion.margin(logits[None])[0])
-        return Observation(
-            image=image,
-            delta=delta.half().numpy(),
-            log_p=torch.log_softmax(logits, 0).numpy(),
-            lengths=(margin, *_lengths(delta.numpy().ravel()), grad_norm),
-            queries=queries,
-            gradients=gradients,
-        )
-
     def append(self, seen: Observation) -> None:
         """Record the next step; only the engine's thread calls this."""
         with self._changed:
@@ -147,12 +122,12 @@ class Run:
             self._count += 1
             self._changed.notify_all()
 
-    def show(self, step: int, image: Tensor) -> None:
+    def show(self, step: int, image: Floats) -> None:
         """Take over the picture ``(c, h, w)`` in [0, 1] of the newest step, if ``step`` is that one."""
         with self._changed:
             if step == self._count - 1:
                 self._latest, self._latest_step = image, step
-                self._keep_picture((image - self.start).half().numpy(), step)
+                self._keep_picture((image - self.start).astype(np.float16), step)
 
     def restore(
         self,
@@ -160,7 +135,7 @@ class Run:
         scalars: Floats,
         pictures: dict[int, npt.NDArray[np.float16]],
         classes: list[int],
-        latest: Tensor | None = None,
+        latest: Floats | None = None,
     ) -> None:
         """Take over the steps of a run that was written to a file.
 
@@ -171,8 +146,8 @@ class Run:
         with self._changed:
             self._log_p, self._scalars, self._pictures = log_p, scalars, dict(pictures)
             self._count, self.classes = len(log_p), list(classes)
-            last = torch.from_numpy(pictures[max(pictures)].astype(np.float32))
-            self._latest = (self.start + last).clamp(0, 1) if latest is None else latest
+            last = self.start + pictures[max(pictures)].astype(np.float32)
+            self._latest = np.clip(last, 0, 1) if latest is None else latest
             self._latest_step = self._count - 1
             seconds = float(scalars[-1, SCALARS.index("seconds")])
             self._active = seconds if math.isfinite(seconds) else 0.0
@@ -192,7 +167,7 @@ class Run:
             self.reason, self.error, self.status = reason, error, status
             listeners = self._listeners
             if self.over:
-                self._latest = self._latest.clone()  # it may be one row of many, which it would keep
+                self._latest = self._latest.copy()  # it may be one row of many, which it would keep
                 self._listeners = []  # one that knows the run would hold it in memory
             self._changed.notify_all()
         for listener in listeners:
@@ -207,6 +182,16 @@ class Run:
         """Call ``listener`` no more; one that is not known changes nothing."""
         with self._changed:
             self._listeners = [other for other in self._listeners if other is not listener]
+
+    @property
+    def targeted(self) -> bool:
+        """Say whether it is to reach a class, rather than leave one."""
+        return self.recipe.target is not None
+
+    @property
+    def aim(self) -> int:
+        """Return the class to reach, or, without a target, the class to leave."""
+        return self.original if self.recipe.target is None else self.recipe.target
 
     @property
     def over(self) -> bool:
@@ -276,10 +261,8 @@ class Run:
         one to within float16 of its perturbation; so is a large one of a run that goes on elsewhere."""
         with self._changed:
             if step == self._count - 1 and step == self._latest_step:
-                latest: Floats = self._latest.numpy()
-                return latest
-        base: Floats = self.start.numpy()
-        return np.clip(base + self.delta(step), 0, 1) if step else base
+                return self._latest
+        return np.clip(self.start + self.delta(step), 0, 1) if step else self.start
 
     def thin(self, most: int) -> int:
         """Keep the pictures of at most ``most`` evenly spaced steps, and of the last one; return the bytes
@@ -346,12 +329,3 @@ def spaced(pictures: Mapping[int, Picture], last: int, most: int) -> dict[int, P
     while last // every > most:
         every *= 2
     return {step: picture for step, picture in pictures.items() if step % every == 0 or step == last}
-
-
-def _lengths(delta: Floats) -> tuple[float, ...]:
-    """Return linf, l2, l1, l0 and rms of a perturbation ``(values,)``."""
-    # In NumPy, because every torch reduction of this size wakes all threads, for more than it costs.
-    sizes = np.abs(delta)
-    squared = float(np.dot(delta, delta))
-    l1, l0 = float(sizes.sum()), float(np.count_nonzero(delta))
-    return float(sizes.max()), math.sqrt(squared), l1, l0, math.sqrt(squared / delta.size)

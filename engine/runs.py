@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from torch import Tensor
-
 from engine import saved
 from engine.history.history import History
 from engine.history.loading import load
 from engine.recipe import Recipe
-from engine.run import Run
+from engine.run import Floats, Run
 from engine.store import Store
 from errors import FoolscopeError, NotAllowed, UnknownName
 
@@ -25,7 +23,7 @@ class Runs:
         self,
         store: Store,
         history: History,
-        preprocess: Callable[[Recipe], Tensor],
+        preprocess: Callable[[Recipe], Floats],
         cancel: Callable[[Run], None],
         forget: Callable[[Sequence[str]], None],
     ) -> None:

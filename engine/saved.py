@@ -13,10 +13,8 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
 import models
-from attacks.contract import Criterion
 from engine.images.sources import open_image
 from engine.recipe import Recipe
 from engine.run import SCALARS, Floats, Run
@@ -78,10 +76,8 @@ def read(name: str, folder: Path = RUNS) -> Run:
     facts = json.loads(parts["facts"].tobytes())
     recipe = Recipe.from_json(facts["recipe"])
     card = models.card(recipe.model)
-    start = card.preprocess(open_image(recipe.image), recipe.crop)
-    aim = facts["original"] if recipe.target is None else recipe.target
-    criterion = Criterion(torch.tensor([aim]), recipe.target is not None)
-    run = Run(recipe, card.labels, start, facts["original"], facts["total"], criterion, id=run_id(name))
+    start = card.preprocess(open_image(recipe.image), recipe.crop).numpy()
+    run = Run(recipe, card.labels, start, facts["original"], facts["total"], id=run_id(name))
     zero = np.zeros_like(parts["deltas"][0])
     pictures = {0: zero, **dict(zip(parts["steps"].tolist(), parts["deltas"], strict=True))}
     run.restore(

@@ -12,7 +12,7 @@ from PIL import Image
 from torch import Tensor
 
 from app.inside import composition_part
-from app.inside.looking import as_address, picture_of
+from app.inside.looking import as_address, picture_of, start_of
 from components.display import charts, image_views
 from components.display.answer_cells import table
 from components.display.probability_bars import percent
@@ -76,7 +76,7 @@ def spectrum(run: Run, title: str) -> Spectrum:
 
 
 def _change(run: Run) -> Tensor:
-    return picture_of(run, len(run) - 1) - run.start.float()
+    return picture_of(run, len(run) - 1) - start_of(run)
 
 
 def rows(pair: Sequence[Spectrum]) -> list[list[str]]:

@@ -18,7 +18,7 @@ def lines(look: Look) -> Iterator[Line]:
 
     ``?count=``: of directions, 200 by default; ``?seed=`` of them.
     """
-    start = look.run.start.float()
+    start = look.start()
     delta = look.change()
     for point in look.ask(Lines(start, delta), "lines"):
         yield _along(point) if isinstance(point, Along) else _straight(look, point)

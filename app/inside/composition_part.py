@@ -32,7 +32,7 @@ def lines(look: Look) -> Iterator[Line]:
 
     ``?seed=`` of the noise that it is compared with.
     """
-    start, delta, seed = look.run.start.float(), look.change(), look.whole("seed", 0)
+    start, delta, seed = look.start(), look.change(), look.whole("seed", 0)
     composition, maps = made_of(look, seed)
     yield {"type": "composition"} | asdict(composition) | _pictures(maps)
     for filtered in look.ask(Filters(start, delta, look.run.original), "bands"):
@@ -68,7 +68,7 @@ def filtered(look: Look) -> Iterator[Line]:
     if not bool(delta.any()):
         raise BadSetting(UNCHANGED)
     part = band(delta, low, high)
-    question = Filters(look.run.start.float(), delta, look.run.original, ((low, high),))
+    question = Filters(look.start(), delta, look.run.original, ((low, high),))
     for answer in look.ask(question, low, high):
         gain = suggest_gain(part.numpy())
         shown = as_address(perturbation(part.numpy(), gain))

@@ -51,9 +51,9 @@ class Look:
         """Yield the answers to ``question``, remembered by part, step and ``settings``, which must say all
         that determines them beside the run; see `engine.inside.computed.Computed.ask`."""
         key = Key(self.run.id, part or self.part, self.step if step is None else step, settings)
-        own, goal = self.run.recipe.model, self.run.criterion
+        own = self.run.recipe.model
         if model in ("", own):
-            question = TowardsGoal(question, int(goal.label[0]), goal.targeted)
+            question = TowardsGoal(question, self.run.aim, self.run.targeted)
         return COMPUTED.ask(self.engine, model or own, key, question)
 
     def ask_network(self, question: Probe[T], part: str, *settings: Hashable) -> Iterator[T]:
@@ -67,9 +67,13 @@ class Look:
         is looked at."""
         return picture_of(self.run, self.step if step is None else step)
 
+    def start(self) -> Tensor:
+        """Return the untouched picture ``(c, size, size)`` in [0, 1]."""
+        return start_of(self.run)
+
     def change(self) -> Tensor:
         """Return the perturbation ``(c, size, size)`` that stands for the step that is looked at."""
-        return self.picture() - self.run.start.float()
+        return self.picture() - self.start()
 
     def number(self, name: str, usual: float) -> float:
         """Return a finite number of the query, ``usual`` where it is missing; raises `errors.BadSetting`."""
@@ -93,6 +97,11 @@ class Look:
 def picture_of(run: Run, step: int) -> Tensor:
     """Return the picture ``(c, size, size)`` in [0, 1] that stands for a step of a run."""
     return torch.from_numpy(np.array(run.picture(step), dtype=np.float32))
+
+
+def start_of(run: Run) -> Tensor:
+    """Return the untouched picture ``(c, size, size)`` in [0, 1] of a run."""
+    return torch.from_numpy(np.array(run.start, dtype=np.float32))
 
 
 def finite(value: float) -> float | None:

@@ -21,7 +21,7 @@ PART, TWIN = "people", "twin"
 def lines(look: Look) -> Iterator[Line]:
     """Yield how alike the picture and its adversarial are, and the name of the network's twin, if any."""
     twin = models.card(look.run.recipe.model).twin
-    before, after = look.run.start.float(), look.picture()
+    before, after = look.start(), look.picture()
     key = Key(look.run.id, PART, look.step)
     (alike,) = COMPUTED.ask_nobody(key, lambda: iter([Similarity(structural_similarity(before, after))]))
     yield {

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -45,7 +46,7 @@ def lines(look: Look) -> Iterator[Line]:
     ``?y=`` and ``?half=`` of the window in l2, by default one with the picture and its adversarial;
     ``?cells=`` in a row; ``?second=``: a network that is asked too.
     """
-    plane = axes(look.run.start.float(), look.picture(), third_point(look))
+    plane = axes(look.start(), look.picture(), third_point(look))
     window, cells = _window(look, plane), look.whole("cells", 64)
     if cells not in LEVELS:
         raise BadSetting(
@@ -75,7 +76,7 @@ def _levels(look: Look, plane: Axes, window: Window, cards: list[Card], cells: i
 
 def third_point(look: Look) -> Tensor:
     """Return the third point ``(c, h, w)``, which may lie outside [0, 1]; raises `errors.FoolscopeError`."""
-    wanted, start = look.query.get("third", THIRDS[0]), look.run.start.float()
+    wanted, start = look.query.get("third", THIRDS[0]), look.start()
     noise = torch.Generator().manual_seed(look.whole("seed", 0))
     if wanted == "random":
         return start + torch.randn(start.shape, generator=noise)
@@ -91,7 +92,7 @@ def third_point(look: Look) -> Tensor:
 
 def _end_of(look: Look, other: Run) -> Tensor:
     alike = other.start.shape == look.run.start.shape
-    if not alike or not torch.allclose(other.start, look.run.start, atol=1e-3):
+    if not alike or not np.allclose(other.start, look.run.start, atol=1e-3):
         raise BadSetting("Expected a run that began with the same picture, got one that began with another.")
     if other.id == look.run.id or not len(other):
         raise BadSetting("Expected another run that has begun, got this one or one without a step.")

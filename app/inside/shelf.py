@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 import models
-from app.inside.looking import Look
+from app.inside.looking import Look, start_of
 from engine.images import handwriting
 from engine.images.sources import open_sample, samples
 from engine.inside.classes import Labels
@@ -76,7 +76,7 @@ def _of_own_runs(look: Look, label: int) -> Iterator[ShelfPicture]:
         image, alike = record.recipe.image, record.first_label == look.run.labels[label]
         if record.recipe.model == recipe.model and alike and image not in seen and record.opens:
             seen.add(image)
-            yield ShelfPicture(RUN + record.id, look.engine.run(record.id).start.float())
+            yield ShelfPicture(RUN + record.id, start_of(look.engine.run(record.id)))
 
 
 def chosen(look: Look, label: int) -> ShelfPicture | None:

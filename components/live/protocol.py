@@ -200,7 +200,7 @@ def rows_message(run: Run, start: int, language: str = "en") -> dict[str, Any]:
 def picture(run: Run, step: int, which: str, ext: str, gain: float, view: str) -> bytes:
     """Return one picture of one step, encoded; raises `errors.UnknownName` outside the run."""
     if which == "original":
-        return encode(to_image(run.start.cpu().numpy()), ext)
+        return encode(to_image(run.start), ext)
     if which == "adversarial":
         return encode(to_image(run.picture(step)), ext)
     return encode(perturbation(run.delta(step), gain, view), ext)

@@ -102,7 +102,7 @@ class Making:
             run.original,
             photo,
             carried.entering(models.card(recipe.model), photo),
-            run.start.numpy(),
+            run.start,
             run.picture(step) - run.picture(0),
             run.prediction(step, index).probability,
             run.succeeded(step),

@@ -5,16 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-import torch
-from torch import Tensor
 
 import models
-from attacks.contract import Criterion
 from engine.history.packing import unpack_array, unpack_rows
 from engine.history.queries import StoredRun
 from engine.history.recording import INTERRUPTED
 from engine.recipe import Recipe
-from engine.run import Run
+from engine.run import Floats, Run
 from errors import UnknownName
 
 WITHOUT_PICTURES = (
@@ -23,7 +20,7 @@ WITHOUT_PICTURES = (
 )
 
 
-def load(stored: StoredRun, preprocess: Callable[[Recipe], Tensor]) -> Run:
+def load(stored: StoredRun, preprocess: Callable[[Recipe], Floats]) -> Run:
     """Return a run as it was written last; one that the server's stop interrupted is over at that step, one
     that goes on elsewhere is as far as it was then (`renew`).
 
@@ -33,9 +30,8 @@ def load(stored: StoredRun, preprocess: Callable[[Recipe], Tensor]) -> Run:
     row, recipe = stored.row, Recipe.from_json(stored.row.recipe)
     if row.before is None:
         raise UnknownName(WITHOUT_PICTURES)
-    labels, aim = models.card(recipe.model).labels, row.original if recipe.target is None else recipe.target
-    criterion = Criterion(torch.tensor([aim]), recipe.target is not None)
-    run = Run(recipe, labels, preprocess(recipe), row.original, row.total, criterion, id=row.id)
+    labels = models.card(recipe.model).labels
+    run = Run(recipe, labels, preprocess(recipe), row.original, row.total, id=row.id)
     run.answers_again = None if row.again is None else unpack_array(row.again)
     renew(run, stored)
     return run
@@ -57,9 +53,9 @@ def _restore(run: Run, stored: StoredRun) -> None:
     """Put the steps and pictures into ``run``."""
     rows = [unpack_rows(blob, len(run.labels)) for blob in stored.rows]
     arrays = {step: unpack_array(blob) for step, blob in stored.pictures.items()}
-    start, latest, last = run.start.numpy(), None, max(arrays)
+    start, latest, last = run.start, None, max(arrays)
     if arrays[last].dtype == np.float32:  # the exact picture, not its perturbation
-        latest = torch.from_numpy(arrays[last])
+        latest = arrays[last]
         arrays[last] = (arrays[last] - start).astype(np.float16)
     run.restore(
         np.concatenate([part.log_p for part in rows]),

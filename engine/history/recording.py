@@ -141,7 +141,7 @@ class Recording:
             "original": run.original,
             "first_label": run.labels[run.original],
             "again": None if again is None else pack_array(again),
-            "before": _thumbnail(run.start.numpy()) if self._keeps else None,
+            "before": _thumbnail(run.start) if self._keeps else None,
         }
 
     def _standing(self, steps: int, over: bool, now: float) -> dict[str, object]:
@@ -167,7 +167,7 @@ class Recording:
         }
 
     def _after(self, delta: npt.NDArray[np.float16]) -> bytes:
-        return _thumbnail(self.run.start.numpy() + delta.astype(np.float32))
+        return _thumbnail(self.run.start + delta.astype(np.float32))
 
 
 def interrupted(steps: int) -> Said:

@@ -44,7 +44,7 @@ class Perturbed:
 
 def perturbed(run: Run, step: int) -> Perturbed:
     """Return what a run's attack did to its network by ``step``."""
-    start, picture = run.start.float(), torch.from_numpy(run.picture(step).copy()).float()
+    start, picture = torch.from_numpy(run.start).float(), torch.from_numpy(run.picture(step).copy()).float()
     delta, (best,) = picture - start, run.top(step, 1)
     low, *_ = shares(power(delta)) if bool(delta.any()) else (0.0,)
     return Perturbed(

@@ -16,7 +16,6 @@ from collections.abc import Callable
 from contextlib import aclosing
 
 import numpy as np
-import torch
 
 from engine.jobs import StepsLeft, resumable, words
 from engine.prices import Costs
@@ -149,7 +148,7 @@ class Link:
         run, start = self._run, max(self._received - 1, 0)
         self._orders, alone = Orders(), self._steps_left is StepsLeft.ONE and not self._received
         opening = Opening(
-            run.recipe.to_json(), run.original, run.start.numpy(), run.id, start,
+            run.recipe.to_json(), run.original, run.start, run.id, start,
             "one" if alone else "all", self.lease,
         )  # fmt: skip
         model = self.model if self._placed else None
@@ -178,7 +177,7 @@ class Link:
                 self._held.append(steps.end)
             self._deliver()
             if steps.latest is not None and not self._held and not len(steps.scalars):
-                self._run.show(self._received - 1, torch.from_numpy(steps.latest))
+                self._run.show(self._received - 1, steps.latest)
 
     def _renew_lease(self, steps: Steps) -> None:
         """Keep the newest picture, if it came exactly with its figures and steps follow it."""
@@ -191,9 +190,9 @@ class Link:
         scalars, index = steps.scalars[row], steps.first + row
         delta = steps.pictures.get(index)
         newest = steps.latest is not None and row == len(steps.scalars) - 1
-        image = torch.from_numpy(steps.latest) if newest and steps.latest is not None else None
+        image = steps.latest if newest and steps.latest is not None else None
         if image is None and delta is not None:
-            image = (self._run.start + torch.from_numpy(delta.astype(np.float32))).clamp(0, 1)
+            image = np.clip(self._run.start + delta.astype(np.float32), 0, 1)
         queries, gradients = int(scalars[QUERIES]), int(scalars[GRADIENTS])
         self._seconds = max(self._seconds, float(scalars[SECONDS]))
         seen = Observation(

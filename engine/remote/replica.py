@@ -182,7 +182,7 @@ class _Conversation:
         self._engine, self._run, self._name = engine, run, name
         self._start = self._sent = start
         self._heard, self._told, self._exact = 0, (0, ""), -1
-        self._large = run.start.numel() * 4 > LARGE
+        self._large = run.start.size * 4 > LARGE
         self._leases = resumable(run.recipe)
 
     async def listen(self, opened: WebSocket) -> None:
@@ -280,7 +280,7 @@ def _leased(run: Run, message: Message) -> Tensor | None:
     step, newest = int(message.head.get("lease", 0)), message.arrays.get("newest")
     if newest is None or not resumable(run.recipe):
         return None
-    if newest.shape != tuple(run.start.shape) or newest.dtype != np.float32 or not 0 < step < run.total:
+    if newest.shape != run.start.shape or newest.dtype != np.float32 or not 0 < step < run.total:
         raise ValueError("lease")
     scalars = np.zeros((step, len(SCALARS)), np.float32)
     scalars[-1] = message.arrays["scalars"]

@@ -58,7 +58,7 @@ def corrupted_answers(engine: EngineInterface, run: Run) -> list[Row]:
 
     Raises `errors.FoolscopeError` as `engine.interface.EngineInterface.logits` does.
     """
-    clean, attacked = run.start.cpu(), torch.from_numpy(run.picture(len(run) - 1))
+    clean, attacked = (torch.from_numpy(x) for x in (run.start, run.picture(len(run) - 1)))
     three = torch.stack([attacked, clean, noise(clean, attacked)])
     kinds = corruptions_for(len(clean))
     asked = torch.cat([three, *(kind.of(three) for kind in kinds)])

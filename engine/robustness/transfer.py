@@ -37,7 +37,7 @@ def testify(engine: EngineInterface, run: Run, model: str) -> tuple[Prediction, 
     The images keep every digit; for a network of another input size they are resized.
     Raises `errors.WeightsError` when its weights cannot be had.
     """
-    start, last = run.start.cpu(), torch.from_numpy(run.picture(len(run) - 1))
+    start, last = (torch.from_numpy(x) for x in (run.start, run.picture(len(run) - 1)))
     pair = fitted(torch.stack([start, last.to(start.dtype)]), models.card(model).size)
     before, after = opinions(engine, model, pair)
     return before, after

@@ -162,7 +162,7 @@ class Judge:
             raise NotCountedError(FINISHED)
         run, card = origin.run, kind.card
         start = self.original(kind, models.card(run.recipe.model))
-        began = np.round(run.start.numpy() * 255).astype(np.uint8)
+        began = np.round(run.start * 255).astype(np.uint8)
         expected = np.asarray(start).reshape(*start.size[::-1], -1).transpose(2, 0, 1)
         if not np.array_equal(began, expected):
             raise NotCountedError(ANOTHER_START)

@@ -149,7 +149,7 @@ def _facts(rows: Iterable[tuple[str, str]]) -> Markup:
 def _figures(run: Run, voice: Voice) -> list[tuple[str, str]]:
     """Return the figures that are known: a run that ships with the program may lack some."""
     say, last = voice.say, len(run) - 1
-    figures, values = run.figures(last), run.start.numel()
+    figures, values = run.figures(last), run.start.size
     texts: list[tuple[str, float | None, Callable[[float], str]]] = [
         (say("Steps"), last, "{:,.0f}".format),
         (say("Largest change of a value (linf)"), figures["linf"], lambda size: f"{255 * size:.3g}/255"),

@@ -143,9 +143,8 @@ def _prepare(run: Run) -> str:
     )
     if region is None:
         return code
-    rows, columns = (
-        region.mask(run.start[None])[0, 0].amax(axis).nonzero()[:, 0].tolist() for axis in (1, 0)
-    )
+    inside = region.mask(torch.from_numpy(run.start)[None])[0, 0]
+    rows, columns = (inside.amax(axis).nonzero()[:, 0].tolist() for axis in (1, 0))
     edges = {"top": rows[0], "bottom": rows[-1] + 1, "left": columns[0], "right": columns[-1] + 1}
     return code + text.REGION.format(**edges)
 

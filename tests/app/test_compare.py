@@ -7,8 +7,8 @@ import math
 import re
 from urllib.parse import parse_qs, urlsplit
 
+import numpy as np
 import pytest
-import torch
 from playwright.sync_api import expect
 from streamlit.testing.v1 import AppTest
 
@@ -160,7 +160,7 @@ def test_spectra_of_two_planted_changes_stand_side_by_side(engine):
     for cycles in (5, 2):
         run = engine.submit(BASE)
         list(engine.follow(run))
-        wave = torch.cos(2 * math.pi * cycles * torch.arange(16) / 16)
+        wave = np.cos(2 * math.pi * cycles * np.arange(16, dtype=np.float32) / 16)
         run._latest = 0.5 * run.start + 0.2 + 0.1 * wave
         run.start = 0.5 * run.start + 0.2
         pair.append(spectra.spectrum(run, f"{cycles} cycles"))

@@ -361,7 +361,7 @@ def test_a_second_network_says_what_it_makes_of_the_picture(digits):
     run = digits.run(live_view(app)["run"])
     run.wait(run.total, timeout=30)
     app = quiet(app.run())
-    seen = [run.start, torch.from_numpy(run.picture(len(run) - 1))]
+    seen = [torch.from_numpy(x) for x in (run.start, run.picture(len(run) - 1))]
     told = [each.value for each in app.markdown if "FC100" in each.value]
     labels = [int(models.load("fc100")(x[None]).argmax()) for x in seen]
     assert len(told) == 1 and f"“{labels[0]}”" in told[0]

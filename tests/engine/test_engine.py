@@ -436,7 +436,7 @@ def test_only_the_region_changes_and_successes_in_a_row_end_a_run(engine) -> Non
     assert run.reason == "row" and "3 times in a row" in run.sentence()
     met = [run.succeeded(step) for step in range(len(run))]
     assert met[-3:] == [True] * 3 and not any(all(met[i : i + 3]) for i in range(1, len(met) - 3))
-    change, inside = torch.tensor(run.delta(len(run) - 1)), part.mask(run.start[None])[0]
+    change, inside = torch.tensor(run.delta(len(run) - 1)), part.mask(torch.from_numpy(run.start)[None])[0]
     assert change.abs().max() > 0 and (change * (1 - inside)).abs().max() == 0
     assert run.queries == len(run)
     with pytest.raises(BadSetting, match="left < right"):

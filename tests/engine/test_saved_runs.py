@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 import models
 import settings
@@ -31,8 +32,8 @@ def test_the_panda_that_ships_becomes_a_vulture_and_a_run_computed_now_agrees() 
         last = len(run) - 1
         assert run.top(0, 1)[0].label == "giant panda" and run.top(last, 1)[0].label == "vulture"
         x, labels = run.picture(last), models.card(run.recipe.model).labels
-        assert np.abs(x - run.start.numpy()).max() <= float(run.recipe.params["epsilon"]) + 1e-3
-        p = engine.logits(run.recipe.model, run.start.new_tensor(x)[None]).softmax(1)[0]
+        assert np.abs(x - run.start).max() <= float(run.recipe.params["epsilon"]) + 1e-3
+        p = engine.logits(run.recipe.model, torch.from_numpy(x)[None]).softmax(1)[0]
         assert labels[int(p.argmax())] == "vulture"
         assert float(p.max()) == pytest.approx(run.top(last, 1)[0].probability, abs=0.05)
     finally:

@@ -12,6 +12,7 @@ from attacks.contract import Criterion, Stop, walk
 from attacks.mi_fgsm import MIFGSM
 from engine import links
 from engine.images.sources import open_sample
+from engine.jobs import criterion_of
 from engine.recipe import Recipe
 from errors import BadSetting, FoolscopeError
 from models import ensemble
@@ -140,11 +141,11 @@ def test_a_run_fools_every_network_of_an_ensemble_of_each_kind(kind: str) -> Non
         list(engine.follow(run))
         assert (run.status, run.reason) == ("finished", stop.rule), run.error
         last = torch.from_numpy(run.picture(len(run) - 1))[None].float()
-        margins = [run.criterion.margin(engine.logits(part, last)) for part in ("small", "smaller")]
+        margins = [criterion_of(run).margin(engine.logits(part, last)) for part in ("small", "smaller")]
         assert float(min(margins)) > 0 and len(run) > 2
         if kind == ensemble.WORST:
-            answers = engine.evaluate(name, last, goal=run.criterion).logits
-            assert float(run.criterion.margin(answers)) == pytest.approx(float(min(margins)), abs=1e-3)
+            answers = engine.evaluate(name, last, goal=criterion_of(run)).logits
+            assert float(criterion_of(run).margin(answers)) == pytest.approx(float(min(margins)), abs=1e-3)
             assert run.answers_again is None
 
 

@@ -109,7 +109,7 @@ def test_of_a_worst_case_the_least_fooled_network_is_asked(
 ) -> None:
     monkeypatch.setattr("app.inside.looking.COMPUTED", computed.Computed())
     kind = attacked(engine, "lenet+fc100@worst", None)
-    own, start = kind.run.original, kind.run.start.float()
+    own, start = kind.run.original, torch.from_numpy(kind.run.start)
     delta = torch.from_numpy(kind.run.picture(STEPS).copy()) - start
     shares = torch.linspace(0, 1, 400)
     pictures = (start + shares.view(-1, 1, 1, 1) * delta).clamp(0, 1)

@@ -69,7 +69,7 @@ def test_the_end_of_another_run_is_a_third_point(client):
     other = service.engine().submit(Recipe("small", "cat", "bim", {"steps": 3}, stop=Stop("steps")))
     list(service.engine().follow(other))
     plan = client.lines("plane", step=6, cells=4, third=f"run:{other.id}")[0]
-    length = float(np.linalg.norm(other.picture(len(other) - 1) - client.run.start.numpy()))
+    length = float(np.linalg.norm(other.picture(len(other) - 1) - client.run.start))
     assert np.hypot(*plan["third"]) == pytest.approx(length, rel=1e-3)
     stranger = service.engine().submit(Recipe("small", "dog", "bim", {"steps": 3}, stop=Stop("steps")))
     list(service.engine().follow(stranger))
@@ -171,7 +171,7 @@ def test_what_it_means_to_people_is_in_the_files(monkeypatch, client):
     assert all(own[name] == pair["own"][name] and twin[name] == pair["twin"][name] for name in names)
     arrays = np.load(io.BytesIO(archive.content))
     delta = arrays[own["perturbation"]["array"]]
-    assert np.allclose(delta, client.run.picture(6) - client.run.start.numpy(), atol=1e-6)
+    assert np.allclose(delta, client.run.picture(6) - client.run.start, atol=1e-6)
     assert np.linalg.norm(arrays[twin["perturbation"]["array"]]) == pytest.approx(twin["length"], rel=1e-5)
 
 

@@ -346,7 +346,7 @@ def test_the_table_of_norms_measures_each_change(engine):
     assert [each["title"] for each in told["runs"]] == ["PGD, linf", "PGD, l2", "PGD, l1"]
     for each in told["runs"]:
         run, found = engine.run(each["id"]), transfer_table.sizes(engine.run(each["id"]))
-        change = run.picture(len(run) - 1) - run.start.numpy()
+        change = run.picture(len(run) - 1) - run.start
         assert found["l2"] == pytest.approx(np.sqrt((change**2).sum()), rel=0.01)
         assert found["l1"] == pytest.approx(np.abs(change).sum(), rel=0.01)
         assert found[each["norm"]] <= each["epsilon"] * 1.01 and 0 < found["l0"] <= 1

@@ -21,6 +21,7 @@ from engine.export.exports import Exports
 from engine.export.making import Subject, Wanted
 from engine.export.view import View
 from engine.images.sources import decode
+from engine.jobs import criterion_of
 from engine.recipe import Recipe
 from engine.robustness.corruptions import jpeg
 from engine.run import Run
@@ -115,7 +116,7 @@ def test_a_finish_takes_the_file_into_account_that_changes_pixels(engine: Engine
     last = len(run) - 1
     saved = engine.export(run, Wanted("network", last, True)).data
     x = small_model.card().preprocess(decode(encode(decode(saved), format)), WHOLE)
-    assert not run.criterion.met(engine.logits("small", x[None]))[0], "there is nothing to mend here"
+    assert not criterion_of(run).met(engine.logits("small", x[None]))[0], "there is nothing to mend here"
     assert engine.export(run, Wanted("network", last, True, format)).verdict.success
 
 

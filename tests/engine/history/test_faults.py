@@ -209,7 +209,7 @@ def test_a_run_whose_server_was_killed(home, address, monkeypatch):
         assert (len(run) - 1, run.status, run.sentence()) == (record.steps, "cancelled", sentence)
         assert len(run) >= reached
         assert run.scalars(0, len(run))[-1, 7] >= record.steps, "queries count on"
-        assert np.abs(run.picture(record.steps) - run.start.numpy()).max() > 0
+        assert np.abs(run.picture(record.steps) - run.start).max() > 0
         again = engine.submit(run.recipe, paused=True, owner="me")
         assert np.array_equal(again.start, run.start) and np.array_equal(
             np.asarray(engine.picture(run.recipe.image)).shape, (120, 90, 3)

@@ -133,7 +133,7 @@ def test_the_list_says_what_became_of_a_run(home):
         assert older.steps == 40 and older.over and older.opens and older.recipe == RECIPE
         template, facts = older.standing
         assert template.format(**facts) == first.sentence()
-        for data, x in ((older.before, first.start.numpy()), (older.after, first.picture(40))):
+        for data, x in ((older.before, first.start), (older.after, first.picture(40))):
             shown = np.asarray(Image.open(io.BytesIO(data or b""))).transpose(2, 0, 1) / 255
             assert np.abs(shown - x).max() < 0.01
 

@@ -501,7 +501,7 @@ def test_a_client_needs_neither_torch_nor_ray(remote, replicas):
     finish(remote, run)
     done = subprocess.run(
         [sys.executable, "-c", WITHOUT, replicas, str(run.original)],
-        input=run.start.numpy().tobytes(),
+        input=run.start.tobytes(),
         capture_output=True,
         cwd=ROOT,
     )

@@ -37,7 +37,7 @@ def test_every_image_is_asked_about_once_and_answered_as_if_alone(running: Runni
     rows = answers.corrupted_answers(engine, run)
     assert sum(gate.batches) == 39 and len(gate.batches) <= 2
     assert [row.corruption and row.corruption.name for row in rows] == [None, *CORRUPTIONS]
-    clean, attacked = run.start, torch.from_numpy(run.picture(3))
+    clean, attacked = torch.from_numpy(run.start), torch.from_numpy(run.picture(3))
     for row in rows:
         for x, said in (
             (attacked, row.attacked),

@@ -26,7 +26,7 @@ SURE: dict[str, Any] = {"epsilon": 0.3, "step_size": 0.02, "steps": 30}
 
 def changed(lesson: Class, run: Run, finished: bool = True) -> np.ndarray:
     """Return by how many grey levels a run's file differs from its start: ``(h, w, c)``."""
-    before = np.round(run.start.numpy() * 255).transpose(1, 2, 0)
+    before = np.round(run.start * 255).transpose(1, 2, 0)
     return pixels(lesson.file(run, finished)).astype(float)[..., : before.shape[2]] - before
 
 

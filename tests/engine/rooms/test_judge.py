@@ -83,7 +83,7 @@ def test_a_run_is_measured_by_the_pixels_of_its_file(
         judged.counts and judged.run == run.id and judged.template == "It counts: the network says {label}."
     )
     after = pixels(lesson.file(run)).astype(float)[..., 0]
-    before = np.round(run.start.numpy()[0] * 255)
+    before = np.round(run.start[0] * 255)
     assert np.isclose(judged.score, np.sqrt(((after - before) ** 2).sum()) / 255)
     assert (
         judged.label == lesson.engine.export(run, Wanted("network", len(run) - 1, True)).verdict.label != "7"
@@ -153,7 +153,7 @@ def test_edited_files_are_caught(lesson: Class, anna: Member, challenge: Challen
     refused(lesson.hand_in(anna, challenge, jpeg.getvalue()), NO_PNG)
     wrong = refused(lesson.hand_in(anna, challenge, png(picture.resize((56, 56)))), SIZE)
     assert wrong.facts == {"side": 28, "width": 56, "height": 56}
-    original = png(Image.fromarray(np.round(run.start.numpy()[0] * 255).astype(np.uint8)))
+    original = png(Image.fromarray(np.round(run.start[0] * 255).astype(np.uint8)))
     refused(lesson.hand_in(anna, challenge, original), EDITED)
 
 

@@ -8,9 +8,10 @@ import pytest
 import torch
 
 import models
-from attacks.contract import Criterion, Stop
+from attacks.contract import Stop
 from engine import saved
 from engine.engine import Engine
+from engine.jobs import criterion_of, observed
 from engine.recipe import Recipe
 from engine.run import Run
 from tests.support import small_model
@@ -43,11 +44,11 @@ def long() -> Run:
     panda, vulture = map(card.label_index, ("giant panda", "vulture"))
     start = torch.full((3, 32, 32), 0.5)
     recipe = Recipe(card.name, "panda", "bim", {"steps": 10_000}, vulture, stop=Stop("steps"))
-    run = Run(recipe, card.labels, start, panda, 10_000, Criterion(torch.tensor([vulture]), True))
+    run = Run(recipe, card.labels, start.numpy(), panda, 10_000)
     run.set_status("running")
     logits, change = torch.zeros(1000), torch.linspace(-1, 1, 3072).view(3, 32, 32)
     for step in range(10_001):
         logits[panda], logits[vulture] = 10 - step / 1000, step / 1000
-        run.append(run.observe(logits, start + step / 1e6 * change, 1.0, 1, 1))
+        run.append(observed(run, criterion_of(run), logits, start + step / 1e6 * change, 1.0, 1, 1))
     run.set_status("finished", "steps")
     return run

@@ -51,7 +51,7 @@ def test_nothing_is_said_of_what_was_not_computed(run: Run, known: Computed) -> 
 
 
 def test_what_was_computed_is_said_with_its_figures(engine: Engine, run: Run, known: Computed) -> None:
-    start, last = run.start.float(), torch.from_numpy(run.picture(6).copy()).float()
+    start, last = torch.from_numpy(run.start).float(), torch.from_numpy(run.picture(6).copy()).float()
     delta = last - start
     plane = axes(start, last, start + torch.randn(start.shape, generator=torch.Generator().manual_seed(0)))
     window = ("random", "0", 0.5, 0.0, 2.0, "small")

@@ -117,14 +117,14 @@ def test_what_cannot_be_shown_is_said(short, tiny):
     tiny.cancel(going)
     with pytest.raises(FoolscopeError, match="before its first step"):
         files.made(going, "recipe.json", ENGLISH)
-    failed = Run(short.recipe, short.labels, short.start, short.original, 10, short.criterion)
+    failed = Run(short.recipe, short.labels, short.start, short.original, 10)
     failed.set_status("failed", "failed", "The device has no memory left.")
     with pytest.raises(FoolscopeError, match="failed.*no memory left"):
         files.made(failed, "report.html", ENGLISH)
 
 
 def test_without_pictures_code_and_data_remain(short):
-    run = Run(short.recipe, short.labels, short.start, short.original, 10, short.criterion)
+    run = Run(short.recipe, short.labels, short.start, short.original, 10)
     run.restore(
         short.log_p(0, 11), short.scalars(0, 11), {0: short.delta(0).astype(np.float16)}, short.classes
     )

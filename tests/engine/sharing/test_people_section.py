@@ -53,7 +53,8 @@ def test_the_similarity_of_the_last_step_that_was_looked_at(
     runs: tuple[Engine, Run, Run], known: Computed
 ) -> None:
     _, run, _ = runs
-    alike = {step: Similarity(structural_similarity(run.start.float(), shown(run, step))) for step in (6, 3)}
+    start = torch.from_numpy(run.start)
+    alike = {step: Similarity(structural_similarity(start, shown(run, step))) for step in (6, 3)}
     for step, one in alike.items():
         known.ask_nobody(Key(run.id, "people", step), partial(iter, [one]))
     html = str(people_section.parts(run, ENGLISH))

@@ -87,7 +87,7 @@ def test_it_says_what_was_computed(panda, report):
 def test_a_figure_that_is_not_known_is_left_out(panda, short, report):
     """The run that ships was written before values were counted."""
     assert panda.figures(len(panda) - 1)["l0"] is None and "Values that changed" not in report
-    changed = short.figures(10)["l0"] / short.start.numel()
+    changed = short.figures(10)["l0"] / short.start.size
     words = Page(report_page.page(short)).words
     assert words[words.index("Values that changed") + 1] == percent(changed)
 
@@ -110,7 +110,7 @@ def test_the_curve_is_drawn_from_every_line(panda, report):
 
 def test_findings_are_told(panda):
     wide = replace(panda.recipe, params={**panda.recipe.params, "epsilon": 0.9})
-    run = Run(wide, panda.labels, panda.start, panda.original, panda.total, panda.criterion)
+    run = Run(wide, panda.labels, panda.start, panda.original, panda.total)
     deltas = {0: panda.delta(0).astype(np.float16), 100: panda.delta(100).astype(np.float16)}
     run.restore(panda.log_p(0, 101), panda.scalars(0, 101), deltas, panda.classes)
     run.set_status("finished", "steps")
@@ -121,7 +121,7 @@ def test_findings_are_told(panda):
 
 def test_markup_in_labels_is_escaped(short):
     labels = ("<script>alert(1)</script>", *short.labels[1:])
-    run = Run(short.recipe, labels, short.start, 0, short.total, short.criterion)
+    run = Run(short.recipe, labels, short.start, 0, short.total)
     count = len(short)
     run.restore(short.log_p(0, count), short.scalars(0, count), {0: short.delta(0), 10: short.delta(10)}, [0])
     run.set_status("finished", "steps")

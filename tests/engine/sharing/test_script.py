@@ -26,6 +26,7 @@ import models
 from attacks.contract import Attack, Stop
 from engine.engine import Engine
 from engine.fields import Region
+from engine.jobs import criterion_of, observed
 from engine.recipe import Recipe
 from engine.run import Run
 from engine.scripting import Value
@@ -277,11 +278,11 @@ def test_a_notebook_ends_where_the_run_did(repeated: Repeated, attack: str) -> N
 
 
 def test_a_script_is_short_and_needs_nothing_of_ours(long):
-    run = Run(
-        replace(long.recipe, model="resnet18"), long.labels, long.start, long.original, 10, long.criterion
-    )
+    run = Run(replace(long.recipe, model="resnet18"), long.labels, long.start, long.original, 10)
     for _ in range(3):
-        run.append(run.observe(torch.zeros(1000), long.start, 1.0, 1, 1))
+        run.append(
+            observed(run, criterion_of(run), torch.zeros(1000), torch.from_numpy(long.start), 1.0, 1, 1)
+        )
     lines = [line for line in script.script(run).splitlines() if line.strip()]
     assert len(lines) <= 45
     for text in (script.script(run), script.script(long)):
@@ -305,7 +306,7 @@ def test_a_run_that_was_stopped_by_hand_is_repeated_as_far_as_it_went(real):
     ],
 )
 def test_what_there_is_no_code_for_is_said(long, changed, words):
-    run = Run(replace(LITE, **changed), long.labels, long.start, long.original, 10, long.criterion)
+    run = Run(replace(LITE, **changed), long.labels, long.start, long.original, 10)
     with pytest.raises(FoolscopeError, match=words):
         script.script(run)
     with pytest.raises(FoolscopeError, match=words):
