@@ -21,8 +21,10 @@ from experiments.datasets.photos import open_named
 
 @dataclass(frozen=True)
 class Answered:
-    """The answer of the stage called ``name``, as `experiments.cache.Store.put` takes it."""
+    """The answer of the stage called ``name``, as `experiments.cache.Store.put` takes it; ``folder``: that of
+    the experiment, which depends on the data that there were."""
 
+    folder: str
     name: str
     stored: Mapping[str, Any]
 
@@ -59,11 +61,11 @@ class LabWork:
             given |= {"open": partial(_open, self.uploads)}
         experiment = prepared(kind(**given))
         store = Memory() if self.uploads else Store(cache())
-        mine, stages = store.under(experiment.folder()), experiment.stages()
+        folder, stages = experiment.folder(), experiment.stages()
         for at in walk(experiment, store):
             if isinstance(at, Progress) and at.done:
                 name = stages[at.done - 1].name
-                yield Answered(name, mine.read(name))
+                yield Answered(folder, name, store.under(folder).read(name))
             yield at
 
 
@@ -75,11 +77,10 @@ def walked(experiment: Experiment[A, F], store: Store) -> Generator[Progress | R
     if engine is None:
         yield from walk(experiment, store)
         return
-    mine = store.under(prepared(experiment).folder())
     with closing(engine.carry_out(LabWork.of(experiment))) as coming:
         for at in coming:
             if isinstance(at, Answered):
-                mine.put(at.name, at.stored)
+                store.under(at.folder).put(at.name, at.stored)
             else:
                 yield at
 

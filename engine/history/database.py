@@ -54,6 +54,10 @@ SET_ASIDE = (
     "Expected {file} to be a whole database, got a damaged one: it was set aside as {aside}, and a new one "
     "was started."
 )
+REPLACED = (
+    "Expected {file} to stay where it is, but it was removed or replaced while in use: what is in its place "
+    "is used from now on, and runs that go on are written into it."
+)
 BROKEN = "Expected {file} to work, got: {reason}; runs go on, and are kept once it does."
 BAD_ADDRESS = (
     "Expected FOOLSCOPE_DATABASE to be an address that SQLAlchemy can open, got one that it refuses: "
@@ -85,6 +89,7 @@ class Database:
         SQLite file in `settings.home`."""
         self._address = address
         self._engine: sa.Engine | None = None
+        self._opened_file: tuple[int, int] | None = None
         self.notices: list[HistoryFailed] = []
         self._lock = threading.RLock()
         self.generation = 0
@@ -164,6 +169,8 @@ class Database:
 
     def _open(self) -> sa.Engine:
         with self._lock:
+            if self._engine is not None and self._identity() != self._opened_file:
+                self._give_up_file()
             if self._engine is None:
                 engine = self._create()
                 try:
@@ -171,8 +178,27 @@ class Database:
                 except BaseException:
                     engine.dispose()
                     raise
-                self._engine = engine
+                self._engine, self._opened_file = engine, self._identity()
             return self._engine
+
+    def _identity(self) -> tuple[int, int] | None:
+        """Return what tells a SQLite file from another of the same name; None for none, or another kind."""
+        url = self._url()
+        if url.get_backend_name() != "sqlite" or not url.database:
+            return None
+        try:
+            facts = Path(url.database).stat()
+        except FileNotFoundError:
+            return None
+        return facts.st_dev, facts.st_ino
+
+    def _give_up_file(self) -> None:
+        """Let go of a file that somebody removed or replaced: what is written to it is lost."""
+        self.close()
+        self.generation += 1
+        notice = HistoryFailed(REPLACED, file=self.file)
+        self.notices.append(notice)
+        log.error("%s", notice)
 
     def _create(self) -> sa.Engine:
         try:

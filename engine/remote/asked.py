@@ -34,7 +34,7 @@ class Asked:
 
     async def answer(self, prepare: Prepare) -> None:
         """Take the question, and send its answers, or why there are none, until nobody listens any more."""
-        last: Head = {LAST: True}
+        last: Head | None = {LAST: True}
         try:
             message = unpack(await self._opened.receive_bytes())
             listening = asyncio.create_task(self._listen())
@@ -47,13 +47,17 @@ class Asked:
         except WebSocketDisconnect:
             return
         except EngineClosed:
-            await self._opened.close(RESTARTING)
-            return
+            last = None
         except Exception as error:
             last = {"error": plain(refused(error))}
         if not self._gone.is_set():
+            await self._end(last)
+
+    async def _end(self, last: Head | None) -> None:
+        """Close the socket after a last message, None where another replica is to be asked."""
+        if last is not None:
             await self._opened.send_bytes(pack(Message(last)))
-            await self._opened.close(1000)
+        await self._opened.close(RESTARTING if last is None else 1000)
 
     async def _listen(self) -> None:
         """Note when the socket closes; nothing else is to come."""

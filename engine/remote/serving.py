@@ -23,6 +23,7 @@ from ray import serve
 from ray.serve.config import AutoscalingConfig, HTTPOptions
 from starlette.applications import Starlette
 
+from engine import networks
 from engine.engine import Engine
 from engine.remote.plan import PATIENT, Plan
 from engine.remote.replica import application
@@ -53,6 +54,7 @@ class Holder:
         engine = pkgutil.resolve_name(make)()
         assert isinstance(engine, Engine), f"Expected {make} to return an engine, got {engine}."
         self._engine = engine
+        networks.use_pool(engine.pool)  # experiments ask the networks that runs do
 
     @serve.multiplexed(max_num_models_per_replica=MODELS)  # type: ignore[untyped-decorator]
     async def prepare(self, model: str) -> str:

@@ -134,6 +134,21 @@ def test_a_database_that_is_damaged_while_a_run_goes_on(home):
         assert len(engine.run(run.id)) == 41, "all its steps are in the new one"
 
 
+def test_a_database_that_is_removed_while_a_run_goes_on(home):
+    with small_model.engine(small_model.Gate()) as engine:
+        run = engine.submit(RECIPE, paused=True, owner="me")
+        engine.step(run)
+        until(lambda: [record.id for record in engine.own_runs("me", 5)] == [run.id])
+        for file in home.glob(FILE + "*"):
+            file.unlink()
+        engine.resume(run)
+        finish(engine, run)
+        told(engine, "was removed or replaced while in use")
+        assert len(engine.history.problems()) == 1
+    with small_model.engine(small_model.Gate()) as engine:
+        assert len(engine.run(run.id)) == 41 and engine.history.problems() == []
+
+
 def test_a_database_of_a_newer_version_stays_as_it_is(home):
     with small_model.engine(small_model.Gate()) as engine:
         before = finish(engine, engine.submit(RECIPE, owner="me"))
