@@ -155,7 +155,7 @@ class HistoryFailed(FoolscopeError):
 
 
 class HistoryDamaged(HistoryFailed):
-    """The database of runs was damaged; it was set aside, and a new one started."""
+    """The database of runs was damaged and set aside, or removed; another one is in its place."""
 
 
 class NotAllowed(FoolscopeError):

@@ -170,7 +170,7 @@ class Database:
     def _open(self) -> sa.Engine:
         with self._lock:
             if self._engine is not None and self._identity() != self._opened_file:
-                self._give_up_file()
+                raise self._given_up()
             if self._engine is None:
                 engine = self._create()
                 try:
@@ -192,13 +192,14 @@ class Database:
             return None
         return facts.st_dev, facts.st_ino
 
-    def _give_up_file(self) -> None:
+    def _given_up(self) -> HistoryDamaged:
         """Let go of a file that somebody removed or replaced: what is written to it is lost."""
         self.close()
         self.generation += 1
-        notice = HistoryFailed(REPLACED, file=self.file)
+        notice = HistoryDamaged(REPLACED, file=self.file)
         self.notices.append(notice)
         log.error("%s", notice)
+        return notice
 
     def _create(self) -> sa.Engine:
         try:
