@@ -22,7 +22,7 @@ from errors import EngineFailed, FoolscopeError
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-    from engine.engine import Engine
+    from engine.base import EngineBase
     from engine.rooms.judge import Judge
     from engine.rooms.rooms import Rooms
     from engine.rooms.votes import Votes
@@ -36,9 +36,8 @@ SWEEP_EVERY = 10 * 60.0
 
 
 @st.cache_resource(show_spinner=False)
-def engine() -> Engine:
+def engine() -> EngineBase:
     """Return the engine; the first call imports torch, which takes seconds."""
-    from engine import networks
     from engine.chosen import chosen
 
     started = chosen(
@@ -48,7 +47,6 @@ def engine() -> Engine:
             "plain": partial(_of_photos, "plain"),
         }
     )
-    networks.use_pool(started.pool)
     _up.set()
     return started
 

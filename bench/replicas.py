@@ -15,6 +15,7 @@ from typing import NamedTuple
 from bench.figures import Figure, figure
 from bench.site import free_port
 from bench.steps import recipe
+from engine.base import EngineBase
 from engine.engine import Engine
 from engine.recipe import Recipe
 from engine.remote.remote_engine import RemoteEngine
@@ -67,7 +68,7 @@ def served(*options: str, patience: float = 45.0) -> Iterator[Served]:
             started.communicate()
 
 
-def followed(engine: Engine, what: Recipe) -> tuple[float, float]:
+def followed(engine: EngineBase, what: Recipe) -> tuple[float, float]:
     """Return the seconds until the first step of a run was here, and until the last."""
     begun = time.perf_counter()
     steps = engine.follow(engine.submit(what))
@@ -78,7 +79,7 @@ def followed(engine: Engine, what: Recipe) -> tuple[float, float]:
     return first, time.perf_counter() - begun
 
 
-def together(engine: Engine, what: Recipe, count: int) -> float:
+def together(engine: EngineBase, what: Recipe, count: int) -> float:
     """Return how many steps a second ``count`` runs at once take together."""
     begun = time.perf_counter()
     runs = [engine.submit(replace(what, seed=seed)) for seed in range(count)]

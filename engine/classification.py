@@ -8,13 +8,12 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from itertools import islice
 
-import torch
+import numpy as np
 from PIL import Image
-from torch import Tensor
 
 import models
 from engine.images import handwriting
-from engine.run import Prediction
+from engine.run import Floats, Prediction
 from errors import FoolscopeError
 from models.core import Card, Crop
 
@@ -22,18 +21,18 @@ READERS = 2
 """Threads that read the images of a batch: as many as may decode at once (`engine.images.sources`)."""
 REMEMBERED = 512
 """Rankings that are remembered."""
-Logits = Callable[[str, Tensor], Tensor]
-"""Maps the name of a model and images ``(n, c, h, w)`` in [0, 1] to logits ``(n, classes)`` on the CPU."""
+Logits = Callable[[str, Floats], Floats]
+"""Maps the name of a model and images ``(n, c, h, w)`` in [0, 1] to logits ``(n, classes)``."""
 Open = Callable[[], Image.Image]
 """Opens an image, or raises `errors.FoolscopeError`."""
 
 
 class Rankings:
-    """Remembers how models rank the classes of images. ``preprocess`` gives the tensor ``(c, size, size)``
-    in [0, 1] that a model of that card sees of a named image."""
+    """Remembers how models rank the classes of images. ``see`` gives the array ``(c, size, size)`` in
+    [0, 1] that a model of that card sees of a named image."""
 
-    def __init__(self, logits: Logits, preprocess: Callable[[Card, str, Crop | None], Tensor]) -> None:
-        self._logits, self._preprocess = logits, preprocess
+    def __init__(self, logits: Logits, see: Callable[[Card, str, Crop | None], Floats]) -> None:
+        self._logits, self._see = logits, see
         self._known: OrderedDict[tuple[str, str, str, Crop | None], list[Prediction]] = OrderedDict()
 
     def of(self, model: str, image: str, crop: Crop | None) -> list[Prediction]:
@@ -42,17 +41,18 @@ class Rankings:
         key = (model, card.weights.sha256, image, crop)
         known = self._known.get(key)
         if known is None:
-            logits = self._logits(model, self._preprocess(card, image, crop)[None])[0]
+            logits = self._logits(model, self._see(card, image, crop)[None])[0]
             self._known[key] = known = ranking(logits, card)
             while len(self._known) > REMEMBERED:
                 self._known.popitem(last=False)
         return known
 
 
-def ranking(logits: Tensor, card: Card, k: int | None = None) -> list[Prediction]:
+def ranking(logits: Floats, card: Card, k: int | None = None) -> list[Prediction]:
     """Return the ``k`` most probable classes of logits ``(classes,)``, or all, the most probable first."""
-    p = torch.softmax(logits, 0)
-    order = p.argsort(descending=True, stable=True)[:k]
+    p = np.exp(logits - logits.max())
+    p /= p.sum()
+    order = np.argsort(-p, kind="stable")[:k]
     return [Prediction(i, card.labels[i], q) for i, q in zip(order.tolist(), p[order].tolist(), strict=True)]
 
 
@@ -84,21 +84,21 @@ def classify_many(
 
 
 def _ranked(
-    logits: Logits, card: Card, batch: list[Tensor | FoolscopeError], k: int
+    logits: Logits, card: Card, batch: list[Floats | FoolscopeError], k: int
 ) -> Iterator[list[Prediction] | FoolscopeError]:
     """Classify what could be read in one batch; pass on why the others could not."""
-    xs = [x for x in batch if isinstance(x, Tensor)]
-    answers = iter(logits(card.name, torch.stack(xs)) if xs else ())
+    xs = [x for x in batch if isinstance(x, np.ndarray)]
+    answers = iter(logits(card.name, np.stack(xs)) if xs else ())
     for x in batch:
-        yield ranking(next(answers), card, k) if isinstance(x, Tensor) else x
+        yield ranking(next(answers), card, k) if isinstance(x, np.ndarray) else x
 
 
 def _preprocess(
     card: Card, crop: Crop | None, prepare: Callable[[Image.Image], bool] | None, open_image: Open
-) -> Tensor | FoolscopeError:
+) -> Floats | FoolscopeError:
     """Return what the network sees of an image, or why it cannot be read."""
     try:
         image = open_image()
-        return handwriting.preprocess(card, image, crop, prepare is not None and prepare(image))
+        return handwriting.see(card, image, crop, prepare is not None and prepare(image))
     except FoolscopeError as error:
         return error

@@ -222,16 +222,11 @@ class RunJob(Job):
         self._run.set_status(status)
 
 
-def run_job(
-    recipe: Recipe,
-    ranking: Sequence[Prediction],
-    x: Tensor,
-    device: torch.device,
-    clock: Callable[[], float],
-) -> tuple[Run, Build]:
-    """Return a new run of ``recipe``, and what makes its job.
+def new_run(recipe: Recipe, ranking: Sequence[Prediction], start: Floats, clock: Callable[[], float]) -> Run:
+    """Return a new run of ``recipe``.
 
-    ``ranking``: every class of the recipe's model for ``x`` ``(c, h, w)`` in [0, 1], the most probable first.
+    ``ranking``: every class of the recipe's model for ``start`` ``(c, h, w)`` in [0, 1], the most probable
+    first.
     Raises `errors.BadTarget` when the target is the first of them.
     """
     original = ranking[0]
@@ -241,17 +236,17 @@ def run_job(
             label=original.label,
             share=f"{original.probability:.0%}",
         )
-    run = fresh_run(recipe, original.index, x, clock)
+    run = fresh_run(recipe, original.index, start, clock)
     if models.card(recipe.model).ensemble != WORST:  # which answers otherwise once it knows the goal
         run.answers_again = _log_probabilities(ranking)
-    return run, build_of(run, device)
+    return run
 
 
-def fresh_run(recipe: Recipe, original: int, x: Tensor, clock: Callable[[], float]) -> Run:
+def fresh_run(recipe: Recipe, original: int, start: Floats, clock: Callable[[], float]) -> Run:
     """Return a run that has not begun, of a recipe that was checked. ``original``: the class that its model
-    says of ``x`` ``(c, h, w)`` in [0, 1]."""
+    says of ``start`` ``(c, h, w)`` in [0, 1]."""
     labels = models.card(recipe.model).labels
-    return Run(recipe, labels, x.numpy(), original, recipe.build().updates(), clock)
+    return Run(recipe, labels, start, original, recipe.build().updates(), clock)
 
 
 def criterion_of(run: Run) -> Criterion:

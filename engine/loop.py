@@ -177,9 +177,9 @@ class Loop:
         log.critical("the engine's loop broke and starts again", exc_info=error)
         self._health = Health(False, self._health.breaks + 1, f"{type(error).__name__}: {error}")
         self._breaks_in_a_row += 1
-        self._fail_all(EngineFailed(BROKEN))
         with self._changed:
-            self._scheduler = Scheduler()
+            self._scheduler = Scheduler()  # before the jobs fail, in whose place others may begin at once
+        self._fail_all(EngineFailed(BROKEN))
 
     def _rest(self) -> None:
         seconds = min(0.05 * 2**self._breaks_in_a_row, LONGEST_REST)

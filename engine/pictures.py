@@ -55,7 +55,7 @@ class Pictures:
         if x is None:
             prepared = crop is not None and image.startswith(PREPARED)
             picture = self.open(image.removeprefix(PREPARED) if prepared else image)
-            x = handwriting.preprocess(card, picture, crop, prepared).numpy()
+            x = handwriting.see(card, picture, crop, prepared)
             if not image.removeprefix(PREPARED).startswith(UPLOAD):  # which may be deleted
                 self._seen[key] = x
         return x

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from engine import checks
-from engine.engine import Engine
+from engine.base import EngineBase
 from engine.export.carried import Kind
 from engine.export.making import Wanted
 from engine.images.sources import PREPARED
@@ -28,7 +28,7 @@ SAVED: dict[str, tuple[str, Kind]] = {
 """The attacked picture's files: where the result says what was read back, and which of its sizes it is."""
 
 
-def write(engine: Engine, run: Run, folder: Path, image: str, finished: bool = True) -> dict[str, Any]:
+def write(engine: EngineBase, run: Run, folder: Path, image: str, finished: bool = True) -> dict[str, Any]:
     """Write a finished run into ``folder``: ``original.png``, ``adversarial.png`` (the network's size),
     ``adversarial-full.png`` (the photo's own), ``perturbation.png``, ``report.html`` (one page with all of
     it), ``trajectory.csv`` and ``result.json``; return the result.

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from engine.engine import Engine
+from engine.base import EngineBase
 from errors import FoolscopeError
 
 OPEN = ("waiting", "running", "paused")
@@ -34,13 +34,13 @@ class Standing:
     problems: tuple[FoolscopeError, ...]
 
 
-def standing(engine: Engine) -> Standing:
+def standing(engine: EngineBase) -> Standing:
     """Return how ``engine`` is; it asks neither the device nor the database."""
     counts = Counter(run.status for run in engine.store.all())
     return Standing(
         **{status: counts[status] for status in OPEN},
         queue=len(engine.queue),
-        models=engine.pool.sizes(),
+        models=engine.sizes(),
         device=str(engine.device),
         breaks=engine.health().breaks,
         pending=engine.history.pending(),

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from PIL import Image
 from torch import Tensor, nn
@@ -172,6 +173,10 @@ class Card:
         return left, top, left + self.size * units[0], top + self.size * units[1]
 
     def preprocess(self, picture: Image.Image, crop: Crop | None = None) -> Tensor:
+        """Return what the network sees of ``picture`` as a tensor; see `see`."""
+        return torch.from_numpy(self.see(picture, crop))
+
+    def see(self, picture: Image.Image, crop: Crop | None = None) -> npt.NDArray[np.float32]:
         """Return what the network sees of ``picture``: ``(channels, size, size)`` in [0, 1]. Without a
         ``crop`` that is what the model's own evaluation sees (`evaluation_box`).
 
@@ -180,8 +185,8 @@ class Card:
         box = crop.box(picture.size) if crop else self.evaluation_box(picture.size)
         mode = "RGB" if self.channels == 3 else "L"
         small = picture.convert(mode).resize((self.size, self.size), FILTERS[self.interpolation], box=box)
-        levels = np.asarray(small, dtype=np.float32) / 255
-        return torch.from_numpy(levels.reshape(self.size, self.size, self.channels).transpose(2, 0, 1).copy())
+        levels = np.asarray(small, dtype=np.float32) / np.float32(255)
+        return levels.reshape(self.size, self.size, self.channels).transpose(2, 0, 1).copy()
 
 
 def fitted(x: Tensor, size: int) -> Tensor:

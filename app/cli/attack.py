@@ -19,8 +19,8 @@ from app.cli import evaluate
 from app.cli.classify import PREPARED_NOTE
 from app.cli.options import AsIs, AsJson, Finish, Force, ModelName, OutFolder, recipe_options, texts
 from engine import links, report
+from engine.base import EngineBase
 from engine.chosen import chosen
-from engine.engine import Engine
 from engine.images.handwriting import dark_on_light
 from engine.images.sources import PREPARED, read_bytes, samples
 from engine.recipe import Recipe
@@ -116,7 +116,7 @@ def run(link: links.Link, image: str, output: Output, *, as_is: bool) -> None:
         engine.close()
 
 
-def carry_out(engine: Engine, recipe: Recipe, image: str, output: Output) -> None:
+def carry_out(engine: EngineBase, recipe: Recipe, image: str, output: Output) -> None:
     """Run ``recipe``, write its files and print what they are read as; ``image``: what the person called
     the picture."""
     finished = _follow(engine, recipe, quiet=output.as_json)
@@ -163,7 +163,7 @@ def _goal(recipe: Recipe) -> str:
     return links.ANYTHING if recipe.target is None else models.card(recipe.model).labels[recipe.target]
 
 
-def _aimed(engine: Engine, recipe: Recipe, wanted: str | None) -> Recipe:
+def _aimed(engine: EngineBase, recipe: Recipe, wanted: str | None) -> Recipe:
     """Return the recipe with the class that ``wanted`` names by its rank, if it does."""
     target = ranked_target(wanted or "")
     if target is None:
@@ -172,7 +172,7 @@ def _aimed(engine: Engine, recipe: Recipe, wanted: str | None) -> Recipe:
     return replace(recipe, target=class_by_rank(target, ranking, random.Random(recipe.seed)))
 
 
-def _follow(engine: Engine, recipe: Recipe, quiet: bool) -> Run:
+def _follow(engine: EngineBase, recipe: Recipe, quiet: bool) -> Run:
     """Return the finished run of ``recipe``, shown on the way as a bar; ``quiet``: on a terminal alone."""
     run = engine.submit(recipe)
     with tqdm(total=run.total, unit="step", disable=None if quiet else False) as bar:
@@ -185,7 +185,7 @@ def _follow(engine: Engine, recipe: Recipe, quiet: bool) -> Run:
     return run
 
 
-def _image(engine: Engine, name: str, prepare: bool) -> str:
+def _image(engine: EngineBase, name: str, prepare: bool) -> str:
     """Return the name of a sample as it is, or the name that a file's image has in the engine; "mnist:"
     stands before it where dark writing is prepared as MNIST does, which the person may write too."""
     if name in samples():

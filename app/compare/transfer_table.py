@@ -16,7 +16,7 @@ from components.display.probability_bars import percent
 from components.i18n.text import named, say, translated
 from components.lesson.session_cache import kept
 from engine import checks
-from engine.engine import Engine
+from engine.base import EngineBase
 from engine.robustness.transfer import testify
 from engine.run import Prediction, Run
 from models.core import Card
@@ -40,7 +40,7 @@ def when_over(runs: Sequence[Run], show: Callable[[], None], meanwhile: str = ""
     st.fragment(wait, run_every=1.0)()
 
 
-def after(engine: Engine, runs: Sequence[Run], mode: str) -> None:
+def after(engine: EngineBase, runs: Sequence[Run], mode: str) -> None:
     """Show, once the runs are over, what the ``mode`` has below."""
 
     def show() -> None:
@@ -62,7 +62,7 @@ def warn(runs: Sequence[Run]) -> None:
         )
 
 
-def networks(engine: Engine, runs: Sequence[Run]) -> None:
+def networks(engine: EngineBase, runs: Sequence[Run]) -> None:
     """Show the transfer table: rows are the networks attacked, columns those asked about the picture."""
     names = [run.recipe.model for run in runs]
     with st.spinner(say("Asking every network about every picture…")):
@@ -89,7 +89,7 @@ def networks(engine: Engine, runs: Sequence[Run]) -> None:
     st.caption(_caption(cells, names))
 
 
-def asked(engine: Engine, runs: Sequence[Run]) -> Cells:
+def asked(engine: EngineBase, runs: Sequence[Run]) -> Cells:
     """Return, for each run, what the network of every run says of its clean and of its last picture."""
     return [[testify(engine, run, other.recipe.model) for other in runs] for run in runs]
 

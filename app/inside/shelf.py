@@ -39,7 +39,7 @@ def pictures(model: str) -> tuple[ShelfPicture, ...]:
     """Return the shelf's photos or digits as the network ``model`` sees them."""
     card = models.card(model)
     names = [one.name for one in samples().values() if one.kind is None and one.channels == card.channels]
-    seen = [handwriting.preprocess(card, open_sample(name), None, False) for name in names]
+    seen = [torch.from_numpy(handwriting.see(card, open_sample(name), None, False)) for name in names]
     shelf = [ShelfPicture(name, picture) for name, picture in zip(names, seen, strict=True)]
     if card.reads_digits:
         data = digit_sets.digits()

@@ -13,7 +13,7 @@ from app.my_runs import cards
 from components.i18n import preferences
 from components.i18n.text import say, told
 from components.owner import owner
-from engine.engine import Engine
+from engine.base import EngineBase
 from engine.history.records import RunRecord
 from errors import FoolscopeError
 
@@ -63,7 +63,7 @@ def render() -> None:
     st.query_params.from_dict(preferences.query())
 
 
-def _runs(engine: Engine, mine: str) -> None:
+def _runs(engine: EngineBase, mine: str) -> None:
     number = st.session_state.get("my_runs.number", SHOWN)
     records = engine.own_runs(mine, number + 1)
     if not records:
@@ -85,7 +85,7 @@ def _runs(engine: Engine, mine: str) -> None:
     _delete_all(engine, mine)
 
 
-def _watch(engine: Engine, mine: str, going: frozenset[str], number: int) -> None:
+def _watch(engine: EngineBase, mine: str, going: frozenset[str], number: int) -> None:
     """Draw the page anew once a run is over that goes on in its list, or once the list cannot be read."""
     try:
         still = {record.id for record in engine.own_runs(mine, number) if not record.over}
@@ -105,7 +105,7 @@ def _compare(records: list[RunRecord]) -> None:
             st.caption(say("Tick two runs to compare them."))
 
 
-def _run(engine: Engine, mine: str, record: RunRecord) -> None:
+def _run(engine: EngineBase, mine: str, record: RunRecord) -> None:
     with st.container(key=f"my_run_{record.id}", horizontal=True, vertical_alignment="center"):
         st.html(cards.card(record))
         st.checkbox(say("Compare"), key=_tick(record), disabled=not record.opens)
@@ -113,7 +113,7 @@ def _run(engine: Engine, mine: str, record: RunRecord) -> None:
             _more(engine, mine, record)
 
 
-def _more(engine: Engine, mine: str, record: RunRecord) -> None:
+def _more(engine: EngineBase, mine: str, record: RunRecord) -> None:
     """Offer to rename a run, to run it again, and to delete it."""
     name = st.text_input(say("Name"), record.name, max_chars=100, key=f"my_runs.name.{record.id}")
     if name != record.name:
@@ -135,7 +135,7 @@ def _privacy() -> None:
     st.caption(f"{say(sentence, **facts)}  \n{say(PRIVATE)}")
 
 
-def _delete_all(engine: Engine, mine: str) -> None:
+def _delete_all(engine: EngineBase, mine: str) -> None:
     count = engine.history.count(mine)
     with st.popover(say("Delete all my runs"), icon=":material/delete:", width="content"):
         st.markdown(

@@ -19,7 +19,7 @@ from components.widgets import ensemble_picker
 from components.widgets.controls import default_target
 from components.widgets.unknown_names import Refusals
 from engine import links
-from engine.engine import Engine
+from engine.base import EngineBase
 from engine.export.carried import entering
 from engine.export.restore import restore
 from engine.fields import usual_stop
@@ -48,7 +48,7 @@ BESIDE = ("lang", "register", "mode", "runs")
 class Session:
     """The recipe being composed, the run being shown, and what went wrong on the way."""
 
-    def __init__(self, engine: Engine, link: links.Link) -> None:
+    def __init__(self, engine: EngineBase, link: links.Link) -> None:
         self.engine, self.recipe, self.run = engine, link.recipe, link.run
         self.wanted, self.present, self.witness = link.target, link.present, link.witness
         self.twin = link.twin
@@ -64,7 +64,7 @@ class Session:
         self._welcome_back: Said | None = None
 
     @classmethod
-    def current(cls, engine: Engine) -> Session:
+    def current(cls, engine: EngineBase) -> Session:
         """Return this visitor's session: kept from the last rerun, or read from the address."""
         if "session" not in st.session_state:
             return cls._read(engine)
@@ -82,7 +82,7 @@ class Session:
         return session
 
     @classmethod
-    def _read(cls, engine: Engine) -> Session:
+    def _read(cls, engine: EngineBase) -> Session:
         """Return a session that the address describes, from now on this visitor's."""
         fresh = cls(engine, links.read(st.query_params.to_dict()))
         st.session_state.session = fresh

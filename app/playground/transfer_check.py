@@ -7,7 +7,7 @@ import streamlit as st
 import models
 from components.i18n import preferences
 from components.i18n.text import named, say
-from engine.engine import Engine
+from engine.base import EngineBase
 from engine.robustness.transfer import others, testify
 from engine.run import Run
 
@@ -49,7 +49,7 @@ def _key(model: str) -> str:
     return f"witness.{model}"
 
 
-def show(engine: Engine, run: Run, model: str) -> None:
+def show(engine: EngineBase, run: Run, model: str) -> None:
     """Say what the second network makes of the run's picture."""
     before, after = testify(engine, run, model)
     facts = {

@@ -10,7 +10,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from app.sockets import Sockets, open_sockets
-from engine.engine import Engine
+from engine.base import EngineBase
 from engine.standing import OPEN, Standing, standing
 
 
@@ -41,7 +41,7 @@ class Now(Collector):
         yield CounterMetricFamily("foolscope_loop_breaks", "Times that the loop broke.", state.breaks)
 
 
-def exposition(engine: Engine) -> bytes:
+def exposition(engine: EngineBase) -> bytes:
     """Return all figures in Prometheus' text format."""
     registry = CollectorRegistry()
     registry.register(Now(standing(engine), open_sockets()))

@@ -12,7 +12,7 @@ from app.rooms.pages import colours
 from app.sockets import open_sockets
 from app.status.readiness import Part
 from components.i18n.text import say_in, told
-from engine.engine import Engine
+from engine.base import EngineBase
 from engine.metrics import Metrics
 from engine.standing import Standing, standing
 from settings import ASSETS
@@ -50,7 +50,7 @@ class Words:
         return say_in(self.language, phrase, **facts)
 
 
-def page(engine: Engine, parts: Sequence[Part], language: str) -> str:
+def page(engine: EngineBase, parts: Sequence[Part], language: str) -> str:
     """Return the page as HTML."""
     words, state = Words(language), standing(engine)
     well = all(part.ready for part in parts)
@@ -139,7 +139,7 @@ def _sockets(words: Words) -> Markup:
     )
 
 
-def _database(words: Words, state: Standing, engine: Engine) -> Markup:
+def _database(words: Words, state: Standing, engine: EngineBase) -> Markup:
     facts = _list(
         {
             words.say("File or name"): engine.history.database.file,

@@ -13,7 +13,7 @@ from app.service import engine, ready
 from errors import BadSetting, FoolscopeError
 
 if TYPE_CHECKING:
-    from engine.engine import Engine
+    from engine.base import EngineBase
 
 SECONDS = 2.0
 """For so long an answer of the database stands: whoever asks often shall not keep it busy."""
@@ -42,7 +42,7 @@ class _Remembered:
         self._lock, self._at = threading.Lock(), -math.inf
         self._error: FoolscopeError | None = None
 
-    def ask(self, served: Engine) -> FoolscopeError | None:
+    def ask(self, served: EngineBase) -> FoolscopeError | None:
         """Return why the database cannot be written to, None when it can."""
         with self._lock:
             if time.monotonic() - self._at > SECONDS:
@@ -67,12 +67,12 @@ def parts(wanted: Collection[str] = ()) -> list[Part]:
     return [Part(name, LOOKS[name](served)) for name in names]
 
 
-def _loop(served: Engine) -> FoolscopeError | None:
+def _loop(served: EngineBase) -> FoolscopeError | None:
     health = served.health()
     return None if health.healthy else FoolscopeError(health.error or "The engine does not go on.")
 
 
-def _database(served: Engine) -> FoolscopeError | None:
+def _database(served: EngineBase) -> FoolscopeError | None:
     try:
         served.history.database.check()
     except FoolscopeError as error:
@@ -80,11 +80,11 @@ def _database(served: Engine) -> FoolscopeError | None:
     return None
 
 
-def _model(served: Engine) -> FoolscopeError | None:
+def _model(served: EngineBase) -> FoolscopeError | None:
     return None if served.networks() else NO_NETWORK
 
 
-LOOKS: dict[str, Callable[[Engine], FoolscopeError | None]] = {
+LOOKS: dict[str, Callable[[EngineBase], FoolscopeError | None]] = {
     "loop": _loop,
     "database": _remembered.ask,
     "model": _model,

@@ -12,7 +12,7 @@ from torch import Tensor
 from components.display.html_table import NOTHING
 from components.i18n.text import say
 from components.widgets.image_picker import Subject, picture_title
-from engine.engine import Engine
+from engine.base import EngineBase
 from engine.images.sources import samples
 from engine.recipe import Recipe
 from engine.render import encode, perturbation, to_image
@@ -23,12 +23,12 @@ def row(key: str) -> DeltaGenerator:
     return st.container(horizontal=True, key=f"pictures_{key}")
 
 
-def see(engine: Engine, playing: Subject) -> Tensor:
+def see(engine: EngineBase, playing: Subject) -> Tensor:
     """Return what the network sees of the picture: ``(c, size, size)`` in [0, 1]."""
     return engine.preprocess(Recipe(playing.model, playing.image, "bim"))
 
 
-def seen(engine: Engine, playing: Subject, caption: str = "", credit: str = "") -> None:
+def seen(engine: EngineBase, playing: Subject, caption: str = "", credit: str = "") -> None:
     """Show what the network sees of the picture."""
     sample = samples().get(playing.image)
     alt = say(sample.alt) if sample else picture_title(playing.image)

@@ -14,14 +14,16 @@ from components.live.player import player
 from components.owner import owner
 from components.take_home.panel import panel
 from components.widgets.image_picker import picture_title
-from engine.engine import Engine
+from engine.base import EngineBase
 from engine.recipe import Recipe
 from engine.run import Run
 from engine.saved import run_id
 from errors import FoolscopeError, UnknownName
 
 
-def stage(engine: Engine, base: str, recipe: Recipe, words: str, key: str, shipped: str = "") -> Run | None:
+def stage(
+    engine: EngineBase, base: str, recipe: Recipe, words: str, key: str, shipped: str = ""
+) -> Run | None:
     """Show a button that says ``words`` and starts ``recipe``, and the run that this visitor started with it,
     else the one that ships under the name ``shipped``; return it, or None. A run of another recipe gives way.
     ``base``: the path of the run routes.
@@ -30,7 +32,7 @@ def stage(engine: Engine, base: str, recipe: Recipe, words: str, key: str, shipp
     return follow(engine, base, recipe, key, shipped=shipped)
 
 
-def ready(engine: Engine, recipe: Recipe, words: str, key: str) -> None:
+def ready(engine: EngineBase, recipe: Recipe, words: str, key: str) -> None:
     """Show a button that says ``words`` and starts ``recipe``, which `follow` shows."""
     icon, shortcut = ":material/play_arrow:", slides.enter()
     if st.button(words, type="primary", key=f"stage.{key}.press", icon=icon, shortcut=shortcut):
@@ -38,7 +40,7 @@ def ready(engine: Engine, recipe: Recipe, words: str, key: str) -> None:
 
 
 def follow(
-    engine: Engine, base: str, recipe: Recipe, key: str, *, beside: bool = False, shipped: str = ""
+    engine: EngineBase, base: str, recipe: Recipe, key: str, *, beside: bool = False, shipped: str = ""
 ) -> Run | None:
     """Show and return the run of ``recipe`` that was begun under ``key``, else the one that ships under the
     name ``shipped``, marked so; None where there is neither. ``beside``: it is one of several on the page."""
@@ -70,7 +72,7 @@ def origin(recipe: Recipe) -> str:
     return say(words, target=named(card.labels[recipe.target]), network=card.title, **facts)
 
 
-def begun(engine: Engine, recipe: Recipe, key: str) -> Run | None:
+def begun(engine: EngineBase, recipe: Recipe, key: str) -> Run | None:
     """Return the run of ``recipe`` that this visitor began under ``key``, None where the server has none."""
     before, run = st.session_state.get(f"stage.{key}", ("", ""))
     if not run or before != recipe.key():
@@ -82,7 +84,7 @@ def begun(engine: Engine, recipe: Recipe, key: str) -> Run | None:
         return None
 
 
-def begin(engine: Engine, recipe: Recipe, key: str) -> None:
+def begin(engine: EngineBase, recipe: Recipe, key: str) -> None:
     """Start ``recipe`` and remember it under ``key``; what was started there before is cancelled."""
     place = f"stage.{key}"
     _, old = st.session_state.pop(place, ("", ""))

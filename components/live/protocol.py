@@ -22,7 +22,7 @@ import attacks
 import models
 from components.i18n.text import named, translated
 from engine import checks
-from engine.engine import Engine
+from engine.base import EngineBase
 from engine.recipe import Recipe
 from engine.render import encode, perturbation, to_image
 from engine.run import OVER, SCALARS, Run
@@ -206,7 +206,7 @@ def picture(run: Run, step: int, which: str, ext: str, gain: float, view: str) -
     return encode(perturbation(run.delta(step), gain, view), ext)
 
 
-def seen(engine: Engine, recipe: Recipe) -> bytes:
+def seen(engine: EngineBase, recipe: Recipe) -> bytes:
     """Return what the recipe's model sees of its image, as PNG."""
     return encode(to_image(engine.preprocess(recipe).numpy()), "png")
 

@@ -12,7 +12,7 @@ from components.i18n.text import named, told
 from components.rooms import messages
 from components.rooms.answers import answers
 from components.rooms.standings import standings
-from engine.engine import Engine
+from engine.base import EngineBase
 from engine.history.recording import INTERRUPTED
 from engine.rooms.outcomes import Outcomes
 from engine.rooms.records import Member, Room
@@ -30,7 +30,7 @@ class Board:
 
     def __init__(
         self,
-        engine: Engine,
+        engine: EngineBase,
         rooms: Rooms,
         code: str,
         language: str,

@@ -13,7 +13,7 @@ from components.i18n import preferences
 from components.i18n.text import named, say, told
 from components.widgets.controls import model_title
 from components.widgets.unknown_names import Refusals
-from engine.engine import Engine
+from engine.base import EngineBase
 from engine.images.sources import UPLOAD, samples
 from engine.links import DEFAULT
 from errors import FoolscopeError, UnknownName
@@ -36,7 +36,7 @@ class Subject(NamedTuple):
         return models.card(self.model)
 
 
-def pick(engine: Engine, image: str = "") -> Subject:
+def pick(engine: EngineBase, image: str = "") -> Subject:
     """Show network and image and let the reader change them; ``image``: the chapter's own first picture.
 
     A link may name them (``?model=``, ``?image=``); what it names in vain is said and replaced.
@@ -85,7 +85,7 @@ def credit(image: str) -> str:
     return photographs()[name].credit if kind == "photo" and name in photographs() else ""
 
 
-def _read(engine: Engine) -> None:
+def _read(engine: EngineBase) -> None:
     refusals = st.session_state.setdefault("subject_refusals", Refusals())
     if "subject_model" in st.session_state and not address.returned():
         return
@@ -127,7 +127,7 @@ def _networks(subject: Subject) -> None:
         st.rerun()
 
 
-def _pictures(engine: Engine, subject: Subject) -> None:
+def _pictures(engine: EngineBase, subject: Subject) -> None:
     names = pictures()
     names += [] if subject.image in names else [subject.image]
     titles = dict(

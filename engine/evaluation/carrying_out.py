@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from itertools import islice
 
 import models
-from engine.engine import Engine
+from engine.base import EngineBase
 from engine.evaluation.planning import Setup, Work
 from engine.evaluation.record import Picture, Row
 from engine.images.handwriting import dark_on_light
@@ -25,13 +25,19 @@ Keep = Callable[[Row, Run | None], None]
 """Takes a row as it is finished, and its run where there is one; called by several threads at a time."""
 
 
-def in_flight(engine: Engine) -> int:
+def in_flight(engine: EngineBase) -> int:
     """Return how many runs of an evaluation go on at a time: what fills a batch, and leaves others room."""
-    return 8 if engine.device.type == "cpu" else 32
+    return engine.at_once
 
 
 def carry_out(
-    engine: Engine, coming: Iterable[Work], keep: Keep, stop: threading.Event, *, as_is: bool, at_once: int
+    engine: EngineBase,
+    coming: Iterable[Work],
+    keep: Keep,
+    stop: threading.Event,
+    *,
+    as_is: bool,
+    at_once: int,
 ) -> None:
     """Do all that is ``coming``, ``at_once`` at a time, and hand each row to ``keep``, until ``stop`` is set.
 
@@ -61,7 +67,7 @@ class _Holding:
 class Pictures:
     """The pictures that are being attacked, in the engine's memory as long as somebody attacks them."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: EngineBase) -> None:
         self._engine, self._lock = engine, threading.Lock()
         self._held: dict[str, _Holding] = {}
 
@@ -90,7 +96,7 @@ class Pictures:
 class _Worker:
     """Does one thing at a time for each thread that calls it."""
 
-    def __init__(self, engine: Engine, keep: Keep, stop: threading.Event, as_is: bool) -> None:
+    def __init__(self, engine: EngineBase, keep: Keep, stop: threading.Event, as_is: bool) -> None:
         self._engine, self._keep, self._stop, self._as_is = engine, keep, stop, as_is
         self._pictures = Pictures(engine)
 
@@ -148,7 +154,7 @@ def _aimed(recipe: Recipe, setup: Setup, ranking: list[Prediction]) -> Recipe:
     return replace(recipe, target=class_by_rank(target, ranking, random.Random(recipe.seed)))
 
 
-def _follow(engine: Engine, recipe: Recipe, stop: threading.Event) -> Run | None:
+def _follow(engine: EngineBase, recipe: Recipe, stop: threading.Event) -> Run | None:
     """Return the finished run of a recipe, None when it was stopped; raises what it failed of."""
     if stop.is_set():
         return None

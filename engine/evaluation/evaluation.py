@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from engine.engine import Engine
+from engine.base import EngineBase
 from engine.evaluation import contact_sheet, leaving, tables
 from engine.evaluation.carrying_out import carry_out, in_flight
 from engine.evaluation.journal import Journal, write
@@ -48,7 +48,7 @@ class Evaluation:
 
     def run(
         self,
-        engine: Engine,
+        engine: EngineBase,
         journal: Journal,
         stop: threading.Event,
         shown: Callable[[Row], None] = lambda _: None,

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from PIL import Image
 
-from engine.engine import Engine
+from engine.base import EngineBase
 from engine.evaluation.journal import PICTURES, THUMBNAILS, Journal, write
 from engine.evaluation.record import Key, Row
 from engine.export.making import Wanted
@@ -21,7 +21,7 @@ SIDE = 96
 NOT_WRITTEN = "The fooling picture could not be written: {why}"
 
 
-def keep(engine: Engine, journal: Journal, row: Row, run: Run | None, pictures: bool) -> None:
+def keep(engine: EngineBase, journal: Journal, row: Row, run: Run | None, pictures: bool) -> None:
     """Write what a row leaves, then the row. ``pictures``: also what fools, made to hold in 8 bits."""
     if run is not None:
         write(journal.folder / THUMBNAILS / f"{stem(row.key)}.png", strip(run))
@@ -30,7 +30,7 @@ def keep(engine: Engine, journal: Journal, row: Row, run: Run | None, pictures: 
     journal.append(row)
 
 
-def _with_picture(engine: Engine, journal: Journal, row: Row, run: Run) -> Row:
+def _with_picture(engine: EngineBase, journal: Journal, row: Row, run: Run) -> Row:
     try:
         export = engine.export(run, Wanted("network", len(run) - 1, True))
     except FoolscopeError as error:

@@ -11,7 +11,8 @@ from collections import OrderedDict
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from engine.engine import Engine
+from engine.base import EngineBase
+from engine.evaluation.carrying_out import in_flight
 from engine.evaluation.evaluation import Evaluation
 from engine.evaluation.journal import Journal
 from engine.evaluation.record import Row
@@ -20,9 +21,8 @@ from errors import BadSetting, FoolscopeError, UnknownName
 log = logging.getLogger("foolscope")
 KEPT = 8
 """Evaluations that are remembered, beside those that go on."""
-AT_ONCE = {"cpu": 4}
-"""Runs in flight on a device: fewer than a script's, as visitors' own runs share the batches."""
-AT_ONCE_ELSEWHERE = 16
+SHARE = 2
+"""So many times fewer runs than a script has are in flight, as visitors' own runs share the batches."""
 STILL = "Expected one evaluation at a time, got a second: cancel the one that is going on, or wait for it."
 GONE = "This server does not know that evaluation (any more). Press Run to compute it again."
 BROKE = "The evaluation broke off: {why}"
@@ -61,7 +61,7 @@ class Going:
 class Shelf:
     """Carries out evaluations one after the other, and remembers them; safe to share between threads."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: EngineBase) -> None:
         self._engine = engine
         self._every: OrderedDict[str, Going] = OrderedDict()
         self._lock, self._turn = threading.Lock(), threading.Lock()
@@ -116,7 +116,7 @@ class Shelf:
             with self._turn:
                 if not going.stop.is_set():
                     going.status = "running"
-                    at_once = AT_ONCE.get(self._engine.device.type, AT_ONCE_ELSEWHERE)
+                    at_once = in_flight(self._engine) // SHARE
                     going.evaluation.run(self._engine, going.journal, going.stop, at_once=at_once)
                 going.evaluation.write(going.journal)
             going.status = "cancelled" if going.stop.is_set() else "finished"

@@ -17,8 +17,6 @@ from PIL import Image
 from engine.export.carried import entering
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from models.core import Card, Crop
 
 Floats = npt.NDArray[np.float32]
@@ -68,14 +66,14 @@ def prepare(picture: Image.Image) -> Image.Image:
     return Image.fromarray(result).convert("RGB")
 
 
-def preprocess(card: Card, picture: Image.Image, crop: Crop | None, prepared: bool) -> Tensor:
-    """Return what a network sees of ``picture`` (see `Card.preprocess`); ``prepared``: of the digit in
+def see(card: Card, picture: Image.Image, crop: Crop | None, prepared: bool) -> Floats:
+    """Return what a network sees of ``picture`` (see `Card.see`); ``prepared``: of the digit in
     the crop, or without one anywhere in the picture, as MNIST would hold it."""
     if not prepared:
-        return card.preprocess(picture, crop or entering(card, picture))
+        return card.see(picture, crop or entering(card, picture))
     box = crop.box(picture.size) if crop else (0, 0, *picture.size)
     left, top, right, bottom = map(round, box)
-    return card.preprocess(prepare(picture.crop((left, top, right, bottom))))
+    return card.see(prepare(picture.crop((left, top, right, bottom))))
 
 
 def _grey(picture: Image.Image) -> Floats:

@@ -1,45 +1,56 @@
 """The engine of a page's server whose networks are elsewhere: replicas compute, this process keeps the rest.
 
-Uploads, pictures, the queue, and the runs that are kept are those of `engine.engine.Engine`; its loop sees to
-runs that nobody reads.
+What this process keeps, such as uploads, the queue and the database, is in `engine.base`; it has no network
+in memory.
 """
 
 from __future__ import annotations
 
 import asyncio
+import logging
 import threading
 import time
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Coroutine, Generator, Mapping
 from contextlib import closing
 from operator import itemgetter
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
+import numpy as np
 import torch
 from torch import Tensor
 
+import models
 from attacks.contract import Criterion, Evaluation, Objective
-from engine.engine import Engine
+from engine.base import EngineBase
 from engine.images.sources import Source
 from engine.jobs import Build, StepsLeft
 from engine.layouts import Choice
 from engine.loop import CLOSED, Health
+from engine.prices import work_of
 from engine.probes import Probe
+from engine.recipe import Recipe
 from engine.remote import values
 from engine.remote.client import CLOSING, Client
 from engine.remote.link import Link
 from engine.remote.wire import Array, Message
-from engine.run import Run
+from engine.run import Floats, Run
 from engine.work import Work
 from errors import EngineClosed, EngineFailed
 from models.download import Progress
 
 T = TypeVar("T")
+log = logging.getLogger("foolscope")
 SHARE = 8
 """So many open runs of a model go where it is in memory, and share its batches; further ones go to whoever
 has least to do, which then has the model too."""
 
 
-class RemoteEngine(Engine):
+def _elsewhere(model: object, release: object) -> NoReturn:
+    """Refuse to make a job: replicas make their own."""
+    raise EngineFailed("Expected a replica to make the job of a run.")
+
+
+class RemoteEngine(EngineBase):
     """``address``: of the replicas, such as http://127.0.0.1:8000; nothing is sent before a question."""
 
     def __init__(
@@ -48,7 +59,8 @@ class RemoteEngine(Engine):
         sources: Mapping[str, Source] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        super().__init__(torch.device("cpu"), clock=clock, sources=sources)
+        super().__init__(clock, sources)
+        self.device = f"replicas at {address}"
         self._client, self._ready = Client(address), set[str]()
         self._links: dict[str, Link] = {}
         self._links_lock, self._shut = threading.Lock(), False
@@ -83,31 +95,48 @@ class RemoteEngine(Engine):
         self._client.ask("/load", Message({"model": name}), name)
         self._ready.add(name)
 
+    def answers(self, model: str, x: Floats) -> Floats:
+        """Return the logits ``(n, classes)`` of images ``(n, c, h, w)`` in [0, 1]."""
+        self._check_open()
+        return self._round(model, x)["logits"]
+
     def evaluate(
         self, model: str, x: Tensor, objective: Objective | None = None, goal: Criterion | None = None
     ) -> Evaluation:
         """Return the answer to one query. An ``objective`` stays here: a first round brings the logits, a
         second one the gradient along the objective's slope in them."""
         self._check_open()
-        logits = self._round(model, x, goal).logits
+        images = x.detach().float().cpu().numpy()
+        logits = torch.from_numpy(self._round(model, images, goal)["logits"])
         if objective is None:
             return Evaluation(logits, None, None)
         leaf = logits.clone().requires_grad_()
         values = objective(leaf)
         (slope,) = torch.autograd.grad(values.sum(), leaf)
-        return Evaluation(logits, values.detach(), self._round(model, x, goal, slope).grad)
+        grad = self._round(model, images, goal, slope.numpy())["grad"]
+        return Evaluation(logits, values.detach(), torch.from_numpy(grad))
 
     def _round(
-        self, model: str, x: Tensor, goal: Criterion | None, slope: Tensor | None = None
-    ) -> Evaluation:
+        self, model: str, x: Floats, goal: Criterion | None = None, slope: Floats | None = None
+    ) -> Mapping[str, Floats]:
         aim = None if goal is None else {"label": goal.label.tolist(), "targeted": goal.targeted}
-        arrays = {"x": x.detach().float().cpu().numpy()} | ({} if slope is None else {"slope": slope.numpy()})
+        arrays = {"x": x} | ({} if slope is None else {"slope": slope})
         answer = self._client.ask("/evaluate", Message({"model": model, "goal": aim}, arrays), model)
         self._ready.add(model)
         for rows, gradients, seconds in answer.head["timed"]:
             self.costs.observe(model, int(rows), bool(gradients), float(seconds))
-        got = {name: torch.from_numpy(array) for name, array in answer.arrays.items()}
-        return Evaluation(got["logits"], None, got.get("grad"))
+        return answer.arrays
+
+    def prepare(self, recipe: Recipe) -> tuple[Run, Build]:
+        """Return a new run that has not begun; the replica builds its job."""
+        return self.new_run(recipe), _elsewhere
+
+    def time(self, recipe: Recipe) -> None:
+        """Have a replica time what a recipe asks of its network."""
+        x, slope = self._seen(recipe)[None], np.zeros((1, len(models.card(recipe.model).labels)), np.float32)
+        slope[0, 0] = 1
+        for _ in range(2):
+            self._round(recipe.model, x, slope=slope if work_of(recipe).gradients else None)
 
     def carry_out(self, work: Work[T]) -> Generator[T]:
         """Yield what a piece of work comes to, as a replica carries it out; raises what that raises, and
@@ -152,6 +181,9 @@ class RemoteEngine(Engine):
         if link is not None:
             link.cancel(reason)
 
+    def revive(self) -> None:
+        """Do nothing: a run whose replica dies goes on by itself (`engine.remote.link`)."""
+
     def link(self, key: str) -> Link | None:
         """Return what connects a run that goes on to its replica."""
         with self._links_lock:
@@ -181,14 +213,27 @@ class RemoteEngine(Engine):
     def _serve(self) -> None:
         """Carry the sockets' loop; what is still open at its end is closed."""
         asyncio.set_event_loop(self._sockets)
+        self._add_task(self._keep_house())
         self._sockets.run_forever()
         self._sockets.run_until_complete(self._end())
         self._sockets.close()
 
     def _carry(self, link: Link) -> None:
-        task = self._sockets.create_task(link.carry_out())
+        self._add_task(link.carry_out())
+
+    def _add_task(self, work: Coroutine[None, None, None]) -> None:
+        task = self._sockets.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+    async def _keep_house(self) -> None:
+        """See to runs that nobody reads, once a second."""
+        while True:
+            await asyncio.sleep(1)
+            try:
+                await asyncio.to_thread(self._housekeeping.sweep)
+            except Exception:
+                log.exception("the housekeeping goes on after an error")
 
     async def _end(self) -> None:
         left = list(self._tasks)

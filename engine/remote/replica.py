@@ -149,7 +149,7 @@ class Replica:
         try:
             known, original, start, steps = itemgetter("id", "original", "start", "steps")(message.head)
             x, far, first = _images(message), StepsLeft(steps), int(start)
-            run = fresh_run(recipe, int(original), x, self._engine.clock)
+            run = fresh_run(recipe, int(original), x.numpy(), self._engine.clock)
             newest = _leased(run, message)
         except (KeyError, TypeError, ValueError) as error:
             raise BadSetting(f"Expected the opening of a run, got one without a valid {error}.") from error

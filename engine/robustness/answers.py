@@ -69,7 +69,7 @@ def corrupted_answers(engine: EngineInterface, run: Run) -> list[Row]:
 def opinions(engine: EngineInterface, model: str, x: Tensor) -> list[Prediction]:
     """Return the first class of ``model`` for images ``x`` ``(n, c, size, size)`` in [0, 1]."""
     card = models.card(model)
-    return [ranking(logits, card, 1)[0] for logits in engine.logits(model, x)]
+    return [ranking(logits.numpy(), card, 1)[0] for logits in engine.logits(model, x)]
 
 
 def survivor(recipe: Recipe, names: tuple[str, ...], epsilon: float) -> Recipe:

@@ -26,7 +26,7 @@ from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
-from engine.engine import Engine
+from engine.base import EngineBase
 from engine.images.sources import PREPARED, UPLOAD
 from engine.render import encode, to_image
 from engine.rooms import tables
@@ -103,7 +103,7 @@ class _Sink(io.RawIOBase):
         return written
 
 
-def pieces(engine: Engine, rooms: Rooms, room: Room, anonymous: bool = False) -> Iterator[bytes]:
+def pieces(engine: EngineBase, rooms: Rooms, room: Room, anonymous: bool = False) -> Iterator[bytes]:
     """Return the bytes of a room's archive, piece by piece. ``anonymous``: with numbers in place of names.
 
     A run that can no longer be read is a row that says so. Raises `errors.HistoryFailed`, as a rule before
@@ -116,7 +116,7 @@ def pieces(engine: Engine, rooms: Rooms, room: Room, anonymous: bool = False) ->
 class Archive:
     """The files of a room's archive."""
 
-    def __init__(self, engine: Engine, rooms: Rooms, room: Room, anonymous: bool) -> None:
+    def __init__(self, engine: EngineBase, rooms: Rooms, room: Room, anonymous: bool) -> None:
         self._engine, self._rooms, self._room = engine, rooms, room
         self._people = People(rooms.members(room.code, removed=True), anonymous)
         self._runs = rooms.runs(room.code)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 
-from engine.engine import Engine
+from engine.base import EngineBase
 from engine.history.history import SECONDS_A_DAY
 from engine.rooms.rooms import Rooms
 from errors import UnknownName
@@ -12,7 +12,7 @@ from errors import UnknownName
 log = logging.getLogger("foolscope")
 
 
-def end(engine: Engine, rooms: Rooms, code: str) -> None:
+def end(engine: EngineBase, rooms: Rooms, code: str) -> None:
     """Delete a room with its members, their runs and all that they brought or handed in.
 
     Whoever breaks off finds it frozen and can end it again. Raises `errors.UnknownName`,
@@ -29,7 +29,7 @@ def end(engine: Engine, rooms: Rooms, code: str) -> None:
     engine.delete_all_runs([member.owner for member in gone])
 
 
-def sweep(engine: Engine, rooms: Rooms, days: float) -> list[str]:
+def sweep(engine: EngineBase, rooms: Rooms, days: float) -> list[str]:
     """End the rooms that nobody has used for so many days, and return their codes; raises
     `errors.HistoryFailed`. Where there is no database yet, none is made."""
     if not rooms.database.exists():

@@ -23,7 +23,7 @@ from engine.run import OVER, Floats, Run
 from errors import FoolscopeError
 
 if TYPE_CHECKING:
-    from engine.engine import Engine
+    from engine.base import EngineBase
 
 POINTS = 40
 """Of a small curve, about."""
@@ -65,7 +65,7 @@ Standing = tuple[int, str, int | None]
 class Summaries:
     """The summaries of an engine's runs; one that is over is summarised once."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: EngineBase) -> None:
         self._engine = engine
         self._known: dict[str, tuple[Standing, Summary]] = {}
 

@@ -110,7 +110,7 @@ def test_few_are_in_flight_and_a_visitors_run_goes_on(shelf: Shelf, engine: Engi
         time.sleep(0.01)
     run = engine.submit(Recipe("small", "cat", "bim", {"steps": 5}, stop=Stop("steps")))
     assert list(engine.follow(run))[-1] == 5 and run.status == "finished" and not going.over
-    assert max(gate.batches) <= shelves.AT_ONCE["cpu"] + 1
+    assert max(gate.batches) <= engine.at_once // shelves.SHARE + 1
     going.stop.set()
 
 

@@ -16,7 +16,7 @@ from components.i18n import preferences
 from components.i18n.text import named, say
 from components.widgets import class_picker
 from components.widgets.image_picker import Subject
-from engine.engine import Engine
+from engine.base import EngineBase
 from experiments.methods import first_order
 from experiments.methods.first_order import Line, Slope
 from models.core import Card
@@ -25,7 +25,7 @@ GAIN = 50
 RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
-def gradient_class_picker(engine: Engine, playing: Subject) -> int:
+def gradient_class_picker(engine: EngineBase, playing: Subject) -> int:
     """Let the reader choose whose probability is differentiated; at first it is the network's answer."""
     ranking = engine.classify(playing.model, playing.image)
     names = {
@@ -130,7 +130,7 @@ def step_controls() -> tuple[float, int]:
     return float(size), int(sign or 1)
 
 
-def tries(engine: Engine, playing: Subject, at: Slope, size: float) -> dict[float, Tensor]:
+def tries(engine: EngineBase, playing: Subject, at: Slope, size: float) -> dict[float, Tensor]:
     """Return the probabilities ``(classes,)`` after a step of ``size``, of ``-size``, and (under 0) of
     ``size`` with every sign thrown by a coin."""
     x, sign = image_views.see(engine, playing), at.grad.sign()

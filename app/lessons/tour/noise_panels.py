@@ -15,7 +15,7 @@ from components.display.probability_bars import percent
 from components.i18n.text import say, told
 from components.lesson import experiment_panel
 from components.widgets.image_picker import Subject, picture_title
-from engine.engine import Engine
+from engine.base import EngineBase
 from engine.images.sources import UPLOAD
 from errors import FoolscopeError
 from experiments.cache import Memory, Store, cache
@@ -58,7 +58,7 @@ def strength() -> float:
     return int(levels) / 255
 
 
-def result(engine: Engine, playing: Subject, epsilon: float) -> Result[SurvivalFigures] | None:
+def result(engine: EngineBase, playing: Subject, epsilon: float) -> Result[SurvivalFigures] | None:
     """Show the button that attacks the picture, and where what is shown is from; return that, or None."""
     chosen, key = Chosen(playing.model, playing.image, epsilon), "survival.result"
     with st.container(horizontal=True, vertical_alignment="center"):
@@ -73,7 +73,7 @@ def result(engine: Engine, playing: Subject, epsilon: float) -> Result[SurvivalF
     return shown
 
 
-def _computed(engine: Engine, chosen: Chosen) -> Result[SurvivalFigures] | None:
+def _computed(engine: EngineBase, chosen: Chosen) -> Result[SurvivalFigures] | None:
     try:
         experiment = Survival(
             network=chosen.network, picture=chosen.picture, epsilon=chosen.epsilon, open=engine.picture

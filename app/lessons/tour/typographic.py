@@ -103,7 +103,7 @@ def _clips(word: str, plain: list[Prediction]) -> list[str]:
 def _answers(model: str, photos: Iterable[Image.Image]) -> Answers:
     card = models.card(model)
     x = torch.stack([seen(card, photo) for photo in photos])
-    return [ranking(row, card) for row in service.engine().logits(model, x)]
+    return [ranking(row.numpy(), card) for row in service.engine().logits(model, x)]
 
 
 def _table(networks: list[str], drawn: Drawn, word: str) -> None:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 
 import pytest
+import torch
 from playwright.sync_api import expect
 from streamlit.testing.v1 import AppTest
 
@@ -92,8 +93,8 @@ def test_what_is_downloaded_fools_and_brings_its_run_back(playground: Playground
     file = caught.value.path().read_bytes()
 
     card = models.card(models.FIRST)
-    seen = handwriting.preprocess(card, examine(file).picture, None, prepared=False)
-    logits = models.load(models.FIRST)(seen[None])
+    seen = handwriting.see(card, examine(file).picture, None, prepared=False)
+    logits = models.load(models.FIRST)(torch.from_numpy(seen)[None])
     probability, index = logits.softmax(1).max(1)
     assert card.labels[int(index)] == "vulture"
     assert f"{100 * float(probability):.0f} %" == promised

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 
 from attacks.contract import Stop
 from engine.jobs import StepsLeft, fresh_run
@@ -68,7 +67,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> Any:
 
 
 def linked(replicas: Replicas, far: StepsLeft, recipe: Recipe = RECIPE) -> tuple[Run, Link]:
-    run = fresh_run(recipe, 0, torch.full((3, 16, 16), 0.5), lambda: 0.0)
+    run = fresh_run(recipe, 0, np.full((3, 16, 16), 0.5, np.float32), lambda: 0.0)
     link = Link(replicas, run, Costs(), True, lambda: None)
     link.allow(far)
     return run, link
