@@ -194,14 +194,14 @@ async def main(url, code, query):
         chance = random.Random(0)
         run = await student.start(json.loads(query))
         print("started", flush=True)
-        await student.follow(run, lambda: chance.random() < 0.1)
+        await student.follow(run, lambda: chance.random() < 0.3)
         await student.leave()
         record = vars(student.record)
         print(json.dumps({name: record[name] for name in record if name != "waits"}), flush=True)
 
 asyncio.run(main(*sys.argv[1:]))
 """
-"""What somebody does at the other end of a bad link; one frame in ten the phone's screen locks."""
+"""What somebody does at the other end of a bad link; three frames in ten the phone's screen locks."""
 
 
 def test_over_a_slow_link_that_loses_packets_and_breaks_nothing_is_lost_or_doubled(
