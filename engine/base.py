@@ -1,7 +1,11 @@
-"""What a page's server keeps and does, whoever computes: uploads, runs, the queue, files, the database.
+"""What pages, routes and scripts ask of an engine, and what a server keeps, whoever computes: uploads, runs,
+the queue, files, the database.
 
 `engine.engine.Engine` computes in this process, `engine.remote.remote_engine.RemoteEngine` has replicas that
-do. The work is done elsewhere: `engine.pictures` opens images, `engine.classification` ranks classes,
+do; `engine.chosen` makes the one that `settings.engine` names. Images are named by strings, recipes and
+predictions are plain data, and a `Run` is a record that whoever follows the run fills. Every method raises
+`errors.FoolscopeError`, of which `errors.EngineClosed` and `errors.EngineFailed` say that the engine itself
+is gone. The work is done elsewhere: `engine.pictures` opens images, `engine.classification` ranks classes,
 `engine.runs` finds runs, `engine.queue` has them begin in turn, and `engine.housekeeping` sees to those that
 nobody reads.
 """
@@ -110,7 +114,12 @@ class EngineBase(ABC):
     def evaluate(
         self, model: str, x: Tensor, objective: Objective | None = None, goal: Criterion | None = None
     ) -> Evaluation:
-        """Return the answer to one query; see `engine.interface.EngineInterface.evaluate`."""
+        """Return the answer to one query about images ``(n, c, h, w)`` in [0, 1], on the CPU: with an
+        ``objective`` of the logits also its values and gradient. ``goal``: what a search is after.
+
+        An objective is the one argument that is code: as it depends on the logits alone, a remote engine
+        needs only its slope in them, so it answers in two rounds (`engine.batch`).
+        """
 
     @abstractmethod
     def probe(self, model: str, question: Probe[T]) -> Generator[T]:

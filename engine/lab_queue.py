@@ -120,7 +120,7 @@ class LabQueue:
 
 
 class CarriesOut(Protocol):
-    """Who carries out work, as `engine.interface.EngineInterface` says it."""
+    """Who carries out work, as `engine.base.EngineBase` says it."""
 
     def carry_out(self, work: Work[T]) -> Generator[T]:
         """Yield what a piece of work comes to."""

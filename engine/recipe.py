@@ -121,6 +121,10 @@ class Recipe:
         for declaration in FIELDS:
             declaration.check(getattr(self, declaration.name))
 
+    def aim(self, original: int) -> int:
+        """Return the class to reach, or, without a target, the class to leave: the ``original`` one."""
+        return original if self.target is None else self.target
+
     def build(self) -> Attack:
         """Return the attack with this recipe's settings.
 

@@ -191,7 +191,7 @@ class Run:
     @property
     def aim(self) -> int:
         """Return the class to reach, or, without a target, the class to leave."""
-        return self.original if self.recipe.target is None else self.recipe.target
+        return self.recipe.aim(self.original)
 
     @property
     def over(self) -> bool:

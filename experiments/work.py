@@ -21,10 +21,8 @@ from experiments.datasets.photos import open_named
 
 @dataclass(frozen=True)
 class Answered:
-    """The answer of the stage called ``name``, as `experiments.cache.Store.put` takes it; ``folder``: that of
-    the experiment, which depends on the data that there were."""
+    """The answer of the stage called ``name``, as `experiments.cache.Store.put` takes it."""
 
-    folder: str
     name: str
     stored: Mapping[str, Any]
 
@@ -61,12 +59,18 @@ class LabWork:
             given |= {"open": partial(_open, self.uploads)}
         experiment = prepared(kind(**given))
         store = Memory() if self.uploads else Store(cache())
-        folder, stages = experiment.folder(), experiment.stages()
+        mine, stages = store.under(experiment.folder()), experiment.stages()
         for at in walk(experiment, store):
             if isinstance(at, Progress) and at.done:
                 name = stages[at.done - 1].name
-                yield Answered(folder, name, store.under(folder).read(name))
+                yield Answered(name, mine.read(name))
             yield at
+
+
+def usual_store() -> Store:
+    """Return where the answers of an experiment are stored: in the server's cache, or in memory where
+    replicas have them in theirs, which may have computed them on other data."""
+    return Store(cache()) if lab_queue.carried_out_by() is None else Memory()
 
 
 def walked(experiment: Experiment[A, F], store: Store) -> Generator[Progress | Result[F]]:
@@ -77,10 +81,11 @@ def walked(experiment: Experiment[A, F], store: Store) -> Generator[Progress | R
     if engine is None:
         yield from walk(experiment, store)
         return
+    mine = store.under(prepared(experiment).folder())
     with closing(engine.carry_out(LabWork.of(experiment))) as coming:
         for at in coming:
             if isinstance(at, Answered):
-                store.under(at.folder).put(at.name, at.stored)
+                mine.put(at.name, at.stored)
             else:
                 yield at
 

@@ -14,9 +14,9 @@ from PIL import Image
 from torch import Tensor
 
 import models
+from engine.base import EngineBase
 from engine.inside.classes import TowardsGoal
 from engine.inside.computed import COMPUTED, Key
-from engine.interface import EngineInterface
 from engine.probes import Probe
 from engine.render import encode
 from engine.run import Run
@@ -32,7 +32,7 @@ class Look:
     """What somebody looks at: ``step`` of ``run``; ``query``: what the part is asked beyond that;
     ``language``: in which classes are named; ``owner``: whose browser asks, "" for nobody's."""
 
-    engine: EngineInterface
+    engine: EngineBase
     run: Run
     part: str
     step: int

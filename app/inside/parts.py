@@ -18,7 +18,7 @@ from app.inside import (
     words_part,
 )
 from app.inside.looking import Line, Look, Query
-from engine.interface import EngineInterface
+from engine.base import EngineBase
 from engine.run import Run
 from errors import BadSetting, UnknownName
 
@@ -41,7 +41,7 @@ PARTS: dict[str, Part] = {module.PART: module.lines for module in MODULES} | {
 """Every part by its name in the address."""
 
 
-def look(engine: EngineInterface, run: Run, part: str, query: Query, language: str, owner: str = "") -> Look:
+def look(engine: EngineBase, run: Run, part: str, query: Query, language: str, owner: str = "") -> Look:
     """Return what an address asks for; raises `errors.UnknownName` for another part or step, and
     `errors.BadSetting` for a step that is no number."""
     if part not in PARTS:

@@ -16,10 +16,10 @@ from components.lesson.stage_titles import called
 from components.widgets import mnist_fetch
 from engine.lab_queue import shared
 from errors import FoolscopeError
-from experiments.cache import Store, cache
+from experiments.cache import Store
 from experiments.core import A, Experiment, F, Progress, Result, Stage, stored
 from experiments.datasets.digit_sets import source, source_of
-from experiments.work import walked
+from experiments.work import usual_store, walked
 
 
 def result(
@@ -29,7 +29,8 @@ def result(
     ``settings``, with its progress; return the result to show.
 
     A result that ships stays on the page until a new one is whole; stages carried out before are stored in
-    ``store``, in the server's cache by default. ``part``: which of the page's buttons for it this is.
+    ``store``, by default `experiments.work.usual_store`. ``part``: which of the page's buttons for it this
+    is.
     """
     key = f"trial.{kind.card.name}"
     shown: Result[F] | None = st.session_state.get(key) or experiments.shipped(kind)
@@ -56,10 +57,10 @@ def watched(
     """Carry out ``experiment`` under a bar of progress, with ``draw`` called after each stage with all stages
     that are done and their answers; return its result, or None after saying why there is none.
 
-    Answers are stored in ``store``, in the server's cache by default, so that a reader who left in between
-    goes on from there.
+    Answers are stored in ``store``, by default `experiments.work.usual_store`, so that a reader who left in
+    between goes on from there.
     """
-    store = store or Store(cache())
+    store = store or usual_store()
     mine = store.under(experiment.folder())
     stages = experiment.stages()
 
@@ -164,7 +165,7 @@ def _computed(
     def words(at: Progress) -> str:
         return say("{done} of {total}: {piece}", done=at.done, total=at.total, piece=called(at.stage))
 
-    return carried_out(experiment, store or Store(cache()), words)
+    return carried_out(experiment, store or usual_store(), words)
 
 
 def _origin(shown: Result[F], live: bool) -> str:

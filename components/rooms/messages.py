@@ -12,8 +12,8 @@ from components.lesson import questions
 from components.rooms import challenges
 from components.widgets.class_picker import FAVOURITES, MOST
 from engine import links
+from engine.base import EngineBase
 from engine.images.sources import samples
-from engine.interface import EngineInterface
 from engine.recipe import Recipe
 from engine.render import encode, to_image
 from engine.rooms.records import Allowed, Member, Room
@@ -113,9 +113,7 @@ def member(member: Member) -> dict[str, Any]:
     return {"id": member.id, "name": member.name, "number": member.number}
 
 
-def member_state(
-    engine: EngineInterface, rooms: Rooms, where: Room, who: Member, language: str
-) -> dict[str, Any]:
+def member_state(engine: EngineBase, rooms: Rooms, where: Room, who: Member, language: str) -> dict[str, Any]:
     """Return all that a member's page shows at first."""
     return {
         "room": room(where, language),
@@ -125,7 +123,7 @@ def member_state(
     }
 
 
-def _is_here(engine: EngineInterface, upload: str) -> bool:
+def _is_here(engine: EngineBase, upload: str) -> bool:
     """Say whether an upload can still be shown: it leaves after a day, and with the server."""
     try:
         engine.notes(upload)
@@ -135,7 +133,7 @@ def _is_here(engine: EngineInterface, upload: str) -> bool:
 
 
 def own_runs(
-    engine: EngineInterface, rooms: Rooms, where: Room, who: Member, language: str
+    engine: EngineBase, rooms: Rooms, where: Room, who: Member, language: str
 ) -> list[dict[str, Any]]:
     """Return a member's newest runs, the newest first."""
     shown = []
@@ -151,7 +149,7 @@ def own_runs(
     return shown
 
 
-def seen(engine: EngineInterface, model: str, image: str, language: str) -> dict[str, Any]:
+def seen(engine: EngineBase, model: str, image: str, language: str) -> dict[str, Any]:
     """Return what a network says of a picture, and the picture as the network sees it, as a data address."""
     best = engine.classify(model, image)[0]
     x = engine.preprocess(Recipe(model, image, links.DEFAULT.attack)).numpy()

@@ -8,11 +8,11 @@ import streamlit as st
 from PIL import Image, ImageOps
 
 from components.i18n.text import named, say, told
+from engine.base import EngineBase
 from engine.export.carried import FORMATS, Format, Kind
 from engine.export.making import Export, Wanted
 from engine.export.verdict import Verdict
 from engine.images.sources import decode
-from engine.interface import EngineInterface
 from engine.run import Run
 from errors import FoolscopeError
 
@@ -26,7 +26,7 @@ SIDE = 360
 MIME: Mapping[Format, str] = {"png": "image/png", "jpg": "image/jpeg", "webp": "image/webp"}
 
 
-def render(engine: EngineInterface, base: str, run: Run, key: str) -> None:
+def render(engine: EngineBase, base: str, run: Run, key: str) -> None:
     """Draw the part; see `components.take_home.panel.Part`."""
     format = st.segmented_control(
         say("Save as"), list(FORMATS), default="png", format_func=FORMATS.__getitem__, key=f"{key}.format"
@@ -55,7 +55,7 @@ def _finish_key(key: str, kind: Kind) -> str:
     return f"{key}.{kind}.finished"
 
 
-def _card(engine: EngineInterface, run: Run, wanted: Wanted, key: str) -> None:
+def _card(engine: EngineBase, run: Run, wanted: Wanted, key: str) -> None:
     """Show one file: what it looks like, what the network says of it, and what to do about that."""
     export = engine.exported(run, wanted)
     if export is None:

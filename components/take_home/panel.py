@@ -8,11 +8,11 @@ import streamlit as st
 
 from components.i18n.text import say, told
 from components.take_home import downloads, robustness, sharing
-from engine.interface import EngineInterface
+from engine.base import EngineBase
 from engine.run import Run
 from errors import FoolscopeError
 
-Part = Callable[[EngineInterface, str, Run, str], None]
+Part = Callable[[EngineBase, str, Run, str], None]
 """Draws a part for an engine, the path of the run routes, a run that is over, and a key for its widgets."""
 PARTS: dict[str, Part] = {
     "Download": downloads.render,
@@ -22,7 +22,7 @@ PARTS: dict[str, Part] = {
 """What a visitor may choose, by its name."""
 
 
-def panel(engine: EngineInterface, base: str, run: Run, key: str, *, folded: bool = False) -> None:
+def panel(engine: EngineBase, base: str, run: Run, key: str, *, folded: bool = False) -> None:
     """Show, under a run that is over, what can be taken from it; nothing while it goes on.
 
     ``base``: the path of the run routes; ``key``: of the widgets, one for each place on a page; ``folded``:
@@ -40,7 +40,7 @@ def panel(engine: EngineInterface, base: str, run: Run, key: str, *, folded: boo
 
 
 @st.fragment
-def _chosen(engine: EngineInterface, base: str, run: Run, key: str) -> None:
+def _chosen(engine: EngineBase, base: str, run: Run, key: str) -> None:
     part = st.segmented_control(
         say("Take it home"),
         list(PARTS),

@@ -18,7 +18,7 @@ from components.lesson.session_cache import kept
 from components.live.player import player
 from components.owner import owner
 from engine import links
-from engine.interface import EngineInterface
+from engine.base import EngineBase
 from engine.robustness.answers import (
     BUDGETS,
     NOISE_SEED,
@@ -37,7 +37,7 @@ USUAL = ("jpeg75",)
 """What is ticked at first."""
 
 
-def render(engine: EngineInterface, base: str, run: Run, key: str) -> None:
+def render(engine: EngineBase, base: str, run: Run, key: str) -> None:
     """Draw the part; see `components.take_home.panel.Part`."""
     with st.spinner(say("Asking the network about every version…")):
         rows = _rows(engine, run)
@@ -49,7 +49,7 @@ def render(engine: EngineInterface, base: str, run: Run, key: str) -> None:
     _networks(engine, [run, over] if over else [run])
 
 
-def _rows(engine: EngineInterface, run: Run) -> list[Row]:
+def _rows(engine: EngineBase, run: Run) -> list[Row]:
     return kept(("survives", run.id, len(run)), lambda: corrupted_answers(engine, run))
 
 
@@ -127,7 +127,7 @@ def _messenger(run: Run) -> str:
     )
 
 
-def _maker(engine: EngineInterface, base: str, run: Run, key: str) -> Run | None:
+def _maker(engine: EngineBase, base: str, run: Run, key: str) -> Run | None:
     """Let the person have a version made that survives what is ticked; show its run, and return it."""
     names = [one.name for one in corruptions_for(len(run.start))]
     with st.form(f"{key}.form", border=False):
@@ -152,7 +152,7 @@ def _maker(engine: EngineInterface, base: str, run: Run, key: str) -> Run | None
     return _made(engine, base, key)
 
 
-def _start(engine: EngineInterface, run: Run, names: tuple[str, ...], epsilon: float, key: str) -> None:
+def _start(engine: EngineBase, run: Run, names: tuple[str, ...], epsilon: float, key: str) -> None:
     """Start the run that is to survive ``names``; the one made before gives way."""
     try:
         recipe = survivor(run.recipe, names, epsilon)
@@ -163,7 +163,7 @@ def _start(engine: EngineInterface, run: Run, names: tuple[str, ...], epsilon: f
         st.error(told(error))
 
 
-def _found(engine: EngineInterface, key: str) -> Run | None:
+def _found(engine: EngineBase, key: str) -> Run | None:
     """Return the run that was made to survive; None where there is none, or the server forgot it."""
     try:
         return engine.run(st.session_state[f"{key}.made"]) if f"{key}.made" in st.session_state else None
@@ -172,7 +172,7 @@ def _found(engine: EngineInterface, key: str) -> Run | None:
         return None
 
 
-def _made(engine: EngineInterface, base: str, key: str) -> Run | None:
+def _made(engine: EngineBase, base: str, key: str) -> Run | None:
     run = _found(engine, key)
     if run is None:
         return None
@@ -183,7 +183,7 @@ def _made(engine: EngineInterface, base: str, key: str) -> Run | None:
     return run
 
 
-def _networks(engine: EngineInterface, runs: Sequence[Run]) -> None:
+def _networks(engine: EngineBase, runs: Sequence[Run]) -> None:
     """Show what every network that is here says of the clean picture and of the last one of each run."""
     st.markdown(f"#### {say('Which networks it fools')}")
     names = here(models.card(runs[0].recipe.model))

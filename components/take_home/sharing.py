@@ -12,9 +12,9 @@ from markupsafe import Markup
 from components.i18n import preferences
 from components.i18n.text import say, told
 from components.take_home.voice import voice
+from engine.base import EngineBase
 from engine.images.sources import PREPARED, UPLOAD
 from engine.inside.computed import COMPUTED
-from engine.interface import EngineInterface
 from engine.run import Run
 from engine.sharing import address, animation, data, files, script
 from engine.sharing.frames import LAYOUTS, shown_steps
@@ -25,7 +25,7 @@ SIZES = {"slide": "For a slide", "chat": "For a chat"}
 FORMATS = {"webp": "WebP", "gif": "GIF", "mp4": "MP4"}
 
 
-def render(engine: EngineInterface, base: str, run: Run, key: str) -> None:
+def render(engine: EngineBase, base: str, run: Run, key: str) -> None:
     """Draw the part; see `components.take_home.panel.Part`."""
     files.check(run)
     choice = st.segmented_control(

@@ -93,7 +93,6 @@ class Making:
     def of(cls, run: Run, wanted: Wanted, photo: Image.Image) -> Making:
         """Return what a file of a run follows from; raises as `engine.export.exports.Exports.get` does."""
         recipe, step = run.recipe, wanted.step
-        index = run.original if recipe.target is None else recipe.target
         if wanted.kind == "photo" and recipe.image.startswith(PREPARED):
             raise BadImage(PREPARED_ONLY)
         return cls(
@@ -104,7 +103,7 @@ class Making:
             carried.entering(models.card(recipe.model), photo),
             run.start,
             run.picture(step) - run.picture(0),
-            run.prediction(step, index).probability,
+            run.prediction(step, run.aim).probability,
             run.succeeded(step),
             step == len(run) - 1,
         )
@@ -130,8 +129,8 @@ class Making:
         card = models.card(self.model)
         ask = partial(engine.evaluate, card.name)
         view = network_view(card, torch.from_numpy(self.start))
-        target = self.recipe.target
-        criterion = Criterion(torch.tensor([self.original if target is None else target]), target is not None)
+        aim, targeted = self.recipe.aim(self.original), self.recipe.target is not None
+        criterion = Criterion(torch.tensor([aim]), targeted)
         if self.wanted.kind == "photo":
             view = View(card, self.photo, self.entering)
             criterion = own_criterion(criterion, ask(view.see(_nothing(view)), None).logits)

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 import numpy as np
 import torch
 
-from engine.interface import EngineInterface
+from engine.base import EngineBase
 from engine.probes import Probe
 
 T = TypeVar("T")
@@ -45,7 +45,7 @@ class Computed:
         self._sizes: dict[Key, int] = {}
         self._lock = threading.Lock()
 
-    def ask(self, engine: EngineInterface, model: str, key: Key, question: Probe[T]) -> Iterator[T]:
+    def ask(self, engine: EngineBase, model: str, key: Key, question: Probe[T]) -> Iterator[T]:
         """Yield the answers to ``question`` about the network ``model``: those that are
         remembered under ``key``, else as they are computed. Only whole answers are remembered; closing the
         iterator cancels what is left. Raises what the question raises."""

@@ -154,7 +154,8 @@ class RemoteEngine(EngineBase):
         message = Message({"model": model, "question": values.write(question, arrays)}, arrays)
         with closing(self._client.answers("/ask", message, model or None)) as answers:
             for answer in answers:
-                self._ready |= {model} - {""}
+                if model:
+                    self._ready.add(model)
                 yield values.read(answer.head["answer"], answer.arrays)
 
     def begin(self, run: Run, build: Build, steps: StepsLeft) -> None:

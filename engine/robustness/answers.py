@@ -11,8 +11,8 @@ import attacks
 import models
 from attacks.contract import Stop
 from attacks.toolkit.norms import LINF
+from engine.base import EngineBase
 from engine.classification import ranking
-from engine.interface import EngineInterface
 from engine.recipe import Recipe, Value
 from engine.robustness.corruptions import CORRUPTIONS, Corruption, ordered
 from engine.run import Prediction, Run
@@ -53,10 +53,10 @@ def noise(clean: Tensor, attacked: Tensor, seed: int = NOISE_SEED) -> Tensor:
     return torch.where((drawn < 0) | (drawn > 1), attacked, drawn)
 
 
-def corrupted_answers(engine: EngineInterface, run: Run) -> list[Row]:
+def corrupted_answers(engine: EngineBase, run: Run) -> list[Row]:
     """Return a row without a corruption and one for each: all images are asked about at once.
 
-    Raises `errors.FoolscopeError` as `engine.interface.EngineInterface.logits` does.
+    Raises `errors.FoolscopeError` as `engine.base.EngineBase.logits` does.
     """
     clean, attacked = (torch.from_numpy(x) for x in (run.start, run.picture(len(run) - 1)))
     three = torch.stack([attacked, clean, noise(clean, attacked)])
@@ -66,7 +66,7 @@ def corrupted_answers(engine: EngineInterface, run: Run) -> list[Row]:
     return [Row(kind, *answers[3 * index : 3 * index + 3]) for index, kind in enumerate([None, *kinds])]
 
 
-def opinions(engine: EngineInterface, model: str, x: Tensor) -> list[Prediction]:
+def opinions(engine: EngineBase, model: str, x: Tensor) -> list[Prediction]:
     """Return the first class of ``model`` for images ``x`` ``(n, c, size, size)`` in [0, 1]."""
     card = models.card(model)
     return [ranking(logits.numpy(), card, 1)[0] for logits in engine.logits(model, x)]

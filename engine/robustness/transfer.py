@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 
 import models
-from engine.interface import EngineInterface
+from engine.base import EngineBase
 from engine.robustness.answers import opinions
 from engine.run import Prediction, Run
 from errors import FoolscopeError
@@ -31,7 +31,7 @@ class Transfer:
         return self.before.label != self.after.label
 
 
-def testify(engine: EngineInterface, run: Run, model: str) -> tuple[Prediction, Prediction]:
+def testify(engine: EngineBase, run: Run, model: str) -> tuple[Prediction, Prediction]:
     """Return what ``model`` says of the original and of the run's last image so far.
 
     The images keep every digit; for a network of another input size they are resized.
@@ -58,12 +58,12 @@ def here(card: Card) -> list[str]:
     return [c.name for c in sorted(first + near, key=lambda c: (c.name != card.name, c.lab))]
 
 
-def transfers(engine: EngineInterface, run: Run) -> list[Transfer | FoolscopeError]:
+def transfers(engine: EngineBase, run: Run) -> list[Transfer | FoolscopeError]:
     """Return what each network that is `here` makes of a run's images, or why it cannot be asked."""
     return [_transfer(engine, run, name) for name in here(models.card(run.recipe.model))]
 
 
-def _transfer(engine: EngineInterface, run: Run, model: str) -> Transfer | FoolscopeError:
+def _transfer(engine: EngineBase, run: Run, model: str) -> Transfer | FoolscopeError:
     attacked = model == run.recipe.model or model in models.card(run.recipe.model).parts
     try:
         return Transfer(model, *testify(engine, run, model), attacked)

@@ -9,8 +9,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from engine.base import EngineBase
 from engine.history import tables as history
-from engine.interface import EngineInterface
 from engine.recipe import Recipe
 from engine.rooms import tables
 from engine.rooms.challenges import build
@@ -67,7 +67,7 @@ class Competition:
     # ---- challenges ----------------------------------------------------------------------
 
     def add(
-        self, engine: EngineInterface, room: Room, kind: str, settings: Mapping[str, Any], title: str = ""
+        self, engine: EngineBase, room: Room, kind: str, settings: Mapping[str, Any], title: str = ""
     ) -> Challenge:
         """Set a challenge, which takes pictures at once; the room allows from now on what it needs.
 

@@ -16,10 +16,10 @@ from PIL import Image
 
 import models
 from engine import links
+from engine.base import EngineBase
 from engine.export import carried
 from engine.export.making import Export, Wanted
 from engine.images.sources import Decoded, examine
-from engine.interface import EngineInterface
 from engine.recipe import Recipe
 from engine.rooms import permission
 from engine.rooms.challenges.contract import File, Kind
@@ -65,7 +65,7 @@ class NotCountedError(FoolscopeError):
 class Judge:
     """Judges for the rooms of one engine. Safe to share between threads."""
 
-    def __init__(self, engine: EngineInterface, competition: Competition) -> None:
+    def __init__(self, engine: EngineBase, competition: Competition) -> None:
         self.engine, self.competition = engine, competition
 
     def hand_in_run(self, room: Room, member: Member, challenge: str, run: str) -> Submission:

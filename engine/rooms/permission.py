@@ -8,8 +8,8 @@ from collections.abc import Collection, Mapping
 from dataclasses import replace
 
 from engine import links
+from engine.base import EngineBase
 from engine.images.sources import PREPARED, UPLOAD
-from engine.interface import EngineInterface
 from engine.recipe import Recipe
 from engine.rooms.records import Allowed, Room
 from engine.targets import class_by_rank, ranked_target
@@ -21,11 +21,11 @@ OWN = "This room does not take pictures of your own."
 FOREIGN = "Expected one of this room's pictures or one of your own uploads."
 
 
-def recipe_of(engine: EngineInterface, room: Room, query: Mapping[str, str], own: Collection[str]) -> Recipe:
+def recipe_of(engine: EngineBase, room: Room, query: Mapping[str, str], own: Collection[str]) -> Recipe:
     """Return the recipe that a link's ``query`` describes, if the room allows it.
 
     ``own``: names of the member's uploads. Raises `errors.NotAllowed`, and what `engine.links.checked` and
-    `engine.interface.EngineInterface.classify` raise.
+    `engine.base.EngineBase.classify` raise.
     """
     link = links.checked({name: text for name, text in query.items() if name != "run"})
     check(room.allowed, link.recipe, own)

@@ -13,8 +13,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from engine.base import EngineBase
 from engine.images.sources import samples
-from engine.interface import EngineInterface
 from engine.rooms import tables
 from engine.rooms.challenges.contract import Kind
 from engine.rooms.competition import COLUMNS, Competition, Submission, kind_of
@@ -81,7 +81,7 @@ class Votes:
 
     def __init__(
         self,
-        engine: EngineInterface,
+        engine: EngineBase,
         competition: Competition,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:

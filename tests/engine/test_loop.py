@@ -12,9 +12,9 @@ import torch
 
 import engine.loop
 from attacks.contract import Criterion, Query
+from engine.base import EngineBase
 from engine.device import out_of_memory, packed, to_cpu, unpacked
 from engine.engine import Engine
-from engine.interface import EngineInterface
 from engine.jobs import RunJob
 from engine.recipe import Recipe
 from engine.scheduler import PATIENCE, Scheduler
@@ -52,7 +52,7 @@ def searching(monkeypatch: pytest.MonkeyPatch, search) -> None:
 
 
 def test_the_engine_keeps_the_interface(engine_of):
-    made: EngineInterface = engine_of
+    made: EngineBase = engine_of
     assert made.health().healthy and engine_of.healthy
 
 

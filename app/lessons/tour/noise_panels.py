@@ -18,7 +18,7 @@ from components.widgets.image_picker import Subject, picture_title
 from engine.base import EngineBase
 from engine.images.sources import UPLOAD
 from errors import FoolscopeError
-from experiments.cache import Memory, Store, cache
+from experiments.cache import Memory
 from experiments.core import Progress, Result
 from experiments.evans2016.survival import (
     Answer,
@@ -32,6 +32,7 @@ from experiments.evans2016.survival import (
     SurvivalStage,
 )
 from experiments.methods.corruptions import CORRUPTIONS
+from experiments.work import usual_store
 
 LEVELS = (1, 2, 4, 8)
 KINDS = {
@@ -88,7 +89,7 @@ def _computed(engine: EngineBase, chosen: Chosen) -> Result[SurvivalFigures] | N
         return f"{at.done} / {at.total} {stage}"
 
     own = chosen.picture.startswith(UPLOAD)
-    return experiment_panel.carried_out(experiment, Memory() if own else Store(cache()), words)
+    return experiment_panel.carried_out(experiment, Memory() if own else usual_store(), words)
 
 
 def _words(stage: SurvivalStage) -> str:

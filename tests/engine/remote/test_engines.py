@@ -42,7 +42,7 @@ from experiments.core import Progress, Result, stored
 from experiments.evans2016.step_away import StepAway
 from experiments.tanay2018.toy import Toy
 from experiments.toolkit import codec
-from experiments.work import LabWork, walked
+from experiments.work import LabWork, usual_store, walked
 from models.core import Classifier
 from settings import ROOT
 from tests.support import event_loop, small_model
@@ -356,7 +356,8 @@ def labs(engine):
 
 
 def test_an_experiment_is_carried_out_and_its_answers_come_too(labs):
-    experiment, store = Toy(seed=3), Memory()
+    experiment, store = Toy(seed=3), usual_store()
+    assert isinstance(store, Memory), "they are stored where they are computed"
     *progress, result = walked(experiment, store)
     stages = [at.stage for at in progress if isinstance(at, Progress)]
     assert stages == [*(stage.name for stage in experiment.stages()), ""] and isinstance(result, Result)
