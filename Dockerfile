@@ -4,14 +4,16 @@
 FROM python:3.12-slim
 
 ARG TORCH_INDEX=""
+# requirements-page.txt is enough for pages whose networks are elsewhere (FOOLSCOPE_ENGINE): no torch.
+ARG REQUIREMENTS=requirements.txt
 # Extras: requirements-postgresql.txt, requirements-ray.txt, requirements-s3.txt, requirements-more.txt, separated by spaces.
 ARG EXTRAS=""
 ENV PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 PIP_NO_CACHE_DIR=1 PIP_ROOT_USER_ACTION=ignore MALLOC_ARENA_MAX=2 GLIBC_TUNABLES=glibc.malloc.hugetlb=1
 
 WORKDIR /srv/foolscope
 COPY requirements*.txt requirements.lock ./
-RUN if [ -n "$TORCH_INDEX" ]; then pip install --index-url "$TORCH_INDEX" $(grep '^torch' requirements.txt); fi \
-    && pip install -r requirements.txt $(printf -- '-r %s ' $EXTRAS | sed 's/^-r *$//') -c requirements.lock
+RUN if [ -n "$TORCH_INDEX" ] && [ "$REQUIREMENTS" = requirements.txt ]; then pip install --index-url "$TORCH_INDEX" $(grep '^torch' requirements.txt); fi \
+    && pip install -r "$REQUIREMENTS" $(printf -- '-r %s ' $EXTRAS | sed 's/^-r *$//') -c requirements.lock
 
 COPY . ./
 RUN useradd --create-home foolscope && install -d -o foolscope /data

@@ -24,6 +24,7 @@ VENV = Path(os.environ.get("VENV") or ROOT / ".venv").absolute()
 PYTHON = VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 OLDEST = (3, 11)
 RUN, TEST, RAY = "requirements.txt", "requirements-dev.txt", "requirements-ray.txt"
+PAGE = "requirements-page.txt"
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 OTHER_BROWSERS = {
     "firefox-esr": ("firefox-esr", "firefox"),
@@ -48,7 +49,7 @@ def main(arguments: list[str]) -> int:
     if command not in COMMANDS:
         return refuse(f"Expected one of {', '.join(COMMANDS)}, got “{command}”.")
     make_environment()
-    install(RUN)
+    install(PAGE if command == "run" and engine_elsewhere() else RUN)
     if "test" in command:
         install(TEST)
     if command == "serve":
@@ -60,6 +61,11 @@ def main(arguments: list[str]) -> int:
     if command in ("room", "serve"):
         return call("-m", "app", command, *more)
     return run_tests(more) if command == "test" else 0
+
+
+def engine_elsewhere() -> bool:
+    """Say whether replicas compute, as ``settings.engine`` says: then a page needs no torch."""
+    return os.environ.get("FOOLSCOPE_ENGINE", "").strip() not in ("", "embedded")
 
 
 def refuse(sentence: str) -> int:
@@ -82,7 +88,7 @@ def make_environment() -> None:
 def install(file: str) -> None:
     """Install what a file of requirements names, unless that was done since it changed."""
     locked = bool(os.environ.get("LOCKED"))
-    read = [ROOT / RUN, ROOT / file] + [ROOT / "requirements.lock"] * locked
+    read = [ROOT / PAGE, ROOT / RUN, ROOT / file] + [ROOT / "requirements.lock"] * locked
     digest = hashlib.sha256(b"\0".join(path.read_bytes() for path in read)).hexdigest()
     stamp = VENV / f".{file}.installed"
     if stamp.is_file() and stamp.read_text() == digest:

@@ -80,15 +80,17 @@ def serve(
     environment: Mapping[str, str] | None = None,
     port: int = 0,
     address: str = "127.0.0.1",
+    python: str | Path = sys.executable,
 ) -> Iterator[Site]:
     """Start the server in ``root`` as a person would, and stop it at the end. ``prefix``: what stands before
-    its command; ``environment``: in place of this process's; ``port``: 0 for any that is free.
+    its command; ``environment``: in place of this process's; ``port``: 0 for any that is free; ``python``:
+    by which it runs.
 
     Raises RuntimeError with the end of the server's output when it is not healthy within
     ``patience`` seconds.
     """
     port = port or free_port()
-    command = [*prefix, sys.executable, "-m", "streamlit", "run", "app/main.py", "--server.port", str(port)]
+    command = [*prefix, str(python), "-m", "streamlit", "run", "app/main.py", "--server.port", str(port)]
     command += ["--server.address", address]
     with tempfile.TemporaryDirectory() as folder:
         log = Path(folder) / "server.log"

@@ -38,7 +38,7 @@ def step_costs(engine: Engine, steps: int, repeats: int, names: Sequence[str] = 
 def _network(engine: Engine, name: str, steps: int, repeats: int, rate: float) -> Iterator[Figure]:
     """Yield the costs of one network's steps as parts of the bare loop's."""
     plain, what = plain_network(name), recipe(name, steps)
-    x = engine.preprocess(what)[None]
+    x = torch.from_numpy(engine.preprocess(what))[None]
     label = plain(x).argmax(1)
     loops: dict[str, Loop] = {"bare": partial(bare, plain, x, label, steps)}
     loops["engine"] = partial(through_engine, engine, what)

@@ -25,7 +25,7 @@ def recipe(model: str, steps: int) -> Recipe:
 
 def bare(engine: Engine, what: Recipe) -> float:
     """Return the seconds that the recipe's steps take with nothing around them."""
-    model, x = engine.model(what.model), engine.preprocess(what)[None]
+    model, x = engine.model(what.model), torch.from_numpy(engine.preprocess(what))[None]
     label = torch.tensor([engine.classify(what.model, what.image)[0].index])
     criterion, attack = Criterion(label, targeted=False), what.build()
     epsilon, size, steps = (float(getattr(attack, name)) for name in ("epsilon", "step_size", "steps"))

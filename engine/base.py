@@ -76,7 +76,7 @@ class EngineBase(ABC):
         self.history = History(self._pictures.upload, written=self._housekeeping.written)
         self._rankings = Rankings(self.answers, self._pictures.seen)
         self._exports = Exports(self)
-        self._runs = Runs(self.store, self.history, self._seen, self.cancel, self._exports.forget)
+        self._runs = Runs(self.store, self.history, self.preprocess, self.cancel, self._exports.forget)
         self.queue = RunQueue(self, self.costs, clock=clock, metrics=self.metrics)
 
     @abstractmethod
@@ -152,7 +152,7 @@ class EngineBase(ABC):
     def new_run(self, recipe: Recipe) -> Run:
         """Return a run that has not begun; raises as `submit` does."""
         ranking = self.classify(recipe.model, recipe.image, recipe.crop)
-        return new_run(recipe, ranking, self._seen(recipe), self.clock)
+        return new_run(recipe, ranking, self.preprocess(recipe), self.clock)
 
     @abstractmethod
     def revive(self) -> None:
@@ -188,11 +188,8 @@ class EngineBase(ABC):
         """Return the upload, the sample or the image of a source called ``image`` (8-bit RGB)."""
         return self._pictures.open(image)
 
-    def preprocess(self, recipe: Recipe) -> Tensor:
+    def preprocess(self, recipe: Recipe) -> Floats:
         """Return what the recipe's model sees of its image: ``(c, size, size)`` in [0, 1]."""
-        return self._pictures.preprocess(models.card(recipe.model), recipe.image, recipe.crop)
-
-    def _seen(self, recipe: Recipe) -> Floats:
         return self._pictures.seen(models.card(recipe.model), recipe.image, recipe.crop)
 
     def notes(self, image: str) -> tuple[Said, ...]:

@@ -168,7 +168,7 @@ class Engine(EngineBase):
     def time(self, recipe: Recipe) -> None:
         """Time what a recipe asks of its network: twice, for the first time may take longer; raises as
         `submit` does."""
-        x = self.preprocess(recipe)[None]
+        x = torch.from_numpy(self.preprocess(recipe))[None]
         gradients = work_of(recipe).gradients
         for _ in range(2):
             self.evaluate(recipe.model, x, _first_logit if gradients else None)

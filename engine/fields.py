@@ -11,7 +11,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from torch import Tensor
+import numpy as np
+import numpy.typing as npt
 
 import attacks
 from attacks.contract import Stop
@@ -43,14 +44,12 @@ class Region(NamedTuple):
                 f"0 <= top < bottom <= 1, got {','.join(f'{edge:g}' for edge in self)}."
             )
 
-    def mask(self, x: Tensor) -> Tensor:
-        """Return ``(1, 1, h, w)``: 1 inside, 0 outside, for pictures ``x`` ``(n, c, h, w)``; at least
-        one pixel is inside."""
-        height, width = x.shape[-2:]
-        mask = x.new_zeros(1, 1, height, width)
+    def mask(self, height: int, width: int) -> npt.NDArray[np.float32]:
+        """Return ``(height, width)``: 1 inside, 0 outside; at least one pixel is inside."""
+        mask = np.zeros((height, width), np.float32)
         left, top = min(round(self.left * width), width - 1), min(round(self.top * height), height - 1)
         right, bottom = max(round(self.right * width), left + 1), max(round(self.bottom * height), top + 1)
-        mask[..., top:bottom, left:right] = 1
+        mask[top:bottom, left:right] = 1
         return mask
 
 

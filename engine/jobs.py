@@ -312,7 +312,8 @@ def resumable(recipe: Recipe) -> bool:
 
 def _search(recipe: Recipe, attack: Attack, x: Tensor, criterion: Criterion) -> ReasonedSearch:
     search = attack.search(x, criterion, torch.Generator().manual_seed(recipe.seed))
-    search = masked(search, x, recipe.region.mask(x)) if recipe.region else search
+    if recipe.region:
+        search = masked(search, x, torch.from_numpy(recipe.region.mask(*x.shape[-2:])).to(x)[None, None])
     search = surviving(search, criterion, recipe.survives) if recipe.survives else search
     norm, epsilon = attack.bound() or ("", 0.0)
     return eight_bit(search, epsilon if norm == "linf" else None) if recipe.eight_bit else search

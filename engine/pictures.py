@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from weakref import WeakValueDictionary
 
-import torch
 from PIL import Image
-from torch import Tensor
 
 from engine.history.records import Upload
 from engine.images import handwriting
@@ -42,14 +40,9 @@ class Pictures:
         self._bring_back(image)
         return open_image(image, self.uploads, sources=self._sources)
 
-    def preprocess(self, card: Card, image: str, crop: Crop | None) -> Tensor:
-        """Return what the model of a card sees of an image: ``(c, size, size)`` in [0, 1]; raises as `seen`
-        does."""
-        return torch.from_numpy(self.seen(card, image, crop))
-
     def seen(self, card: Card, image: str, crop: Crop | None) -> Floats:
-        """Return the same as an array; raises as `open` does, and `errors.BadSetting` for a crop that is not
-        inside the image."""
+        """Return what the model of a card sees of an image: ``(c, size, size)`` in [0, 1]; raises as `open`
+        does, and `errors.BadSetting` for a crop that is not inside the image."""
         key = card.name, card.weights.sha256, image, crop
         x = self._seen.get(key)
         if x is None:

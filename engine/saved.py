@@ -76,7 +76,7 @@ def read(name: str, folder: Path = RUNS) -> Run:
     facts = json.loads(parts["facts"].tobytes())
     recipe = Recipe.from_json(facts["recipe"])
     card = models.card(recipe.model)
-    start = card.preprocess(open_image(recipe.image), recipe.crop).numpy()
+    start = card.see(open_image(recipe.image), recipe.crop)
     run = Run(recipe, card.labels, start, facts["original"], facts["total"], id=run_id(name))
     zero = np.zeros_like(parts["deltas"][0])
     pictures = {0: zero, **dict(zip(parts["steps"].tolist(), parts["deltas"], strict=True))}

@@ -6,8 +6,10 @@ from collections.abc import Generator, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, fields
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 
+import numpy as np
+import numpy.typing as npt
 from PIL import Image
 
 import experiments
@@ -16,6 +18,7 @@ from engine.images.sources import UPLOAD
 from engine.work import Evaluates
 from experiments.cache import Memory, Store, cache
 from experiments.core import A, AnyExperiment, Experiment, F, Progress, Result, Value, prepared, walk
+from experiments.datasets.digit_sets import digit_name, digits, open_digit
 from experiments.datasets.photos import open_named
 
 
@@ -65,6 +68,33 @@ class LabWork:
                 name = stages[at.done - 1].name
                 yield Answered(name, mine.read(name))
             yield at
+
+
+@dataclass(frozen=True)
+class DigitNamed:
+    """Opens the digit called ``name``; see `experiments.datasets.digit_sets.open_digit`."""
+
+    name: str
+    model: ClassVar[str] = ""
+
+    def carry_out(self, engine: Evaluates) -> Iterator[Image.Image]:
+        """Yield it; raises as `open_digit` does."""
+        yield open_digit(self.name)
+
+
+@dataclass(frozen=True)
+class FirstDigits:
+    """Looks up the first ``count`` test digits of each class, where the digits are."""
+
+    count: int
+    model: ClassVar[str] = ""
+
+    def carry_out(self, engine: Evaluates) -> Iterator[dict[str, npt.NDArray[np.float32]]]:
+        """Yield them ``(1, 28, 28)`` in [0, 1] by their names, in their order."""
+        data = digits()
+        labels = data.test_y.numpy()
+        first = [at for label in range(10) for at in np.flatnonzero(labels == label)[: self.count].tolist()]
+        yield {digit_name(data.source, "test", at): data.test_x[at].numpy() for at in sorted(first)}
 
 
 def usual_store() -> Store:

@@ -48,6 +48,13 @@ def test_what_is_missing_is_installed_once(venv: Path) -> None:
     assert start(venv, "run")[1] == ["-m streamlit run app/main.py"]
 
 
+def test_a_page_whose_networks_are_elsewhere_gets_no_torch(venv: Path) -> None:
+    assert "install -r requirements-page.txt" in start(venv, "run", FOOLSCOPE_ENGINE="http://gpus:8000")[1][0]
+    assert "install -r requirements.txt" in start(venv, "run", FOOLSCOPE_ENGINE="embedded")[1][0]
+    for extra in ("postgresql", "s3"):
+        assert "-r requirements-page.txt" in (settings.ROOT / f"requirements-{extra}.txt").read_text()
+
+
 def test_a_server_has_its_memory_in_two_heaps_unless_it_is_told_otherwise(venv: Path) -> None:
     python = venv / "bin" / "python"
     python.write_text(f'#!/bin/sh\necho "$MALLOC_ARENA_MAX $GLIBC_TUNABLES" >> {venv.parent}/calls\n')
@@ -106,6 +113,6 @@ def test_every_requirement_is_locked() -> None:
         for line in (settings.ROOT / "requirements.lock").read_text().splitlines()
         if "==" in line
     }
-    for name in ("requirements.txt", "requirements-dev.txt"):
+    for name in ("requirements-page.txt", "requirements.txt", "requirements-dev.txt"):
         lines = [line for line in (settings.ROOT / name).read_text().splitlines() if line[:1].isalpha()]
         assert {re.split("[>=\\[]", line)[0].lower() for line in lines} <= locked

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 import streamlit as st
 from markupsafe import Markup
 from PIL import Image
-from torch import Tensor
 
 from app.inside import composition_part
 from app.inside.looking import as_address, picture_of, start_of
@@ -19,7 +18,7 @@ from components.display.probability_bars import percent
 from components.i18n.text import say
 from engine.inside.composition import BANDS, ChangeMaps, Composition, MadeOf, places_image, spectrum_image
 from engine.inside.computed import COMPUTED, Key
-from engine.run import Run
+from engine.run import Floats, Run
 
 DARKEST = 1e-8
 """The least power that is drawn, as a share of the greatest: a logarithmic axis knows no 0."""
@@ -44,7 +43,7 @@ class Spectrum:
 def beside(runs: Sequence[Run], titles: Mapping[str, str]) -> None:
     """Let the person choose two of ``runs``, and show their spectra; ``titles`` by run. Shows nothing where
     fewer than two changed their picture."""
-    changed = {run.id: run for run in runs if len(run) > 1 and bool(_change(run).any())}
+    changed = {run.id: run for run in runs if len(run) > 1 and _change(run).any()}
     if len(changed) < 2:
         return
     st.markdown(f"### {say('What two changes are made of')}")
@@ -75,7 +74,7 @@ def spectrum(run: Run, title: str) -> Spectrum:
     return Spectrum(title, composition, maps)
 
 
-def _change(run: Run) -> Tensor:
+def _change(run: Run) -> Floats:
     return picture_of(run, len(run) - 1) - start_of(run)
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+import numpy as np
 import streamlit as st
-import torch
 from markupsafe import Markup
 
 import models
@@ -140,9 +140,10 @@ def norms(runs: Sequence[Run]) -> None:
 def sizes(run: Run) -> dict[str, float]:
     """Return how large the run's last change is: linf, l2, l1 on the scale of [0, 1], and l0, the share of
     values that it changes by half a grey level or more."""
-    change = torch.from_numpy(run.delta(len(run) - 1)).double().flatten()
-    measured = {name: float(norm.size(change.view(1, 1, 1, -1))) for name, norm in NORMS.items()}
-    return measured | {L0.name: float((change.abs() >= 0.5 / 255).double().mean())}
+    last = len(run) - 1
+    changed = np.abs(run.delta(last)) >= 0.5 / 255
+    figures = run.figures(last)
+    return {name: float(figures[name] or 0) for name in NORMS} | {L0.name: float(changed.mean())}
 
 
 def _measured(run: Run) -> list[str]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import numpy as np
+
 from app.inside.looking import Line, Look
 from components.i18n.text import named
 from engine.inside.boundary import Along, Distance, Distances, Lines, Straightness
@@ -23,7 +25,7 @@ def lines(look: Look) -> Iterator[Line]:
     for point in look.ask(Lines(start, delta), "lines"):
         yield _along(point) if isinstance(point, Along) else _straight(look, point)
     seed, count = look.whole("seed", 0), look.whole("count", 200)
-    yield {"type": "searching", "asked": 0, "of": count, "length": float(delta.norm())}
+    yield {"type": "searching", "asked": 0, "of": count, "length": float(np.linalg.norm(delta))}
     for number, answer in enumerate(look.ask(Distances(start, delta, seed, count), "distances", seed, count)):
         if isinstance(answer, Distance):
             yield _distance(look, answer)

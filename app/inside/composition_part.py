@@ -65,13 +65,13 @@ def filtered(look: Look) -> Iterator[Line]:
     """Yield what the network says of one band, and how that band looks. ``?low=``, ``?high=``: its radii."""
     low, high = look.number("low", 0.0), look.number("high", HIGHEST)
     delta = look.change()
-    if not bool(delta.any()):
+    if not delta.any():
         raise BadSetting(UNCHANGED)
     part = band(delta, low, high)
     question = Filters(look.start(), delta, look.run.original, ((low, high),))
     for answer in look.ask(question, low, high):
-        gain = suggest_gain(part.numpy())
-        shown = as_address(perturbation(part.numpy(), gain))
+        gain = suggest_gain(part)
+        shown = as_address(perturbation(part, gain))
         yield _filtered(look, answer) | {"picture": shown, "gain": gain}
 
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import fields
 
-import torch
+import numpy as np
 from PIL import Image
-from torch import Tensor
 
 from app.inside import shelf
 from app.inside.looking import Line, Look, as_address, numbers
@@ -25,6 +24,7 @@ from engine.inside.classes import other_class
 from engine.inside.layers import Distances, LayerProfile, Profile
 from engine.inside.pace import Progress
 from engine.render import to_image
+from engine.run import Floats
 from errors import BadSetting
 
 PART = "layers"
@@ -59,7 +59,7 @@ def profile(look: Look, step: int, photo: shelf.ShelfPicture | None) -> Profile:
 def course(look: Look) -> list[int]:
     """Return steps along the run, `COURSE` at most, evenly spaced, each with a picture of its own."""
     last = len(look.run) - 1
-    spread = torch.linspace(min(1, last), last, COURSE).round().int().tolist()
+    spread = np.rint(np.linspace(min(1, last), last, COURSE)).astype(int).tolist()
     return sorted({look.run.picture_step(step) for step in spread} - {0})
 
 
@@ -153,7 +153,7 @@ def _figures(change: ChannelChange) -> tuple[float, float, float, float]:
     return change.clean, change.attacked, change.noise, change.size
 
 
-def patch(picture: Tensor, place: Tensor, side: int) -> str:
+def patch(picture: Floats, place: Floats, side: int) -> str:
     """Return, as a data URL, the square of ``side`` pixels around ``place`` (fractions of height and width),
     moved inside the picture."""
     size = picture.shape[-1]
@@ -161,6 +161,6 @@ def patch(picture: Tensor, place: Tensor, side: int) -> str:
     return _shown(picture[:, top : top + side, left : left + side])
 
 
-def _shown(picture: Tensor) -> str:
-    small = to_image(picture.numpy()).resize((PATCH, PATCH), Image.Resampling.BICUBIC)
+def _shown(picture: Floats) -> str:
+    small = to_image(picture).resize((PATCH, PATCH), Image.Resampling.BICUBIC)
     return as_address(small, "jpg")

@@ -9,9 +9,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import numpy as np
-import torch
 from PIL import Image
-from torch import Tensor
 
 import models
 from engine.base import EngineBase
@@ -19,7 +17,7 @@ from engine.inside.classes import TowardsGoal
 from engine.inside.computed import COMPUTED, Key
 from engine.probes import Probe
 from engine.render import encode
-from engine.run import Run
+from engine.run import Floats, Run
 from errors import BadSetting
 
 T = TypeVar("T")
@@ -62,16 +60,16 @@ class Look:
         key = Key("", part, 0, (model, models.card(model).weights.sha256, *settings))
         return COMPUTED.ask(self.engine, model, key, question)
 
-    def picture(self, step: int | None = None) -> Tensor:
+    def picture(self, step: int | None = None) -> Floats:
         """Return the picture ``(c, size, size)`` in [0, 1] that stands for a step, by default the one that
         is looked at."""
         return picture_of(self.run, self.step if step is None else step)
 
-    def start(self) -> Tensor:
+    def start(self) -> Floats:
         """Return the untouched picture ``(c, size, size)`` in [0, 1]."""
         return start_of(self.run)
 
-    def change(self) -> Tensor:
+    def change(self) -> Floats:
         """Return the perturbation ``(c, size, size)`` that stands for the step that is looked at."""
         return self.picture() - self.start()
 
@@ -94,14 +92,14 @@ class Look:
         return int(text)
 
 
-def picture_of(run: Run, step: int) -> Tensor:
+def picture_of(run: Run, step: int) -> Floats:
     """Return the picture ``(c, size, size)`` in [0, 1] that stands for a step of a run."""
-    return torch.from_numpy(np.array(run.picture(step), dtype=np.float32))
+    return np.array(run.picture(step), dtype=np.float32)
 
 
-def start_of(run: Run) -> Tensor:
+def start_of(run: Run) -> Floats:
     """Return the untouched picture ``(c, size, size)`` in [0, 1] of a run."""
-    return torch.from_numpy(np.array(run.start, dtype=np.float32))
+    return np.array(run.start, dtype=np.float32)
 
 
 def finite(value: float) -> float | None:
@@ -109,7 +107,7 @@ def finite(value: float) -> float | None:
     return float(value) if math.isfinite(value) else None
 
 
-def numbers(values: Tensor) -> list[float | None]:
+def numbers(values: Floats) -> list[float | None]:
     """Return values for JSON, None for each that is no number."""
     return [finite(value) for value in values.tolist()]
 

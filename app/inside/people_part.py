@@ -44,7 +44,7 @@ def twin(look: Look) -> Iterator[Line]:
         both = (perturbed(look.run, look.step), perturbed(other, len(other) - 1))
         known = COMPUTED.ask_nobody(key, lambda: iter(both))
     own, theirs = known
-    gain = min(suggest_gain(one.perturbation.numpy()) for one in (own, theirs))
+    gain = min(suggest_gain(one.perturbation) for one in (own, theirs))
     yield {"type": "twin", "gain": gain, "own": _shown(look, own, gain), "twin": _shown(look, theirs, gain)}
 
 
@@ -65,8 +65,8 @@ def _shown(look: Look, one: Perturbed, gain: int) -> Line:
     labels = look.run.labels
     return {
         "title": say_in(look.language, models.card(one.network).title),
-        "perturbation": as_address(perturbation(one.perturbation.numpy(), gain)),
-        "picture": as_address(to_image(one.picture.numpy())),
+        "perturbation": as_address(perturbation(one.perturbation, gain)),
+        "picture": as_address(to_image(one.picture)),
         "before": named(labels[one.original], look.language),
         "label": named(labels[one.label], look.language),
         "probability": one.probability,

@@ -6,8 +6,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
-import torch
-from torch import Tensor
 
 import attacks
 import models
@@ -17,7 +15,7 @@ from components.i18n.text import named, say_in
 from engine.images.sources import samples
 from engine.inside.plane import LEVELS, Asked, Axes, Finished, Plane, axes
 from engine.robustness.transfer import here
-from engine.run import Run
+from engine.run import Floats, Run
 from errors import BadSetting, UnknownName
 from models.core import Card
 
@@ -74,23 +72,23 @@ def _levels(look: Look, plane: Axes, window: Window, cards: list[Card], cells: i
                     yield _finished(index, answer)
 
 
-def third_point(look: Look) -> Tensor:
+def third_point(look: Look) -> Floats:
     """Return the third point ``(c, h, w)``, which may lie outside [0, 1]; raises `errors.FoolscopeError`."""
     wanted, start = look.query.get("third", THIRDS[0]), look.start()
-    noise = torch.Generator().manual_seed(look.whole("seed", 0))
+    noise = np.random.default_rng(look.whole("seed", 0)).standard_normal(start.shape, np.float32)
     if wanted == "random":
-        return start + torch.randn(start.shape, generator=noise)
+        return start + noise
     if wanted == "signs":
-        return start + torch.randn(start.shape, generator=noise).sign()
+        return start + np.sign(noise)
     if wanted.startswith(IMAGE) and wanted.removeprefix(IMAGE) in samples():
         other = replace(look.run.recipe, image=wanted.removeprefix(IMAGE), crop=None)
-        return look.engine.preprocess(other).float()
+        return look.engine.preprocess(other)
     if wanted.startswith(RUN):
         return _end_of(look, look.engine.run(wanted.removeprefix(RUN)))
     raise UnknownName.of("third point", wanted[:80], [*THIRDS, *(IMAGE + name for name in samples())])
 
 
-def _end_of(look: Look, other: Run) -> Tensor:
+def _end_of(look: Look, other: Run) -> Floats:
     alike = other.start.shape == look.run.start.shape
     if not alike or not np.allclose(other.start, look.run.start, atol=1e-3):
         raise BadSetting("Expected a run that began with the same picture, got one that began with another.")

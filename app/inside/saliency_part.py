@@ -76,7 +76,7 @@ def _plan(look: Look, method: str, labels: dict[str, int]) -> Line:
 
 
 def _cell(row: str, column: str, answer: SaliencyMap) -> Line:
-    values = answer.values.numpy()
+    values = answer.values
     scale = float(np.percentile(np.abs(values), 99)) or float(np.abs(values).max()) or 1.0
     levels = np.rint(np.clip(values / scale, -1, 1) * 127).astype(np.int8)
     figures = {name: finite(getattr(answer, name)) for name in ("logit", "baseline", "total", "gap")}

@@ -6,16 +6,17 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
-import torch
-from torch import Tensor
+import numpy as np
 
 import models
+from app import service
 from app.inside.looking import Look, start_of
 from engine.images import handwriting
 from engine.images.sources import open_sample, samples
 from engine.inside.classes import Labels
+from engine.run import Floats
 from errors import UnknownName
-from experiments.datasets import digit_sets
+from experiments.work import FirstDigits
 
 MOST = 12
 """Pictures of one class that may be chosen from."""
@@ -31,7 +32,7 @@ class ShelfPicture:
     it; ``picture`` ``(c, size, size)`` in [0, 1]."""
 
     name: str
-    picture: Tensor
+    picture: Floats
 
 
 @lru_cache(maxsize=4)
@@ -39,23 +40,17 @@ def pictures(model: str) -> tuple[ShelfPicture, ...]:
     """Return the shelf's photos or digits as the network ``model`` sees them."""
     card = models.card(model)
     names = [one.name for one in samples().values() if one.kind is None and one.channels == card.channels]
-    seen = [torch.from_numpy(handwriting.see(card, open_sample(name), None, False)) for name in names]
+    seen = [handwriting.see(card, open_sample(name), None, False) for name in names]
     shelf = [ShelfPicture(name, picture) for name, picture in zip(names, seen, strict=True)]
     if card.reads_digits:
-        data = digit_sets.digits()
-        called = {at: digit_sets.digit_name(data.source, "test", at) for at in _digits(data.test_y)}
-        shelf += [ShelfPicture(name, data.test_x[at]) for at, name in called.items()]
+        (digits,) = service.engine().carry_out(FirstDigits(DIGITS))
+        shelf += [ShelfPicture(name, picture) for name, picture in digits.items()]
     return tuple(shelf)
 
 
-def _digits(labels: Tensor) -> list[int]:
-    """Return where the first `DIGITS` of each class are, in the order of ``labels`` ``(n,)``."""
-    return sorted(at for label in range(10) for at in (labels == label).nonzero().flatten()[:DIGITS].tolist())
-
-
-def batch(model: str) -> Tensor:
+def batch(model: str) -> Floats:
     """Return all `pictures` ``(n, c, size, size)``."""
-    return torch.stack([one.picture for one in pictures(model)])
+    return np.stack([one.picture for one in pictures(model)])
 
 
 def of_class(look: Look, label: int) -> list[ShelfPicture]:

@@ -7,7 +7,6 @@ import base64
 import streamlit as st
 from markupsafe import Markup
 from streamlit.delta_generator import DeltaGenerator
-from torch import Tensor
 
 from components.display.html_table import NOTHING
 from components.i18n.text import say
@@ -16,6 +15,7 @@ from engine.base import EngineBase
 from engine.images.sources import samples
 from engine.recipe import Recipe
 from engine.render import encode, perturbation, to_image
+from engine.run import Floats
 
 
 def row(key: str) -> DeltaGenerator:
@@ -23,7 +23,7 @@ def row(key: str) -> DeltaGenerator:
     return st.container(horizontal=True, key=f"pictures_{key}")
 
 
-def see(engine: EngineBase, playing: Subject) -> Tensor:
+def see(engine: EngineBase, playing: Subject) -> Floats:
     """Return what the network sees of the picture: ``(c, size, size)`` in [0, 1]."""
     return engine.preprocess(Recipe(playing.model, playing.image, "bim"))
 
@@ -35,15 +35,15 @@ def seen(engine: EngineBase, playing: Subject, caption: str = "", credit: str = 
     picture(see(engine, playing), alt, caption, credit)
 
 
-def picture(x: Tensor, alt: str, caption: str = "", credit: str = "") -> None:
+def picture(x: Floats, alt: str, caption: str = "", credit: str = "") -> None:
     """Show ``x`` ``(c, h, w)`` in [0, 1] as a square."""
-    _square(encode(to_image(x.clamp(0, 1).numpy()), "png"), alt, caption, credit)
+    _square(encode(to_image(x), "png"), alt, caption, credit)
 
 
-def change(delta: Tensor, gain: float, caption: str = "") -> None:
+def change(delta: Floats, gain: float, caption: str = "") -> None:
     """Show ``delta`` ``(c, h, w)`` on grey, ``gain`` times as strong."""
     alt = say("The change, {gain} times enlarged, on grey", gain=f"{gain:g}")
-    _square(encode(perturbation(delta.numpy(), gain, "signed"), "png"), alt, caption, "")
+    _square(encode(perturbation(delta, gain, "signed"), "png"), alt, caption, "")
 
 
 def _square(png: bytes, alt: str, caption: str, credit: str) -> None:

@@ -208,7 +208,7 @@ def picture(run: Run, step: int, which: str, ext: str, gain: float, view: str) -
 
 def seen(engine: EngineBase, recipe: Recipe) -> bytes:
     """Return what the recipe's model sees of its image, as PNG."""
-    return encode(to_image(engine.preprocess(recipe).numpy()), "png")
+    return encode(to_image(engine.preprocess(recipe)), "png")
 
 
 def picture_frames(run: Run, step: int, gain: float, view: str) -> list[bytes]:

@@ -152,7 +152,7 @@ def own_runs(
 def seen(engine: EngineBase, model: str, image: str, language: str) -> dict[str, Any]:
     """Return what a network says of a picture, and the picture as the network sees it, as a data address."""
     best = engine.classify(model, image)[0]
-    x = engine.preprocess(Recipe(model, image, links.DEFAULT.attack)).numpy()
+    x = engine.preprocess(Recipe(model, image, links.DEFAULT.attack))
     jpeg = base64.b64encode(encode(to_image(x), "jpg")).decode()
     return {
         "label": named(best.label, language),

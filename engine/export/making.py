@@ -184,7 +184,7 @@ class Subject:
         if changed.any() and changed.mean() < SPARSE:
             free *= changed
         if region:
-            free *= region.mask(torch.from_numpy(start)[None])[0].numpy()
+            free *= region.mask(*start.shape[1:])
         if free.all():
             return np.zeros(self.view.shape, bool)
         if self.wanted.kind != "photo":

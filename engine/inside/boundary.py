@@ -19,10 +19,11 @@ from torch.nn import functional
 
 from engine.inside.asking import UNCHANGED, Asker
 from engine.inside.plane import SMALLEST
+from engine.run import Floats
 from errors import BadSetting
 from models.core import Classifier
 
-Floats = npt.NDArray[np.float64]
+Exact = npt.NDArray[np.float64]
 TOGETHER = 16
 """Directions that are followed at the same time."""
 HALVINGS = 6
@@ -59,8 +60,8 @@ class Distances:
     a `Distance` for each direction, `Searching` in between. All pictures are clipped to [0, 1].
     """
 
-    start: Tensor
-    delta: Tensor
+    start: Floats
+    delta: Floats
     seed: int = 0
     count: int = 200
 
@@ -75,22 +76,22 @@ class Distances:
 
     def pieces(self, network: Classifier) -> Iterator[Distance | Searching]:
         """Yield the adversarial direction's distance, then the random ones' as they come."""
-        asker = Asker(network)
-        own = int(asker.logits(self.start[None]).argmax())
-        length = _moved(self.delta)
-        yield from _search(asker, self.start, (self.delta / length)[None], own, length / 8, [-1])
+        asker, length = Asker(network), _moved(self.delta)
+        start, delta = torch.from_numpy(self.start), torch.from_numpy(self.delta)
+        own = int(asker.logits(start[None]).argmax())
+        yield from _search(asker, start, (delta / length)[None], own, length / 8, [-1])
         noise = torch.Generator().manual_seed(self.seed)
         for first in range(0, self.count, TOGETHER):
             pairs = min(TOGETHER, self.count - first) // 2
-            normal = torch.randn((pairs, *self.start.shape), generator=noise)
+            normal = torch.randn((pairs, *start.shape), generator=noise)
             unit = normal / normal.flatten(1).norm(dim=1).view(-1, 1, 1, 1)
             directions = torch.stack([unit, -unit], 1).flatten(0, 1)
             numbers = list(range(first, first + 2 * pairs))
-            yield from _search(asker, self.start, directions, own, length, numbers)
+            yield from _search(asker, start, directions, own, length, numbers)
 
 
-def _moved(delta: Tensor) -> float:
-    length = float(delta.norm())
+def _moved(delta: Floats) -> float:
+    length = float(np.linalg.norm(delta.astype(np.float64)))
     if length < SMALLEST:
         raise BadSetting(UNCHANGED)
     return length
@@ -173,17 +174,18 @@ class Lines:
     loss's gradient, both from `FROM` to `TO` times the l2 of ``delta``; a probe that yields `Along`, and
     at the end of each line its `Straightness`. All pictures are clipped to [0, 1]."""
 
-    start: Tensor
-    delta: Tensor
+    start: Floats
+    delta: Floats
 
     def pieces(self, network: Classifier) -> Iterator[Along | Straightness]:
         """Yield the points of the adversarial line, then those of the sign's."""
         length, asker = _moved(self.delta), Asker(network)
-        pair = asker.logits(torch.stack([self.start, (self.start + self.delta).clamp(0, 1)]))
+        start, delta = torch.from_numpy(self.start), torch.from_numpy(self.delta)
+        pair = asker.logits(torch.stack([start, (start + delta).clamp(0, 1)]))
         own = int(pair[0].argmax())
         other = int(pair[1].index_fill(0, torch.tensor([own]), -math.inf).argmax())
-        sign = loss_gradient(network, self.start, own).sign()
-        for line, direction in zip(LINES, (self.delta, sign), strict=True):
+        sign = loss_gradient(network, start, own).sign()
+        for line, direction in zip(LINES, (delta, sign), strict=True):
             unit = direction / max(float(direction.norm()), SMALLEST)
             yield from self._line(asker, line, unit, length, (own, other))
 
@@ -193,7 +195,7 @@ class Lines:
         at = torch.linspace(FROM * length, TO * length, POINTS)
         rows: list[Along] = []
         for batch in asker.batches(POINTS):
-            x = self.start + at[batch].view(-1, 1, 1, 1) * unit
+            x = torch.from_numpy(self.start) + at[batch].view(-1, 1, 1, 1) * unit
             logits = asker.logits(x.clamp(0, 1))
             losses = functional.cross_entropy(logits, torch.full((len(x),), pair[0]), reduction="none")
             clipped = ((x < 0) | (x > 1)).flatten(1).float().mean(1)
@@ -225,7 +227,7 @@ def loss_gradient(network: Classifier, x: Tensor, label: int) -> Tensor:
     return gradient[0].cpu()
 
 
-def straightness(x: Floats, y: Floats) -> float:
+def straightness(x: Exact, y: Exact) -> float:
     """Return the share of the variance of ``y`` ``(n,)`` that the best straight line over ``x`` ``(n,)``
     explains, in [0, 1]; 1 where ``y`` does not vary."""
     total = float(((y - y.mean()) ** 2).sum())

@@ -15,6 +15,7 @@ from engine.inside.layers import tensor_of
 from engine.inside.pace import Pace, Progress
 from engine.inside.recording import recording, single
 from engine.robustness.answers import NOISE_SEED, noise
+from engine.run import Floats
 from models.core import Classifier
 
 MOST = 4
@@ -40,16 +41,17 @@ class ChannelChanges:
     """A probe: the channels of the layer called ``layer`` that the attack moved most, as a tuple of
     `ChannelChange`, the most moved first; pictures are ``(c, size, size)`` in [0, 1]."""
 
-    clean: Tensor
-    attacked: Tensor
+    clean: Floats
+    attacked: Floats
     layer: str
     most: int = MOST
     seed: int = NOISE_SEED
 
     def pieces(self, network: Classifier) -> Iterator[tuple[ChannelChange, ...]]:
         """Yield the channels."""
-        pictures = [self.clean, self.attacked, noise(self.clean, self.attacked, self.seed)]
-        values = placed(_activations(network, torch.stack(pictures), self.layer)).flatten(2)
+        clean, attacked = torch.from_numpy(self.clean), torch.from_numpy(self.attacked)
+        pictures = torch.stack([clean, attacked, noise(clean, attacked, self.seed)])
+        values = placed(_activations(network, pictures, self.layer)).flatten(2)
         sizes, means = (values[1] - values[0]).abs().mean(1), values.mean(2)
         order = sizes.topk(min(self.most, len(sizes))).indices.tolist()
         rows = torch.cat([means, sizes[None]]).T.tolist()
@@ -63,15 +65,15 @@ class Peaks:
     in a layer of single units, the middle of the picture."""
 
     picture: int
-    values: Tensor
-    places: Tensor
+    values: Floats
+    places: Floats
 
 
 @dataclass(frozen=True)
 class ShelfPeaks:
     """A probe: `Peaks` of the layer called ``layer`` in each of ``pictures`` ``(n, c, size, size)``."""
 
-    pictures: Tensor
+    pictures: Floats
     layer: str
 
     def pieces(self, network: Classifier) -> Iterator[Progress | Peaks]:
@@ -80,7 +82,7 @@ class ShelfPeaks:
         for part in pace.parts(len(self.pictures)):
             with pace.piece(part.stop - part.start):
                 ask = partial(_activations, network, layer=self.layer)
-                answers = pace.in_parts(ask, self.pictures[part])
+                answers = pace.in_parts(ask, torch.from_numpy(self.pictures[part]))
             for picture, answer in enumerate(answers, part.start):
                 yield _peaks(picture, answer)
             yield Progress(part.stop, len(self.pictures))
@@ -93,13 +95,13 @@ class Seen:
     field, Luo et al. 2016, https://arxiv.org/abs/1701.04128). All of the picture where the layer has no
     places."""
 
-    picture: Tensor
+    picture: Floats
     layer: str
 
     def pieces(self, network: Classifier) -> Iterator[int]:
         """Yield the side."""
         one, size = single(network), self.picture.shape[-1]
-        leaf = self.picture[None].to(one.mean.device).clone().requires_grad_()
+        leaf = torch.from_numpy(self.picture[None]).to(one.mean.device, copy=True).requires_grad_()
         with torch.enable_grad():
             answer = _hooked(one, leaf, self.layer)
         answer = placed(answer)
@@ -151,7 +153,14 @@ def _four(row: list[float]) -> tuple[float, float, float, float]:
 
 def has_places(shape: Sequence[int]) -> bool:
     """Say whether a layer that gives ``shape`` for one picture has places that lie in rows and columns."""
-    return placed(torch.empty(1, *shape, device="meta")).shape[-1] > 1
+    if len(shape) == 3:
+        return shape[1 if _widths_last(shape) else 2] > 1
+    return len(shape) == 2 and math.isqrt(shape[0]) > 1
+
+
+def _widths_last(shape: Sequence[int]) -> bool:
+    """Say whether ``(rows, columns, width)`` is the order of what a layer gives for one picture."""
+    return shape[0] == shape[1] != shape[2]
 
 
 def placed(answers: Tensor) -> Tensor:
@@ -162,8 +171,7 @@ def placed(answers: Tensor) -> Tensor:
     attention, the widths are channels too; of units ``(n, units)`` each is a channel with one place.
     """
     if answers.dim() == 4:
-        last = answers.shape[1] == answers.shape[2] != answers.shape[3]
-        return answers.permute(0, 3, 1, 2) if last else answers
+        return answers.permute(0, 3, 1, 2) if _widths_last(answers.shape[1:]) else answers
     if answers.dim() == 3:
         side = math.isqrt(answers.shape[1])
         patches = answers[:, answers.shape[1] - side**2 :].transpose(1, 2)
@@ -176,7 +184,7 @@ def _peaks(picture: int, answer: Tensor) -> Peaks:
     values, at = channels.flatten(1).max(1)
     height, width = channels.shape[1:]
     places = torch.stack([(at // width + 0.5) / height, (at % width + 0.5) / width], 1)
-    return Peaks(picture, values, places)
+    return Peaks(picture, values.numpy(), places.numpy())
 
 
 def strongest(peaks: Sequence[Peaks], channel: int, most: int) -> list[Peaks]:

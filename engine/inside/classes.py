@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from torch import Tensor
+import torch
 
 from engine.inside.asking import Asker
 from engine.probes import Probe
-from engine.run import Run
+from engine.run import Floats, Run
 from models.core import Classifier
 
 T = TypeVar("T")
@@ -35,13 +35,13 @@ class TowardsGoal(Generic[T]):
 class Labels:
     """A probe: the class that the network gives each of ``pictures`` ``(n, c, size, size)``, in order."""
 
-    pictures: Tensor
+    pictures: Floats
 
     def pieces(self, network: Classifier) -> Iterator[int]:
         """Yield the classes."""
         asker = Asker(network)
         for batch in asker.batches(len(self.pictures)):
-            yield from asker.logits(self.pictures[batch]).argmax(1).tolist()
+            yield from asker.logits(torch.from_numpy(self.pictures[batch])).argmax(1).tolist()
 
 
 def other_class(run: Run, step: int) -> int:

@@ -14,13 +14,13 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from PIL import Image
-from torch import Tensor
 
 from engine.inside.asking import UNCHANGED, Asker
+from engine.run import Floats
 from errors import BadSetting
 from models.core import Classifier
 
-Floats = npt.NDArray[np.float64]
+Exact = npt.NDArray[np.float64]
 HIGHEST = math.sqrt(2.0)
 LOW, MIDDLE = 0.125, 0.5
 """Where the low and the middle frequencies end."""
@@ -32,21 +32,22 @@ DARKEST = -6.0
 """Powers of ten below the strongest frequency at which the picture of a spectrum is black."""
 
 
-def radii(height: int, width: int) -> Tensor:
-    """Return the radius of each frequency of `torch.fft.fft2`, ``(height, width)``."""
-    rows, columns = torch.fft.fftfreq(height), torch.fft.fftfreq(width)
-    return 2 * torch.sqrt(rows[:, None] ** 2 + columns[None, :] ** 2)
+def radii(height: int, width: int) -> Exact:
+    """Return the radius of each frequency of `numpy.fft.fft2`, ``(height, width)``."""
+    rows, columns = np.fft.fftfreq(height), np.fft.fftfreq(width)
+    radius: Exact = 2 * np.hypot(rows[:, None], columns[None, :])
+    return radius
 
 
-def power(delta: Tensor) -> Tensor:
+def power(delta: Floats) -> Exact:
     """Return the power of each frequency of ``delta`` ``(c, h, w)``, its channels added: ``(h, w)``. Their
     sum is the squared l2 (Parseval)."""
-    spectrum = torch.fft.fft2(delta.double(), norm="ortho")
-    powers: Tensor = (spectrum.abs() ** 2).sum(0)
+    spectrum = np.fft.fft2(delta.astype(np.float64), norm="ortho")
+    powers: Exact = (np.abs(spectrum) ** 2).sum(0)
     return powers
 
 
-def band(delta: Tensor, low: float, high: float) -> Tensor:
+def band(delta: Floats, low: float, high: float) -> Floats:
     """Return the part of ``delta`` ``(c, h, w)`` whose radius is in [``low``, ``high``); the corner is part
     of the highest band. Raises `errors.BadSetting` where ``low`` is not below ``high``."""
     if not 0 <= low < high <= HIGHEST + 1e-6:
@@ -57,15 +58,14 @@ def band(delta: Tensor, low: float, high: float) -> Tensor:
         )
     radius = radii(*delta.shape[-2:])
     inside = (radius >= low) & ((radius < high) | (high >= HIGHEST - 1e-3))
-    filtered: Tensor = torch.fft.ifft2(torch.fft.fft2(delta.double()) * inside).real.to(delta.dtype)
+    filtered: Floats = np.fft.ifft2(np.fft.fft2(delta.astype(np.float64)) * inside).real.astype(np.float32)
     return filtered
 
 
-def noise_like(delta: Tensor, seed: int = 0) -> Tensor:
+def noise_like(delta: Floats, seed: int = 0) -> Floats:
     """Return normal noise ``(c, h, w)`` of the l2 of ``delta``."""
-    noise = torch.randn(delta.shape, generator=torch.Generator().manual_seed(seed))
-    scaled: Tensor = noise * (delta.norm() / noise.norm())
-    return scaled
+    noise = np.random.default_rng(seed).standard_normal(delta.shape, np.float32)
+    return noise * (np.linalg.norm(delta) / np.linalg.norm(noise))
 
 
 @dataclass(frozen=True)
@@ -94,20 +94,19 @@ class Composition:
 MOST_LEVELS = 32
 
 
-def composition(delta: Tensor, seed: int = 0) -> Composition:
+def composition(delta: Floats, seed: int = 0) -> Composition:
     """Return what ``delta`` ``(c, h, w)`` is made of; ``seed``: of the noise it is compared with.
 
     Raises `errors.BadSetting` where nothing changed.
     """
-    if not bool(delta.any()):
+    if not delta.any():
         raise BadSetting(UNCHANGED)
     own, noise = power(delta), power(noise_like(delta, seed))
     radius, rings = radial(own)
     _, noise_rings = radial(noise)
-    strengths = delta.abs()
-    squares = (strengths.double() ** 2).sum(0).ravel().sort(descending=True).values.cumsum(0)
-    levels = torch.bincount((255 * strengths).round().long().clamp(max=MOST_LEVELS).ravel())
-    pixels = int(squares.numel())
+    strengths = np.abs(delta)
+    squares = np.sort((strengths.astype(np.float64) ** 2).sum(0), axis=None)[::-1].cumsum()
+    levels = np.bincount(np.rint(255 * strengths).astype(int).clip(max=MOST_LEVELS).ravel())
     return Composition(
         radius=tuple(radius.tolist()),
         power=tuple(rings.tolist()),
@@ -116,22 +115,22 @@ def composition(delta: Tensor, seed: int = 0) -> Composition:
         noise_shares=shares(noise),
         peak=peak(own),
         levels=tuple(levels.tolist()),
-        pixels=pixels,
+        pixels=squares.size,
         touched=int((strengths > 0).any(0).sum()),
         visible=int((strengths >= 0.5 / 255).any(0).sum()),
-        half=(int((squares < squares[-1] / 2).sum()) + 1) / pixels,
+        half=(int((squares < squares[-1] / 2).sum()) + 1) / squares.size,
     )
 
 
 @dataclass(frozen=True)
 class ChangeMaps:
-    """``power`` and ``noise`` ``(h, w)`` float32: of each frequency, in the order of `torch.fft.fft2`, of the
+    """``power`` and ``noise`` ``(h, w)`` float32: of each frequency, in the order of `numpy.fft.fft2`, of the
     perturbation and of noise of the same l2; ``sizes`` ``(h, w)``: the largest change over the channels of
     each pixel."""
 
-    power: Tensor
-    noise: Tensor
-    sizes: Tensor
+    power: Floats
+    noise: Floats
+    sizes: Floats
 
 
 @dataclass(frozen=True)
@@ -139,7 +138,7 @@ class MadeOf:
     """A probe: the `Composition` of ``delta`` ``(c, h, w)`` beside noise drawn with ``seed``, and its
     `ChangeMaps`. The network is not asked."""
 
-    delta: Tensor
+    delta: Floats
     seed: int = 0
 
     def pieces(self, network: Classifier) -> Iterator[Composition | ChangeMaps]:
@@ -150,27 +149,26 @@ class MadeOf:
         """Yield the composition, then the maps; raises `errors.BadSetting` where nothing changed."""
         yield composition(self.delta, self.seed)
         own, noise = power(self.delta), power(noise_like(self.delta, self.seed))
-        yield ChangeMaps(own.float(), noise.float(), self.delta.abs().amax(0))
+        yield ChangeMaps(own.astype(np.float32), noise.astype(np.float32), np.abs(self.delta).max(0))
 
 
-def radial(powers: Tensor) -> tuple[Floats, Floats]:
+def radial(powers: Exact) -> tuple[Exact, Exact]:
     """Return radii ``(n,)`` from 0 up to the highest, and the mean of ``powers`` ``(h, w)`` in the ring of
     each, one frequency wide."""
     radius, half = radii(*powers.shape), max(1, min(powers.shape) // 2)
-    ring = (radius * half).round().long().ravel().numpy()
-    totals, counts = np.bincount(ring, powers.ravel().numpy()), np.bincount(ring)
+    ring = np.rint(radius * half).astype(int).ravel()
+    totals, counts = np.bincount(ring, powers.ravel()), np.bincount(ring)
     full = counts > 0
-    return np.arange(len(counts))[full] / half, (totals[full] / counts[full]).astype(float)
+    return np.arange(len(counts))[full] / half, totals[full] / counts[full]
 
 
-def shares(powers: Tensor) -> tuple[float, ...]:
+def shares(powers: Exact) -> tuple[float, ...]:
     """Return the share of ``powers`` ``(h, w)`` in each of `BANDS`, in [0, 1]."""
-    radius, total = radii(*powers.shape), float(powers.sum())
-    place = torch.bucketize(radius, torch.tensor([LOW, MIDDLE]), right=True)
+    place, total = np.digitize(radii(*powers.shape), (LOW, MIDDLE)), float(powers.sum())
     return tuple(float(powers[place == index].sum()) / total for index in range(len(BANDS)))
 
 
-def peak(powers: Tensor) -> tuple[int, int]:
+def peak(powers: Exact) -> tuple[int, int]:
     """Return (row, column) of the strongest frequency of ``powers`` ``(h, w)`` in cycles across the picture,
     its row from 0 on."""
     height, width = powers.shape
@@ -181,19 +179,18 @@ def peak(powers: Tensor) -> tuple[int, int]:
     return (-row, -column) if row < 0 or (row == 0 and column < 0) else (row, column)
 
 
-def spectrum_image(powers: Tensor, most: float = 0.0) -> Image.Image:
+def spectrum_image(powers: Floats | Exact, most: float = 0.0) -> Image.Image:
     """Return `power` ``(h, w)`` as a grey picture, the lowest frequency in the middle: white for ``most``
     (0: its own strongest frequency), black for `DARKEST` powers of ten less."""
-    powers = torch.fft.fftshift(powers)
-    brightest = most or float(powers.max())
-    logs = torch.log10((powers / brightest).clamp(min=10.0**DARKEST))
-    return Image.fromarray(((1 - logs / DARKEST) * 255).clamp(0, 255).round().to(torch.uint8).numpy())
+    scaled = powers / (most or float(powers.max()))
+    logs = np.log10(np.fft.fftshift(scaled.clip(min=10.0**DARKEST)))
+    return Image.fromarray(np.rint(((1 - logs / DARKEST) * 255).clip(0, 255)).astype(np.uint8))
 
 
-def places_image(sizes: Tensor) -> Image.Image:
+def places_image(sizes: Floats) -> Image.Image:
     """Return where a perturbation sits, as a grey picture: ``sizes`` ``(h, w)``, as in `ChangeMaps`, white
     for the greatest of all."""
-    return Image.fromarray((255 * sizes / sizes.max().clamp(min=1e-12)).round().to(torch.uint8).numpy())
+    return Image.fromarray(np.rint(255 * sizes / max(float(sizes.max()), 1e-12)).astype(np.uint8))
 
 
 @dataclass(frozen=True)
@@ -216,19 +213,20 @@ class Filters:
     of each; a probe that yields a `Filtered` for each. What is asked about is clipped to [0, 1]. ``own``: the
     picture's class."""
 
-    start: Tensor
-    delta: Tensor
+    start: Floats
+    delta: Floats
     own: int
     cuts: tuple[tuple[float, float], ...] = MIXES
 
     def pieces(self, network: Classifier) -> Iterator[Filtered]:
         """Yield what the network says, band by band."""
-        asker, total = Asker(network), float(self.delta.norm()) ** 2
+        asker, total = Asker(network), float(np.linalg.norm(self.delta)) ** 2
         for low, high in self.cuts:
             part = band(self.delta, low, high)
-            answers = asker.logits((self.start + part).clamp(0, 1)[None])[0].softmax(0)
+            mixed = torch.from_numpy((self.start + part).clip(0, 1))
+            answers = asker.logits(mixed[None])[0].softmax(0)
             label = int(answers.argmax())
-            share = float(part.norm()) ** 2 / max(total, 1e-30)
+            share = float(np.linalg.norm(part)) ** 2 / max(total, 1e-30)
             yield Filtered(low, high, share, label, float(answers[label]), float(answers[self.own]))
 
 
@@ -251,27 +249,24 @@ class Survivors:
     """Asks about ``start`` ``(c, h, w)`` in [0, 1] with the largest values of ``delta`` alone: all, half, a
     quarter, ... and one; a probe that yields a `Largest` for each. ``own``: the picture's class."""
 
-    start: Tensor
-    delta: Tensor
+    start: Floats
+    delta: Floats
     own: int
 
     def pieces(self, network: Classifier) -> Iterator[Largest]:
         """Yield what the network says, the most values first."""
-        asker, sizes = Asker(network), self.delta.abs().ravel()
-        order = sizes.argsort(descending=True, stable=True)
-        squares = sizes[order].double().square().cumsum(0)
-        counts = [sizes.numel() >> power for power in range(sizes.numel().bit_length())]
+        asker, delta = Asker(network), self.delta.ravel()
+        order = np.argsort(-np.abs(delta), kind="stable")
+        squares = (delta[order].astype(np.float64) ** 2).cumsum()
+        counts = [delta.size >> power for power in range(delta.size.bit_length())]
         for batch in asker.batches(len(counts)):
-            parts = []
-            for count in counts[batch]:
-                part = torch.zeros_like(sizes)
-                part[order[:count]] = self.delta.ravel()[order[:count]]
-                parts.append(part.view_as(self.delta))
-            answers = asker.logits((self.start + torch.stack(parts)).clamp(0, 1)).softmax(1)
+            parts = np.zeros((len(counts[batch]), delta.size), np.float32)
+            for part, count in zip(parts, counts[batch], strict=True):
+                part[order[:count]] = delta[order[:count]]
+            mixed = (self.start + parts.reshape(-1, *self.start.shape)).clip(0, 1)
+            answers = asker.logits(torch.from_numpy(mixed)).softmax(1)
             for count, row in zip(counts[batch], answers, strict=True):
-                share, length = (
-                    count / sizes.numel(),
-                    float(squares[count - 1] / squares[-1].clamp(min=1e-30)),
-                )
+                length = float(squares[count - 1] / max(squares[-1], 1e-30))
                 label = int(row.argmax())
-                yield Largest(count, share, length, label, float(row[label]), float(row[self.own]))
+                share, sure = count / delta.size, float(row[label])
+                yield Largest(count, share, length, label, sure, float(row[self.own]))

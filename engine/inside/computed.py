@@ -13,7 +13,6 @@ from hashlib import sha256
 from typing import Any, TypeVar
 
 import numpy as np
-import torch
 
 from engine.base import EngineBase
 from engine.probes import Probe
@@ -103,11 +102,9 @@ class Computed:
 
 
 def size_of(answer: object) -> int:
-    """Return roughly how many bytes an answer takes: a dataclass of numbers, texts, arrays and tensors."""
+    """Return roughly how many bytes an answer takes: a dataclass of numbers, texts and arrays."""
     if isinstance(answer, np.ndarray):
         return answer.nbytes
-    if isinstance(answer, torch.Tensor):
-        return answer.numel() * answer.element_size()
     if is_dataclass(answer) and not isinstance(answer, type):
         return OVERHEAD + sum(size_of(getattr(answer, field.name)) for field in fields(answer))
     if isinstance(answer, (tuple, list)):

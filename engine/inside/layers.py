@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -17,6 +18,7 @@ from torch.nn import functional
 from engine.inside.pace import Progress
 from engine.inside.recording import recording, single
 from engine.robustness.answers import NOISE_SEED, noise
+from engine.run import Floats
 from models.core import Classifier
 
 MOST = 32
@@ -40,8 +42,8 @@ class Distances:
     """Between two pictures, one value a layer: ``cosine`` ``(layers,)``, 1 minus the cosine, in [0, 2], and
     ``l2`` ``(layers,)``, the distance by the length of the second one; NaN where that has no length."""
 
-    cosine: Tensor
-    l2: Tensor
+    cosine: Floats
+    l2: Floats
 
 
 @dataclass(frozen=True)
@@ -72,38 +74,47 @@ class Profile:
         return max((index + 1 for index, near in enumerate(nearer) if not near), default=0)
 
     @property
-    def beyond_noise(self) -> Tensor:
-        """Return how many times as far as noise the attack moved each layer, by l2 ``(layers,)``."""
-        return self.changed.l2 / self.noise.l2
+    def beyond_noise(self) -> Floats:
+        """Return how many times as far as noise the attack moved each layer, by l2 ``(layers,)``; not finite
+        where noise did not move it."""
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return self.changed.l2 / self.noise.l2
 
 
 @dataclass(frozen=True)
 class LayerProfile:
     """A probe: one `Profile` of pictures ``(c, size, size)`` in [0, 1]; ``photo`` may be None."""
 
-    clean: Tensor
-    attacked: Tensor
-    photo: Tensor | None = None
+    clean: Floats
+    attacked: Floats
+    photo: Floats | None = None
     seed: int = NOISE_SEED
 
     def pieces(self, network: Classifier) -> Iterator[Progress | Profile]:
         """Yield how far it is, a picture a piece, then the profile."""
         one = single(network)
-        pictures = [self.clean, self.attacked, noise(self.clean, self.attacked, self.seed)]
-        pictures += [] if self.photo is None else [self.photo]
-        layers = layers_of(one, self.clean.to(one.mean.device)[None])
+        clean, attacked = torch.from_numpy(self.clean), torch.from_numpy(self.attacked)
+        pictures = [clean, attacked, noise(clean, attacked, self.seed)]
+        pictures += [] if self.photo is None else [torch.from_numpy(self.photo)]
+        layers = layers_of(one, clean.to(one.mean.device)[None])
         yield Progress(0, len(pictures))
         answers: list[list[Tensor]] = []
         for picture in pictures:
             answers.append(_answers(one, picture.to(one.mean.device), layers))
             yield Progress(len(answers), len(pictures))
-        clean, attacked, still, *others = answers
-        photo, towards = (
-            (_distances(others[0], clean), _distances(attacked, others[0])) if others else (None, None)
-        )
         title = one.card.title if one is not network else ""
-        changed, noisy = _distances(attacked, clean), _distances(still, clean)
-        yield Profile(layers, changed, noisy, photo, towards, title)
+        yield _profile(layers, answers, title)
+
+
+def _profile(layers: tuple[Layer, ...], answers: Sequence[Sequence[Tensor]], title: str) -> Profile:
+    """Return how far apart ``answers`` are: to the clean picture, the attacked one, noise and perhaps a
+    photo, each what every layer gives."""
+    clean, attacked, still, *others = answers
+    changed, noisy = _distances(attacked, clean), _distances(still, clean)
+    if not others:
+        return Profile(layers, changed, noisy, None, None, title)
+    photo, towards = _distances(others[0], clean), _distances(attacked, others[0])
+    return Profile(layers, changed, noisy, photo, towards, title)
 
 
 def tensor_of(answer: Any) -> Tensor | None:
@@ -166,7 +177,7 @@ def _answers(network: Classifier, picture: Tensor, layers: Sequence[Layer]) -> l
 
 def _distances(answers: Sequence[Tensor], others: Sequence[Tensor]) -> Distances:
     rows = [_distance(one.double(), other.double()) for one, other in zip(answers, others, strict=True)]
-    table = torch.tensor(rows, dtype=torch.float32).view(-1, 2)
+    table = np.array(rows, np.float32).reshape(-1, 2)
     return Distances(table[:, 0], table[:, 1])
 
 

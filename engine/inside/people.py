@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import torch
-from torch import Tensor
+import numpy as np
 
 from engine.inside.classes import fools
 from engine.inside.composition import power, shares
 from engine.inside.similarity import structural_similarity
-from engine.run import Run
+from engine.run import Floats, Run
 
 
 @dataclass(frozen=True)
@@ -38,15 +37,15 @@ class Perturbed:
     largest: float
     low: float
     ssim: float
-    perturbation: Tensor
-    picture: Tensor
+    perturbation: Floats
+    picture: Floats
 
 
 def perturbed(run: Run, step: int) -> Perturbed:
     """Return what a run's attack did to its network by ``step``."""
-    start, picture = torch.from_numpy(run.start).float(), torch.from_numpy(run.picture(step).copy()).float()
+    start, picture = run.start, run.picture(step).astype(np.float32)
     delta, (best,) = picture - start, run.top(step, 1)
-    low, *_ = shares(power(delta)) if bool(delta.any()) else (0.0,)
+    low, *_ = shares(power(delta)) if delta.any() else (0.0,)
     return Perturbed(
         network=run.recipe.model,
         step=step,
@@ -54,8 +53,8 @@ def perturbed(run: Run, step: int) -> Perturbed:
         label=best.index,
         probability=best.probability,
         fooled=fools(run, best.index),
-        length=float(delta.norm()),
-        largest=float(delta.abs().max()),
+        length=float(np.linalg.norm(delta)),
+        largest=float(np.abs(delta).max()),
         low=low,
         ssim=structural_similarity(start, picture),
         perturbation=delta,

@@ -16,14 +16,14 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import Tensor
 
 from engine.inside.asking import UNCHANGED, Asker
+from engine.run import Floats
 from errors import BadSetting
 from models.core import Classifier
 
 Whole = npt.NDArray[np.int64]
-Floats = npt.NDArray[np.float64]
+Exact = npt.NDArray[np.float64]
 Flags = npt.NDArray[np.bool_]
 LEVELS = (4, 8, 16, 32, 64, 128, 256)
 """Cells in a row, from coarse to fine."""
@@ -38,32 +38,33 @@ class Axes:
     """``origin`` ``(c, h, w)`` in [0, 1]; ``right`` and ``up`` ``(c, h, w)``: orthonormal directions, so that
     coordinates are in units of l2; ``adversarial`` and ``third``: (right, up) of the two other points."""
 
-    origin: Tensor
-    right: Tensor
-    up: Tensor
+    origin: Floats
+    right: Floats
+    up: Floats
     adversarial: tuple[float, float]
     third: tuple[float, float]
 
-    def points(self, right: Floats, up: Floats) -> Tensor:
+    def points(self, right: Exact, up: Exact) -> Floats:
         """Return the points ``(n, c, h, w)`` at coordinates ``(n,)``; they may lie outside [0, 1]."""
-        a, b = (torch.from_numpy(c).to(self.origin.dtype).view(-1, 1, 1, 1) for c in (right, up))
-        return self.origin + a * self.right + b * self.up
+        a, b = (values.astype(np.float32).reshape(-1, 1, 1, 1) for values in (right, up))
+        points: Floats = self.origin + a * self.right + b * self.up
+        return points
 
 
-def axes(start: Tensor, adversarial: Tensor, third: Tensor) -> Axes:
+def axes(start: Floats, adversarial: Floats, third: Floats) -> Axes:
     """Return the plane through three points ``(c, h, w)``.
 
     Raises `errors.BadSetting` where they are on one line.
     """
     first, second = adversarial - start, third - start
-    distance = float(first.norm())
+    distance = float(np.linalg.norm(first))
     if distance < SMALLEST:
         raise BadSetting(UNCHANGED)
     right = first / distance
     along = float((second * right).sum())
-    across = second - along * right
-    height = float(across.norm())
-    if height < SMALLEST * max(1.0, float(second.norm())):
+    across: Floats = second - along * right
+    height = float(np.linalg.norm(across))
+    if height < SMALLEST * max(1.0, float(np.linalg.norm(second))):
         raise BadSetting("Expected a third point off the line through the two pictures, got one on it.")
     return Axes(start, right, across / height, (distance, 0.0), (along, height))
 
@@ -97,7 +98,7 @@ class Grid:
 
     cells: int
     labels: Whole
-    numbers: Floats
+    numbers: Exact
     asked: Flags
 
     @classmethod
@@ -193,8 +194,8 @@ class Plane:
             for middle, index in zip(self.centre, (column, row), strict=True)
         )
         x = self.axes.points(right, up)
-        clipped = ((x < 0) | (x > 1)).flatten(1).float().mean(1)
-        best = asker.logits(x.clamp(0, 1)).softmax(1).max(1)
+        clipped = ((x < 0) | (x > 1)).reshape(len(x), -1).mean(1)
+        best = asker.logits(torch.from_numpy(x.clip(0, 1))).softmax(1).max(1)
         texts = [tuple(values.tolist()) for values in (best.indices, best.values, clipped)]
         return Asked(grid.cells, tuple(at.tolist()), *texts)
 

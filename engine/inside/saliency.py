@@ -35,6 +35,7 @@ from torch.nn import functional
 from engine.inside.attention import attended, gradient_attention, has_meaning, rollout
 from engine.inside.pace import Pace, Progress
 from engine.inside.recording import last_convolution, recording, single
+from engine.run import Floats
 from errors import BadSetting
 from models.core import Classifier
 
@@ -81,7 +82,7 @@ class SaliencyMap:
 
     method: str
     label: int
-    values: Tensor
+    values: Floats
     logit: float
     baseline: float
     total: float
@@ -99,7 +100,7 @@ class Saliency:
     """A probe: the map of ``method`` (one of `METHODS`) at ``picture`` ``(c, size, size)`` in [0, 1], for the
     class ``label``; ``shuffled``: on a copy whose weights were shuffled, tensor by tensor, with ``seed``."""
 
-    picture: Tensor
+    picture: Floats
     label: int
     method: str
     shuffled: bool = False
@@ -110,7 +111,7 @@ class Saliency:
         """Yield how far it is, and at the end the map; raises `errors.BadSetting` for a method that has no
         meaning on this network: Grad-CAM without a convolution near its end, the last two without attention
         over the whole picture."""
-        picture = self.picture.to(network.mean.device)
+        picture = torch.from_numpy(self.picture).to(network.mean.device)
         layer = last_convolution(single(network), picture) if self.method == GRAD_CAM else ""
         if self.method == GRAD_CAM and not layer:
             raise BadSetting(PAYS_ATTENTION if has_meaning(single(network), picture) else NO_CONVOLUTION)
@@ -135,11 +136,11 @@ class Methods:
     """A probe: the names of those of `METHODS` that have a meaning on a network, as one tuple; ``picture``
     ``(c, size, size)`` in [0, 1]: what it is asked about to see that."""
 
-    picture: Tensor
+    picture: Floats
 
     def pieces(self, network: Classifier) -> Iterator[tuple[str, ...]]:
         """Yield the names."""
-        picture, one = self.picture.to(network.mean.device), single(network)
+        picture, one = torch.from_numpy(self.picture).to(network.mean.device), single(network)
         without: tuple[str, ...] = () if last_convolution(one, picture) else (GRAD_CAM,)
         without += () if has_meaning(one, picture) else BY_ATTENTION
         yield tuple(name for name in METHODS if name not in without)
@@ -217,11 +218,12 @@ def by_attention(network: Classifier, picture: Tensor, label: int, method: str) 
     return SaliencyMap(method, label, fine, answer.logit, math.nan, float(patches.sum()), network=title)
 
 
-def _resampled(values: Tensor, size: int) -> Tensor:
+def _resampled(values: Tensor, size: int) -> Floats:
     """Return ``values`` ``(rows, columns)`` of a picture of ``size`` pixels on the grid of its maps."""
     side = _grid(size)[0]
     wide = functional.interpolate(values[None, None], size=(side, side), mode="bilinear", align_corners=False)
-    return wide[0, 0].cpu().float()
+    resampled: Floats = wide[0, 0].cpu().float().numpy()
+    return resampled
 
 
 def occlusion(network: Classifier, picture: Tensor, label: int) -> Iterator[Progress | SaliencyMap]:
@@ -271,30 +273,30 @@ def _grid(size: int) -> tuple[int, int]:
     return math.ceil(size / pixels), pixels
 
 
-def blocks(values: Tensor, sums: bool) -> Tensor:
-    """Return sums or means ``(rows, columns)`` float32, on the CPU, of ``values`` ``(size, size)`` over the
-    cells of the grid."""
+def blocks(values: Tensor, sums: bool) -> Floats:
+    """Return sums or means ``(rows, columns)`` of ``values`` ``(size, size)`` over the cells of the grid."""
     cells, pixels = _grid(values.shape[-1])
     spare = cells * pixels - values.shape[-1]
     padded = functional.pad(values.cpu(), (0, spare, 0, spare))
     parts = padded.view(cells, pixels, cells, pixels)
-    return (parts.sum((1, 3)) if sums else parts.mean((1, 3))).float()
+    cut: Floats = (parts.sum((1, 3)) if sums else parts.mean((1, 3))).float().numpy()
+    return cut
 
 
-def share_inside(reference: Tensor, values: Tensor) -> float | None:
+def share_inside(reference: Floats, values: Floats) -> float | None:
     """Return which share of what is above 0 in ``values`` lies where ``reference``, a map of the same shape,
     is largest, `REGION` of its cells; None where nothing is above 0."""
-    count = max(1, round(REGION * reference.numel()))
-    region = reference.flatten().topk(count).indices
-    positive = values.flatten().clamp(min=0).double()
+    count = max(1, round(REGION * reference.size))
+    region = np.argsort(-reference, axis=None, kind="stable")[:count]
+    positive = values.clip(min=0).astype(np.float64).ravel()
     total = float(positive.sum())
     return float(positive[region].sum()) / total if total > 0 else None
 
 
-def likeness(one: Tensor, other: Tensor) -> float | None:
+def likeness(one: Floats, other: Floats) -> float | None:
     """Return the rank correlation (Spearman) of the sizes of two maps of one shape, None where one is the
     same everywhere; Adebayo et al. compare maps by it."""
-    first, second = one.abs().flatten().numpy(), other.abs().flatten().numpy()
+    first, second = np.abs(one).ravel(), np.abs(other).ravel()
     if np.ptp(first) == 0 or np.ptp(second) == 0:
         return None
     return float(scipy.stats.spearmanr(first, second).statistic)

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-import torch
-from torch import Tensor
-from torch.nn import functional
+import numpy as np
+import numpy.typing as npt
+import scipy  # not its ndimage, which takes a third of a second: scipy loads it when it is first used
 
+from engine.run import Floats
+
+Exact = npt.NDArray[np.float64]
 SIDE, DEVIATION = 11, 1.5
 """The Gaussian window: its side and standard deviation in pixels."""
 K1, K2 = 0.01, 0.03
 
 
-def structural_similarity(one: Tensor, other: Tensor) -> float:
+def structural_similarity(one: Floats, other: Floats) -> float:
     """Return the mean structural similarity (SSIM) of two pictures ``(c, h, w)`` in [0, 1], each channel by
     itself: 1 for the same picture, less the less alike they are, at least -1.
 
@@ -19,25 +22,20 @@ def structural_similarity(one: Tensor, other: Tensor) -> float:
     constants; pictures are mirrored at their edges. Written here because torchmetrics, which does the same,
     takes many seconds to import.
     """
-    x, y = one.double()[:, None], other.double()[:, None]
-    means = _blurred(torch.cat([x, y]))
-    mean_x, mean_y = means.chunk(2)
-    squares = _blurred(torch.cat([x * x, y * y, x * y]))
-    var_x, var_y, both = (s - m for s, m in zip(squares.chunk(3), _products(mean_x, mean_y), strict=True))
+    x, y = one.astype(np.float64), other.astype(np.float64)
+    mean_x, mean_y = _blurred(x), _blurred(y)
+    var_x, var_y = _blurred(x * x) - mean_x**2, _blurred(y * y) - mean_y**2
+    both = _blurred(x * y) - mean_x * mean_y
     light = (2 * mean_x * mean_y + K1**2) / (mean_x**2 + mean_y**2 + K1**2)
     structure = (2 * both + K2**2) / (var_x + var_y + K2**2)
     return float((light * structure).mean())
 
 
-def _products(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    return x * x, y * y, x * y
-
-
-def _blurred(x: Tensor) -> Tensor:
-    """Return the local means of ``x`` ``(n, 1, h, w)``."""
-    places = torch.arange(SIDE, dtype=x.dtype) - SIDE // 2
-    window = torch.exp(-(places**2) / (2 * DEVIATION**2))
-    window = window / window.sum()
-    half = SIDE // 2
-    x = functional.pad(x, (half, half, half, half), mode="reflect")
-    return functional.conv2d(functional.conv2d(x, window.view(1, 1, 1, -1)), window.view(1, 1, -1, 1))
+def _blurred(x: Exact) -> Exact:
+    """Return the local means of ``x`` ``(c, h, w)``."""
+    places = np.arange(SIDE) - SIDE // 2
+    window = np.exp(-(places**2) / (2 * DEVIATION**2))
+    window /= window.sum()
+    for axis in (-2, -1):
+        x = scipy.ndimage.correlate1d(x, window, axis, mode="mirror")
+    return x

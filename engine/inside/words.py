@@ -10,9 +10,6 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-import torch
-from torch import Tensor
-
 import models
 from engine.inside.classes import other_class
 from engine.inside.composition import LOW, MIDDLE, composition
@@ -183,8 +180,8 @@ def _size(run: Run, step: int) -> Clause:
 
 
 def _spectrum(run: Run, step: int) -> Iterator[Clause]:
-    delta = torch.from_numpy(run.picture(step) - run.picture(0))
-    if not bool(delta.any()):
+    delta = run.picture(step) - run.picture(0)
+    if not delta.any():
         return
     seen = composition(delta)
     (low, _, high), (noise_low, _, noise_high) = seen.shares, seen.noise_shares
@@ -238,5 +235,5 @@ def _listed(by_step: Sequence[tuple[int, float]]) -> str:
     return ", ".join(f"{step}: {percent(share)}" for step, share in by_step)
 
 
-def _three(value: float | Tensor) -> str:
-    return f"{float(value):.3g}"
+def _three(value: float) -> str:
+    return f"{value:.3g}"

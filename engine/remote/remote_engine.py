@@ -133,8 +133,8 @@ class RemoteEngine(EngineBase):
 
     def time(self, recipe: Recipe) -> None:
         """Have a replica time what a recipe asks of its network."""
-        x, slope = self._seen(recipe)[None], np.zeros((1, len(models.card(recipe.model).labels)), np.float32)
-        slope[0, 0] = 1
+        x, card = self.preprocess(recipe)[None], models.card(recipe.model)
+        slope = np.eye(1, len(card.labels), dtype=np.float32)
         for _ in range(2):
             self._round(recipe.model, x, slope=slope if work_of(recipe).gradients else None)
 

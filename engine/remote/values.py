@@ -4,7 +4,7 @@
     head = write(Plane(...), arrays)
     read(head, arrays)  # equal to what was written
 
-Read back are numbers, texts, bytes, tuples, lists, dicts, arrays, tensors, the pixels of images, and frozen
+Read back are numbers, texts, bytes, tuples, lists, dicts, arrays, the pixels of images, and frozen
 dataclasses and named tuples of the packages in `PACKAGES`, which check themselves as they are made. No code
 travels.
 """
@@ -17,9 +17,7 @@ from dataclasses import fields, is_dataclass
 from typing import Any
 
 import numpy as np
-import torch
 from PIL import Image
-from torch import Tensor
 
 from engine.remote.wire import Array
 from errors import BadSetting
@@ -41,8 +39,6 @@ def write(value: object, arrays: dict[str, Array]) -> Any:
         return value
     if isinstance(value, np.generic):
         return value.item()
-    if isinstance(value, Tensor):
-        return {TAG: "tensor", "array": _put(value.detach().cpu().numpy(), arrays)}
     if isinstance(value, np.ndarray):
         return {TAG: "array", "array": _put(value, arrays)}
     if isinstance(value, bytes):
@@ -102,7 +98,6 @@ def _made(data: Mapping[str, Any], arrays: Mapping[str, Array]) -> object:
 
 
 _READERS = {
-    "tensor": lambda data, arrays: torch.from_numpy(arrays[data["array"]]),
     "array": lambda data, arrays: arrays[data["array"]],
     "image": lambda data, arrays: Image.fromarray(arrays[data["array"]], str(data["mode"])),
     "bytes": lambda data, arrays: arrays[data["array"]].tobytes(),

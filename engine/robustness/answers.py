@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import torch
@@ -15,8 +16,10 @@ from engine.base import EngineBase
 from engine.classification import ranking
 from engine.recipe import Recipe, Value
 from engine.robustness.corruptions import CORRUPTIONS, Corruption, ordered
-from engine.run import Prediction, Run
+from engine.run import Floats, Prediction, Run
+from engine.work import Evaluates
 from errors import BadSetting
+from models.core import fitted
 
 NOISE_SEED = 0
 """Of the signs of the noise."""
@@ -53,23 +56,54 @@ def noise(clean: Tensor, attacked: Tensor, seed: int = NOISE_SEED) -> Tensor:
     return torch.where((drawn < 0) | (drawn > 1), attacked, drawn)
 
 
+@dataclass(frozen=True, eq=False)
+class Corrupted:
+    """Asks ``model`` about a ``clean`` and an ``attacked`` image ``(c, size, size)`` in [0, 1], and noise of
+    the same size, as they are and after each corruption: all at once. A piece of `engine.work`."""
+
+    model: str
+    clean: Floats
+    attacked: Floats
+
+    def carry_out(self, engine: Evaluates) -> Iterator[list[Prediction]]:
+        """Yield the first classes of the attacked image, the clean one and noise, without a corruption and
+        after each of `corruptions_for`."""
+        clean, attacked = torch.from_numpy(self.clean), torch.from_numpy(self.attacked)
+        three = torch.stack([attacked, clean, noise(clean, attacked)])
+        kinds = corruptions_for(len(clean))
+        yield opinions(engine, self.model, torch.cat([three, *(kind.of(three) for kind in kinds)]))
+
+
+@dataclass(frozen=True, eq=False)
+class Asked:
+    """Asks ``model`` about ``images`` ``(n, c, h, w)`` in [0, 1], resized to its own size. A piece of
+    `engine.work`."""
+
+    model: str
+    images: Floats
+
+    def carry_out(self, engine: Evaluates) -> Iterator[list[Prediction]]:
+        """Yield the first class of each image."""
+        yield opinions(
+            engine, self.model, fitted(torch.from_numpy(self.images), models.card(self.model).size)
+        )
+
+
 def corrupted_answers(engine: EngineBase, run: Run) -> list[Row]:
-    """Return a row without a corruption and one for each: all images are asked about at once.
+    """Return a row without a corruption and one for each of a run's last image.
 
-    Raises `errors.FoolscopeError` as `engine.base.EngineBase.logits` does.
+    Raises `errors.FoolscopeError` as `engine.base.EngineBase.carry_out` does.
     """
-    clean, attacked = (torch.from_numpy(x) for x in (run.start, run.picture(len(run) - 1)))
-    three = torch.stack([attacked, clean, noise(clean, attacked)])
-    kinds = corruptions_for(len(clean))
-    asked = torch.cat([three, *(kind.of(three) for kind in kinds)])
-    answers = opinions(engine, run.recipe.model, asked)
-    return [Row(kind, *answers[3 * index : 3 * index + 3]) for index, kind in enumerate([None, *kinds])]
+    work = Corrupted(run.recipe.model, run.start, run.picture(len(run) - 1))
+    (answers,) = engine.carry_out(work)
+    kinds = [None, *corruptions_for(len(run.start))]
+    return [Row(kind, *answers[3 * index : 3 * index + 3]) for index, kind in enumerate(kinds)]
 
 
-def opinions(engine: EngineBase, model: str, x: Tensor) -> list[Prediction]:
+def opinions(engine: Evaluates, model: str, x: Tensor) -> list[Prediction]:
     """Return the first class of ``model`` for images ``x`` ``(n, c, size, size)`` in [0, 1]."""
     card = models.card(model)
-    return [ranking(logits.numpy(), card, 1)[0] for logits in engine.logits(model, x)]
+    return [ranking(logits.numpy(), card, 1)[0] for logits in engine.evaluate(model, x).logits]
 
 
 def survivor(recipe: Recipe, names: tuple[str, ...], epsilon: float) -> Recipe:

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import torch
+import numpy as np
 
 import models
 from engine.base import EngineBase
-from engine.robustness.answers import opinions
+from engine.robustness.answers import Asked
 from engine.run import Prediction, Run
 from errors import FoolscopeError
 from models import weights
-from models.core import Card, fitted
+from models.core import Card
 
 
 @dataclass(frozen=True)
@@ -37,9 +37,8 @@ def testify(engine: EngineBase, run: Run, model: str) -> tuple[Prediction, Predi
     The images keep every digit; for a network of another input size they are resized.
     Raises `errors.WeightsError` when its weights cannot be had.
     """
-    start, last = (torch.from_numpy(x) for x in (run.start, run.picture(len(run) - 1)))
-    pair = fitted(torch.stack([start, last.to(start.dtype)]), models.card(model).size)
-    before, after = opinions(engine, model, pair)
+    pair = np.stack([run.start, run.picture(len(run) - 1)])
+    ((before, after),) = engine.carry_out(Asked(model, pair))
     return before, after
 
 

@@ -11,7 +11,6 @@ import secrets
 from dataclasses import dataclass, replace
 
 import numpy as np
-import torch
 from PIL import Image
 
 import models
@@ -98,7 +97,7 @@ class Judge:
     def original(self, kind: Kind, card: Card) -> Image.Image:
         """Return a challenge's picture as a network sees it, in 8 bits."""
         x = self.engine.preprocess(Recipe(card.name, kind.image, "fgsm"))
-        octets = (x * 255).round().to(torch.uint8).numpy()
+        octets = np.round(x * 255).astype(np.uint8)
         return Image.fromarray(
             octets[0] if len(octets) == 1 else np.ascontiguousarray(octets.transpose(1, 2, 0))
         )
@@ -167,7 +166,7 @@ class Judge:
         if not np.array_equal(began, expected):
             raise NotCountedError(ANOTHER_START)
         mode = "RGB" if card.channels == 3 else "L"
-        return File(card, picture.convert(mode), self.original(kind, card), run, self.engine.logits)
+        return File(card, picture.convert(mode), self.original(kind, card), run, self.engine.answers)
 
     # ---- whose it is -----------------------------------------------------------------------
 

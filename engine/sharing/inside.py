@@ -10,7 +10,6 @@ from dataclasses import fields, is_dataclass
 from typing import Any
 
 import numpy as np
-from torch import Tensor
 
 from engine.inside.computed import COMPUTED
 from engine.inside.pace import Progress
@@ -74,9 +73,8 @@ def _entries(run: Run, note: Note) -> list[dict[str, Any]]:
 
 def _plain(value: object, name: str, note: Note) -> Any:
     """Return an answer as plain data; ``name``: of the first array in it."""
-    if isinstance(value, Tensor | np.ndarray):
-        values = value.numpy() if isinstance(value, Tensor) else value
-        return note(name, values) if values.size > SHORT else _plain(values.tolist(), name, note)
+    if isinstance(value, np.ndarray):
+        return note(name, value) if value.size > SHORT else _plain(value.tolist(), name, note)
     if is_dataclass(value) and not isinstance(value, type):
         parts = {f.name: _plain(getattr(value, f.name), f"{name}.{f.name}", note) for f in fields(value)}
         return {"type": type(value).__name__} | parts

@@ -155,7 +155,7 @@ def _figure(run: Run, voice: Voice, one: Map) -> Markup:
 
 def overlaid(picture: np.ndarray, answer: SaliencyMap) -> Image.Image:
     """Return a picture ``(c, h, w)`` in [0, 1], grey, with a map over it in two colours."""
-    values = answer.values.numpy()
+    values = answer.values
     scale = float(np.percentile(np.abs(values), 99)) or float(np.abs(values).max()) or 1.0
     strength = Image.fromarray(np.clip(np.abs(values) / scale, 0, 1).astype(np.float32))
     sign = Image.fromarray((values > 0).astype(np.uint8) * 255)

@@ -44,7 +44,7 @@ def _similarity(voice: Voice, alike: list[tuple[int, Similarity]]) -> Iterator[M
 
 
 def _beside(run: Run, voice: Voice, both: tuple[Perturbed, ...]) -> Markup:
-    gain = min(suggest_gain(one.perturbation.numpy()) for one in both)
+    gain = min(suggest_gain(one.perturbation) for one in both)
     figures = Markup("").join(_figure(run, voice, one, gain) for one in both)
     about = voice.say(BESIDE, gain=gain)
     return Markup('<p class="quiet">{}</p><div class="pictures">{}</div>').format(about, figures)
@@ -60,7 +60,7 @@ def _figure(run: Run, voice: Voice, one: Perturbed, gain: int) -> Markup:
         percent=percent(one.probability),
     )
     sizes = {"l2": f"{one.length:.3g}", "linf": f"{one.largest:.3g}", "low": percent(one.low)}
-    delta, seen = perturbation(one.perturbation.numpy(), gain), to_image(one.picture.numpy())
+    delta, seen = perturbation(one.perturbation, gain), to_image(one.picture)
     pictures = [
         PICTURE.format(base64.b64encode(encode(picture, "png")).decode(), title) for picture in (delta, seen)
     ]

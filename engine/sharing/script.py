@@ -7,20 +7,61 @@ import io
 import json
 import re
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 
 import models
 from attacks.contract import Attack
+from engine import lab_queue
+from engine.recipe import Recipe
 from engine.render import to_image
-from engine.run import Run
+from engine.run import Floats, Run
 from engine.sharing import script_networks, script_search, script_steps
 from engine.sharing import script_text as text
 from engine.sharing.curve import goal
+from engine.work import Evaluates
 from errors import FoolscopeError
 
 PACKAGES = {"numpy": "import numpy as np", "pillow": "from PIL import Image", "torch": "import torch"}
+
+
+@dataclass(frozen=True, eq=False)
+class Repeat:
+    """What a script needs of a run, of which it becomes a file of Python or, as ``notebook``, one of those;
+    a piece of `engine.work`, as the code is taken from what computes.
+
+    ``original``, ``ended`` and ``goal``: the classes at first, at the end and that it is about, None where it
+    ended as it began; ``last``: its last step; ``start`` ``(c, h, w)`` in [0, 1]: what the network sees.
+    """
+
+    recipe: Recipe
+    original: int
+    ended: int
+    goal: int | None
+    last: int
+    start: Floats
+    notebook: bool
+    model: ClassVar[str] = ""
+
+    @classmethod
+    def of(cls, run: Run, notebook: bool) -> Repeat:
+        """Return what repeats a run."""
+        last = run.recipe.build().updates() if run.status == "finished" else len(run) - 1
+        ended = run.top(len(run) - 1, 1)[0].index if len(run) else run.original
+        return cls(run.recipe, run.original, ended, goal(run), last, run.start, notebook)
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Return the names of the classes."""
+        return models.card(self.recipe.model).labels
+
+    def carry_out(self, engine: Evaluates | None = None) -> Iterator[str]:
+        """Yield the file; no network is asked. Raises `errors.FoolscopeError` where `unavailable` says why
+        not."""
+        yield _notebook(self) if self.notebook else _script(self)
 
 
 @dataclass(frozen=True)
@@ -47,6 +88,21 @@ def script(run: Run) -> str:
 
     Raises `errors.FoolscopeError` where `unavailable` says why not.
     """
+    return _written(Repeat.of(run, notebook=False))
+
+
+def notebook(run: Run) -> str:
+    """Return the same as a notebook (nbformat 4.5) that holds its picture."""
+    return _written(Repeat.of(run, notebook=True))
+
+
+def _written(repeat: Repeat) -> str:
+    elsewhere = lab_queue.carried_out_by()
+    (code,) = repeat.carry_out() if elsewhere is None else elsewhere.carry_out(repeat)
+    return code
+
+
+def _script(run: Repeat) -> str:
     parts = _parts(run)
     head = text.HEAD.format(
         title=parts.title,
@@ -56,11 +112,7 @@ def script(run: Run) -> str:
     return head + parts.settings + parts.network + "\n" + text.PICTURE_BESIDE + parts.prepare + parts.loop
 
 
-def notebook(run: Run) -> str:
-    """Return the same as a notebook (nbformat 4.5) that holds its picture.
-
-    Raises `errors.FoolscopeError` where `unavailable` says why not.
-    """
+def _notebook(run: Repeat) -> str:
     parts = _parts(run)
     imports = _imports((*parts.imports, "import base64", "import io"))
     picture = f'PICTURE = """\n{_embedded(run)}"""\n' + text.PICTURE_INSIDE
@@ -81,15 +133,15 @@ def _cell(number: int, source: str) -> dict[str, object]:
     return common | {"cell_type": "code", "execution_count": None, "outputs": []}
 
 
-def _embedded(run: Run) -> str:
+def _embedded(run: Repeat) -> str:
     """Return what the network was shown, as base64 of a lossless file in lines."""
     file = io.BytesIO()
-    to_image(run.picture(0)).save(file, "PNG", optimize=True)
+    to_image(run.start).save(file, "PNG", optimize=True)
     return base64.encodebytes(file.getvalue()).decode()
 
 
-def _parts(run: Run) -> Parts:
-    refused = unavailable(run)
+def _parts(run: Repeat) -> Parts:
+    refused = script_networks.unavailable(run.recipe.model)
     if refused:
         raise refused
     recipe, attack, card = run.recipe, run.recipe.build(), models.card(run.recipe.model)
@@ -107,21 +159,20 @@ def _parts(run: Run) -> Parts:
     )
 
 
-def _loop(run: Run, attack: Attack) -> tuple[list[str], str]:
+def _loop(run: Repeat, attack: Attack) -> tuple[list[str], str]:
     """Return imports, and the code that carries out the run: the shorter text where there is one."""
     if script_steps.has(run.recipe, attack):
-        loop = script_steps.written(run, attack)
+        loop = script_steps.written(run.recipe, attack)
         return ["import math"] if "math." in loop else [], loop
-    search = script_search.written(run, attack)
+    search = script_search.written(run.recipe, attack)
     return list(search.imports), search.code
 
 
-def _settings(run: Run, attack: Attack, loop: str) -> str:
+def _settings(run: Repeat, attack: Attack, loop: str) -> str:
     """Return the constants of the script, a line each; of the attack's settings those that its ``loop``
     names."""
-    recipe, end = run.recipe, goal(run)
-    last = attack.updates() if run.status == "finished" else len(run) - 1
-    lines = [f"ORIGINAL, LAST = {run.original}, {last}"]
+    recipe = run.recipe
+    lines = [f"ORIGINAL, LAST = {run.original}, {run.last}"]
     lines += [] if recipe.target is None else [f"TARGET = {recipe.target}"]
     for item in attack.settings(getattr(attack, "norm", None)):
         if re.search(rf"\b{item.name.upper()}\b", loop):
@@ -130,21 +181,20 @@ def _settings(run: Run, attack: Attack, loop: str) -> str:
     lines += {"probability": [f"AT = {recipe.stop.at!r}"], "row": [f"TIMES = {recipe.stop.times}"]}.get(
         recipe.stop.rule, []
     )
-    ended = run.top(len(run) - 1, 1)[0].index if len(run) else run.original
-    known = {run.original, ended, *([] if end is None else [end])}
+    known = {run.original, run.ended, *([] if run.goal is None else [run.goal])}
     names = ", ".join(f"{index}: {json.dumps(run.labels[index])}" for index in sorted(known))
     return text.SETTINGS.format(names=f"NAMES = {{{names}}}", constants="\n".join(lines))
 
 
-def _prepare(run: Run) -> str:
+def _prepare(run: Repeat) -> str:
     card, region = models.card(run.recipe.model), run.recipe.region
     code = text.PREPARE.format(
         mean=script_networks.channels(card.mean), std=script_networks.channels(card.std)
     )
     if region is None:
         return code
-    inside = region.mask(torch.from_numpy(run.start)[None])[0, 0]
-    rows, columns = (inside.amax(axis).nonzero()[:, 0].tolist() for axis in (1, 0))
+    inside = region.mask(*run.start.shape[1:])
+    rows, columns = (inside.max(axis).nonzero()[0].tolist() for axis in (1, 0))
     edges = {"top": rows[0], "bottom": rows[-1] + 1, "left": columns[0], "right": columns[-1] + 1}
     return code + text.REGION.format(**edges)
 

@@ -16,8 +16,8 @@ from attacks.contract import Attack, Criterion, Evaluation, ReasonedSearch
 from attacks.toolkit.eight_bit import eight_bit
 from attacks.toolkit.mask import masked
 from attacks.toolkit.norms import LINF
+from engine.recipe import Recipe
 from engine.robustness.surviving import surviving
-from engine.run import Run
 from engine.sharing import script_text as text
 from engine.sharing.excerpt.excerpt import Known, excerpt
 from engine.sharing.excerpt.sources import Definition
@@ -35,10 +35,9 @@ class Search:
     code: str
 
 
-def written(run: Run, attack: Attack) -> Search:
+def written(recipe: Recipe, attack: Attack) -> Search:
     """Return the code that repeats a run's search and saves the picture it ends with."""
-    recipe, targeted = run.recipe, run.recipe.target is not None
-    wrappers = _wrappers(run, attack)
+    targeted, wrappers = recipe.target is not None, _wrappers(recipe, attack)
     wanted = [*map(_definition, (type(attack), Criterion, Evaluation))]
     wanted += [_definition(wrapper) for wrapper, _ in wrappers]
     known = Known.of(attack, {Criterion: {"targeted": targeted}})
@@ -66,10 +65,10 @@ def _definition(one: type | Wrapper) -> Definition:
     return Definition(one.__module__, one.__name__)
 
 
-def _wrappers(run: Run, attack: Attack) -> list[tuple[Wrapper, list[str]]]:
+def _wrappers(recipe: Recipe, attack: Attack) -> list[tuple[Wrapper, list[str]]]:
     """Return what the run's search is wrapped in, from the inside, and with which arguments besides it
     (`engine.jobs`)."""
-    recipe, wrappers = run.recipe, list[tuple[Wrapper, list[str]]]()
+    wrappers = list[tuple[Wrapper, list[str]]]()
     if recipe.region:
         wrappers.append((masked, ["x", "mask"]))
     if recipe.survives:

@@ -17,7 +17,6 @@ from attacks.ni_fgsm import NIFGSM
 from attacks.pgd import PGD
 from attacks.toolkit.norms import LINF
 from engine.recipe import Recipe
-from engine.run import Run
 from engine.sharing import script_text as text
 
 
@@ -29,10 +28,9 @@ def has(recipe: Recipe, attack: Attack) -> bool:
     return type(attack) in WRITERS and _norm(attack) in text.STEP and not (beside or longer)
 
 
-def written(run: Run, attack: Attack) -> str:
+def written(recipe: Recipe, attack: Attack) -> str:
     """Return the loop that repeats a run's steps and saves the picture it ends with."""
-    recipe, targeted = run.recipe, run.recipe.target is not None
-    parts = WRITERS[type(attack)](run, attack)
+    targeted, parts = recipe.target is not None, WRITERS[type(attack)](recipe, attack)
     streak = {"streak": "0"} if recipe.stop.rule == "row" else {}
     values = {"adv": "x", **parts.values, **streak}
     return text.LOOP.format(
@@ -59,62 +57,62 @@ class _Steps:
     gradient: bool = True
 
 
-def _mask(run: Run) -> str:
-    return text.MASK if run.recipe.region else ""
+def _mask(recipe: Recipe) -> str:
+    return text.MASK if recipe.region else ""
 
 
 def _norm(attack: Attack) -> str:
     return str(getattr(attack, "norm", LINF.name))
 
 
-def _fgsm(run: Run, attack: Attack) -> _Steps:
-    return _Steps(_mask(run) + text.FGSM)
+def _fgsm(recipe: Recipe, attack: Attack) -> _Steps:
+    return _Steps(_mask(recipe) + text.FGSM)
 
 
-def _bim(run: Run, attack: Attack) -> _Steps:
+def _bim(recipe: Recipe, attack: Attack) -> _Steps:
     norm = _norm(attack)
     start = text.START[norm].format(project=f"    {text.PROJECT[norm]}") if attack.stochastic() else ""
-    return _Steps(_mask(run) + text.STEP[norm] + text.PROJECT[norm], start=start)
+    return _Steps(_mask(recipe) + text.STEP[norm] + text.PROJECT[norm], start=start)
 
 
-def _mi_fgsm(run: Run, attack: Attack) -> _Steps:
+def _mi_fgsm(recipe: Recipe, attack: Attack) -> _Steps:
     step = text.STEP[_norm(attack)] + text.PROJECT[_norm(attack)]
-    return _Steps(_mask(run) + text.MOMENTUM + step, {"g": "0"})
+    return _Steps(_mask(recipe) + text.MOMENTUM + step, {"g": "0"})
 
 
-def _ni_fgsm(run: Run, attack: Attack) -> _Steps:
-    ahead = text.AHEAD.format(loss=text.LOSS[run.recipe.target is not None], mask=_mask(run))
+def _ni_fgsm(recipe: Recipe, attack: Attack) -> _Steps:
+    ahead = text.AHEAD.format(loss=text.LOSS[recipe.target is not None], mask=_mask(recipe))
     step = text.STEP[_norm(attack)] + text.PROJECT[_norm(attack)]
     return _Steps(ahead + step, {"g": "0"}, gradient=False)
 
 
-def _ddn(run: Run, attack: Attack) -> _Steps:
-    update = _mask(run) + text.DDN.format(met=text.MET[run.recipe.target is not None])
+def _ddn(recipe: Recipe, attack: Attack) -> _Steps:
+    update = _mask(recipe) + text.DDN.format(met=text.MET[recipe.target is not None])
     values = {"epsilon": "torch.tensor(INIT_EPSILON)", "nearest": "x", "shortest": "math.inf"}
     return _Steps(update, values, text.UNIT)
 
 
-def _deepfool(run: Run, attack: Attack) -> _Steps:
+def _deepfool(recipe: Recipe, attack: Attack) -> _Steps:
     assert isinstance(attack, DeepFool)
-    targeted = run.recipe.target is not None
+    targeted = recipe.target is not None
     update = text.DEEPFOOL.format(
         rivals="" if targeted else text.RIVALS,
         met=text.MET[targeted],
         leads=text.LEADS[targeted],
-        mask=" * mask" if run.recipe.region else "",
+        mask=" * mask" if recipe.region else "",
     )
     values = {} if attack.each_step else {"total": "0"}
     return _Steps(update + text.OVER[attack.each_step], values, text.UNIT, gradient=False)
 
 
-def _carlini_wagner(run: Run, attack: Attack) -> _Steps:
-    targeted = run.recipe.target is not None
+def _carlini_wagner(recipe: Recipe, attack: Attack) -> _Steps:
+    targeted = recipe.target is not None
     label = "TARGET" if targeted else "ORIGINAL"
-    update = text.LACK.format(label=label, margin=text.MARGIN[targeted], mask=_mask(run))
+    update = text.LACK.format(label=label, margin=text.MARGIN[targeted], mask=_mask(recipe))
     return _Steps(update, {"adv": "next(search)"}, text.CARLINI_WAGNER, gradient=False)
 
 
-WRITERS: Mapping[type[Attack], Callable[[Run, Attack], _Steps]] = {
+WRITERS: Mapping[type[Attack], Callable[[Recipe, Attack], _Steps]] = {
     FGSM: _fgsm,
     BIM: _bim,
     PGD: _bim,

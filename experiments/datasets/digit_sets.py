@@ -109,7 +109,7 @@ def _levels(origin: str, part: str, index: int) -> Tensor | None:
         pictures = every.test_x if part == "test" else every.train_x
         return pictures[index] if index < len(pictures) else None
     if part == "test" and index in shipped_digits():
-        return shipped_digits()[index]
+        return torch.from_numpy(shipped_digits()[index])
     if index < COUNTS[part]:
         raise MissingData(NEEDS_MNIST, name=f"{part}:{index}")
     return None

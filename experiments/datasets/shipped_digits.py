@@ -11,13 +11,15 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TypeVar
 
-from torch import Tensor
+import numpy as np
+import numpy.typing as npt
 
 from experiments.toolkit import codec
 from experiments.toolkit.image_sheets import read
 from settings import RESULTS
 
 F = TypeVar("F")
+Floats = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -81,7 +83,7 @@ class _Units:
 
 
 @cache
-def shipped_digits() -> dict[int, Tensor]:
+def shipped_digits() -> dict[int, Floats]:
     """Return grey pictures ``(1, 28, 28)`` in [0, 1] by their number in MNIST's test set."""
     return dict([*_of_grid(), *_of_lenet(), *_of_units()])
 
@@ -97,22 +99,22 @@ def _figures(name: str, kind: type[F]) -> F:
     return codec.load(whole["figures"], kind)
 
 
-def _of_grid() -> Iterator[tuple[int, Tensor]]:
+def _of_grid() -> Iterator[tuple[int, Floats]]:
     """Yield the digits of the grid's diagonal, which are taken to their own class: unchanged."""
     for label, row in enumerate(_figures("grid", _Grid).rows):
         if row.cells[label].distortion == 0:
             yield row.index, read(row.cells[label].picture)[:1]
 
 
-def _of_lenet() -> Iterator[tuple[int, Tensor]]:
+def _of_lenet() -> Iterator[tuple[int, Floats]]:
     """Yield the digits that LeNet's changes start from."""
     for network in _figures("lenet", _LeNet).networks.values():
         for changed in network.changes.shown:
             yield changed.row, read(changed.original)[:1]
 
 
-def _of_units() -> Iterator[tuple[int, Tensor]]:
+def _of_units() -> Iterator[tuple[int, Floats]]:
     """Yield the digits that most excite units and mixtures of them."""
     for family in _figures("units", _Units).families.values():
         for unit in family.shown:
-            yield from zip(unit.top, read(unit.png)[:1].split(28, dim=2), strict=True)
+            yield from zip(unit.top, np.split(read(unit.png)[:1], len(unit.top), axis=2), strict=True)

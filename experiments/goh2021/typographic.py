@@ -151,7 +151,7 @@ class Typographic(Experiment[Photo, TypographicFigures]):
         model = shared(stage.network)
         card, photo = model.card, square(open_sample(stage.photo))
         texts = [None, "", *WORDS, *map(nonsense, WORDS)]
-        images = [seen(card, labelled(photo, text, self.size)) for text in texts]
+        images = [torch.from_numpy(seen(card, labelled(photo, text, self.size))) for text in texts]
         with torch.no_grad():
             log_p = torch.cat([model(image[None]) for image in images]).double().log_softmax(1)
         classes = [card.label_index(word) for word in WORDS]

@@ -9,8 +9,11 @@ from pathlib import Path
 from typing import ClassVar, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from PIL import Image
+from scipy.spatial.distance import cdist
+from scipy.special import softmax
 from torch import Tensor
 from torch.nn import functional
 
@@ -41,42 +44,52 @@ HUES = {
     "yellow": (2, -1),
 }
 """A colour by the channel that it has more or less of than the others."""
-GRID = torch.arange(1, 2001) / 1000
+Floats = npt.NDArray[np.float32]
+GRID: Floats = np.arange(1, 2001, dtype=np.float32) / np.float32(1000)
+Ints = npt.NDArray[np.int64]
 
 
 class Linear(NamedTuple):
     """A linear classifier: ``weights`` ``(k, 3, side, side)`` and ``bias`` ``(k,)``."""
 
-    weights: Tensor
-    bias: Tensor
+    weights: Floats
+    bias: Floats
 
-    def logits(self, x: Tensor) -> Tensor:
+    def logits(self, x: Floats) -> Floats:
         """Return ``(n, k)`` for pictures ``(n, 3, side, side)`` in [0, 1], which are centred at 1/2."""
-        return (x.flatten(1) - 0.5) @ self.weights.flatten(1).T + self.bias
+        logits = (_flat(x) - np.float32(0.5)) @ _flat(self.weights).T + self.bias
+        return logits.astype(np.float32, copy=False)
 
-    def probabilities(self, x: Tensor) -> list[float]:
+    def probabilities(self, x: Floats) -> list[float]:
         """Return the probability of each class for one picture ``(3, side, side)``."""
-        values: list[float] = torch.softmax(self.logits(x[None])[0].double(), 0).tolist()
+        values: list[float] = softmax(self.logits(x[None])[0].astype(np.float64)).tolist()
         return values
 
-    def distances(self, x: Tensor, y: Tensor) -> Tensor:
+    def distances(self, x: Floats, y: Ints) -> Floats:
         """Return ``(n,)``: how far (l2, [0, 1] left aside) the nearest other answer is; negative where the
         answer is not ``y`` already. For a linear classifier that is exact."""
-        flat, scores = self.weights.flatten(1), self.logits(x)
-        apart = torch.cdist(flat[y], flat).clamp(min=1e-12)
-        gaps = (scores.gather(1, y[:, None]) - scores) / apart
-        return gaps.scatter(1, y[:, None], torch.inf).amin(1)
+        flat, scores, rows = _flat(self.weights), self.logits(x), np.arange(len(y))
+        apart = np.maximum(cdist(flat, flat)[y], 1e-12)
+        gaps = (scores[rows, y][:, None] - scores) / apart
+        gaps[rows, y] = np.inf
+        nearest: Floats = gaps.min(1).astype(np.float32)
+        return nearest
 
-    def added(self, x: Tensor, target: int, alpha: float | Tensor) -> Tensor:
+    def added(self, x: Floats, target: int, alpha: float | Floats) -> Floats:
         """Return pictures ``x`` and ``alpha`` times the target's template (at most 1), clipped."""
         template = self.weights[target]
-        return (x + alpha * template / template.abs().max()).clamp(0, 1)
+        after: Floats = np.clip(x + alpha * template / np.abs(template).max(), 0, 1)
+        return after
 
-    def least(self, x: Tensor, target: int) -> float | None:
+    def least(self, x: Floats, target: int) -> float | None:
         """Return the least alpha, in thousandths up to 2, at which ``x`` ``(3, side, side)`` is taken for
         ``target``; None where none does."""
-        met = self.logits(self.added(x[None], target, GRID.view(-1, 1, 1, 1))).argmax(1) == target
+        met = self.logits(self.added(x[None], target, GRID.reshape(-1, 1, 1, 1))).argmax(1) == target
         return round(float(GRID[met][0]), 3) if met.any() else None
+
+
+def _flat(x: Floats) -> Floats:
+    return x.reshape(len(x), -1)
 
 
 @dataclass(frozen=True)
@@ -211,7 +224,7 @@ class Templates(Experiment[Fitted | Distances, TemplatesFigures]):
         if isinstance(stage, Fit):
             return trained(photos, stage.decay, self.iterations)
         nets = [opened(stored(store, Fit(decay))) for decay in DECAYS]
-        far = torch.stack([net.distances(photos.test_x, photos.test_y) for net in nets])
+        far = np.stack([net.distances(photos.test_x, photos.test_y) for net in nets])
         common = (far > 0).all(0)
         if int(common.sum()) < 2:
             raise BadSetting("Hardly a photo is recognised with every weight decay: take more photos.")
@@ -263,10 +276,10 @@ def _less(a: float | None, b: float | None) -> bool:
 class Photos(NamedTuple):
     """Photos ``(n, 3, side, side)`` float32 in [0, 1] and the number of each one's class in `CLASSES`."""
 
-    train_x: Tensor
-    train_y: Tensor
-    test_x: Tensor
-    test_y: Tensor
+    train_x: Floats
+    train_y: Ints
+    test_x: Floats
+    test_y: Ints
 
 
 def here() -> bool:
@@ -284,14 +297,15 @@ def small_photos(folder: str, n: int, seed: int) -> Photos:
     known = read_classes(FOLDER / "photos_classes.json")
     root = Path(folder) if folder else data_root()
     photos = load_photos(root, {name: known[name] for name in CLASSES}, SIDE, n)
-    parts = [(part.pictures.float() / 255, part.labels) for part in photos.split(HELD, seed)]
+    split = photos.split(HELD, seed)
+    parts = [((part.pictures.float() / 255).numpy(), part.labels.numpy()) for part in split]
     return Photos(*parts[0], *parts[1])
 
 
 def trained(photos: Photos, decay: float, iterations: int) -> Fitted:
     """Return a classifier's templates as pictures, with what makes weights of them again, and its errors."""
     net = fit(photos.train_x, photos.train_y, decay, iterations)
-    top = float(net.weights.abs().max())
+    top = float(np.abs(net.weights).max())
     pictures = [colour(0.5 + template / (2 * top)) for template in net.weights]
     stored_net = Pictures(decay, top, pictures, net.bias.tolist())
     net = opened(stored_net)
@@ -304,51 +318,52 @@ def trained(photos: Photos, decay: float, iterations: int) -> Fitted:
     )
 
 
-def _errors(net: Linear, x: Tensor, y: Tensor) -> tuple[int, int]:
+def _errors(net: Linear, x: Floats, y: Ints) -> tuple[int, int]:
     """Return how many are wrong, of how many."""
     return int((net.logits(x).argmax(1) != y).sum()), len(y)
 
 
 def opened(pictures: Pictures) -> Linear:
     """Return the classifier whose templates `trained` made pictures of."""
-    levels = torch.stack([read(picture) for picture in pictures.pictures])
-    weights = ((levels * 255).round() - 127.5) / 127.5 * pictures.top
-    return Linear(weights, torch.tensor(pictures.bias))
+    levels = np.stack([read(picture) for picture in pictures.pictures])
+    weights = (np.round(levels * 255) - np.float32(127.5)) / np.float32(127.5) * np.float32(pictures.top)
+    return Linear(weights, np.array(pictures.bias, np.float32))
 
 
-def fit(x: Tensor, y: Tensor, decay: float, iterations: int) -> Linear:
+def fit(x: Floats, y: Ints, decay: float, iterations: int) -> Linear:
     """Return the softmax regression of ``y`` on ``x``; L-BFGS from 0, so nothing is drawn at random."""
-    k = int(y.max()) + 1
-    flat = x.flatten(1) - 0.5
-    share = 1 / torch.bincount(y, minlength=k).clamp(min=1).float()[y] / k
+    k, labels = int(y.max()) + 1, torch.from_numpy(y)
+    flat = torch.from_numpy(x).flatten(1) - 0.5
+    share = 1 / torch.bincount(labels, minlength=k).clamp(min=1).float()[labels] / k
     w = torch.zeros(k, flat.shape[1], requires_grad=True)
     b = torch.zeros(k, requires_grad=True)
     optimiser = torch.optim.LBFGS([w, b], max_iter=iterations, line_search_fn="strong_wolfe")
 
     def loss() -> Tensor:
         optimiser.zero_grad()
-        errors = functional.cross_entropy(flat @ w.T + b, y, reduction="none")
+        errors = functional.cross_entropy(flat @ w.T + b, labels, reduction="none")
         value = share @ errors + decay / 2 * w.square().sum()
         value.backward()
         return value
 
     optimiser.step(loss)
-    return Linear(w.detach().view(k, *x.shape[1:]), b.detach())
+    return Linear(w.detach().numpy().reshape(k, *x.shape[1:]), b.detach().numpy())
 
 
-def centred(weights: Tensor) -> Tensor:
+def centred(weights: Floats) -> Floats:
     """Return the templates less their mean: what all classes ask for tells nothing."""
-    return weights - weights.mean(0)
+    mean: Floats = weights.mean(0)
+    return weights - mean
 
 
-def rough(weights: Tensor) -> float:
+def rough(weights: Floats) -> float:
     """Return how much neighbouring weights differ, against their size: 0 for a plain field, sqrt 2 for
     noise."""
     steps = weights[..., 1:] - weights[..., :-1]
-    return round(float(steps.square().mean().sqrt() / weights.square().mean().sqrt()), 4)
+    return round(float(np.sqrt(np.square(steps).mean() / np.square(weights).mean())), 4)
 
 
-def asks(template: Tensor) -> str:
+def asks(template: Floats) -> str:
     """Return what a template ``(3, h, w)`` asks for on the whole: "bright", "dark" or one of `HUES`."""
     means = template.mean((1, 2))
     brightness = float(means.mean())
@@ -359,10 +374,11 @@ def asks(template: Tensor) -> str:
     return strongest
 
 
-def see(picture: Image.Image) -> Tensor:
+def see(picture: Image.Image) -> Floats:
     """Return the central square of a picture ``(3, side, side)`` in [0, 1], as the photos were read."""
     short = min(picture.size)
     left, top = (picture.width - short) // 2, (picture.height - short) // 2
     box = (left, top, left + short, top + short)
     small = picture.convert("RGB").resize((SIDE, SIDE), Image.Resampling.BILINEAR, box=box)
-    return torch.from_numpy(np.asarray(small, dtype=np.float32).transpose(2, 0, 1).copy() / 255)
+    levels = np.asarray(small, dtype=np.float32) / np.float32(255)
+    return levels.transpose(2, 0, 1).copy()

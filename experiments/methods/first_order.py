@@ -10,13 +10,20 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
 from typing import NamedTuple, Protocol
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
 from attacks.contract import Evaluation, Objective
+from engine.work import Evaluates
+
+Floats = npt.NDArray[np.float32]
 
 LEVEL = 1 / 255
 EXAMPLE_GRADIENT = (-0.01, -0.01, 0.01, 0.02, 0.03)
@@ -39,17 +46,17 @@ class Slope(NamedTuple):
 
     index: int  # type: ignore[assignment]  # hides tuple.index, which nobody wants of a slope
     probability: float
-    grad: Tensor
+    grad: Floats
 
     @property
     def steepness(self) -> float:
         """Return delta . grad for delta = sign(grad), one grey level: the sum of all sizes."""
-        return float(self.grad.abs().sum())
+        return float(np.abs(self.grad).sum())
 
     @property
     def percentile(self) -> float:
         """Return the 98th percentile of the gradient's sizes: the article's measure for showing it."""
-        return float(self.grad.abs().flatten().quantile(0.98))
+        return float(np.quantile(np.abs(self.grad), 0.98))
 
 
 class Line(NamedTuple):
@@ -69,27 +76,44 @@ class Line(NamedTuple):
         return max(back, default=None), min(on, default=None)
 
 
-def slope(ask: Ask, x: Tensor, index: int) -> Slope:
+@dataclass(frozen=True, eq=False)
+class Following:
+    """Follows the probability of class ``index`` and its straight line from ``x`` ``(c, h, w)``, what
+    ``model`` sees of a picture. A piece of `engine.work`."""
+
+    model: str
+    x: Floats
+    index: int
+
+    def carry_out(self, engine: Evaluates) -> Iterator[tuple[Slope, dict[str, Line]]]:
+        """Yield the slope and the lines."""
+        ask = partial(engine.evaluate, self.model)
+        at = slope(ask, self.x, self.index)
+        yield at, lines(ask, self.x, at)
+
+
+def slope(ask: Ask, x: Floats, index: int) -> Slope:
     """Return the probability of class ``index`` at ``x`` ``(c, h, w)`` and its gradient."""
-    evaluation = ask(x[None], lambda logits: logits.softmax(1)[:, index])
-    return Slope(index, float(evaluation.logits[0].softmax(0)[index]), evaluation.gradient[0] * LEVEL)
+    evaluation = ask(torch.from_numpy(x)[None], lambda logits: logits.softmax(1)[:, index])
+    gradient = evaluation.gradient[0].numpy() * np.float32(LEVEL)
+    return Slope(index, float(evaluation.logits[0].softmax(0)[index]), gradient)
 
 
 def levels(reach: float = REACH, points: int = POINTS) -> list[float]:
     """Return an odd number of steps from ``-reach`` to ``reach``, 0 among them, closest there."""
-    even = torch.linspace(-1, 1, points, dtype=torch.float64)
-    return [round(v, 6) + 0.0 for v in (reach * even.sign() * even.abs() ** 1.5).tolist()]
+    even = np.linspace(-1, 1, points)
+    return [round(v, 6) + 0.0 for v in (reach * np.sign(even) * np.abs(even) ** 1.5).tolist()]
 
 
-def moved(x: Tensor, direction: Tensor, sizes: Sequence[float]) -> Tensor:
+def moved(x: Floats, direction: Floats, sizes: Sequence[float]) -> Floats:
     """Return ``x`` ``(c, h, w)`` moved along ``direction`` by each of ``sizes`` grey levels."""
-    return x + LEVEL * torch.tensor(list(sizes)).view(-1, 1, 1, 1) * direction
+    return x + np.array(sizes, np.float32).reshape(-1, 1, 1, 1) * np.float32(LEVEL) * direction
 
 
-def lines(ask: Ask, x: Tensor, at: Slope) -> dict[str, Line]:
+def lines(ask: Ask, x: Floats, at: Slope) -> dict[str, Line]:
     """Return the lines of the probability and of the loss -ln p along the sign of the gradient."""
     steps = levels()
-    logits = ask(moved(x, at.grad.sign(), steps)).logits.double()
+    logits = ask(torch.from_numpy(moved(x, np.sign(at.grad), steps))).logits.double()
     log_p = logits.log_softmax(1)[:, at.index]
     start = float(log_p[steps.index(0.0)])
     rate = at.steepness / max(math.exp(start), 1e-30)
@@ -99,9 +123,10 @@ def lines(ask: Ask, x: Tensor, at: Slope) -> dict[str, Line]:
     }
 
 
-def coin(shape: torch.Size, seed: int = 0) -> Tensor:
+def coin(shape: tuple[int, ...], seed: int = 0) -> Floats:
     """Return signs, +1 or -1, thrown by a coin."""
-    return torch.randint(0, 2, shape, generator=torch.Generator().manual_seed(seed)) * 2.0 - 1
+    thrown = np.random.default_rng(seed).integers(2, size=shape)
+    return (2 * thrown - 1).astype(np.float32)
 
 
 def product(delta: Sequence[float], grad: Sequence[float]) -> float:

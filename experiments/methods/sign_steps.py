@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from attacks.contract import Query, answer
+from engine.run import Floats
+from engine.work import Evaluates
 from experiments.methods.first_order import Ask
 from models.core import Classifier
 
@@ -19,6 +23,23 @@ class Steps(NamedTuple):
 
     x: Tensor
     p: Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class OneStep:
+    """Takes one step of ``size`` along the sign of the gradient of the probability of ``label`` from ``x``
+    ``(c, h, w)``, what ``model`` sees of a picture; nothing is cut. A piece of `engine.work`."""
+
+    model: str
+    x: Floats
+    label: int
+    size: float
+
+    def carry_out(self, engine: Evaluates) -> Iterator[Floats]:
+        """Yield the change ``(c, h, w)``."""
+        ask, x = partial(engine.evaluate, self.model), torch.from_numpy(self.x)[None]
+        before, after = step(ask, x, self.label, [self.size], cut=False).x
+        yield (after - before).numpy()
 
 
 def asking(model: Classifier) -> Ask:

@@ -6,8 +6,9 @@ import random
 import re
 from typing import Literal
 
+import numpy as np
+import numpy.typing as npt
 from PIL import Image, ImageDraw
-from torch import Tensor
 
 from engine.sharing.fonts import font
 from models.core import Card, Crop
@@ -67,6 +68,6 @@ def nonsense(word: str) -> str:
     return ("xqzvk" * len(word))[: max(len(word), 2)]
 
 
-def seen(card: Card, photo: Image.Image) -> Tensor:
+def seen(card: Card, photo: Image.Image) -> npt.NDArray[np.float32]:
     """Return what a network sees of a whole square photo: ``(c, size, size)`` in [0, 1]."""
-    return card.preprocess(photo, WHOLE)
+    return card.see(photo, WHOLE)

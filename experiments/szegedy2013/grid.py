@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
@@ -16,6 +18,7 @@ from attacks.lbfgs import LBFGS
 from attacks.settings import setting
 from engine.intervals import Estimate, mean
 from engine.networks import shared
+from engine.work import Evaluates
 from experiments.cache import Store
 from experiments.core import Experiment, ExperimentCard, Stage
 from experiments.datasets.digit_sets import digits, source
@@ -127,6 +130,19 @@ class Grid(Experiment[Row, GridFigures]):
             "The largest of these changes is below a tenth of the full scale, as the root mean square over "
             "the pixels.": figures.largest < 0.1,
         }
+
+
+@dataclass(frozen=True, eq=False)
+class ToEveryClass:
+    """Takes the digit ``x`` ``(1, 28, 28)`` in [0, 1] to each of the ten classes of the network ``model``. A
+    piece of `engine.work`."""
+
+    model: str
+    x: npt.NDArray[np.float32]
+
+    def carry_out(self, engine: Evaluates) -> Iterator[list[Cell]]:
+        """Yield the ten cells."""
+        yield row(self.model, torch.from_numpy(self.x)[None])
 
 
 def row(model: str, x: Tensor) -> list[Cell]:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import ClassVar, TypeVar
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -14,6 +15,7 @@ from attacks.settings import setting
 from engine import intervals
 from engine.intervals import Estimate
 from engine.networks import shared
+from engine.work import Evaluates
 from experiments.cache import Store
 from experiments.core import Experiment, ExperimentCard, Published, Stage, stored
 from experiments.datasets.digit_sets import digits, source
@@ -458,31 +460,43 @@ def draw_rows(y: Tensor, draws: int, seed: int) -> Tensor:
     return torch.stack(classes, 1)
 
 
-def restart(figures: LeNetFigures) -> dict[str, DigitAscent]:
-    """Return, for each model, the ten digits that ``figures`` show, before the first step of their change;
-    the figures hold their images, so no data set is needed."""
-    shown = figures.networks[LOW].changes.shown
-    rows = torch.tensor([digit.row for digit in shown])
-    x = torch.stack([image_sheets.read(digit.original)[:1] for digit in shown])
-    target, ascents = (torch.arange(10) + 1) % 10, {}
-    for name in DECAYS:
-        temperature = figures.networks[name].temperature
-        steps = ascend(shared(name), temperature, x, target, LeNetDecay.steps, SCORE, STEP)
-        ascents[name] = DigitAscent(Ascent(x, steps), rows)
-    return ascents
+@dataclass(frozen=True)
+class DigitAscents:
+    """Ten digits that models' gradients change into the next ones, ``at_once`` steps at a time. A piece of
+    `engine.work`.
 
+    ``temperatures``: by the model's name; ``rows``: which test digits they are; ``originals``: their images
+    as PNGs in base64, so no data set is needed.
+    """
 
-@dataclass(frozen=True, eq=False)
-class DigitAscent:
-    """Ten digits that one model's gradient changes into the next ones; ``rows``: which test digits they
-    are."""
+    temperatures: dict[str, float]
+    rows: list[int]
+    originals: list[str]
+    at_once: int
+    model: ClassVar[str] = ""
 
-    ascent: Ascent
-    rows: Tensor
+    @classmethod
+    def of(cls, figures: LeNetFigures, at_once: int) -> DigitAscents:
+        """Return the digits that ``figures`` show, before the first step of their change."""
+        shown = figures.networks[LOW].changes.shown
+        temperatures = {name: figures.networks[name].temperature for name in DECAYS}
+        rows, originals = [digit.row for digit in shown], [digit.original for digit in shown]
+        return cls(temperatures, rows, originals, at_once)
 
-    def shown(self) -> list[ChangedDigit]:
-        """Return the digits as they are now."""
-        return describe(self.ascent.trajectory(), self.ascent.x, self.rows)
+    def carry_out(self, engine: Evaluates) -> Iterator[dict[str, list[ChangedDigit]]]:
+        """Yield the digits as they are, by the model's name, at first and after each stretch of steps, until
+        all have reached the score."""
+        x = torch.from_numpy(np.stack([image_sheets.read(png)[:1] for png in self.originals]))
+        rows, target = torch.tensor(self.rows), (torch.arange(10) + 1) % 10
+        ascents = {
+            name: Ascent(x, ascend(shared(name), heat, x, target, LeNetDecay.steps, SCORE, STEP))
+            for name, heat in self.temperatures.items()
+        }
+        yield {name: describe(ascent.trajectory(), x, rows) for name, ascent in ascents.items()}
+        while not all(ascent.finished for ascent in ascents.values()):
+            for ascent in ascents.values():
+                ascent.advance(self.at_once)
+            yield {name: describe(ascent.trajectory(), x, rows) for name, ascent in ascents.items()}
 
 
 def weights(model: nn.Module, seed: int, shown: int = 40) -> dict[str, Layer]:

@@ -5,23 +5,24 @@ from __future__ import annotations
 import base64
 import io
 import math
+from typing import TypeVar
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from PIL import Image
 from torch import Tensor
 from torch.nn import functional
 
+T = TypeVar("T", Tensor, npt.NDArray[np.float32])
 
-def png(levels: Tensor) -> str:
+
+def png(levels: npt.ArrayLike) -> str:
     """Return ``(height, width)`` in [0, 1], 0 black and 1 white, as a PNG in base64."""
-    grey = (levels.clamp(0, 1) * 255).round().to(torch.uint8).numpy()
-    out = io.BytesIO()
-    Image.fromarray(grey).save(out, "PNG", optimize=True)
-    return base64.b64encode(out.getvalue()).decode()
+    return _encoded(levels)
 
 
-def signed(values: Tensor, top: float) -> Tensor:
+def signed(values: T, top: float) -> T:
     """Return ``values`` from [-top, top] brought to [0, 1], so that 0 is middle grey."""
     return 0.5 + values / (2 * top if top > 0 else 1)
 
@@ -37,16 +38,20 @@ def sheet(tiles: Tensor, columns: int = 10) -> str:
     return png(whole.reshape(rows * height, columns * width)[:-1, :-1])
 
 
-def colour(levels: Tensor) -> str:
+def colour(levels: npt.ArrayLike) -> str:
     """Return ``(3, height, width)`` in [0, 1], red, green, blue, as a PNG in base64."""
-    whole = (levels.clamp(0, 1) * 255).round().to(torch.uint8).permute(1, 2, 0).contiguous().numpy()
+    return _encoded(np.moveaxis(np.asarray(levels), 0, -1))
+
+
+def _encoded(levels: npt.ArrayLike) -> str:
+    octets = np.round(np.clip(np.asarray(levels), 0, 1) * 255).astype(np.uint8)
     out = io.BytesIO()
-    Image.fromarray(whole).save(out, "PNG", optimize=True)
+    Image.fromarray(np.ascontiguousarray(octets)).save(out, "PNG", optimize=True)
     return base64.b64encode(out.getvalue()).decode()
 
 
-def read(picture: str) -> Tensor:
+def read(picture: str) -> npt.NDArray[np.float32]:
     """Return the levels ``(3, height, width)`` in [0, 1] of a PNG in base64."""
     with Image.open(io.BytesIO(base64.b64decode(picture))) as opened:
-        levels = np.asarray(opened.convert("RGB"), dtype=np.float32) / 255
-    return torch.from_numpy(levels.transpose(2, 0, 1).copy())
+        levels = np.asarray(opened.convert("RGB"), dtype=np.float32) / np.float32(255)
+    return levels.transpose(2, 0, 1).copy()

@@ -54,7 +54,7 @@ def other_class(engine, recipe=RECIPE, rank=1):
 def test_a_run_is_the_attack_walked_alone(engine):
     run = engine.submit(RECIPE)
     assert finish(engine, run) == list(range(13)) and run.status == "finished" and run.reason == "steps"
-    x, model = engine.preprocess(RECIPE)[None], engine.model("small")
+    x, model = torch.from_numpy(engine.preprocess(RECIPE))[None], engine.model("small")
     criterion = Criterion(torch.tensor([run.original]), targeted=False)
     steps = list(
         walk(RECIPE.build().search(x, criterion, torch.Generator().manual_seed(0)), model, criterion)
@@ -436,7 +436,7 @@ def test_only_the_region_changes_and_successes_in_a_row_end_a_run(engine) -> Non
     assert run.reason == "row" and "3 times in a row" in run.sentence()
     met = [run.succeeded(step) for step in range(len(run))]
     assert met[-3:] == [True] * 3 and not any(all(met[i : i + 3]) for i in range(1, len(met) - 3))
-    change, inside = torch.tensor(run.delta(len(run) - 1)), part.mask(torch.from_numpy(run.start)[None])[0]
+    change, inside = torch.tensor(run.delta(len(run) - 1)), torch.from_numpy(part.mask(*run.start.shape[1:]))
     assert change.abs().max() > 0 and (change * (1 - inside)).abs().max() == 0
     assert run.queries == len(run)
     with pytest.raises(BadSetting, match="left < right"):

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -158,10 +159,11 @@ class Many:
 def questions(engine: Engine) -> dict[str, Probe[object]]:
     """Return questions that ask about several images at once, with the number of rows of a batch."""
     card = engine.model(MODEL).card
-    images = torch.rand(70, card.channels, card.size, card.size, generator=torch.Generator().manual_seed(0))
+    shape = (70, card.channels, card.size, card.size)
+    images = np.random.default_rng(0).random(shape, np.float32)
     layer = next(n for n, m in engine.model(MODEL).named_modules() if isinstance(m, nn.Conv2d))
     return {
-        "many": Many(images),
+        "many": Many(torch.from_numpy(images)),
         "integrated": Saliency(images[0], 3, INTEGRATED, nodes=40),
         "occlusion": Saliency(images[0], 3, OCCLUSION),
         "peaks": ShelfPeaks(images[:24], layer),
@@ -170,8 +172,8 @@ def questions(engine: Engine) -> dict[str, Probe[object]]:
 
 def numbers(answers: list[object]) -> torch.Tensor:
     """Return all numbers of a question's answers in one row."""
-    tensors = [a if isinstance(a, torch.Tensor) else getattr(a, "values", None) for a in answers]
-    return torch.cat([tensor.flatten() for tensor in tensors if tensor is not None])
+    arrays = [a if isinstance(a, torch.Tensor) else getattr(a, "values", None) for a in answers]
+    return torch.cat([torch.as_tensor(array).flatten() for array in arrays if array is not None])
 
 
 @pytest.mark.parametrize("error", FULL_DEVICE, ids=["cuda", "mps"])

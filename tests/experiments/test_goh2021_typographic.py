@@ -80,7 +80,7 @@ def test_it_is_measured_on_real_networks_and_agrees_with_what_ships() -> None:
     model = models.load("efficientnet_lite0")
     photo = square(open_sample("panda"))
     with torch.no_grad():
-        p = model(seen(model.card, labelled(photo, "banana"))[None]).softmax(1)[0]
+        p = model(torch.from_numpy(seen(model.card, labelled(photo, "banana")))[None]).softmax(1)[0]
     assert model.card.labels[int(p.argmax())] == "giant panda"
 
 

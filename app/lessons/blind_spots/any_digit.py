@@ -13,7 +13,7 @@ from components.lesson import experiment_panel, layout
 from engine.recipe import Recipe
 from experiments.core import Result
 from experiments.datasets.digit_sets import digit_name, source_of
-from experiments.szegedy2013.grid import DIGIT_NETWORKS, Cell, Grid, GridFigures, row
+from experiments.szegedy2013.grid import DIGIT_NETWORKS, Cell, Grid, GridFigures, ToEveryClass
 from models import card
 
 
@@ -68,7 +68,7 @@ def _turned(token: str, model: str) -> tuple[str, list[Cell]]:
     key, engine = f"any_digit.turned.{token}.{model}", service.engine()
     if key not in st.session_state:
         seen = engine.classify(model, token)[0]
-        cells = row(model, engine.preprocess(Recipe(model, token, "lbfgs"))[None])
+        cells = next(engine.carry_out(ToEveryClass(model, engine.preprocess(Recipe(model, token, "lbfgs")))))
         st.session_state[key] = f"{seen.label} ({seen.probability:.0%})", cells
     turned: tuple[str, list[Cell]] = st.session_state[key]
     return turned

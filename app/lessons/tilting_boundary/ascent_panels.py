@@ -6,13 +6,14 @@ from collections.abc import Mapping, Sequence
 
 import streamlit as st
 
+from app import service
 from components.display import charts
 from components.display.image_grid import Tile, tiles
 from components.i18n.text import say
 from components.lesson import slides
 from experiments.core import Result
 from experiments.tanay2018 import lenet
-from experiments.tanay2018.lenet import ChangedDigit, DigitAscent, LeNetFigures
+from experiments.tanay2018.lenet import ChangedDigit, DigitAscents, LeNetFigures
 
 AT_ONCE = 50
 """Steps between two drawings: a fifth of a second's work or so for ten digits and two small models."""
@@ -32,25 +33,39 @@ def race(result: Result[LeNetFigures], names: Mapping[str, str], words: str, cho
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         icon, shortcut = ":material/play_arrow:", slides.enter()
         if st.button(words, type="primary", key=f"{key}.press", icon=icon, shortcut=shortcut):
-            st.session_state[stored] = (identity, lenet.restart(result.figures))
+            st.session_state[stored] = (identity, Going(DigitAscents.of(result.figures, AT_ONCE)))
         digit = st.select_slider(choose, list(range(10)), key=f"{key}.digit")
-    before, ascents = st.session_state.get(stored, (identity, {}))
-    if ascents and before == identity:
-        _follow({names[name]: digits for name, digits in ascents.items()}, digit, key)
+    before, going = st.session_state.get(stored, (identity, None))
+    if going is not None and before == identity:
+        _follow(going, names, digit, key)
     else:
         models = result.figures.networks.items()
         stand({names[name]: model.changes.shown for name, model in models}, digit, key)
 
 
-def _follow(ascents: Mapping[str, DigitAscent], digit: int, key: str) -> None:
+class Going:
+    """Ascents that an engine carries out as far as they are asked for; ``shown``: the digits as they are, by
+    the model's name; ``over``: whether all are finished."""
+
+    def __init__(self, work: DigitAscents) -> None:
+        """Begin, with the digits as they were."""
+        self._coming = service.engine().carry_out(work)
+        self.shown, self.over = next(self._coming), False
+
+    def advance(self) -> None:
+        """Take a stretch of steps, none where all are finished."""
+        shown = next(self._coming, None)
+        self.shown, self.over = shown or self.shown, shown is None
+
+
+def _follow(going: Going, names: Mapping[str, str], digit: int, key: str) -> None:
     """Take steps, draw, and so forth until all are finished, the rest of the page staying as it is."""
-    moving = any(not digits.ascent.finished for digits in ascents.values())
+    moving = not going.over
 
     def stretch() -> None:
-        for digits in ascents.values():
-            digits.ascent.advance(AT_ONCE)
-        stand({name: digits.shown() for name, digits in ascents.items()}, digit, key)
-        if moving and all(digits.ascent.finished for digits in ascents.values()):
+        going.advance()
+        stand({names[name]: digits for name, digits in going.shown.items()}, digit, key)
+        if moving and going.over:
             st.rerun()
 
     st.fragment(stretch, run_every=PAUSE if moving else None)()

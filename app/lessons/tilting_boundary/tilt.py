@@ -15,8 +15,8 @@ from components.i18n.text import say
 from components.lesson import experiment_panel, layout
 from components.widgets import mnist_fetch
 from experiments.core import Result
-from experiments.datasets.digit_sets import digit_name, of_source, source_of
-from experiments.tanay2018.mirror_images import image_png, training_index
+from experiments.datasets.digit_sets import digit_name, source_of
+from experiments.tanay2018.mirror_images import TrainingImage, image_png
 from experiments.tanay2018.svm_pairs import Agreement, SVMPairs, SVMPairsFigures
 from experiments.tanay2018.svm_path import SVMPath, SVMPathFigures
 from experiments.tanay2018.tilting_angle import published
@@ -85,12 +85,12 @@ def _open(picked: Picked | None, figures: SVMPathFigures, source: str) -> None:
 
 def _open_training(point: int, figures: SVMPathFigures, source: str) -> None:
     """Show a link to the training image of a point in the plane."""
-    digits = of_source(source)
-    if digits is None:
+    work = TrainingImage.of(figures, point, source)
+    (index,) = service.engine().carry_out(work)
+    if index is None:
         mnist_fetch.offer(say("To open this training image in the playground, MNIST is needed."))
         return
-    first, second = figures.classes
-    digit, index = training_index(figures, point, digits)
+    (first, second), digit = figures.classes, work.digit
     target = second if digit == first else first
     address = layout.playground_url("lenet", digit_name(source, "train", index), target)
     facts = {"index": index, "digit": digit, "address": address}

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
 import streamlit as st
-import torch
+from scipy.special import softmax
 
 import models
 from app import service, shipped_recipes
@@ -116,9 +117,8 @@ def _temperature(image: str) -> None:
     """Let the reader heat the answer: the probabilities change, the answer does not."""
     ranking = service.engine().classify("photos", image)
     heat = st.select_slider(say("Temperature"), (0.25, 0.5, 1.0, 2.0, 4.0, 8.0), 1.0, key="defences.heat")
-    logits = torch.tensor([answer.probability for answer in ranking]).clamp(min=1e-30).log() / heat
-    p = logits.softmax(0).tolist()
-    odds([(answer.label, p[i]) for i, answer in enumerate(ranking[:4])], ranking[0].label)
+    p = softmax(np.log(np.maximum([answer.probability for answer in ranking], 1e-30)) / heat)
+    odds([(answer.label, float(p[i])) for i, answer in enumerate(ranking[:4])], ranking[0].label)
 
 
 def _labs() -> None:

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from functools import partial
-
 import streamlit as st
-from torch import Tensor
 
 from app import service
 from app.lessons.tour import gradient_panels as shown
@@ -18,9 +15,10 @@ from components.lesson.questions import RightAnswer
 from components.lesson.session_cache import kept
 from components.widgets import image_picker
 from components.widgets.image_picker import Subject
+from engine.run import Floats
 from experiments.evans2016 import article
 from experiments.methods import first_order
-from experiments.methods.first_order import Line, Slope
+from experiments.methods.first_order import Following, Line, Slope
 
 BETS = ((1, 1, 1, 1, 1), (-1, -1, 1, 1, 1), (0, 0, 0, 0, 1))
 """The steps of the question, for the article's five numbers."""
@@ -66,10 +64,10 @@ def _slope(playing: Subject, index: int) -> tuple[Slope, dict[str, Line]]:
     """Return the gradient of the class's probability and its lines; kept while the cast stays."""
 
     def follow() -> tuple[Slope, dict[str, Line]]:
-        ask, x = partial(service.engine().evaluate, playing.model), image_views.see(service.engine(), playing)
+        work = Following(playing.model, image_views.see(service.engine(), playing), index)
         with st.spinner(say("Following the straight line…")):
-            at = first_order.slope(ask, x, index)
-            return at, first_order.lines(ask, x, at)
+            ((at, lines),) = service.engine().carry_out(work)
+        return at, lines
 
     return kept(("gradient", playing, index), follow)
 
@@ -92,6 +90,6 @@ def _step(playing: Subject, at: Slope, prose: Prose) -> float:
     return size
 
 
-def _tries(playing: Subject, at: Slope, size: float) -> dict[float, Tensor]:
+def _tries(playing: Subject, at: Slope, size: float) -> dict[float, Floats]:
     """Return what the network says after the step, after its opposite, and after one by chance."""
     return kept(("tries", playing, at.index, size), lambda: shown.tries(service.engine(), playing, at, size))

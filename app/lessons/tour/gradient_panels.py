@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from functools import partial
 
+import numpy as np
 import streamlit as st
-import torch
-from torch import Tensor
+from scipy.special import softmax
 
 from components.display import charts, comparison_table, image_views
 from components.display.probability_bars import odds, percent
@@ -17,6 +16,7 @@ from components.i18n.text import named, say
 from components.widgets import class_picker
 from components.widgets.image_picker import Subject
 from engine.base import EngineBase
+from engine.run import Floats
 from experiments.methods import first_order
 from experiments.methods.first_order import Line, Slope
 from models.core import Card
@@ -130,21 +130,20 @@ def step_controls() -> tuple[float, int]:
     return float(size), int(sign or 1)
 
 
-def tries(engine: EngineBase, playing: Subject, at: Slope, size: float) -> dict[float, Tensor]:
+def tries(engine: EngineBase, playing: Subject, at: Slope, size: float) -> dict[float, Floats]:
     """Return the probabilities ``(classes,)`` after a step of ``size``, of ``-size``, and (under 0) of
     ``size`` with every sign thrown by a coin."""
-    x, sign = image_views.see(engine, playing), at.grad.sign()
-    ask = partial(engine.evaluate, playing.model)
+    x, sign = image_views.see(engine, playing), np.sign(at.grad)
     both = first_order.moved(x, sign, [size, -size])
     chance = first_order.moved(x, first_order.coin(sign.shape), [size])
-    p = ask(torch.cat([both, chance])).logits.double().softmax(1)
-    return dict(zip((size, -size, 0.0), p, strict=True))
+    logits = engine.answers(playing.model, np.concatenate([both, chance]))
+    return dict(zip((size, -size, 0.0), softmax(logits.astype(np.float64), axis=1), strict=True))
 
 
-def taken(x: Tensor, card: Card, at: Slope, tried: Mapping[float, Tensor], size: float) -> None:
+def taken(x: Floats, card: Card, at: Slope, tried: Mapping[float, Floats], size: float) -> None:
     """Show the picture after a step of ``size`` along the gradient's signs, and what the network says."""
     p, label = tried[size], card.labels[at.index]
-    after = first_order.moved(x, at.grad.sign(), [size])[0]
+    after = first_order.moved(x, np.sign(at.grad), [size])[0]
     left, right = st.columns(2, gap="medium", vertical_alignment="center")
     with left, image_views.row("step"):
         image_views.picture(after, say("The picture after the step"), say("after the step"))
@@ -152,12 +151,10 @@ def taken(x: Tensor, card: Card, at: Slope, tried: Mapping[float, Tensor], size:
     with right:
         words = say("{label}: {before} → {after}", label=named(label), before="{before}", after="{after}")
         st.markdown(f"**{words}**".format(before=percent(at.probability), after=percent(float(p[at.index]))))
-        top = p.topk(5)
-        pairs = zip(top.indices.tolist(), top.values.tolist(), strict=True)
-        odds([(card.labels[i], share) for i, share in pairs], label)
+        odds([(card.labels[i], float(p[i])) for i in np.argsort(-p)[:5]], label)
 
 
-def puzzle(at: Slope, tried: Mapping[float, Tensor], size: float) -> None:
+def puzzle(at: Slope, tried: Mapping[float, Floats], size: float) -> None:
     """Show both signs and chance beside each other: predicted and actual probability, and the loss."""
     rise = at.steepness * size
     chance = float((first_order.coin(at.grad.shape) * at.grad).sum()) * size

@@ -82,10 +82,10 @@ def _computed(engine: EngineBase, chosen: Chosen) -> Result[SurvivalFigures] | N
     except FoolscopeError as error:
         st.error(told(error))
         return None
-    stages = experiment.stages()
+    stages = {stage.name: stage for stage in experiment.stages()}
 
-    def words(at: Progress) -> str:
-        stage = _words(stages[at.done]) if at.done < at.total else ""
+    def words(at: Progress) -> str:  # replicas may have networks, and so stages, that are not here
+        stage = _words(stages[at.stage]) if at.stage in stages else at.stage
         return f"{at.done} / {at.total} {stage}"
 
     own = chosen.picture.startswith(UPLOAD)

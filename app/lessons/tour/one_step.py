@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
-
 import streamlit as st
 
 from app import service
@@ -16,11 +14,12 @@ from components.lesson.questions import RightAnswer
 from components.lesson.session_cache import kept
 from components.widgets import image_picker
 from components.widgets.image_picker import Subject
+from engine.run import Floats
 from experiments.cache import Memory
 from experiments.evans2016 import article
 from experiments.evans2016.black import ONE, BlackFigures
 from experiments.evans2016.step_away import SIZES, StepAway
-from experiments.methods.sign_steps import Steps, step
+from experiments.methods.sign_steps import OneStep
 
 SIZE = 0.9 / 255
 
@@ -59,7 +58,7 @@ def _black(playing: Subject, figures: BlackFigures, below: str) -> None:
     cut = figures.walks[f"{ONE}, cut"].curves
     left, right = st.columns([2, 5], gap="large")
     with left:
-        delta = _step(playing._replace(image="plain:0"), target).x.diff(dim=0)[0]
+        delta = _step(playing._replace(image="plain:0"), target)
         image_views.change(delta, 50, say("The step, 50 times enlarged"))
         st.markdown(below.format(label=named(target), share=percent(cut[target][-1])))
     with right:
@@ -71,12 +70,11 @@ def _black(playing: Subject, figures: BlackFigures, below: str) -> None:
         black_panels.why(playing.model)
 
 
-def _step(playing: Subject, target: str) -> Steps:
+def _step(playing: Subject, target: str) -> Floats:
     """Return the step from the reader's picture towards ``target``, below black too."""
-    engine = service.engine()
-    ask, x = partial(engine.evaluate, playing.model), image_views.see(engine, playing)[None]
-    index = playing.card.label_index(target)
-    return kept(("step", playing, target), lambda: step(ask, x, index, [SIZE], cut=False))
+    engine, index = service.engine(), playing.card.label_index(target)
+    work = OneStep(playing.model, image_views.see(engine, playing), index, SIZE)
+    return kept(("step", playing, target), lambda: next(engine.carry_out(work)))
 
 
 def _away(playing: Subject, words: str, size: str) -> None:

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import streamlit as st
-from torch import Tensor
 
 from components.display import comparison_table
 from components.display.comparison_table import Cell, cell
 from components.display.image_grid import Tile, tiles
 from components.display.probability_bars import odds, percent
 from components.i18n.text import named, say
-from experiments.karpathy2015.templates import DecayFigures, Linear, TemplatesFigures
+from experiments.karpathy2015.templates import DecayFigures, Floats, Linear, TemplatesFigures
 from experiments.toolkit.image_sheets import colour
 
 
@@ -33,7 +32,7 @@ def pictures(figures: TemplatesFigures, row: DecayFigures) -> None:
     st.caption(say(words, n=row.test.n, guess=guess, **facts))
 
 
-def added(net: Linear, x: Tensor, target: int, alpha: float, classes: Sequence[str]) -> None:
+def added(net: Linear, x: Floats, target: int, alpha: float, classes: Sequence[str]) -> None:
     """Show the picture before and after with what is added, and the probabilities after."""
     after = net.added(x, target, alpha)
     p, q = net.probabilities(x), net.probabilities(after)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import streamlit as st
-from torch import Tensor
 
 from app import service
 from app.lessons.tour import template_panels as drawn
@@ -17,7 +16,7 @@ from engine.intervals import Estimate
 from engine.links import DEFAULT
 from experiments.core import Result
 from experiments.karpathy2015 import templates
-from experiments.karpathy2015.templates import DecayFigures, Linear, Templates, TemplatesFigures
+from experiments.karpathy2015.templates import DecayFigures, Floats, Linear, Templates, TemplatesFigures
 
 KARPATHY = "http://karpathy.github.io/2015/03/30/breaking-convnets/"
 
@@ -111,7 +110,7 @@ def _to(least: float) -> None:
     st.session_state.templates_alpha = min(least, 1.0)
 
 
-def _picture(net: Linear) -> tuple[Tensor, int]:
+def _picture(net: Linear) -> tuple[Floats, int]:
     """Return the picture chosen, as the classifier sees it, and what it is taken for."""
     own = st.session_state.get("subject_image") or DEFAULT.image
     names = list(dict.fromkeys([own, *image_picker.pictures()]))

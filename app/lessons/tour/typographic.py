@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
+import numpy as np
 import streamlit as st
-import torch
 from PIL import Image
 
 import models
@@ -102,8 +102,8 @@ def _clips(word: str, plain: list[Prediction]) -> list[str]:
 
 def _answers(model: str, photos: Iterable[Image.Image]) -> Answers:
     card = models.card(model)
-    x = torch.stack([seen(card, photo) for photo in photos])
-    return [ranking(row.numpy(), card) for row in service.engine().logits(model, x)]
+    x = np.stack([seen(card, photo) for photo in photos])
+    return [ranking(row, card) for row in service.engine().answers(model, x)]
 
 
 def _table(networks: list[str], drawn: Drawn, word: str) -> None:

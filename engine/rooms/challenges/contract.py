@@ -13,18 +13,18 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
-from torch import Tensor
 
 import models
+from engine.classification import ranking
 from engine.export.carried import WHOLE
 from engine.images.sources import samples
-from engine.run import Prediction, Run
+from engine.run import Floats, Prediction, Run
 from engine.sentences import Said
 from errors import BadSetting, BadTarget, UnknownName
 from models.core import Card
 
 Octets = npt.NDArray[np.uint8]
-Ask = Callable[[str, Tensor], Tensor]
+Ask = Callable[[str, Floats], Floats]
 """The logits ``(n, classes)`` of the network of that name for pictures ``(n, c, h, w)`` in [0, 1]."""
 NOT_YET = "It does not count: the network still says {label}."
 ANOTHER = "It does not count: the network says {label}, not {goal}."
@@ -38,13 +38,12 @@ class Answer:
     """What a network says of a picture: its ``logits`` ``(classes,)``, whose classes its ``card`` names."""
 
     card: Card
-    logits: Tensor
+    logits: Floats
 
     @property
     def first(self) -> Prediction:
         """Return the most probable class."""
-        p, index = self.logits.softmax(0).max(0)
-        return Prediction(int(index), self.card.labels[int(index)], float(p))
+        return ranking(self.logits, self.card, 1)[0]
 
 
 @dataclass(frozen=True)
@@ -82,7 +81,7 @@ class File:
         """Return what a network says, by default the challenge's, of a picture, by default the file's. All of
         the picture goes in, whatever the file says of itself."""
         card = models.card(model or self.card.name)
-        seen = card.preprocess(picture or self.picture, WHOLE)
+        seen = card.see(picture or self.picture, WHOLE)
         return Answer(card, self.ask(card.name, seen[None])[0])
 
 

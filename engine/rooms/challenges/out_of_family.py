@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
-import torch
+import numpy as np
 
 from engine.rooms.challenges.contract import File, Kind, Outcome
 from engine.run import Prediction
@@ -84,10 +83,8 @@ class OutOfFamily(Kind):
             outcome = self.fooled(file)
             if outcome.score is None:
                 return outcome
-        within = torch.zeros(len(answer.logits), dtype=torch.bool)
-        within[list(self.inside)] = True
-        outside = answer.logits.masked_fill(within, -math.inf).max()
-        lead = outside - answer.logits.masked_fill(~within, -math.inf).max()
+        inside = list(self.inside)
+        lead = np.delete(answer.logits, inside).max() - answer.logits[inside].max()
         return Outcome(float(lead), (LEFT, {"label": first.label}), first.label)
 
     def shown(self, score: float) -> Said:

@@ -40,8 +40,7 @@ def logit(picture, label):
 def profile(run, photo):
     """Return the profile of the small network at the last step of a run, asked by itself."""
     network = Classifier(small_model.card(), small_model.SmallNet())
-    clean, attacked = (torch.tensor(run.picture(step)) for step in (0, len(run) - 1))
-    *_, answer = LayerProfile(clean, attacked, photo).pieces(network)
+    *_, answer = LayerProfile(run.picture(0), run.picture(len(run) - 1), photo).pieces(network)
     return answer
 
 

@@ -11,6 +11,7 @@ from playwright.sync_api import expect
 from streamlit.testing.v1 import AppTest
 
 import experiments
+from app import service
 from app.lessons.tilting_boundary import ascent_panels
 from experiments.tanay2018 import lenet
 from models.train.tanay import DECAYS
@@ -70,12 +71,14 @@ def test_the_curves_grow_stretch_by_stretch_and_end_where_the_result_says(monkey
 def test_the_digits_of_the_result_are_taken_without_their_data_set(bare) -> None:
     result = experiments.shipped(lenet.LeNetDecay)
     assert result is not None
-    ascents = lenet.restart(result.figures)
-    assert list(ascents) == list(DECAYS)
-    for name, digits in ascents.items():
+    work = lenet.DigitAscents.of(result.figures, at_once=5)
+    first = next(service.engine().carry_out(work))
+    assert list(first) == list(DECAYS)
+    for name, digits in first.items():
         shown = result.figures.networks[name].changes.shown
-        assert digits.rows.tolist() == [one.row for one in shown]
-        assert [one.original for one in digits.shown()] == [one.original for one in shown]
+        assert [one.row for one in digits] == [one.row for one in shown]
+        assert [one.original for one in digits] == [one.original for one in shown]
+        assert [one.length for one in digits] == [0] * 10
 
 
 def test_the_browser_sees_the_curves_on_their_way(playground: Playground) -> None:

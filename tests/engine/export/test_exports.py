@@ -194,7 +194,7 @@ def test_where_a_network_resizes_first_its_file_goes_back_in_whole_too(
     export = engine.export(run, Wanted("network", len(run) - 1, True))
     token = engine.uploads.add(export.data)
     seen = engine.preprocess(replace(run.recipe, image=token))
-    assert torch.equal(seen, torch.from_numpy(np.array(decode(export.data))).permute(2, 0, 1) / 255)
+    assert np.array_equal(seen, torch.from_numpy(np.array(decode(export.data))).permute(2, 0, 1) / 255)
     again = engine.classify("small", token)[0]
     assert again.index == second and again.label == export.verdict.label
     assert again.probability == pytest.approx(export.verdict.probability, abs=1e-4)

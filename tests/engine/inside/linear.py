@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
+from engine.run import Floats
 from models.core import Card, Classifier, WeightsFile
 
 
@@ -20,7 +22,7 @@ class HalfSpace(nn.Module):
         return torch.stack([torch.zeros_like(score), score], 1)
 
 
-def half_space(weight: Tensor, bias: float) -> Classifier:
+def half_space(weight: Floats, bias: float) -> Classifier:
     """Return a classifier that says class 1 where ``weight . x + bias > 0``; ``weight``: ``(c, h, w)``."""
     channels, size = weight.shape[0], weight.shape[-1]
     card = Card(
@@ -33,12 +35,18 @@ def half_space(weight: Tensor, bias: float) -> Classifier:
         mean=(0.0,) * channels,
         std=(1.0,) * channels,
     )
-    return Classifier(card, HalfSpace(weight, bias))
+    return Classifier(card, HalfSpace(torch.from_numpy(weight), bias))
 
 
-def random_half_space(seed: int = 0, size: int = 16, away: float = 1.0) -> tuple[Classifier, Tensor, Tensor]:
+def random_half_space(seed: int = 0, size: int = 16, away: float = 1.0) -> tuple[Classifier, Floats, Floats]:
     """Return a classifier, a grey picture that lies ``away`` (l2) below its boundary, and the unit normal."""
-    normal = torch.randn(3, size, size, generator=torch.Generator().manual_seed(seed))
-    normal /= normal.norm()
-    start = torch.full_like(normal, 0.5)
+    normal = normal_noise((3, size, size), seed)
+    normal /= np.linalg.norm(normal.astype(np.float64))
+    start = np.full_like(normal, 0.5)
     return half_space(normal, -float((normal * start).sum()) - away), start, normal
+
+
+def normal_noise(shape: tuple[int, ...], seed: int) -> Floats:
+    """Return normal noise."""
+    noise: Floats = torch.randn(shape, generator=torch.Generator().manual_seed(seed)).numpy()
+    return noise

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import open_clip
 import pytest
 import torch
@@ -89,7 +90,7 @@ def test_a_network_that_takes_the_mean_of_its_patches_is_read_at_all_of_them() -
 
 def test_the_maps_lie_where_the_attention_was_planted() -> None:
     for method in (ROLLOUT, GRADIENT_ATTENTION):
-        (_, answer) = Saliency(torch.full((1, 16, 16), 0.75), 0, method).pieces(planted())
+        (_, answer) = Saliency(np.full((1, 16, 16), 0.75, np.float32), 0, method).pieces(planted())
         assert isinstance(answer, SaliencyMap) and answer.method == method
         place = int(answer.values.argmax())
         assert (place // 16 // 4, place % 16 // 4) in ((1, 2), (2, 3)) and answer.values.shape == (16, 16)
@@ -213,7 +214,7 @@ def test_more_attention_than_fits_is_refused(monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_which_methods_have_a_meaning() -> None:
-    picture = torch.rand(3, 32, 32)
+    picture = torch.rand(3, 32, 32).numpy()
     vit = classifier(torchvision_network(2), 32, 3)
     convolutional = classifier(
         nn.Sequential(nn.Conv2d(3, 4, 3), nn.Flatten(), nn.Linear(4 * 30 * 30, 3)), 32, 3

@@ -15,16 +15,18 @@ from engine.inside.boundary import (
     loss_gradient,
     straightness,
 )
+from engine.run import Floats
 from errors import BadSetting
 from models.core import Classifier
 from tests.engine.inside.linear import random_half_space
 
 
-def directions_of(seed: int, count: int, start: torch.Tensor) -> torch.Tensor:
+def directions_of(seed: int, count: int, start: Floats) -> Floats:
     """Return the directions that are searched, drawn as `Distances` says: normal, and their opposites."""
     normal = torch.randn((count // 2, *start.shape), generator=torch.Generator().manual_seed(seed))
     unit = normal / normal.flatten(1).norm(dim=1).view(-1, 1, 1, 1)
-    return torch.stack([unit, -unit], 1).flatten(0, 1)
+    directions: Floats = torch.stack([unit, -unit], 1).flatten(0, 1).numpy()
+    return directions
 
 
 def test_distances_are_those_of_a_half_space() -> None:
@@ -79,8 +81,8 @@ class Wave(torch.nn.Module):
 
 def test_the_gradient_of_the_loss_is_along_the_normal() -> None:
     network, start, normal = random_half_space(away=0.5)
-    gradient = loss_gradient(network, start, 0)
-    assert float((gradient * normal).sum() / gradient.norm()) == pytest.approx(1, abs=1e-5)
+    gradient = loss_gradient(network, torch.from_numpy(start), 0).numpy()
+    assert (gradient * normal).sum() / np.linalg.norm(gradient) == pytest.approx(1, abs=1e-5)
 
 
 def test_straightness_is_the_squared_correlation() -> None:

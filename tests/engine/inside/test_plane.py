@@ -11,14 +11,14 @@ from torch import Tensor, nn
 
 from engine.inside.asking import Asker
 from engine.inside.plane import Asked, Axes, Finished, Grid, Plane, axes, grid_of
+from engine.run import Floats
 from errors import BadSetting
 from models.core import Classifier
-from tests.engine.inside.linear import random_half_space
+from tests.engine.inside.linear import normal_noise, random_half_space
 
 
-def a_plane(start: Tensor, normal: Tensor, seed: int = 1) -> Axes:
-    third = start + torch.randn(start.shape, generator=torch.Generator().manual_seed(seed))
-    return axes(start, start + 2 * normal, third)
+def a_plane(start: Floats, normal: Floats, seed: int = 1) -> Axes:
+    return axes(start, start + 2 * normal, start + normal_noise(start.shape, seed))
 
 
 def carried_out(plane: Plane, network: Classifier) -> tuple[Grid, list[Asked], list[Finished]]:
@@ -36,8 +36,7 @@ def test_the_axes_are_orthonormal_and_the_points_are_where_they_say() -> None:
     assert products == pytest.approx([1, 1, 0], abs=1e-5)
     assert plane.adversarial == pytest.approx((2, 0), abs=1e-5)
     third = plane.points(*(np.array([place]) for place in plane.third))[0]
-    expected = start + torch.randn(start.shape, generator=torch.Generator().manual_seed(1))
-    assert torch.allclose(third, expected, atol=1e-4)
+    assert np.allclose(third, start + normal_noise(start.shape, 1), atol=1e-4)
 
 
 def test_the_plane_of_a_half_space_is_a_half_plane_at_the_right_place() -> None:
@@ -52,8 +51,8 @@ def test_the_plane_of_a_half_space_is_a_half_plane_at_the_right_place() -> None:
 @pytest.mark.parametrize("turn", [0.0, 0.4, 1.1])
 def test_what_is_filled_in_is_what_would_have_been_answered(turn: float) -> None:
     network, start, normal = random_half_space(away=0.3)
-    other = torch.randn(normal.shape, generator=torch.Generator().manual_seed(5))
-    tilted = axes(start, start + normal + turn * other / other.norm(), start + other)
+    other = normal_noise(normal.shape, 5)
+    tilted = axes(start, start + normal + turn * other / np.linalg.norm(other), start + other)
     plane = Plane(tilted, (0.4, 0.1), 1.3, 64)
     grid, _, finished = carried_out(plane, network)
     whole = Grid.empty(64)
@@ -82,7 +81,7 @@ def test_an_island_in_the_middle_of_a_square_of_the_first_level_is_seen() -> Non
     flat, start, normal = random_half_space()
     plane = a_plane(start, normal)
     place = (np.array([1.5]), np.array([0.5]))  # squares of the first level have sides of 1
-    network = Classifier(flat.card, Disc(plane.points(*place)[0], 0.3))
+    network = Classifier(flat.card, Disc(torch.from_numpy(plane.points(*place)[0]), 0.3))
     grid, _, finished = carried_out(Plane(plane, (1.0, 0.0), 2.0, 64), network)
     right, up = np.meshgrid(np.linspace(-1, 3, 65), np.linspace(-2, 2, 65))
     away = np.hypot(right - 1.5, up - 0.5)

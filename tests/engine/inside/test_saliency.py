@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 from captum.attr import IntegratedGradients, LayerGradCam, Occlusion
@@ -13,6 +14,7 @@ from engine.inside.recording import last_convolution
 from engine.inside.saliency import GRAD_CAM, INTEGRATED, OCCLUSION, Saliency, SaliencyMap
 from engine.networks import state
 from engine.recipe import Recipe
+from engine.run import Floats
 from errors import BadSetting
 from models.core import Card, Classifier, WeightsFile
 
@@ -50,8 +52,8 @@ def convolutional() -> Classifier:
 
 
 @pytest.fixture
-def picture() -> torch.Tensor:
-    return torch.rand(1, 13, 13, generator=torch.Generator().manual_seed(2))
+def picture() -> Floats:
+    return np.random.default_rng(2).random((1, 13, 13), np.float32)
 
 
 def only(network: Classifier, question: Saliency) -> SaliencyMap:
@@ -63,10 +65,10 @@ def only(network: Classifier, question: Saliency) -> SaliencyMap:
 def test_a_linear_networks_integrated_gradients_are_its_weights_times_the_picture():
     linear = nn.Linear(SIZE * SIZE, 3)
     network = classifier(nn.Sequential(nn.Flatten(), linear))
-    picture = torch.rand(1, SIZE, SIZE)
+    picture = np.random.default_rng(0).random((1, SIZE, SIZE), np.float32)
     answer = only(network, Saliency(picture, 2, INTEGRATED))
-    expected = linear.weight[2].view(SIZE, SIZE) * (picture[0] - 0.25) / 0.5
-    assert torch.allclose(answer.values, expected, atol=1e-5)
+    expected = linear.weight[2].detach().view(SIZE, SIZE).numpy() * (picture[0] - 0.25) / 0.5
+    assert np.allclose(answer.values, expected, atol=1e-5)
     assert answer.total == pytest.approx(answer.logit - answer.baseline, abs=1e-5) and abs(answer.gap) < 1e-5
 
 
@@ -74,17 +76,18 @@ def test_integrated_gradients_are_captums(convolutional, picture):
     answer = only(convolutional, Saliency(picture, 1, INTEGRATED))
     start = torch.full((1, 1, 13, 13), 0.25)
     theirs = IntegratedGradients(convolutional).attribute(
-        picture[None], start, target=1, n_steps=saliency.NODES, method="gausslegendre"
+        torch.from_numpy(picture[None]), start, target=1, n_steps=saliency.NODES, method="gausslegendre"
     )
-    assert (answer.values - theirs[0, 0]).abs().max() < 1e-5
+    assert np.abs(answer.values - theirs[0, 0].numpy()).max() < 1e-5
     assert answer.total == pytest.approx(answer.logit - answer.baseline, abs=1e-4)  # completeness
     assert abs(answer.total) > 0.01
 
 
 def test_occlusion_is_captums(convolutional, picture):
     answer = only(convolutional, Saliency(picture, 1, OCCLUSION))
-    theirs = Occlusion(convolutional).attribute(picture[None], (1, 2, 2), strides=(1, 2, 2), target=1)
-    assert answer.values.abs().max() > 0.01 and (answer.values - theirs[0, 0]).abs().max() < 1e-5
+    batch = torch.from_numpy(picture[None])
+    theirs = Occlusion(convolutional).attribute(batch, (1, 2, 2), strides=(1, 2, 2), target=1)
+    assert np.abs(answer.values).max() > 0.01 and np.abs(answer.values - theirs[0, 0].numpy()).max() < 1e-5
 
 
 @pytest.mark.parametrize(("model", "image"), [("lenet", "seven"), ("efficientnet_lite0", "panda")])
@@ -97,10 +100,11 @@ def test_grad_cam_is_captums_on_real_networks(model, image):
         answer = only(network, Saliency(picture, label, GRAD_CAM))
         assert state(network) == before
         layer = network.get_submodule(answer.layer)
-        theirs = LayerGradCam(network, layer).attribute(picture[None], label, relu_attributions=True)
+        batch = torch.from_numpy(picture[None])
+        theirs = LayerGradCam(network, layer).attribute(batch, label, relu_attributions=True)
         side = answer.values.shape[-1]
-        fine = nn.functional.interpolate(theirs, size=(side, side), mode="bilinear")[0, 0].detach()
-        assert fine.max() > 0.1 and (answer.values - fine).abs().max() < 1e-5 * max(1, float(fine.max()))
+        fine = nn.functional.interpolate(theirs, size=(side, side), mode="bilinear")[0, 0].detach().numpy()
+        assert fine.max() > 0.1 and np.abs(answer.values - fine).max() < 1e-5 * max(1, float(fine.max()))
     finally:
         engine.close()
 
@@ -125,33 +129,35 @@ def test_the_last_convolution_is_found_in_folded_networks(model, layer):
 
 def test_grad_cam_says_where_it_has_no_meaning():
     flat = classifier(nn.Sequential(nn.Flatten(), nn.Linear(SIZE * SIZE, 3)))
+    picture = np.random.default_rng(0).random((1, SIZE, SIZE), np.float32)
     for network in (flat, classifier(Tokens())):
         with pytest.raises(BadSetting, match="Grad-CAM has no meaning on this network"):
-            only(network, Saliency(torch.rand(1, SIZE, SIZE), 0, GRAD_CAM))
-        assert only(network, Saliency(torch.rand(1, SIZE, SIZE), 0, INTEGRATED)).values.shape == (SIZE, SIZE)
+            only(network, Saliency(picture, 0, GRAD_CAM))
+        assert only(network, Saliency(picture, 0, INTEGRATED)).values.shape == (SIZE, SIZE)
 
 
 def test_shuffled_weights_are_a_copys_and_the_same_each_time(convolutional, picture):
     before = {name: tensor.clone() for name, tensor in convolutional.state_dict().items()}
     one, other = (only(convolutional, Saliency(picture, 1, INTEGRATED, shuffled=True)) for _ in range(2))
     usual = only(convolutional, Saliency(picture, 1, INTEGRATED))
-    assert torch.allclose(one.values, other.values, atol=1e-6)  # batches are as large as there is time for
-    assert not torch.allclose(one.values, usual.values, atol=1e-3)
+    assert np.allclose(one.values, other.values, atol=1e-6)  # batches are as large as there is time for
+    assert not np.allclose(one.values, usual.values, atol=1e-3)
     assert all(torch.equal(tensor, before[name]) for name, tensor in convolutional.state_dict().items())
 
 
 def test_likeness_is_the_rank_correlation_of_sizes():
-    one = torch.tensor([[1.0, -2.0], [3.0, -4.0]])
+    one = np.array([[1.0, -2.0], [3.0, -4.0]], np.float32)
     assert saliency.likeness(one, -10 * one) == pytest.approx(1)
-    assert saliency.likeness(one, one.abs().flip(0, 1)) == pytest.approx(-1)
-    assert saliency.likeness(one, torch.zeros(2, 2)) is None
+    assert saliency.likeness(one, np.abs(one)[::-1, ::-1]) == pytest.approx(-1)
+    assert saliency.likeness(one, np.zeros((2, 2), np.float32)) is None
 
 
 def test_the_share_inside_the_region():
-    reference = torch.arange(10.0).view(2, 5)  # the fifth that is largest: 8 and 9, below on the right
-    values = torch.tensor([[1.0, 0, 0, -5, 0], [0, 0, 0, 2, 1]])
+    # The fifth that is largest: 8 and 9, below on the right.
+    reference = np.arange(10, dtype=np.float32).reshape(2, 5)
+    values = np.array([[1, 0, 0, -5, 0], [0, 0, 0, 2, 1]], np.float32)
     assert saliency.share_inside(reference, values) == pytest.approx(3 / 4)
-    assert saliency.share_inside(reference, -torch.ones(2, 5)) is None
+    assert saliency.share_inside(reference, -np.ones((2, 5), np.float32)) is None
 
 
 def test_cells_keep_sums_whatever_the_size():

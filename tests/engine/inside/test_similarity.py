@@ -6,11 +6,12 @@ import pytest
 import torch
 
 from engine.inside.similarity import structural_similarity
+from engine.run import Floats
 
 
-def noisy(shape: tuple[int, ...], noise: torch.Generator) -> tuple[torch.Tensor, torch.Tensor]:
+def noisy(shape: tuple[int, ...], noise: torch.Generator) -> tuple[Floats, Floats]:
     one = torch.rand(shape, generator=noise)
-    return one, (one + 0.1 * torch.randn(shape, generator=noise)).clamp(0, 1)
+    return one.numpy(), (one + 0.1 * torch.randn(shape, generator=noise)).clamp(0, 1).numpy()
 
 
 def test_it_is_what_torchmetrics_says() -> None:

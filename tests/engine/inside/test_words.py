@@ -37,10 +37,10 @@ def finished(engine, recipe=RECIPE):
 
 def profile(towards, changed, changed_length=4.0, noise_length=1.0):
     layers = tuple(Layer(f"network.{index}", "Conv2d", (1, 2, 2)) for index in range(len(changed)))
-    lengths = torch.full((len(changed),), changed_length), torch.full((len(changed),), noise_length)
-    far = Distances(torch.tensor(changed), lengths[0])
-    still = Distances(torch.zeros(len(changed)), lengths[1])
-    near = None if towards is None else Distances(torch.tensor(towards), lengths[0])
+    lengths = [np.full(len(changed), length, np.float32) for length in (changed_length, noise_length)]
+    far = Distances(np.array(changed, np.float32), lengths[0])
+    still = Distances(np.zeros(len(changed), np.float32), lengths[1])
+    near = None if towards is None else Distances(np.array(towards, np.float32), lengths[0])
     return Profile(layers, far, still, near and far, near)
 
 
@@ -144,8 +144,7 @@ def test_the_spectrum_is_that_of_the_change(engine):
 def test_the_figures_of_the_spectrum_add_up_to_its_sentence(engine):
     run = finished(engine)
     (clause,) = [one for one in clauses(run, len(run) - 1, None, None) if one.sentence[0] == words.SPECTRUM]
-    delta = torch.from_numpy(run.picture(len(run) - 1) - run.picture(0))
-    low, _, high = composition(delta).shares
+    low, _, high = composition(run.picture(len(run) - 1) - run.picture(0)).shares
     assert clause.rests[1]["low"] == f"{low:.4f}" and clause.rests[1]["high"] == f"{high:.4f}"
     assert clause.sentence[1]["high"] == percent(high) and 0 < high < 1
 

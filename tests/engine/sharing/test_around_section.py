@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 
 from attacks.contract import Stop
 from components.take_home.voice import voice
@@ -21,6 +20,7 @@ from engine.recipe import Recipe
 from engine.run import Run
 from engine.sharing import around_section
 from engine.sharing.voice import ENGLISH, percent
+from tests.engine.inside.linear import normal_noise
 from tests.support import small_model
 
 RECIPE = Recipe("small", "cat", "bim", {"steps": 6, "step_size": 1 / 255}, target=2, stop=Stop("steps"))
@@ -51,9 +51,9 @@ def test_nothing_is_said_of_what_was_not_computed(run: Run, known: Computed) -> 
 
 
 def test_what_was_computed_is_said_with_its_figures(engine: Engine, run: Run, known: Computed) -> None:
-    start, last = torch.from_numpy(run.start).float(), torch.from_numpy(run.picture(6).copy()).float()
+    start, last = run.start, run.picture(6)
     delta = last - start
-    plane = axes(start, last, start + torch.randn(start.shape, generator=torch.Generator().manual_seed(0)))
+    plane = axes(start, last, start + normal_noise(start.shape, 0))
     window = ("random", "0", 0.5, 0.0, 2.0, "small")
     corners: tuple[Asked, ...] = ()
     for level in (4, 8, 16):
@@ -77,14 +77,14 @@ def test_what_was_computed_is_said_with_its_figures(engine: Engine, run: Run, kn
 
 
 def test_a_planted_grating_is_one_peak_in_the_report(engine: Engine, run: Run, known: Computed) -> None:
-    wave = torch.cos(2 * math.pi * 5 * torch.arange(16) / 16)
-    delta = 1.9 / 255 * wave.expand(3, 16, 16).clone()
+    wave = np.cos(2 * math.pi * 5 * np.arange(16) / 16)
+    delta = np.broadcast_to(1.9 / 255 * wave, (3, 16, 16)).astype(np.float32)
     list(known.ask(engine, "small", Key(run.id, "composition", 6, (0,)), MadeOf(delta)))
     html = str(around_section.parts(run, ENGLISH))
     assert "the strongest has 5 cycles across the picture" in html
     assert "the middle ones &lt; 0.1 % (" in html and "the high ones 100 % (" in html
     assert "At step 6, 100 % of the 256 pixels have changed" in html
-    share = float((255 * delta.abs() >= 1.5).double().mean())
+    share = float((255 * np.abs(delta) >= 1.5).mean())
     assert f"{percent(share)} of the values have changed by two grey levels" in html
     assert html.count("<img") == 3
     assert "横跨画面有 5 个周期" in str(around_section.parts(run, voice("zh")))

@@ -8,7 +8,6 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-import torch
 
 from attacks.contract import Stop
 from components.take_home.voice import voice
@@ -42,10 +41,9 @@ def run(engine):
 def look_inside(engine, run):
     """Compute what somebody who opens the section sees first."""
     for step, label in ((0, run.original), (4, 2), (4, run.original)):
-        picture = torch.tensor(run.picture(step))
         key = Key(run.id, "saliency", step, (GRAD_CAM, label, False))
-        list(COMPUTED.ask(engine, "small", key, Saliency(picture, label, GRAD_CAM)))
-    question = LayerProfile(torch.tensor(run.picture(0)), torch.tensor(run.picture(4)))
+        list(COMPUTED.ask(engine, "small", key, Saliency(run.picture(step), label, GRAD_CAM)))
+    question = LayerProfile(run.picture(0), run.picture(4))
     list(COMPUTED.ask(engine, "small", Key(run.id, "layers", 4, ("",)), question))
 
 
@@ -81,13 +79,11 @@ def test_the_arrays_are_those_that_were_computed(engine, run):
     maps = [x for answers in known.values() for x in answers if isinstance(x, SaliencyMap)]
     names = [entry["answers"][0]["values"]["array"] for entry in entries if entry["part"] == "saliency"]
     assert len(names) == len(maps) == 3
-    assert all(
-        np.array_equal(archive[name], one.values.numpy()) for name, one in zip(names, maps, strict=True)
-    )
+    assert all(np.array_equal(archive[name], one.values) for name, one in zip(names, maps, strict=True))
 
 
 def test_a_map_is_drawn_over_the_grey_picture_in_two_colours():
-    values = torch.zeros(16, 16)
+    values = np.zeros((16, 16), np.float32)
     values[:8, :8], values[8:, 8:] = 1.0, -1.0
     drawn = overlaid(np.full((3, 16, 16), 0.5, np.float32), SaliencyMap(GRAD_CAM, 0, values, 1.0, 0.0, 0.0))
     assert drawn.getpixel((20, 20)) == (213, 70, 0) and drawn.getpixel((200, 200)) == (0, 114, 178)
@@ -95,7 +91,7 @@ def test_a_map_is_drawn_over_the_grey_picture_in_two_colours():
 
 
 def test_a_map_without_a_class_names_none(run):
-    values = torch.ones(16, 16)
+    values = np.ones((16, 16), np.float32)
     for step in (0, 4):
         answer = SaliencyMap(ROLLOUT, run.original, values, 1.0, 0.0, 1.0)
         COMPUTED._remember(Key(run.id, "saliency", step, (ROLLOUT, run.original, False)), (answer,))
@@ -105,9 +101,8 @@ def test_a_map_without_a_class_names_none(run):
 
 
 def test_progress_is_not_an_answer(engine, run):
-    picture = torch.tensor(run.picture(0))
     key = Key(run.id, "saliency", 0, ("occlusion", 1, False))
-    answers = list(COMPUTED.ask(engine, "small", key, replace(Saliency(picture, 1, "occlusion"))))
+    answers = list(COMPUTED.ask(engine, "small", key, replace(Saliency(run.picture(0), 1, "occlusion"))))
     assert any(isinstance(answer, Progress) for answer in answers)
     (entry,) = json.loads(files.made(run, "inside.json", ENGLISH))
     assert [answer["type"] for answer in entry["answers"]] == ["SaliencyMap"]

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
 
+import numpy as np
 import pytest
-import torch
 
 from attacks.contract import Stop
 from components.take_home.voice import voice
@@ -16,7 +16,7 @@ from engine.inside.computed import Computed, Key
 from engine.inside.people import Similarity, perturbed
 from engine.inside.similarity import structural_similarity
 from engine.recipe import Recipe
-from engine.run import Run
+from engine.run import Floats, Run
 from engine.sharing import inside_section, people_section
 from engine.sharing.voice import ENGLISH, percent
 from tests.support import small_model
@@ -41,8 +41,8 @@ def known(monkeypatch: pytest.MonkeyPatch) -> Computed:
     return remembered
 
 
-def shown(run: Run, step: int) -> torch.Tensor:
-    return torch.from_numpy(run.picture(step).copy()).float()
+def shown(run: Run, step: int) -> Floats:
+    return run.picture(step).astype(np.float32)
 
 
 def test_nothing_is_said_of_what_was_not_computed(runs: tuple[Engine, Run, Run], known: Computed) -> None:
@@ -53,8 +53,7 @@ def test_the_similarity_of_the_last_step_that_was_looked_at(
     runs: tuple[Engine, Run, Run], known: Computed
 ) -> None:
     _, run, _ = runs
-    start = torch.from_numpy(run.start)
-    alike = {step: Similarity(structural_similarity(start, shown(run, step))) for step in (6, 3)}
+    alike = {step: Similarity(structural_similarity(run.start, shown(run, step))) for step in (6, 3)}
     for step, one in alike.items():
         known.ask_nobody(Key(run.id, "people", step), partial(iter, [one]))
     html = str(people_section.parts(run, ENGLISH))
