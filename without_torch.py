@@ -55,6 +55,8 @@ class _AbsentModule(ModuleType):
     __path__: MutableSequence[str] = []
 
     def __getattr__(self, name: str) -> Any:
+        if name == "__version__":
+            raise MissingExtra(MISSING)
         if name.startswith("__"):
             raise AttributeError(name)
         value = _absent(name)

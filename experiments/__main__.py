@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from functools import partial
 from pathlib import Path
 
@@ -12,10 +14,13 @@ from tqdm import tqdm
 
 import console
 import experiments
+import settings
+from engine.chosen import chosen
 from errors import FoolscopeError
 from experiments.cache import Store, cache
-from experiments.core import AnyExperiment, Result, dump, walk
+from experiments.core import AnyExperiment, Result, dump
 from experiments.datasets.mnist import fetch
+from experiments.work import walked
 
 
 def listing() -> list[dict[str, object]]:
@@ -88,13 +93,23 @@ def _download() -> Path:
 
 
 def _carry_out(experiment: AnyExperiment, store: Store) -> object:
-    with tqdm(total=len(experiment.stages()), desc=experiment.card.title, unit="stage") as bar:
-        for at in walk(experiment, store):
+    with _replicas(experiment), tqdm(desc=experiment.card.title, unit="stage") as bar:
+        for at in walked(experiment, store):
             if isinstance(at, Result):
                 return dump(at)
-            bar.n = at.done
+            bar.total, bar.n = at.total, at.done
             bar.set_postfix_str(at.stage)
     raise AssertionError("walk ends with a result")
+
+
+@contextmanager
+def _replicas(experiment: AnyExperiment) -> Iterator[None]:
+    """Have replicas carry out an experiment where `settings.engine` names them, unless its data is here."""
+    if not settings.engine() or experiment.data:
+        yield
+        return
+    with closing(chosen()):
+        yield
 
 
 if __name__ == "__main__":

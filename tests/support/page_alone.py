@@ -5,7 +5,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
+import tempfile
 import warnings
 from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, version
@@ -13,7 +16,7 @@ from importlib.metadata import PackageNotFoundError, version
 from starlette.applications import Starlette
 from streamlit.testing.v1 import AppTest
 
-from app import lessons, service
+from app import cli, lessons, service
 from app.compare import spectra
 from app.inside.parts import PARTS
 from app.inside.people_part import TWIN
@@ -46,6 +49,12 @@ PRESSED = {"start", "start_compare", "start_evaluation", "teach.open"} | {
     *("gradient.press", "defences.press", "lenet_decay.press", "Add just enough to fool it")
 }
 """Buttons, by key or else by label, that begin something which is no experiment."""
+COMMANDS = (
+    "classify panda",
+    "attack cat --model photos --attack bim --set steps=3 --out {out}/run",
+    "replay {out}/run/adversarial.png --out {out}/again",
+    "experiments toy --cache {out}/cache --out {out}/toy.json",
+)
 EXPORTS = ("network.png?finished=1", "photo.png", "photo.jpg?finished=1", "added.png")
 NOT_HERE = ("animation-slide.mp4", "animation-chat.mp4")
 """Files that need a package of requirements-more.txt."""
@@ -92,6 +101,17 @@ def tables(engine: EngineBase, run: Run) -> dict[str, object]:
     }
 
 
+def commands() -> Iterator[tuple[str, list[str]]]:
+    """Yield which command lines do not end well, and what they print."""
+    with tempfile.TemporaryDirectory() as folder:
+        for line in COMMANDS:
+            printed = io.StringIO()
+            with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(printed):
+                status = cli.main(line.format(out=folder).split())
+            if status:
+                yield line, [printed.getvalue()[-300:]]
+
+
 def installed(name: str) -> bool:
     """Say whether a package is installed."""
     try:
@@ -114,6 +134,7 @@ def main() -> None:
             wrong |= {name: [problem] for name, problem in asked(client, run)}
             shown |= {recipe.model: tables(engine, run)} if recipe != SCRIPTED else {}
     engine.close()
+    wrong |= dict(commands())  # each has an engine of its own
     there = [name for name in ("torch", "torchvision", "ray") if installed(name)]
     print(json.dumps({"installed": there, "asked": count, "wrong": wrong, "tables": shown}))
 
