@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import threading
 import time
 from collections.abc import AsyncGenerator, Callable, Generator, Iterator
 from contextlib import aclosing, contextmanager
@@ -161,6 +162,7 @@ class Client:
     def __init__(self, address: str, sleep: Callable[[float], None] = time.sleep) -> None:
         self.address, self._sleep = address.rstrip("/"), sleep
         self._http = httpx.Client(timeout=httpx.Timeout(ANSWER_WITHIN, connect=5.0), trust_env=False)
+        self._open, self._open_lock = set[Waiting](), threading.Lock()
 
     def ask(self, path: str, message: Message, model: str | None = None) -> Message:
         """Return the answer to one question, asked again while whoever should answer is gone.
@@ -215,8 +217,14 @@ class Client:
             address, additional_headers=headers, max_size=None, compression=None,
             open_timeout=ANSWER_WITHIN, close_timeout=CLOSING, proxy=None,
         ) as socket:  # fmt: skip
-            socket.send(body)
-            yield socket
+            with self._open_lock:
+                self._open.add(socket)
+            try:
+                socket.send(body)
+                yield socket
+            finally:
+                with self._open_lock:
+                    self._open.discard(socket)
 
     def health(self) -> dict[str, Any]:
         """Return what one replica says of itself; raises `errors.EngineFailed` when none answers."""
@@ -256,7 +264,12 @@ class Client:
         raise Interrupted("the connection was closed")
 
     def close(self) -> None:
-        """Let go of the connections."""
+        """Let go of the connections, those too whose answers nobody has read to the end: their threads end
+        with the process, and whoever closed them after that would wait for ever."""
+        with self._open_lock:
+            left = list(self._open)
+        for socket in left:
+            socket.close()
         self._http.close()
 
 

@@ -251,7 +251,6 @@ def test_a_picture_of_a_unit_opens_in_the_playground():
 
 
 def test_a_drawing_is_attacked_once(monkeypatch):
-    from app.lessons.blind_spots import any_digit
     from experiments.szegedy2013 import grid
 
     calls: list[str] = []
@@ -261,7 +260,7 @@ def test_a_drawing_is_attacked_once(monkeypatch):
         calls.append(model)
         return row(model, x)
 
-    monkeypatch.setattr(any_digit, "row", counted)
+    monkeypatch.setattr(grid, "row", counted)
     app = visit("any_digit").run().run()
     assert calls == ["fc100"] and not app.exception
     app.selectbox(key="any_digit.model").select("lenet").run()

@@ -64,6 +64,7 @@ SCRIPTS = ("repeat.py", "repeat.zip", "repeat.ipynb")
 def drawn(code: str) -> Iterator[str]:
     """Yield what went wrong with a page as it is opened, and after what is pressed."""
     app = AppTest.from_string(code, default_timeout=120)
+    app.query_params |= {"model": "photos", "image": "cat"}
     app.session_state.ways = dict[str, object]()
     app.run()
     yield from (one.value for one in [*app.exception, *app.error])

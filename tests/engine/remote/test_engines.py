@@ -503,6 +503,28 @@ def opened(remote, pool):
     return {answer["replica"]: answer["jobs"] for answer in answers}
 
 
+def test_answers_that_nobody_read_to_the_end_let_a_page_server_end(replicas):
+    done = subprocess.run([sys.executable, "-c", LEFT, replicas], capture_output=True, cwd=ROOT, timeout=60)
+    assert not done.returncode and done.stdout == b"closed\n", done.stderr.decode()
+
+
+LEFT = f"""
+import sys
+import numpy as np
+from engine.inside.boundary import Distances
+from engine.remote.remote_engine import RemoteEngine
+from tests.support import small_model
+
+with small_model.known(*small_model.SMALL):
+    engine = RemoteEngine(sys.argv[1])
+    start = np.full((3, {SIZE}, {SIZE}), 0.5, np.float32)
+    coming = engine.probe("small", Distances(start, start / 100))
+    next(coming)
+    engine.close()
+    print("closed")
+"""
+
+
 @pytest.fixture(scope="module")
 def page_python(tmp_path_factory):
     """The Python of an environment without torch and ray."""
@@ -510,7 +532,9 @@ def page_python(tmp_path_factory):
 
 
 def page_environ(replicas, home):
-    return os.environ | {"FOOLSCOPE_ENGINE": replicas, "FOOLSCOPE_HOME": str(home)}
+    """Return the environment of a page's server that has neither data sets nor further weights."""
+    here = {"FOOLSCOPE_ENGINE": replicas, "FOOLSCOPE_HOME": str(home)}
+    return os.environ | here | {"FOOLSCOPE_DATA": "", "FOOLSCOPE_WEIGHTS": ""}
 
 
 def test_pages_need_neither_torch_nor_ray(replicas, page_python, tmp_path):
