@@ -38,6 +38,8 @@ ANSWER_WITHIN = 300.0
 """Seconds that an answer may take: a replica may have to load the model first."""
 CLOSING = 3.0
 """Seconds at most until the other side has answered that a socket is closed."""
+TAKING_BACK = 0.2
+"""The same for a question that is taken back: any thread may be the one that drops its answers."""
 LAST = "last"
 """In the head of the message that follows the last answer."""
 READ_EVERY = 10.0
@@ -215,7 +217,7 @@ class Client:
         headers = _place(model)
         with connect_and_wait(
             address, additional_headers=headers, max_size=None, compression=None,
-            open_timeout=ANSWER_WITHIN, close_timeout=CLOSING, proxy=None,
+            open_timeout=ANSWER_WITHIN, close_timeout=TAKING_BACK, proxy=None,
         ) as socket:  # fmt: skip
             with self._open_lock:
                 self._open.add(socket)
