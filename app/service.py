@@ -78,9 +78,10 @@ def votes() -> Votes:
 
 def _digit(name: str) -> Image:
     """Return a digit of the data set, which is where experiments are carried out."""
+    from engine.work import only_answer
     from experiments.work import DigitNamed
 
-    return next(engine().carry_out(DigitNamed(name)))
+    return only_answer(engine(), DigitNamed(name))
 
 
 def _of_photos(function: str, name: str) -> Image:

@@ -26,11 +26,10 @@ from attacks.contract import Stop
 from bench.figures import Figure
 from engine.engine import Engine
 from engine.export.making import Wanted
-from engine.export.view import Floats
 from engine.jobs import criterion_of
 from engine.recipe import Recipe
 from engine.robustness.corruptions import jpeg
-from engine.run import Run
+from engine.run import Floats, Run
 from errors import FoolscopeError, MissingData
 from experiments.datasets.photos import open_photograph, photographs
 from experiments.toolkit import codec

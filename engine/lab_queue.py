@@ -12,13 +12,12 @@ visitor left is ended by its next call of Streamlit, in ``waiting`` or between t
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
-from typing import Protocol
 
 import settings
-from engine.work import T, Work
+from engine.work import CarriesOut
 from errors import LabCancelled
 
 SECONDS_BETWEEN_LOOKS = 0.5
@@ -117,13 +116,6 @@ class LabQueue:
             self._changed.wait_for(
                 lambda: place.cancelled or not self.ahead(place), timeout=SECONDS_BETWEEN_LOOKS
             )
-
-
-class CarriesOut(Protocol):
-    """Who carries out work, as `engine.base.EngineBase` says it."""
-
-    def carry_out(self, work: Work[T]) -> Generator[T]:
-        """Yield what a piece of work comes to."""
 
 
 _engine: CarriesOut | None = None

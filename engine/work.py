@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from typing import Protocol, TypeVar
 
 from torch import Tensor
@@ -33,3 +33,17 @@ class Work(Protocol[T_co]):
     def carry_out(self, engine: Evaluates) -> Iterator[T_co]:
         """Yield what it comes to, as it comes; closing the iterator ends it. May raise
         `errors.FoolscopeError`."""
+
+
+class CarriesOut(Protocol):
+    """Who carries out work, as `engine.base.EngineBase` says it."""
+
+    def carry_out(self, work: Work[T]) -> Generator[T]:
+        """Yield what a piece of work comes to."""
+
+
+def only_answer(engine: CarriesOut, work: Work[T]) -> T:
+    """Return the one answer that a piece of work comes to; raises what ``engine`` raises, and ValueError for
+    work of more answers, or none."""
+    (only,) = engine.carry_out(work)
+    return only

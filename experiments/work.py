@@ -9,12 +9,12 @@ from functools import partial
 from typing import Any, ClassVar
 
 import numpy as np
-import numpy.typing as npt
 from PIL import Image
 
 import experiments
 from engine import lab_queue
 from engine.images.sources import UPLOAD
+from engine.run import Floats
 from engine.work import Evaluates
 from experiments.cache import Memory, Store, cache
 from experiments.core import A, AnyExperiment, Experiment, F, Progress, Result, Value, prepared, walk
@@ -89,7 +89,7 @@ class FirstDigits:
     count: int
     model: ClassVar[str] = ""
 
-    def carry_out(self, engine: Evaluates) -> Iterator[dict[str, npt.NDArray[np.float32]]]:
+    def carry_out(self, engine: Evaluates) -> Iterator[dict[str, Floats]]:
         """Yield them ``(1, 28, 28)`` in [0, 1] by their names, in their order."""
         data = digits()
         labels = data.test_y.numpy()

@@ -15,6 +15,7 @@ from engine.images import handwriting
 from engine.images.sources import open_sample, samples
 from engine.inside.classes import Labels
 from engine.run import Floats
+from engine.work import only_answer
 from errors import UnknownName
 from experiments.work import FirstDigits
 
@@ -43,7 +44,7 @@ def pictures(model: str) -> tuple[ShelfPicture, ...]:
     seen = [handwriting.see(card, open_sample(name), None, False) for name in names]
     shelf = [ShelfPicture(name, picture) for name, picture in zip(names, seen, strict=True)]
     if card.reads_digits:
-        (digits,) = service.engine().carry_out(FirstDigits(DIGITS))
+        digits = only_answer(service.engine(), FirstDigits(DIGITS))
         shelf += [ShelfPicture(name, picture) for name, picture in digits.items()]
     return tuple(shelf)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from typing import Protocol
 
 from PIL import Image
@@ -12,7 +12,7 @@ from PIL import Image
 from engine.export.making import Export, Making, Wanted
 from engine.images.sources import PREPARED
 from engine.run import Run
-from engine.work import T, Work
+from engine.work import CarriesOut, only_answer
 
 LIMIT = 256 * 2**20
 """Bytes of exports that are remembered."""
@@ -20,11 +20,8 @@ TURNS = 16
 """So many runs' files are made at a time at most; those of one run one after the other."""
 
 
-class Asked(Protocol):
+class Asked(CarriesOut, Protocol):
     """What an export asks of an engine."""
-
-    def carry_out(self, work: Work[T]) -> Iterator[T]:
-        """Yield what a piece of work comes to."""
 
     def picture(self, image: str) -> Image.Image:
         """Return the image of that name."""
@@ -54,7 +51,7 @@ class Exports:
             known = self.known(run, wanted)
             if known is None:
                 photo = self._engine.picture(run.recipe.image.removeprefix(PREPARED))
-                (known,) = self._engine.carry_out(Making.of(run, wanted, photo))
+                known = only_answer(self._engine, Making.of(run, wanted, photo))
                 self._remember(run, wanted, known)
             return known
 

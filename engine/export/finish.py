@@ -17,7 +17,8 @@ import numpy.typing as npt
 from torch import Tensor
 
 from attacks.contract import Criterion, Evaluation, Objective
-from engine.export.view import Floats, Levels, View
+from engine.export.view import Levels, View
+from engine.run import Floats
 
 Ask = Callable[[Tensor, Objective | None], Evaluation]
 """Answers a query about pictures ``(n, c, h, w)`` in [0, 1]."""

@@ -20,12 +20,12 @@ from engine.export import carried, finish
 from engine.export.carried import Carried, Format, Kind
 from engine.export.finish import Ask, Finished, Goal, Room
 from engine.export.verdict import Verdict, judge, own_criterion
-from engine.export.view import Floats, Levels, View, network_view
+from engine.export.view import Levels, View, network_view
 from engine.images.sources import MAX_SIDE, PREPARED, UPLOAD, examine
 from engine.recipe import Recipe
 from engine.render import perturbation, suggest_gain
 from engine.robustness.corruptions import jpeg
-from engine.run import Run
+from engine.run import Floats, Run
 from engine.sentences import Said
 from engine.work import Evaluates
 from errors import BadImage

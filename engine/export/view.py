@@ -19,11 +19,11 @@ from PIL import Image
 from torch import Tensor
 
 from engine.export.carried import WHOLE
+from engine.run import Floats
 from models.core import FILTERS, Card, Crop
 
 Levels = npt.NDArray[np.int16]
 """Changes in whole grey levels ``(c, h, w)``: three channels, or one that changes all three alike."""
-Floats = npt.NDArray[np.float32]
 RANK = 0.01
 """Singular values of a product of weights below this share of the greatest are taken for none: they are of
 pixels at the edge, of which the network hardly sees a thing, or rounding alone."""

@@ -15,11 +15,11 @@ import scipy  # not its ndimage, which takes a third of a second: scipy loads it
 from PIL import Image
 
 from engine.export.carried import entering
+from engine.run import Floats
 
 if TYPE_CHECKING:
     from models.core import Card, Crop
 
-Floats = npt.NDArray[np.float32]
 Mask = npt.NDArray[np.bool_]
 
 SIDE, BOX = 28, 20

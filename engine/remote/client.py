@@ -25,9 +25,9 @@ from websockets.sync.client import ClientConnection as Waiting
 from websockets.sync.client import connect as connect_and_wait
 
 from engine.remote.wire import Head, Message, pack, refusal, unpack
+from engine.run import Floats
 from errors import EngineFailed
 
-Floats = npt.NDArray[np.float32]
 MODEL = "serve_multiplexed_model_id"
 """Header by which Ray Serve sends what asks for a model to a replica that has it."""
 TRIES = 5

@@ -17,7 +17,7 @@ from engine.classification import ranking
 from engine.recipe import Recipe, Value
 from engine.robustness.corruptions import CORRUPTIONS, Corruption, ordered
 from engine.run import Floats, Prediction, Run
-from engine.work import Evaluates
+from engine.work import Evaluates, only_answer
 from errors import BadSetting
 from models.core import fitted
 
@@ -95,7 +95,7 @@ def corrupted_answers(engine: EngineBase, run: Run) -> list[Row]:
     Raises `errors.FoolscopeError` as `engine.base.EngineBase.carry_out` does.
     """
     work = Corrupted(run.recipe.model, run.start, run.picture(len(run) - 1))
-    (answers,) = engine.carry_out(work)
+    answers = only_answer(engine, work)
     kinds = [None, *corruptions_for(len(run.start))]
     return [Row(kind, *answers[3 * index : 3 * index + 3]) for index, kind in enumerate(kinds)]
 

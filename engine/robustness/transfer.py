@@ -10,6 +10,7 @@ import models
 from engine.base import EngineBase
 from engine.robustness.answers import Asked
 from engine.run import Prediction, Run
+from engine.work import only_answer
 from errors import FoolscopeError
 from models import weights
 from models.core import Card
@@ -38,7 +39,7 @@ def testify(engine: EngineBase, run: Run, model: str) -> tuple[Prediction, Predi
     Raises `errors.WeightsError` when its weights cannot be had.
     """
     pair = np.stack([run.start, run.picture(len(run) - 1)])
-    ((before, after),) = engine.carry_out(Asked(model, pair))
+    before, after = only_answer(engine, Asked(model, pair))
     return before, after
 
 

@@ -22,7 +22,7 @@ from engine.run import Floats, Run
 from engine.sharing import script_networks, script_search, script_steps
 from engine.sharing import script_text as text
 from engine.sharing.curve import goal
-from engine.work import Evaluates
+from engine.work import Evaluates, only_answer
 from errors import FoolscopeError
 
 PACKAGES = {"numpy": "import numpy as np", "pillow": "from PIL import Image", "torch": "import torch"}
@@ -98,8 +98,7 @@ def notebook(run: Run) -> str:
 
 def _written(repeat: Repeat) -> str:
     elsewhere = lab_queue.carried_out_by()
-    (code,) = repeat.carry_out() if elsewhere is None else elsewhere.carry_out(repeat)
-    return code
+    return next(repeat.carry_out()) if elsewhere is None else only_answer(elsewhere, repeat)
 
 
 def _script(run: Repeat) -> str:

@@ -12,14 +12,13 @@ from functools import cache
 from typing import TypeVar
 
 import numpy as np
-import numpy.typing as npt
 
+from engine.run import Floats
 from experiments.toolkit import codec
 from experiments.toolkit.image_sheets import read
 from settings import RESULTS
 
 F = TypeVar("F")
-Floats = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True)

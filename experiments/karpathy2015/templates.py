@@ -20,6 +20,7 @@ from torch.nn import functional
 from attacks.settings import setting
 from engine import intervals
 from engine.intervals import Estimate
+from engine.run import Floats
 from errors import BadSetting, MissingData
 from experiments.cache import Store
 from experiments.core import Experiment, ExperimentCard, Stage, stored
@@ -44,7 +45,6 @@ HUES = {
     "yellow": (2, -1),
 }
 """A colour by the channel that it has more or less of than the others."""
-Floats = npt.NDArray[np.float32]
 GRID: Floats = np.arange(1, 2001, dtype=np.float32) / np.float32(1000)
 Ints = npt.NDArray[np.int64]
 

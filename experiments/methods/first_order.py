@@ -16,14 +16,12 @@ from functools import partial
 from typing import NamedTuple, Protocol
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
 from attacks.contract import Evaluation, Objective
+from engine.run import Floats
 from engine.work import Evaluates
-
-Floats = npt.NDArray[np.float32]
 
 LEVEL = 1 / 255
 EXAMPLE_GRADIENT = (-0.01, -0.01, 0.01, 0.02, 0.03)

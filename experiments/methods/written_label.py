@@ -6,10 +6,9 @@ import random
 import re
 from typing import Literal
 
-import numpy as np
-import numpy.typing as npt
 from PIL import Image, ImageDraw
 
+from engine.run import Floats
 from engine.sharing.fonts import font
 from models.core import Card, Crop
 
@@ -68,6 +67,6 @@ def nonsense(word: str) -> str:
     return ("xqzvk" * len(word))[: max(len(word), 2)]
 
 
-def seen(card: Card, photo: Image.Image) -> npt.NDArray[np.float32]:
+def seen(card: Card, photo: Image.Image) -> Floats:
     """Return what a network sees of a whole square photo: ``(c, size, size)`` in [0, 1]."""
     return card.see(photo, WHOLE)

@@ -7,8 +7,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
@@ -18,6 +16,7 @@ from attacks.lbfgs import LBFGS
 from attacks.settings import setting
 from engine.intervals import Estimate, mean
 from engine.networks import shared
+from engine.run import Floats
 from engine.work import Evaluates
 from experiments.cache import Store
 from experiments.core import Experiment, ExperimentCard, Stage
@@ -138,7 +137,7 @@ class ToEveryClass:
     piece of `engine.work`."""
 
     model: str
-    x: npt.NDArray[np.float32]
+    x: Floats
 
     def carry_out(self, engine: Evaluates) -> Iterator[list[Cell]]:
         """Yield the ten cells."""

@@ -11,6 +11,7 @@ from components.display.image_grid import Tile, tiles
 from components.i18n.text import say
 from components.lesson import experiment_panel, layout
 from engine.recipe import Recipe
+from engine.work import only_answer
 from experiments.core import Result
 from experiments.datasets.digit_sets import digit_name, source_of
 from experiments.szegedy2013.grid import DIGIT_NETWORKS, Cell, Grid, GridFigures, ToEveryClass
@@ -68,7 +69,8 @@ def _turned(token: str, model: str) -> tuple[str, list[Cell]]:
     key, engine = f"any_digit.turned.{token}.{model}", service.engine()
     if key not in st.session_state:
         seen = engine.classify(model, token)[0]
-        cells = next(engine.carry_out(ToEveryClass(model, engine.preprocess(Recipe(model, token, "lbfgs")))))
+        x = engine.preprocess(Recipe(model, token, "lbfgs"))
+        cells = only_answer(engine, ToEveryClass(model, x))
         st.session_state[key] = f"{seen.label} ({seen.probability:.0%})", cells
     turned: tuple[str, list[Cell]] = st.session_state[key]
     return turned

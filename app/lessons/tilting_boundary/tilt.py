@@ -14,6 +14,7 @@ from components.display.comparison_table import Cell
 from components.i18n.text import say
 from components.lesson import experiment_panel, layout
 from components.widgets import mnist_fetch
+from engine.work import only_answer
 from experiments.core import Result
 from experiments.datasets.digit_sets import digit_name, source_of
 from experiments.tanay2018.mirror_images import TrainingImage, image_png
@@ -86,7 +87,7 @@ def _open(picked: Picked | None, figures: SVMPathFigures, source: str) -> None:
 def _open_training(point: int, figures: SVMPathFigures, source: str) -> None:
     """Show a link to the training image of a point in the plane."""
     work = TrainingImage.of(figures, point, source)
-    (index,) = service.engine().carry_out(work)
+    index = only_answer(service.engine(), work)
     if index is None:
         mnist_fetch.offer(say("To open this training image in the playground, MNIST is needed."))
         return

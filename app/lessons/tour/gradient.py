@@ -16,6 +16,7 @@ from components.lesson.session_cache import kept
 from components.widgets import image_picker
 from components.widgets.image_picker import Subject
 from engine.run import Floats
+from engine.work import only_answer
 from experiments.evans2016 import article
 from experiments.methods import first_order
 from experiments.methods.first_order import Following, Line, Slope
@@ -66,8 +67,7 @@ def _slope(playing: Subject, index: int) -> tuple[Slope, dict[str, Line]]:
     def follow() -> tuple[Slope, dict[str, Line]]:
         work = Following(playing.model, image_views.see(service.engine(), playing), index)
         with st.spinner(say("Following the straight line…")):
-            ((at, lines),) = service.engine().carry_out(work)
-        return at, lines
+            return only_answer(service.engine(), work)
 
     return kept(("gradient", playing, index), follow)
 

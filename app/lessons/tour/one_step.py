@@ -15,6 +15,7 @@ from components.lesson.session_cache import kept
 from components.widgets import image_picker
 from components.widgets.image_picker import Subject
 from engine.run import Floats
+from engine.work import only_answer
 from experiments.cache import Memory
 from experiments.evans2016 import article
 from experiments.evans2016.black import ONE, BlackFigures
@@ -74,7 +75,7 @@ def _step(playing: Subject, target: str) -> Floats:
     """Return the step from the reader's picture towards ``target``, below black too."""
     engine, index = service.engine(), playing.card.label_index(target)
     work = OneStep(playing.model, image_views.see(engine, playing), index, SIZE)
-    return kept(("step", playing, target), lambda: next(engine.carry_out(work)))
+    return kept(("step", playing, target), lambda: only_answer(engine, work))
 
 
 def _away(playing: Subject, words: str, size: str) -> None:

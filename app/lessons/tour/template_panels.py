@@ -11,7 +11,8 @@ from components.display.comparison_table import Cell, cell
 from components.display.image_grid import Tile, tiles
 from components.display.probability_bars import odds, percent
 from components.i18n.text import named, say
-from experiments.karpathy2015.templates import DecayFigures, Floats, Linear, TemplatesFigures
+from engine.run import Floats
+from experiments.karpathy2015.templates import DecayFigures, Linear, TemplatesFigures
 from experiments.toolkit.image_sheets import colour
 
 

@@ -14,9 +14,10 @@ from components.lesson.questions import RightAnswer
 from components.widgets import image_picker
 from engine.intervals import Estimate
 from engine.links import DEFAULT
+from engine.run import Floats
 from experiments.core import Result
 from experiments.karpathy2015 import templates
-from experiments.karpathy2015.templates import DecayFigures, Floats, Linear, Templates, TemplatesFigures
+from experiments.karpathy2015.templates import DecayFigures, Linear, Templates, TemplatesFigures
 
 KARPATHY = "http://karpathy.github.io/2015/03/30/breaking-convnets/"
 
