@@ -11,7 +11,7 @@
 | ``FOOLSCOPE_CACHE_BYTES`` | bytes of experiments' answers that stay on the disk (2G) |
 | ``FOOLSCOPE_DATABASE`` | database of runs, as SQLAlchemy names it (``runs.sqlite`` in the home) |
 | ``FOOLSCOPE_KEEP_PICTURES`` | 0: runs are kept without their pictures (1) |
-| ``FOOLSCOPE_PICTURES`` | where pictures of kept runs are: a folder, s3://bucket/prefix (the database) |
+| ``FOOLSCOPE_PICTURES`` | where pictures of kept runs are: a folder, s3://bucket/prefix (SQLite: its rows) |
 | ``FOOLSCOPE_HISTORY_DAYS`` | days for which runs are kept (90) |
 | ``FOOLSCOPE_HISTORY_BYTES`` | bytes of runs that are kept, the oldest go first (2G) |
 | ``FOOLSCOPE_ADD_MODELS`` | 0: the page does not offer to add networks (1, on this machine alone) |

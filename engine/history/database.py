@@ -127,6 +127,14 @@ class Database:
         with self._opened() as engine:
             return engine.dialect.name
 
+    @property
+    def takes_pictures(self) -> bool:
+        """Say whether pictures may be in its rows: in those of SQLite, whose file is a folder of its own."""
+        try:
+            return self._url().get_backend_name() == "sqlite"
+        except ArgumentError:  # whoever opens it is told so
+            return False
+
     def exists(self) -> bool:
         """Say whether there is a database already, without making one; raises `errors.HistoryFailed`."""
         try:

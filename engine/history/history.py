@@ -66,7 +66,8 @@ class History:
         self._keeps_pictures = settings.keep_pictures()
         self._days, self._limit = settings.history_days(), settings.history_bytes()
         self._uploads, self.database, self._clock = uploads, database or Database(), clock
-        self._on_written, self._pictures = written, Pictures(named())
+        self._on_written = written
+        self._pictures = Pictures(named(needed=not self.database.takes_pictures))
         self._recordings: dict[str, Recording] = {}
         self._elsewhere = Elsewhere(self.stored)
         self._orders: list[Callable[[], None]] = []

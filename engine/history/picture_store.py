@@ -72,12 +72,13 @@ def total(store: PictureStore) -> int:
     return sum(entry.bytes for entry in store.entries())
 
 
-def named() -> PictureStore | None:
-    """Return the store that `settings.pictures` names, None where pictures are in the database.
+def named(needed: bool = False) -> PictureStore | None:
+    """Return the store that `settings.pictures` names; where it names none, a folder of `settings.home` if
+    one is ``needed``, else None: pictures are in the database.
 
     Raises `errors.BadSetting`.
     """
-    place = settings.pictures()
+    place = settings.pictures() or (str(settings.home() / "pictures") if needed else "")
     if not place:
         return None
     if place.startswith(settings.S3):

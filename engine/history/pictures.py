@@ -19,13 +19,11 @@ from engine.history.recording import Changes
 from engine.history.records import RunRecord, Upload
 from errors import HistoryFailed, UnknownName
 
-RUNS, ORIGINALS = "runs", "originals"
+RUNS, ORIGINALS, HANDED_IN = "runs", "originals", "handed_in"
 THUMBNAILS = ("before", "after")
 OUT = b""
 """Stands in a row for a picture that is in the store."""
-NOWHERE = (
-    "Expected FOOLSCOPE_PICTURES to name the store in which the pictures of that run are, but it names none."
-)
+NOWHERE = "Expected FOOLSCOPE_PICTURES to name the store in which that picture is, but it names none."
 TOO_NEW = 3600.0
 """Seconds for which a picture of a known run may be in the store without its row, which is yet to come."""
 AT_ONCE = 500
@@ -140,9 +138,15 @@ class Pictures:
             self._store.delete([entry.name for entry in left if now - entry.written > age[entry.name]])
 
     def _get(self, names: Collection[str]) -> dict[str, bytes]:
-        if self._store is None:
-            raise HistoryFailed(NOWHERE)
-        return self._store.get(names)
+        return stored_in(self._store).get(names)
+
+
+def stored_in(store: PictureStore | None) -> PictureStore:
+    """Return the store of a picture whose row says that it is in one; raises `errors.HistoryFailed` where
+    there is none."""
+    if store is None:
+        raise HistoryFailed(NOWHERE)
+    return store
 
 
 def _name(key: str, part: object) -> str:
@@ -178,8 +182,13 @@ def _owner(name: str) -> str:
 def _known(connection: Connection, names: Sequence[str]) -> tuple[set[str], set[str]]:
     """Return which of the runs that names belong to are there, and the names that rows may ask for."""
     keys = {_owner(name) for name in names}
-    digests = [rest for first, _, rest in (name.partition("/") for name in names) if first == ORIGINALS]
-    runs, originals = queries.there(connection, sorted(keys), digests)
+    runs, originals = queries.there(connection, sorted(keys), _rest(names, ORIGINALS))
     known = {_name(key, name) for key in runs for name in THUMBNAILS}
     known |= {_name(key, step) for key, step in queries.picture_steps(connection, runs)}
+    known |= {f"{HANDED_IN}/{key}" for key in queries.handed_in(connection, _rest(names, HANDED_IN))}
     return set(runs), known | set(map(_original, originals))
+
+
+def _rest(names: Iterable[str], kind: str) -> list[str]:
+    """Return what comes after ``kind`` in the names that begin with it."""
+    return [rest for first, _, rest in (name.partition("/") for name in names) if first == kind]

@@ -15,6 +15,7 @@ from engine.history.recording import INTERRUPTED, Changes, interrupted
 from engine.history.records import RunRecord, Upload
 from engine.history.tables import chunks, originals, pictures, runs, uploads
 from engine.recipe import Recipe
+from engine.rooms import tables as room_tables
 from engine.run import OVER
 from engine.sentences import Said
 
@@ -191,6 +192,12 @@ def there(connection: Connection, keys: Sequence[str], digests: Sequence[str]) -
     some = connection.scalars(select(runs.c.id).where(runs.c.id.in_(keys)))
     pixels = connection.scalars(select(originals.c.hash).where(originals.c.hash.in_(digests)))
     return list(some), list(pixels)
+
+
+def handed_in(connection: Connection, keys: Sequence[str]) -> list[str]:
+    """Return the ids of those submissions in rooms that are there; `AT_ONCE` at most."""
+    column = room_tables.submissions.c.id
+    return list(connection.scalars(select(column).where(column.in_(keys))))
 
 
 def remove(connection: Connection, keys: Sequence[str]) -> list[str]:

@@ -34,7 +34,7 @@ from engine.rooms.records import Member, MemberRun, Room
 from engine.rooms.rooms import Rooms
 from engine.run import Run
 from engine.sharing import data
-from errors import FoolscopeError
+from errors import FoolscopeError, UnknownName
 
 OWN_PICTURE = "upload"
 """What takes the place of an upload's name, by which anybody could open it."""
@@ -187,7 +187,7 @@ class Archive:
                 int(row.counts),
                 "" if row.score is None else row.score,
                 row.template.format(**row.facts) if row.facts else row.template,
-                _submission(row.number),
+                _submission(row.number) if row.counts else "",
             ]
             for row in self._submissions
         ]
@@ -215,12 +215,18 @@ class Archive:
         return _table(("question", "member", "name", "answer", "at"), rows)
 
     def _handed_in(self) -> Iterator[File]:
-        pictures = tables.submissions.c
         for row in self._submissions:
-            with self._rooms.database.reading() as connection:
-                png = connection.scalar(sa.select(pictures.png).where(pictures.id == row.id))
+            png = self._picture(row.id) if row.counts else None
             if png is not None:
                 yield File(_submission(row.number), png, row.at)
+
+    def _picture(self, submission: str) -> bytes | None:
+        """Return a picture that was handed in, None where it is gone."""
+        try:
+            with self._rooms.database.reading() as connection:
+                return self._rooms.handed_in.get(connection, submission)
+        except UnknownName:
+            return None
 
     def _all(self, table: sa.Table, order: str, *left_out: str) -> Sequence[sa.Row[Any]]:
         """Return a table's rows of this room, without the columns ``left_out``."""

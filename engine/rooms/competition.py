@@ -104,6 +104,8 @@ class Competition:
         """Delete a challenge with all that was handed in for it."""
         self.find(room, challenge)
         theirs = sa.select(tables.submissions.c.id).where(tables.submissions.c.challenge == challenge)
+        with self.database.reading() as connection:
+            self.rooms.handed_in.delete(connection.scalars(theirs))
         with self.database.writing(room.code) as connection:
             connection.execute(sa.delete(tables.votes).where(tables.votes.c.submission.in_(theirs)))
             connection.execute(
@@ -134,12 +136,15 @@ class Competition:
     def keep(self, submission: Submission, png: bytes) -> Submission:
         """Keep a submission, and return it; one whose member handed in the same picture meanwhile does not
         count."""
+        stored = self.rooms.handed_in.put(submission.id, png)
         with self.database.writing(submission.room) as connection:
             before = _before(connection, submission) if submission.run else None
             if before:
-                submission, png = replayed(submission, before.number), b""
-            row = asdict(submission) | {"png": png}
+                submission, stored = replayed(submission, before.number), b""
+            row = asdict(submission) | {"png": stored}
             connection.execute(sa.insert(tables.submissions).values(row))
+        if before:
+            self.rooms.handed_in.delete([submission.id])
         return submission
 
     def before(self, submission: Submission) -> Submission | None:
@@ -159,13 +164,10 @@ class Competition:
         return self._submissions(own & column.counts if counting else own)
 
     def png(self, submission: str) -> bytes:
-        """Return the picture of a submission that counts; raises `errors.UnknownName`."""
-        column = tables.submissions.c
+        """Return the picture of a submission that counts; raises `errors.UnknownName`,
+        `errors.HistoryFailed`."""
         with self.database.reading() as connection:
-            png = connection.scalar(sa.select(column.png).where(column.id == submission))
-        if not png:
-            raise UnknownName("Expected a picture of this room.")
-        return bytes(png)
+            return self.rooms.handed_in.get(connection, submission)
 
     def _submissions(self, wanted: sa.ColumnElement[bool]) -> list[Submission]:
         with self.database.reading() as connection:

@@ -13,7 +13,9 @@ import sqlalchemy as sa
 
 from engine.history import tables as history
 from engine.history.database import Database
+from engine.history.picture_store import named
 from engine.rooms import tables
+from engine.rooms.handed_in import HandedIn
 from engine.rooms.records import (
     NAME,
     TITLE,
@@ -43,7 +45,9 @@ class Rooms:
     """Rooms in a database. ``clock`` gives seconds since 1970."""
 
     def __init__(self, database: Database, clock: Callable[[], float] = time.time) -> None:
+        """Open nothing yet; raises `errors.BadSetting`."""
         self.database, self.clock = database, clock
+        self.handed_in = HandedIn(named(needed=not database.takes_pictures))
 
     def open(self, title: str = "", allowed: Allowed | None = None) -> Opened:
         """Open a room; raises `errors.HistoryFailed`."""
@@ -104,6 +108,10 @@ class Rooms:
         """Delete a room with all that belongs to it; return who was in it, whose runs are to be deleted."""
         room = self.room(code)
         gone = self.members(room.code, removed=True)
+        submissions = tables.submissions.c
+        self.handed_in.delete(
+            row.id for row in self._all(sa.select(submissions.id).where(submissions.room == room.code))
+        )
         with self.database.writing(room.code) as connection:
             for table in tables.DEPENDENT:
                 column = table.c.code if table is tables.rooms else table.c.room
