@@ -67,13 +67,24 @@ class TowardsClass(Attack):
 
     def search(self, x: Tensor, criterion: Criterion, rng: torch.Generator) -> Search:
         """Yield ``x`` and one picture a step; see `Attack.search`."""
+        yield from self.climb(x, criterion, self.steps)
+
+    def climb(self, adv: Tensor, criterion: Criterion, steps: int) -> Search:
+        """Yield ``adv`` and one picture for each of so many steps from there on."""
         norm, height = norms.get(self.norm), partial(objective, self.ascend, criterion)
-        adv = x
-        answer = yield Query(adv, height if self.steps else None)
-        for left in reversed(range(self.steps)):
+        answer = yield Query(adv, height if steps else None)
+        for left in reversed(range(steps)):
             adv = adv - self.step_size * norm.steepest(answer.gradient)
             adv = adv.clamp(0, 1) if self.clip else adv
             answer = yield Query(adv, height if left else None)
+
+    def resumes(self) -> bool:
+        """Say that it does."""
+        return True
+
+    def resume(self, x: Tensor, newest: Tensor, criterion: Criterion, taken: int) -> Search:
+        """Climb on from ``newest`` for the steps that are left; see `Attack.resume`."""
+        yield from self.climb(newest, criterion, self.steps - taken)
 
     def updates(self) -> int:
         """Return the number of steps."""

@@ -114,7 +114,7 @@ def measurements(options: argparse.Namespace) -> dict[str, Callable[[], Sequence
         "labs": lambda: [*labs.tables(), *labs.path()],
         "replicas": lambda: replicas.watched(model, many, repeats),
         "inside": lambda: alone(lambda e: inside.looked_at(e, model, many, min(repeats, 5))),
-        "spread": lambda: [replicas.spread(model, min(many, 20))],
+        "spread": lambda: replicas.spreads(model, min(many, 20)),
     }
 
 

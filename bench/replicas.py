@@ -24,6 +24,7 @@ from settings import ROOT
 CLUSTER = "--cluster "
 """Stands in the last line that the command prints, once replicas answer."""
 MANY = 32
+HEAVY = "efficientnet_lite2"
 
 
 class Served(NamedTuple):
@@ -89,39 +90,76 @@ def together(engine: EngineBase, what: Recipe, count: int) -> float:
     return sum(map(len, runs)) / (time.perf_counter() - begun)
 
 
+class Turn(NamedTuple):
+    """Seconds until the first step and until the last, as `followed` returns them: through a replica and in
+    this process, and the same of an attack without leases."""
+
+    there: tuple[float, float]
+    here: tuple[float, float]
+    unleased_there: tuple[float, float]
+    unleased_here: tuple[float, float]
+
+    def lease(self) -> float:
+        """Return what leases add to the time through a replica, in percent."""
+        with_them, without = self.there[1] / self.here[1], self.unleased_there[1] / self.unleased_here[1]
+        return 100 * (with_them / without - 1)
+
+
 def watched(model: str, steps: int, repeats: int) -> Sequence[Figure]:
     """Measure one run, followed through a replica and in this process in turns."""
-    what, here = recipe(model, steps), Engine()
+    leased = recipe(model, steps)
+    runs = leased, Recipe(model, leased.image, "mi_fgsm", {"steps": steps}, stop=leased.stop)
+    here = Engine()
     try:
         with served("--replicas", "1") as (address, *_):
-            there = RemoteEngine(address)
-            followed(there, what), followed(here, what)
-            pairs = [(followed(there, what), followed(here, what)) for _ in range(repeats)]
-            there.close()
+            engines = RemoteEngine(address), here
+            turns = [
+                Turn(*(followed(engine, what) for what in runs for engine in engines))
+                for _ in range(repeats + 1)
+            ]
+            engines[0].close()
     finally:
         here.close()
+    return _figures(model, steps, turns[1:])
+
+
+def _figures(model: str, steps: int, turns: Sequence[Turn]) -> list[Figure]:
     return [
         figure(
             "replicas",
             f"{steps} PGD steps followed through Ray Serve / in one process ({model})",
-            [remote[1] / local[1] for remote, local in pairs],
+            [turn.there[1] / turn.here[1] for turn in turns],
             "",
             "at most 1.25",
             lambda v: v <= 1.25,
-            seconds=[round(local[1], 3) for _, local in pairs],
+            seconds=[round(turn.here[1], 3) for turn in turns],
         ),
         figure(
             "replicas-first",
             f"First step through Ray Serve ({model})",
-            [1000 * remote[0] for remote, _ in pairs],
+            [1000 * turn.there[0] for turn in turns],
             "ms",
             "under 500",
             lambda v: v < 500,
         ),
+        figure(
+            "replicas-lease",
+            f"Time that leases add to {steps} steps, PGD against MI-FGSM, which has none ({model})",
+            [turn.lease() for turn in turns],
+            "%",
+            "at most 20",
+            lambda v: v <= 20,
+        ),
     ]
 
 
-def spread(model: str, steps: int) -> Figure:
+def spreads(model: str, steps: int) -> list[Figure]:
+    """Measure two replicas against one on a network, and on one whose steps cost so much that what carries
+    them to whoever follows, on the same cores, hardly counts."""
+    return [spread("spread", model, steps), spread("spread-heavy", HEAVY, steps)]
+
+
+def spread(name: str, model: str, steps: int) -> Figure:
     """Measure two replicas against one, with many runs at once; each replica needs a core of its own."""
     rates = list[float]()
     for count in ("1", "2"):
@@ -132,7 +170,7 @@ def spread(model: str, steps: int) -> Figure:
             there.close()
     one, two = rates
     return figure(
-        "spread",
+        name,
         f"Steps a second of {MANY} runs: two replicas / one ({model})",
         [two / one],
         "",

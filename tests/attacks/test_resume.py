@@ -9,11 +9,18 @@ import attacks
 from attacks.bim import BIM
 from attacks.contract import Attack, Criterion, Step, walk
 from attacks.pgd import PGD
+from attacks.towards import TowardsClass
 from models.core import Classifier
 from tests.support import small_model
 from tests.support.small_model import SIZE, SmallNet
 
-WHOLE = [BIM(steps=6), BIM(steps=6, norm="l2"), PGD(steps=6), PGD(steps=6, random_start=True)]
+WHOLE = [
+    BIM(steps=6),
+    BIM(steps=6, norm="l2"),
+    PGD(steps=6),
+    PGD(steps=6, random_start=True),
+    TowardsClass(steps=6),
+]
 
 
 def steps(attack: Attack) -> tuple[list[Step], Classifier, torch.Tensor, Criterion]:
@@ -38,4 +45,4 @@ def test_the_rest_of_a_search_is_that_of_the_whole(attack: Attack, taken: int) -
 
 def test_attacks_that_remember_more_say_so() -> None:
     able = {name for name, attack in attacks.registry().items() if attack().resumes()}
-    assert able == {"bim", "pgd"} and not PGD(restarts=2).resumes()
+    assert able == {"bim", "pgd", "towards"} and not PGD(restarts=2).resumes()
