@@ -49,8 +49,7 @@ def walk_through(here: Playground, name: str) -> None:
     page = here.page
     for at, title in enumerate(titles(name), 1):
         if at > 1:  # the way on leads through all the parts before it leads to the next chapter
-            page.get_by_role("button", name=f"Next: {title}").click()
-            expect(page.get_by_role("tab", name=title)).to_have_attribute("aria-selected", "true")
+            go_on(page, title)
             expect(page).to_have_url(re.compile(f"part={at}"))
             here.settle()
         fits(page, f"{name}, {title}")
@@ -59,6 +58,17 @@ def walk_through(here: Playground, name: str) -> None:
             button.first.click()
             here.settle()
             fits(page, f"{name}, {title}, pressed")
+
+
+def go_on(page: Page, title: str) -> None:
+    """Press the way on; again where the press met a run that ended just then, and was lost."""
+    page.get_by_role("button", name=f"Next: {title}").click()
+    tab = page.get_by_role("tab", name=title)
+    try:
+        expect(tab).to_have_attribute("aria-selected", "true", timeout=15_000)
+    except AssertionError:
+        page.get_by_role("button", name=f"Next: {title}").click()
+        expect(tab).to_have_attribute("aria-selected", "true")
 
 
 def test_a_link_opens_a_part_and_what_it_asks_wrongly_is_the_nearest() -> None:
