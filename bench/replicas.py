@@ -19,11 +19,17 @@ from engine.base import EngineBase
 from engine.engine import Engine
 from engine.recipe import Recipe
 from engine.remote.remote_engine import RemoteEngine
+from engine.run import Run
 from settings import ROOT
 
 CLUSTER = "--cluster "
 """Stands in the last line that the command prints, once replicas answer."""
 MANY = 32
+APART = 0.02
+"""Seconds between the beginnings of many runs: Ray Serve sends all that begin in the same moment one way."""
+TIMES = 3
+REST = 3.0
+"""Seconds after which Ray Serve has heard that the runs before are over, and spreads new ones evenly."""
 HEAVY = "efficientnet_lite2"
 
 
@@ -81,9 +87,11 @@ def followed(engine: EngineBase, what: Recipe) -> tuple[float, float]:
 
 
 def together(engine: EngineBase, what: Recipe, count: int) -> float:
-    """Return how many steps a second ``count`` runs at once take together."""
-    begun = time.perf_counter()
-    runs = [engine.submit(replace(what, seed=seed)) for seed in range(count)]
+    """Return how many steps a second ``count`` runs take together, which begin one after the other."""
+    begun, runs = time.perf_counter(), list[Run]()
+    for seed in range(count):
+        runs.append(engine.submit(replace(what, seed=seed)))
+        time.sleep(APART)
     for run in runs:
         for _ in engine.follow(run):
             pass
@@ -161,22 +169,27 @@ def spreads(model: str, steps: int) -> list[Figure]:
 
 def spread(name: str, model: str, steps: int) -> Figure:
     """Measure two replicas against one, with many runs at once; each replica needs a core of its own."""
-    rates = list[float]()
-    for count in ("1", "2"):
-        with served("--replicas", count) as (address, *_):
-            there = RemoteEngine(address)
-            together(there, recipe(model, 3), MANY)
-            rates.append(together(there, recipe(model, steps), MANY))
-            there.close()
-    one, two = rates
+    one, two = (_rates(count, model, steps) for count in ("1", "2"))
     return figure(
         name,
         f"Steps a second of {MANY} runs: two replicas / one ({model})",
-        [two / one],
+        [after / before for before, after in zip(one, two, strict=True)],
         "",
         "at least 1.6",
         lambda v: v >= 1.6,
-        one=round(one, 1),
-        two=round(two, 1),
+        one=[round(rate, 1) for rate in one],
+        two=[round(rate, 1) for rate in two],
         cores=os.cpu_count(),
     )
+
+
+def _rates(count: str, model: str, steps: int) -> list[float]:
+    """Return how many steps a second so many replicas take, each time that it is measured."""
+    with served("--replicas", count) as (address, *_):
+        there, rates = RemoteEngine(address), list[float]()
+        together(there, recipe(model, 3), MANY)
+        for _ in range(TIMES):
+            time.sleep(REST)
+            rates.append(together(there, recipe(model, steps), MANY))
+        there.close()
+    return rates
