@@ -129,7 +129,7 @@ class Database:
 
     @property
     def takes_pictures(self) -> bool:
-        """Say whether pictures may be in its rows: in those of SQLite, whose file is a folder of its own."""
+        """Say whether pictures may be in its rows: in SQLite's alone, whose file is one machine's."""
         try:
             return self._url().get_backend_name() == "sqlite"
         except ArgumentError:  # whoever opens it is told so

@@ -182,13 +182,13 @@ def _owner(name: str) -> str:
 def _known(connection: Connection, names: Sequence[str]) -> tuple[set[str], set[str]]:
     """Return which of the runs that names belong to are there, and the names that rows may ask for."""
     keys = {_owner(name) for name in names}
-    runs, originals = queries.there(connection, sorted(keys), _rest(names, ORIGINALS))
+    runs, originals = queries.there(connection, sorted(keys), _of_kind(names, ORIGINALS))
     known = {_name(key, name) for key in runs for name in THUMBNAILS}
     known |= {_name(key, step) for key, step in queries.picture_steps(connection, runs)}
-    known |= {f"{HANDED_IN}/{key}" for key in queries.handed_in(connection, _rest(names, HANDED_IN))}
+    known |= {f"{HANDED_IN}/{key}" for key in queries.handed_in(connection, _of_kind(names, HANDED_IN))}
     return set(runs), known | set(map(_original, originals))
 
 
-def _rest(names: Iterable[str], kind: str) -> list[str]:
+def _of_kind(names: Iterable[str], kind: str) -> list[str]:
     """Return what comes after ``kind`` in the names that begin with it."""
     return [rest for first, _, rest in (name.partition("/") for name in names) if first == kind]

@@ -223,8 +223,7 @@ class Archive:
     def _picture(self, submission: str) -> bytes | None:
         """Return a picture that was handed in, None where it is gone."""
         try:
-            with self._rooms.database.reading() as connection:
-                return self._rooms.handed_in.get(connection, submission)
+            return self._rooms.handed_in.get(submission)
         except UnknownName:
             return None
 

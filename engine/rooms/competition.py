@@ -105,7 +105,8 @@ class Competition:
         self.find(room, challenge)
         theirs = sa.select(tables.submissions.c.id).where(tables.submissions.c.challenge == challenge)
         with self.database.reading() as connection:
-            self.rooms.handed_in.delete(connection.scalars(theirs))
+            gone = list(connection.scalars(theirs))
+        self.rooms.handed_in.delete(gone)
         with self.database.writing(room.code) as connection:
             connection.execute(sa.delete(tables.votes).where(tables.votes.c.submission.in_(theirs)))
             connection.execute(
@@ -166,8 +167,7 @@ class Competition:
     def png(self, submission: str) -> bytes:
         """Return the picture of a submission that counts; raises `errors.UnknownName`,
         `errors.HistoryFailed`."""
-        with self.database.reading() as connection:
-            return self.rooms.handed_in.get(connection, submission)
+        return self.rooms.handed_in.get(submission)
 
     def _submissions(self, wanted: sa.ColumnElement[bool]) -> list[Submission]:
         with self.database.reading() as connection:

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 
 import sqlalchemy as sa
 
+from engine.history.database import Database
 from engine.history.picture_store import PictureStore
 from engine.history.pictures import HANDED_IN, OUT, stored_in
 from engine.rooms import tables
@@ -19,10 +20,11 @@ NO_PICTURE = "Expected a picture of this room."
 
 
 class HandedIn:
-    """Pictures by the ids of their submissions; ``store`` None: in the rows."""
+    """Pictures by the ids of their submissions, whose rows are in ``database``; ``store`` None: in the rows,
+    too."""
 
-    def __init__(self, store: PictureStore | None) -> None:
-        self._store = store
+    def __init__(self, database: Database, store: PictureStore | None) -> None:
+        self._database, self._store = database, store
 
     def put(self, submission: str, png: bytes) -> bytes:
         """Write a picture, b"" for none; return what stands for it in its row. Raises
@@ -32,14 +34,16 @@ class HandedIn:
         self._store.put({_name(submission): png})
         return OUT
 
-    def get(self, connection: sa.Connection, submission: str) -> bytes:
+    def get(self, submission: str) -> bytes:
         """Return the picture of a submission that counts.
 
         Raises `errors.UnknownName` where there is none, or it is gone from the store, and
         `errors.HistoryFailed`.
         """
         column = tables.submissions.c
-        row = connection.execute(sa.select(column.png, column.counts).where(column.id == submission)).first()
+        query = sa.select(column.png, column.counts).where(column.id == submission)
+        with self._database.reading() as connection:
+            row = connection.execute(query).first()
         if row is None or not row.counts:
             raise UnknownName(NO_PICTURE)
         if row.png != OUT:

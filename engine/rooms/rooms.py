@@ -47,7 +47,7 @@ class Rooms:
     def __init__(self, database: Database, clock: Callable[[], float] = time.time) -> None:
         """Open nothing yet; raises `errors.BadSetting`."""
         self.database, self.clock = database, clock
-        self.handed_in = HandedIn(named(needed=not database.takes_pictures))
+        self.handed_in = HandedIn(database, named(needed=not database.takes_pictures))
 
     def open(self, title: str = "", allowed: Allowed | None = None) -> Opened:
         """Open a room; raises `errors.HistoryFailed`."""
