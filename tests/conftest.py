@@ -8,7 +8,6 @@ import sys
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Generator
-from functools import cache
 from pathlib import Path
 from typing import TypeVar
 
@@ -81,9 +80,9 @@ def pytest_collection_finish() -> None:
     ``test_placement.py`` has them measured.
     """
     if "streamlit.testing.v1" in sys.modules:
-        from streamlit.components.v2 import manifest_scanner
+        from tests.support.components import look_once
 
-        manifest_scanner.scan_component_manifests = cache(manifest_scanner.scan_component_manifests)
+        look_once()
     if "engine.placement" in sys.modules:
         from engine import placement
 

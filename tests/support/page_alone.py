@@ -29,6 +29,7 @@ from engine.robustness.transfer import transfers
 from engine.run import Run
 from engine.sharing.files import FILES
 from errors import FoolscopeError
+from tests.support.components import look_once
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # newer versions would rather have another client
@@ -125,6 +126,7 @@ def installed(name: str) -> bool:
 def main() -> None:
     """Print what is installed, how many addresses were asked, what went wrong, by its name, and the tables of
     each run."""
+    look_once()
     engine, shown, count = service.engine(), dict[str, object](), 0
     wrong = {name: problems for name, code in DRAWN.items() if (problems := list(drawn(code)))}
     with TestClient(Starlette(routes=routes())) as client:
