@@ -88,9 +88,9 @@ class BIM(Attack):
         """Say that it does; attacks that are made of this one have more to remember."""
         return type(self).search is BIM.search
 
-    def resume(self, x: Tensor, newest: Tensor, criterion: Criterion, taken: int) -> Search:
+    def resume(self, x: Tensor, newest: Query, criterion: Criterion, taken: int) -> Search:
         """Follow the gradient from ``newest`` for the steps that are left; see `Attack.resume`."""
-        yield from replace(self, steps=self.updates() - taken).descend(x, newest, criterion)
+        yield from replace(self, steps=self.updates() - taken).descend(x, newest.x, criterion)
 
     def updates(self) -> int:
         """Return the number of steps."""

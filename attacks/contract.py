@@ -39,10 +39,14 @@ class Query(NamedTuple):
     A search over a batch of ``n`` may ask about ``k * n`` rows at once: the first ``n`` are the
     step's pictures, the others are probes, answered and counted but not shown. Row ``i + j * n``
     belongs to picture ``i`` (so `Criterion.repeat` fits).
+
+    ``memory``: what a search that `Attack.resumes` would need beside the step's pictures to go on from here;
+    never changed afterwards.
     """
 
     x: Tensor
     objective: Objective | None
+    memory: tuple[Tensor, ...] = ()
 
 
 class Evaluation(NamedTuple):
@@ -237,13 +241,13 @@ class Attack(ABC):
         """
 
     def resumes(self) -> bool:
-        """Say whether all that follows depends on the newest picture alone, so that `resume` can go on."""
+        """Say whether all that follows depends on the newest query alone, so that `resume` can go on."""
         return False
 
-    def resume(self, x: Tensor, newest: Tensor, criterion: Criterion, taken: int) -> ReasonedSearch:
-        """Go on with a search whose query number ``taken`` (the first is 0) asked about ``newest``
-        ``(n, c, h, w)``, which is asked about again; where it `resumes` and neither that query is the first
-        nor the last. See `search`."""
+    def resume(self, x: Tensor, newest: Query, criterion: Criterion, taken: int) -> ReasonedSearch:
+        """Go on with a search whose query number ``taken`` (the first is 0) was ``newest``, of which the
+        step's pictures ``(n, c, h, w)`` and the memory suffice; the pictures are asked about again. Where it
+        `resumes` and neither that query is the first nor the last. See `search`."""
         raise NotImplementedError
 
     @abstractmethod

@@ -66,21 +66,36 @@ class DDN(Attack):
 
     def search(self, x: Tensor, criterion: Criterion, rng: torch.Generator) -> Search:
         """Yield ``x``, one picture a step, and last the shortest that fools; see `Attack.search`."""
-        best, adv, delta = Smallest(x), x, torch.zeros_like(x)
         epsilon = x.new_full((len(x),), self.init_epsilon)
+        yield from self.walk(x, x, epsilon, Smallest(x), criterion, 0)
+
+    def walk(
+        self, x: Tensor, adv: Tensor, epsilon: Tensor, best: Smallest, criterion: Criterion, taken: int
+    ) -> Search:
+        """Yield ``adv``, where ``taken`` steps led, and the steps that are left; ``epsilon`` ``(n,)``: the
+        radii."""
         farthest = norms.l2(torch.maximum(x, 1 - x))
-        answer = yield Query(x, criterion.loss if self.steps else None)
-        for step in range(self.steps):
-            fooled = criterion.met(answer.logits)
+        objective = criterion.loss if taken < self.steps else None
+        answer = yield Query(adv, objective, (epsilon, best.adv, best.size))
+        for step in range(taken, self.steps):
+            delta, fooled = adv - x, criterion.met(answer.logits)
             best.see(adv, norms.l2(delta), fooled)
             delta = delta - annealed(1.0, 0.01, step / self.steps) * norms.L2.steepest(answer.gradient)
             epsilon = epsilon * torch.where(fooled, 1 - self.gamma, 1 + self.gamma)
             epsilon = torch.minimum(epsilon, farthest)
             adv = (x + wide(epsilon, x) * norms.L2.steepest(delta)).clamp(0, 1)
-            delta = adv - x
             left = self.steps - step - 1
             adv = adv if left else best.otherwise(adv)
-            answer = yield Query(adv, criterion.loss if left else None)
+            answer = yield Query(adv, criterion.loss if left else None, (epsilon, best.adv, best.size))
+
+    def resumes(self) -> bool:
+        """Say that it does."""
+        return True
+
+    def resume(self, x: Tensor, newest: Query, criterion: Criterion, taken: int) -> Search:
+        """Walk on from radii and best pictures; see `Attack.resume`."""
+        epsilon, *best = newest.memory
+        yield from self.walk(x, newest.x, epsilon, Smallest(*best), criterion, taken)
 
     def updates(self) -> int:
         """Return the number of steps."""

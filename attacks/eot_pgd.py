@@ -64,17 +64,34 @@ class EOTPGD(BIM):
 
     def search(self, x: Tensor, criterion: Criterion, rng: torch.Generator) -> Search:
         """Yield ``x`` and one picture a step, with its transforms as probes; see `Attack.search`."""
-        norm, adv, objective = norms.get(self.norm), x, criterion.repeat(self.samples + 1).loss
-        for _ in range(self.steps):
+        yield from self.expected(x, x, criterion, rng, self.steps)
+
+    def expected(
+        self, x: Tensor, adv: Tensor, criterion: Criterion, rng: torch.Generator, steps: int
+    ) -> Search:
+        """Yield ``adv`` and so many steps from there on."""
+        norm, objective = norms.get(self.norm), criterion.repeat(self.samples + 1).loss
+        for _ in range(steps):
+            drawn = rng.get_state()
             # The gradient comes back with respect to the transformed pictures: one vector-Jacobian
             # product, with it as grad_outputs, carries it on to the picture itself.
             leaf = adv.detach().requires_grad_()
             with torch.enable_grad():
                 seen = self.views(leaf, rng)
-            answer = yield Query(torch.cat([adv, seen.detach()]), objective)
+            answer = yield Query(torch.cat([adv, seen.detach()]), objective, (drawn,))
             (grad,) = torch.autograd.grad(seen, leaf, answer.gradient[len(x) :] / self.samples)
             adv = norm.project(x, norm.ascent_step(adv, -grad, self.step_size), self.epsilon)
         yield Query(adv, None)
+
+    def resumes(self) -> bool:
+        """Say that it does."""
+        return True
+
+    def resume(self, x: Tensor, newest: Query, criterion: Criterion, taken: int) -> Search:
+        """Go on with the chance that is left; see `Attack.resume`."""
+        rng = torch.Generator()
+        rng.set_state(newest.memory[0].cpu())
+        yield from self.expected(x, newest.x, criterion, rng, self.steps - taken)
 
     def images(self) -> int:
         """Return the samples of each step, and the picture itself beside them."""

@@ -84,10 +84,16 @@ class FMN(Attack):
 
     def search(self, x: Tensor, criterion: Criterion, rng: torch.Generator) -> Search:
         """Yield ``x``, one picture a step, and last the smallest change that fools; see `Attack.search`."""
-        size = norms.SIZES[self.norm]
-        best, adv, epsilon = Smallest(x), x, x.new_zeros(len(x))
-        answer = yield Query(x, criterion.margin if self.steps else None)
-        for step in range(self.steps):
+        yield from self.walk(x, x, x.new_zeros(len(x)), Smallest(x), criterion, 0)
+
+    def walk(
+        self, x: Tensor, adv: Tensor, epsilon: Tensor, best: Smallest, criterion: Criterion, taken: int
+    ) -> Search:
+        """Yield ``adv``, where ``taken`` steps led, and the steps that are left; ``epsilon`` ``(n,)``: the
+        radii."""
+        size, objective = norms.SIZES[self.norm], criterion.margin if taken < self.steps else None
+        answer = yield Query(adv, objective, (epsilon, best.adv, best.size))
+        for step in range(taken, self.steps):
             progress, left = step / self.steps, self.steps - step - 1
             now, fooled = size(adv - x), criterion.met(answer.logits)
             # Balls of one radius come twice: of two pictures that rounding alone tells apart the first stays.
@@ -98,7 +104,16 @@ class FMN(Attack):
             length = wide(self.length(epsilon, best.found(), progress), x)
             adv = nearest(PROJECT[self.norm], x, adv + length * norms.L2.steepest(answer.gradient), epsilon)
             adv = adv if left else best.otherwise(adv)
-            answer = yield Query(adv, criterion.margin if left else None)
+            answer = yield Query(adv, criterion.margin if left else None, (epsilon, best.adv, best.size))
+
+    def resumes(self) -> bool:
+        """Say that it does."""
+        return True
+
+    def resume(self, x: Tensor, newest: Query, criterion: Criterion, taken: int) -> Search:
+        """Walk on from radii and best pictures; see `Attack.resume`."""
+        epsilon, *best = newest.memory
+        yield from self.walk(x, newest.x, epsilon, Smallest(*best), criterion, taken)
 
     def to_boundary(self, criterion: Criterion, answer: Evaluation) -> Tensor:
         """Return ``(n,)``: how far the boundary of the linear approximation is; infinite where it is flat."""

@@ -49,12 +49,25 @@ class MIFGSM(BIM):
 
     def search(self, x: Tensor, criterion: Criterion, rng: torch.Generator) -> Search:
         """Yield ``x`` and one picture a step; see `Attack.search`."""
-        norm, adv, g = norms.get(self.norm), x, torch.zeros_like(x)
-        answer = yield Query(adv, criterion.loss if self.steps else None)
-        for left in reversed(range(self.steps)):
+        yield from self.roll(x, x, torch.zeros_like(x), criterion, self.steps)
+
+    def roll(self, x: Tensor, adv: Tensor, g: Tensor, criterion: Criterion, steps: int) -> Search:
+        """Yield ``adv`` and so many steps from there on; ``g``: the gradients gathered before."""
+        norm = norms.get(self.norm)
+        answer = yield Query(adv, criterion.loss if steps else None, (g,))
+        for left in reversed(range(steps)):
             g = self.momentum * g + share(answer.gradient)
             adv = norm.project(x, norm.ascent_step(adv, -g, self.step_size), self.epsilon)
-            answer = yield Query(adv, criterion.loss if left else None)
+            answer = yield Query(adv, criterion.loss if left else None, (g,))
+
+    def resumes(self) -> bool:
+        """Say that it does."""
+        return True
+
+    def resume(self, x: Tensor, newest: Query, criterion: Criterion, taken: int) -> Search:
+        """Go on with the gradients gathered so far; see `Attack.resume`."""
+        (g,) = newest.memory
+        yield from self.roll(x, newest.x, g, criterion, self.steps - taken)
 
 
 def share(grad: Tensor) -> Tensor:

@@ -8,7 +8,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from attacks.contract import AttackCard, Criterion, Query, Search
+from attacks.contract import AttackCard, Criterion, Evaluation, Query, Search
 from attacks.mi_fgsm import MIFGSM, share
 from attacks.toolkit import norms
 
@@ -38,16 +38,25 @@ class NIFGSM(MIFGSM):
 
     def search(self, x: Tensor, criterion: Criterion, rng: torch.Generator) -> Search:
         """Yield ``x`` and one picture a step, with the point ahead as its probe; see `Attack.search`."""
-        norm, adv, g = norms.get(self.norm), x, torch.zeros_like(x)
-        answer = yield Query(adv, criterion.loss if self.steps else None)
-        for left in reversed(range(self.steps)):
-            g = self.momentum * g + share(answer.gradient[-len(x) :]) * x[0].numel()
-            adv = norm.project(x, norm.ascent_step(adv, -g, self.step_size), self.epsilon)
-            if left:
-                ahead = adv - self.step_size * self.momentum * g
-                answer = yield Query(torch.cat([adv, ahead]), criterion.repeat(2).loss)
+        g = torch.zeros_like(x)
+        answer = yield Query(x, criterion.loss if self.steps else None)
         if self.steps:
-            yield Query(adv, None)
+            adv, g = self.moved(x, x, g, answer)
+            yield from self.roll(x, adv, g, criterion, self.steps - 1)
+
+    def roll(self, x: Tensor, adv: Tensor, g: Tensor, criterion: Criterion, steps: int) -> Search:
+        """Yield ``adv`` and so many steps from there on; ``g``: the gradients gathered before."""
+        for _ in range(steps):
+            ahead = adv - self.step_size * self.momentum * g
+            answer = yield Query(torch.cat([adv, ahead]), criterion.repeat(2).loss, (g,))
+            adv, g = self.moved(x, adv, g, answer)
+        yield Query(adv, None)
+
+    def moved(self, x: Tensor, adv: Tensor, g: Tensor, answer: Evaluation) -> tuple[Tensor, Tensor]:
+        """Return the next pictures and the gradients gathered, with that at the point ahead."""
+        norm = norms.get(self.norm)
+        g = self.momentum * g + share(answer.gradient[-len(x) :]) * x[0].numel()
+        return norm.project(x, norm.ascent_step(adv, -g, self.step_size), self.epsilon), g
 
     def images(self) -> int:
         """Return two a step."""

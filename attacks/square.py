@@ -80,17 +80,40 @@ class Square(Attack):
     def search(self, x: Tensor, criterion: Criterion, rng: torch.Generator) -> Search:
         """Yield ``x``, every picture that is tried, and the best of them; see `Attack.search`."""
         yield Query(x, None)
-        loss = criterion.loss if criterion.targeted else lambda logits: -criterion.margin(logits)
-        best, least = x, x.new_full((len(x),), math.inf)
-        first, then = (stripes, squares) if self.norm == norms.LINF.name else (tiles, bumps)
-        for i in range(self.steps):
-            side = self.side(i, x)
-            adv = then(x, best, side, self.epsilon, rng) if i else first(x, self.epsilon, rng)
-            adv = norms.get(self.norm).project(x, adv.clamp(0, 1), self.epsilon)
-            value = loss((yield Query(adv, None)).logits)
-            best, least = choose(value < least, adv, best), torch.minimum(value, least)
         if self.steps:
-            yield Query(best, None)
+            first = self.tried(0, x, x, rng)
+            yield from self.onward(x, first, x, x.new_full((len(x),), math.inf), criterion, rng, 0)
+
+    def onward(
+        self, x: Tensor, adv: Tensor, best: Tensor, least: Tensor, criterion: Criterion,
+        rng: torch.Generator, taken: int,
+    ) -> Search:  # fmt: skip
+        """Yield ``adv``, the try behind ``taken`` others, those that are left and the best of them all;
+        ``least`` ``(n,)``: the loss of the ``best`` so far."""
+        loss = criterion.loss if criterion.targeted else lambda logits: -criterion.margin(logits)
+        for i in range(taken, self.steps):
+            value = loss((yield Query(adv, None, (best, least, rng.get_state()))).logits)
+            best, least = choose(value < least, adv, best), torch.minimum(value, least)
+            if i + 1 < self.steps:
+                adv = self.tried(i + 1, x, best, rng)
+        yield Query(best, None)
+
+    def tried(self, i: int, x: Tensor, best: Tensor, rng: torch.Generator) -> Tensor:
+        """Return the picture of try ``i``: the first has stripes or tiles everywhere, later ones a square."""
+        first, then = (stripes, squares) if self.norm == norms.LINF.name else (tiles, bumps)
+        adv = then(x, best, self.side(i, x), self.epsilon, rng) if i else first(x, self.epsilon, rng)
+        return norms.get(self.norm).project(x, adv.clamp(0, 1), self.epsilon)
+
+    def resumes(self) -> bool:
+        """Say that it does."""
+        return True
+
+    def resume(self, x: Tensor, newest: Query, criterion: Criterion, taken: int) -> Search:
+        """Go on from the best so far with the chance that is left; see `Attack.resume`."""
+        best, least, drawn = newest.memory
+        rng = torch.Generator()
+        rng.set_state(drawn.cpu())
+        yield from self.onward(x, newest.x, best, least, criterion, rng, taken - 1)
 
     def side(self, i: int, x: Tensor) -> int:
         """Return the side of the square of try ``i``: the share p of the area, halved again and again."""

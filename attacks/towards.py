@@ -82,9 +82,9 @@ class TowardsClass(Attack):
         """Say that it does."""
         return True
 
-    def resume(self, x: Tensor, newest: Tensor, criterion: Criterion, taken: int) -> Search:
+    def resume(self, x: Tensor, newest: Query, criterion: Criterion, taken: int) -> Search:
         """Climb on from ``newest`` for the steps that are left; see `Attack.resume`."""
-        yield from self.climb(newest, criterion, self.steps - taken)
+        yield from self.climb(newest.x, criterion, self.steps - taken)
 
     def updates(self) -> int:
         """Return the number of steps."""

@@ -167,14 +167,36 @@ class QueryJob(Job):
         """Do nothing: one query is not paused."""
 
 
+class Memory:
+    """What the search of a run remembered when it asked about its newest step; any thread may ask."""
+
+    def __init__(self) -> None:
+        self._newest: tuple[int, tuple[Tensor, ...]] = -1, ()
+
+    def keep(self, step: int, memory: tuple[Tensor, ...]) -> None:
+        """Take in what belongs to the newest step."""
+        self._newest = step, memory
+
+    def at(self, step: int) -> tuple[Tensor, ...] | None:
+        """Return what belongs to ``step``, None where that is not the newest any more."""
+        newest, memory = self._newest
+        return memory if newest == step else None
+
+
 class RunJob(Job):
-    """The search of a run, each answer of which is one step."""
+    """The search of a run, each answer of which is one step. ``memory``: who keeps what it remembers."""
 
     def __init__(
-        self, run: Run, attack: Attack, model: Classifier, search: ReasonedSearch, release: Callable[[], None]
+        self,
+        run: Run,
+        attack: Attack,
+        model: Classifier,
+        search: ReasonedSearch,
+        release: Callable[[], None],
+        memory: Memory | None = None,
     ) -> None:
         super().__init__(run.id, model, search, release)
-        self._run, self._attack = run, attack
+        self._run, self._attack, self._memory = run, attack, memory
         times = 1 + len(run.recipe.survives)
         self._criterion = criterion_of(run)
         self._reached = run.recipe.stop.watch(self._criterion.repeat(times))
@@ -202,6 +224,8 @@ class RunJob(Job):
         if self._run.over or self._read is None:
             return "cancelled"
         logits, observation = self._read
+        if self._memory is not None and self.query is not None:
+            self._memory.keep(len(self._run), self.query.memory)
         self._run.append(observation)
         return self._run.recipe.stop.rule if len(self._run) > 1 and self._reached(logits) else None
 
@@ -290,22 +314,25 @@ def _lengths(delta: Floats) -> tuple[float, ...]:
     return float(sizes.max()), math.sqrt(squared), l1, l0, math.sqrt(squared / delta.size)
 
 
-def build_of(run: Run, device: torch.device, newest: Tensor | None = None) -> Build:
-    """Return what makes the job of a run that has not begun, or, with the picture ``newest`` ``(c, h, w)`` of
-    the step after its last one, of a run that is `resumable`."""
+def build_of(
+    run: Run, device: torch.device, newest: Query | None = None, memory: Memory | None = None
+) -> Build:
+    """Return what makes the job of a run that has not begun, or, with the query ``newest`` about the step
+    after its last one, of a run that is `resumable`. ``memory``: who keeps what its search remembers."""
     recipe, criterion, attack = run.recipe, criterion_of(run), run.recipe.build()
     here = replace(criterion, label=criterion.label.to(device))
     x = torch.from_numpy(run.start)[None].to(device)
     if newest is None:
         search = _search(recipe, attack, x, here)
     else:
-        search = attack.resume(x, newest[None].to(device), here, len(run))
+        there = Query(newest.x.to(device), None, tuple(part.to(device) for part in newest.memory))
+        search = attack.resume(x, there, here, len(run))
     against = run.aim, run.targeted
-    return lambda model, release: RunJob(run, attack, model.against(*against), search, release)
+    return lambda model, release: RunJob(run, attack, model.against(*against), search, release, memory)
 
 
 def resumable(recipe: Recipe) -> bool:
-    """Say whether a run can go on from the picture of one of its steps, without those before."""
+    """Say whether a run can go on from one of its steps, without those before."""
     more = recipe.region or recipe.survives or recipe.eight_bit or recipe.stop.rule == "row"
     return not more and recipe.build().resumes()
 

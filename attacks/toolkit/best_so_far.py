@@ -12,12 +12,12 @@ from attacks.toolkit.batch import wide
 
 class Smallest:
     """What was seen so far: ``adv``, one picture per row, and its ``size`` ``(n,)``, infinite where
-    no adversarial picture was seen yet.
+    no adversarial picture was seen yet, as at first, where no ``size`` is given.
     """
 
-    def __init__(self, x: Tensor) -> None:
-        self.adv = x
-        self.size = x.new_full((len(x),), math.inf)
+    def __init__(self, adv: Tensor, size: Tensor | None = None) -> None:
+        self.adv = adv
+        self.size = adv.new_full((len(adv),), math.inf) if size is None else size
 
     def see(self, adv: Tensor, size: Tensor, fooled: Tensor) -> None:
         """Keep those rows of ``adv`` that are ``fooled`` ``(n,)`` at a smaller ``size`` ``(n,)``."""

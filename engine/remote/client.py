@@ -24,7 +24,7 @@ from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidMes
 from websockets.sync.client import ClientConnection as Waiting
 from websockets.sync.client import connect as connect_and_wait
 
-from engine.remote.wire import Head, Message, pack, refusal, unpack
+from engine.remote.wire import Array, Head, Message, all_of, numbered, pack, refusal, unpack
 from engine.run import Floats
 from errors import EngineFailed
 
@@ -56,11 +56,13 @@ class Interrupted(Exception):  # noqa: N818 (it says what happened)
 @dataclass(frozen=True)
 class Lease:
     """What a run goes on from elsewhere: ``x`` ``(c, h, w)`` in [0, 1], exactly what the model saw at
-    ``step``, and the ``scalars`` of that step, as `engine.run.SCALARS` names them."""
+    ``step``, the ``scalars`` of that step, as `engine.run.SCALARS` names them, and the ``memory`` of the
+    attack, as `attacks.contract.Query` has it."""
 
     step: int
     x: Floats
     scalars: Floats
+    memory: tuple[Array, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -84,7 +86,8 @@ class Opening:
         if self.lease is None:
             return pack(Message(head, {"x": self.x}))
         arrays = {"x": self.x, "newest": self.lease.x, "scalars": self.lease.scalars}
-        return pack(Message(head | {"lease": self.lease.step}, arrays))
+        memory = numbered("memory", self.lease.memory)
+        return pack(Message(head | {"lease": self.lease.step}, arrays | memory))
 
 
 @dataclass(frozen=True)
@@ -104,7 +107,8 @@ class Steps:
     ``first``: index of the first; ``scalars`` ``(steps, figures)`` as `engine.run.SCALARS` names them;
     ``log_p`` ``(steps, classes)``: natural-log probabilities; ``pictures``: perturbations ``(c, h, w)`` by
     step, of some; ``latest``: the picture ``(c, h, w)`` of the newest step of the run, exactly, or None;
-    ``heard``: how many orders the replica has carried out; ``timed``: (rows, gradients, seconds) of batches.
+    ``memory``: what else a `Lease` of that step holds, None where it is none; ``heard``: how many orders the
+    replica has carried out; ``timed``: (rows, gradients, seconds) of batches.
     """
 
     first: int
@@ -117,13 +121,15 @@ class Steps:
     replica: str
     end: Ending | None = None
     timed: tuple[tuple[int, bool, float], ...] = ()
+    memory: tuple[Array, ...] | None = None
 
     def packed(self) -> bytes:
         """Return the steps as bytes."""
         names = ("first", "status", "heard", "replica", "timed")
         head = {name: getattr(self, name) for name in names} | {"pictures": list(self.pictures)}
+        head["leased"] = self.memory is not None
         head["end"] = None if self.end is None else vars(self.end)
-        arrays = {"scalars": self.scalars, "log_p": self.log_p}
+        arrays = {"scalars": self.scalars, "log_p": self.log_p, **numbered("memory", self.memory or ())}
         if self.pictures:
             arrays["deltas"] = np.stack(list(self.pictures.values()))
         return pack(Message(head, arrays | ({} if self.latest is None else {"latest": self.latest})))
@@ -135,7 +141,8 @@ def steps_of(message: Message) -> Steps:
     if "error" in head:
         raise refusal(head["error"])
     pictures = dict(zip(head.pop("pictures"), arrays.get("deltas", ()), strict=True))
-    end, timed = head.pop("end"), tuple((int(n), bool(g), float(s)) for n, g, s in head.pop("timed"))
+    end, leased = head.pop("end"), head.pop("leased")
+    timed = tuple((int(n), bool(g), float(s)) for n, g, s in head.pop("timed"))
     return Steps(
         **head,
         scalars=arrays["scalars"],
@@ -144,6 +151,7 @@ def steps_of(message: Message) -> Steps:
         latest=arrays.get("latest"),
         end=None if end is None else Ending(**end),
         timed=timed,
+        memory=all_of("memory", arrays) if leased else None,
     )
 
 

@@ -1,9 +1,10 @@
 """One run that is carried out elsewhere, as the page's server has it: its steps come over a socket.
 
 Pause, step and cancel hold here at once: what was computed meanwhile is held back until the run goes on. When
-the replica dies, another one goes on from the last picture that came here exactly (`Lease`), or, where an
-attack has more to remember than its picture, begins the run again from its recipe and seed. It sends the
-steps that are missing; the last step that is here must come out again as it was.
+the replica dies, another one goes on from the last step that came here with all that its attack remembers
+(`Lease`), or, where an attack keeps that to itself, begins the run again from its recipe and seed, if that is
+soon done; otherwise the run ends with a sentence. The other one sends the steps that are missing; the last
+step that is here must come out again as it was.
 """
 
 from __future__ import annotations
@@ -41,6 +42,12 @@ LONGEST_WAIT = 5.0
 SAME = 0.05
 """How much a probability may differ when a step is computed again elsewhere: as much as batches of other
 sizes may change it in the course of a run."""
+SOON = 4.0
+"""Seconds of work that may be done again elsewhere: with finding another replica, within five."""
+LOST = (
+    "The machine that computed this run was lost at step {step}, and this attack cannot go on elsewhere from "
+    "there: start the run once more."
+)
 OTHERWISE = (
     "The run was interrupted at step {step}, and computed again elsewhere it came out otherwise: start it "
     "once more."
@@ -137,11 +144,18 @@ class Link:
         if failures >= GIVE_UP_AFTER:
             raise EngineFailed(UNREACHABLE, address=self._client.address, reason=reason)
         log.warning("run %s was interrupted at step %d: %s", self._run.id[:6], self._received - 1, reason)
+        if self._again() > SOON:
+            raise EngineFailed(LOST, step=self._received - 1)
         self.moves += 1
         with self._lock:
             if self._steps_left is StepsLeft.NONE:
                 self._wanted.clear()  # nobody needs a replica before it is to go on
         await asyncio.sleep(min(BETWEEN_TRIES * 2 ** (failures - 1), LONGEST_WAIT))
+
+    def _again(self) -> float:
+        """Return the seconds that the steps took which another replica computes again."""
+        leased = 0.0 if self.lease is None else float(self.lease.scalars[SECONDS])
+        return self._seconds - leased
 
     async def _converse(self) -> None:
         """Follow the run on one replica, from the last step that came on, which is compared."""
@@ -180,11 +194,14 @@ class Link:
                 self._run.show(self._received - 1, steps.latest)
 
     def _renew_lease(self, steps: Steps) -> None:
-        """Keep the newest picture, if it came exactly with its figures and steps follow it."""
+        """Keep the newest step, if it came with its exact picture, its figures and what its attack remembers,
+        and steps follow it."""
         step = steps.first + len(steps.scalars) - 1
         last = step + 1 != self._received or not 0 < step < self._run.total
-        if self._leases and steps.latest is not None and len(steps.scalars) and not last:
-            self.lease = Lease(step, steps.latest, steps.scalars[-1])
+        if not self._leases or last or steps.latest is None or steps.memory is None:
+            return
+        if len(steps.scalars):
+            self.lease = Lease(step, steps.latest, steps.scalars[-1], steps.memory)
 
     def _observation(self, steps: Steps, row: int) -> Observation:
         scalars, index = steps.scalars[row], steps.first + row

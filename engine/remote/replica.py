@@ -12,7 +12,7 @@ import json
 import logging
 import os
 import socket
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from functools import partial
 from operator import itemgetter
 
@@ -26,15 +26,15 @@ from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 from torch import Tensor
 
-from attacks.contract import Criterion, Evaluation, Objective
+from attacks.contract import Criterion, Evaluation, Objective, Query
 from engine.engine import Engine
-from engine.jobs import StepsLeft, build_of, fresh_run, resumable
+from engine.jobs import Memory, StepsLeft, build_of, fresh_run, resumable
 from engine.loop import CLOSED
 from engine.recipe import Recipe
 from engine.remote.answering import RESTARTING, Prepare, answered, model_of
 from engine.remote.asked import Asked
 from engine.remote.client import Ending, Steps
-from engine.remote.wire import Message, pack, plain, unpack
+from engine.remote.wire import Array, Message, all_of, pack, plain, unpack
 from engine.run import SCALARS, Run
 from errors import BadSetting, EngineClosed, FoolscopeError
 
@@ -51,6 +51,8 @@ FEW = 8
 """So many large pictures are in one message at most; beyond that only the newest is."""
 LEASE = 25
 """After so many steps a large picture is sent exactly, from which the run can go on elsewhere."""
+LEASE_EVERY = 2.0
+"""After so many seconds it is, too."""
 
 
 def application(engine: Engine, prepare: Prepare | None = None) -> Starlette:
@@ -122,7 +124,7 @@ class Replica:
         """Carry out one run: its opening comes first, then orders; steps go back."""
         await opened.accept()
         try:
-            run, start = await self._begun(unpack(await opened.receive_bytes()))
+            begun = await self._begun(unpack(await opened.receive_bytes()))
         except WebSocketDisconnect:
             return
         except EngineClosed:
@@ -133,19 +135,19 @@ class Replica:
             await opened.close(1000)
             return
         try:
-            await self._carry(opened, run, start)
+            await self._carry(opened, begun)
         finally:
-            self._engine.cancel(run)
-            self._engine.store.drop(run.id)
+            self._engine.cancel(begun.run)
+            self._engine.store.drop(begun.run.id)
 
-    async def _begun(self, message: Message) -> tuple[Run, int]:
+    async def _begun(self, message: Message) -> Begun:
         recipe = Recipe.from_json(message.head.get("recipe") or {})
         recipe.check()
         await self._prepare(recipe.model)
         return await anyio.to_thread.run_sync(partial(self._begin, recipe, message))
 
-    def _begin(self, recipe: Recipe, message: Message) -> tuple[Run, int]:
-        """Let a run begin; return it and the first step that is wanted."""
+    def _begin(self, recipe: Recipe, message: Message) -> Begun:
+        """Let a run begin; return it, the first step that is wanted and what keeps its search's memory."""
         try:
             known, original, start, steps = itemgetter("id", "original", "start", "steps")(message.head)
             x, far, first = _images(message), StepsLeft(steps), int(start)
@@ -153,16 +155,16 @@ class Replica:
             newest = _leased(run, message)
         except (KeyError, TypeError, ValueError) as error:
             raise BadSetting(f"Expected the opening of a run, got one without a valid {error}.") from error
-        whence, build = len(run), build_of(run, self._engine.device, newest)
-        self._engine.begin(run, build, far)
+        whence, memory = len(run), Memory()
+        self._engine.begin(run, build_of(run, self._engine.device, newest, memory), far)
         log.info(
             "run %s is carried out here as %s, computed from step %d on, sent from step %d on",
             str(known)[:6], run.id[:6], whence, first,
         )  # fmt: skip
-        return run, first
+        return Begun(run, first, memory)
 
-    async def _carry(self, opened: WebSocket, run: Run, start: int) -> None:
-        conversation = _Conversation(self._engine, run, start, self._name)
+    async def _carry(self, opened: WebSocket, begun: Begun) -> None:
+        run, conversation = begun.run, _Conversation(self._engine, begun, self._name)
         listening = asyncio.create_task(conversation.listen(opened))
         talking = asyncio.create_task(conversation.talk(opened))
         done, _ = await asyncio.wait({listening, talking}, return_when=asyncio.FIRST_COMPLETED)
@@ -175,15 +177,26 @@ class Replica:
             await opened.close(RESTARTING)
 
 
-class _Conversation:
-    """One run and one socket. ``start``: the first step that is sent."""
+@dataclass(frozen=True)
+class Begun:
+    """A run that began here; ``start``: the first step that is sent; ``memory``: that of its search."""
 
-    def __init__(self, engine: Engine, run: Run, start: int, name: str) -> None:
-        self._engine, self._run, self._name = engine, run, name
-        self._start = self._sent = start
-        self._heard, self._told, self._exact = 0, (0, ""), -1
-        self._large = run.start.size * 4 > LARGE
-        self._leases = resumable(run.recipe)
+    run: Run
+    start: int
+    memory: Memory
+
+
+class _Conversation:
+    """One run and one socket. ``exact``: the newest step whose picture was sent as it is, and when."""
+
+    def __init__(self, engine: Engine, begun: Begun, name: str) -> None:
+        self._engine, self._name = engine, name
+        self._run, self._start, self._memory = begun.run, begun.start, begun.memory
+        self._sent = begun.start
+        self._heard, self._told = 0, (0, "")
+        self._exact, self._exact_at = -1, engine.clock()
+        self._large = begun.run.start.size * 4 > LARGE
+        self._leases = resumable(begun.run.recipe)
 
     async def listen(self, opened: WebSocket) -> None:
         """Do what is ordered until the socket closes; raises WebSocketDisconnect then."""
@@ -233,17 +246,19 @@ class _Conversation:
         self._told = (self._heard, status)
         count, stored = run.stored()
         self._sent = max(count, first)
+        latest = self._latest(count, over)
         return Steps(
             first=first,
             scalars=run.scalars(first, count),
             log_p=run.log_p(first, count),
             pictures=self._pictures(first, count, stored),
-            latest=self._latest(count, over),
+            latest=latest,
             status=status,
             heard=self._heard,
             replica=self._name,
             end=Ending(run.status, run.reason, run.error, run.dead_end) if over else None,
             timed=tuple(self._engine.costs.timed(run.recipe.model)) if over else (),
+            memory=None if latest is None else self._lease(count - 1),
         )
 
     def _pictures(
@@ -257,16 +272,23 @@ class _Conversation:
 
     def _latest(self, count: int, over: bool) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]] | None:
         """Return the newest picture exactly: always a small one, a large one when the run stands still, and
-        every `LEASE` steps where another replica can go on from it."""
+        every `LEASE` steps or `LEASE_EVERY` seconds where another replica can go on from it."""
         still = over or self._run.status == "paused"
-        due = self._leases and count - 1 >= self._exact + LEASE
+        late = self._engine.clock() - self._exact_at >= LEASE_EVERY
+        due = self._leases and (late or count - 1 >= self._exact + LEASE)
         if not count or count - 1 == self._exact or (self._large and not still and not due):
             return None
         latest = self._run.picture(count - 1)
         if len(self._run) != count:
             return None
-        self._exact = count - 1
+        self._exact, self._exact_at = count - 1, self._engine.clock()
         return latest
+
+    def _lease(self, step: int) -> tuple[Array, ...] | None:
+        """Return what the search remembers at the newest step, None where that was not the newest any more
+        or no other replica could go on from it."""
+        memory = self._memory.at(step) if self._leases else None
+        return None if memory is None else tuple(part.cpu().numpy() for part in memory)
 
 
 def _images(message: Message) -> Tensor:
@@ -275,8 +297,8 @@ def _images(message: Message) -> Tensor:
     return torch.from_numpy(message.arrays["x"])
 
 
-def _leased(run: Run, message: Message) -> Tensor | None:
-    """Bring a run to the step before that of its lease, and return the picture of that; None for no lease."""
+def _leased(run: Run, message: Message) -> Query | None:
+    """Bring a run to the step before that of its lease, and return the query of that; None for no lease."""
     step, newest = int(message.head.get("lease", 0)), message.arrays.get("newest")
     if newest is None or not resumable(run.recipe):
         return None
@@ -287,7 +309,8 @@ def _leased(run: Run, message: Message) -> Tensor | None:
     scalars[-1, [SCALARS.index("queries"), SCALARS.index("gradients")]] -= 1  # of that step, asked again
     nothing = np.zeros(newest.shape, np.float16)
     run.restore(np.zeros((step, len(run.labels)), np.float32), scalars, {0: nothing}, run.classes)
-    return torch.from_numpy(newest)
+    memory = tuple(torch.from_numpy(part) for part in all_of("memory", message.arrays))
+    return Query(torch.from_numpy(newest)[None], None, memory)
 
 
 def _along(slope: Tensor) -> Objective:

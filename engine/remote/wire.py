@@ -6,8 +6,9 @@ Needs neither torch nor ray. Messages hold no code: an error travels as its name
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import count, takewhile
 from typing import Any
 
 import numpy as np
@@ -51,6 +52,16 @@ def unpack(data: bytes) -> Message:
     if not isinstance(head, dict):
         raise BadSetting("Expected a message of an engine, got {count} other bytes.", count=len(data))
     return Message(head, arrays)
+
+
+def numbered(name: str, arrays: Sequence[Array]) -> dict[str, Array]:
+    """Return several arrays under one name and their numbers, as `all_of` reads them."""
+    return {f"{name}{number}": array for number, array in enumerate(arrays)}
+
+
+def all_of(name: str, arrays: Mapping[str, Array]) -> tuple[Array, ...]:
+    """Return the arrays of a name, in their order."""
+    return tuple(arrays[f"{name}{number}"] for number in takewhile(lambda n: f"{name}{n}" in arrays, count()))
 
 
 def plain(error: FoolscopeError) -> Head:

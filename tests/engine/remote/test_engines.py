@@ -568,8 +568,9 @@ def test_a_class_works_where_pages_have_no_torch(replicas, page_python, tmp_path
         assert not done.returncode and "All is right." in done.stdout, done.stdout + done.stderr
 
 
-def test_a_run_goes_on_when_its_replica_is_killed_and_nothing_is_doubled(remote):
-    recipe = replace(LONG, params={"steps": 200, "step_size": 0.01 / 255})
+@pytest.mark.parametrize("attack", ["bim", "mi_fgsm"])
+def test_a_run_goes_on_when_its_replica_is_killed_and_nothing_is_doubled(remote, attack):
+    recipe = replace(LONG, attack=attack, params={"steps": 200, "step_size": 0.01 / 255})
     run = remote.submit(recipe)
     eventually(lambda: len(run) > 100)
     link = remote.link(run.id)

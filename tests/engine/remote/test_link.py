@@ -48,11 +48,11 @@ class Replicas(Client):
                 said()
 
 
-def steps(first: int, stop: int, end: Ending | None = None, shift: float = 0.0) -> Steps:
+def steps(first: int, stop: int, end: Ending | None = None, shift: float = 0.0, pace: float = 0.1) -> Steps:
     count = stop - first
     scalars = np.zeros((count, len(SCALARS)), np.float32)
-    for name in ("queries", "gradients", "seconds"):
-        scalars[:, SCALARS.index(name)] = np.arange(first + 1, stop + 1)
+    for name, each in (("queries", 1), ("gradients", 1), ("seconds", pace)):
+        scalars[:, SCALARS.index(name)] = each * np.arange(first + 1, stop + 1)
     log_p = np.log(np.full((count, small_model.CLASSES), 1 / small_model.CLASSES, np.float32))
     log_p[:, 0] += np.float32(shift)
     pictures = {i: np.full((3, 16, 16), i / 1000, np.float16) for i in range(first, stop)}
@@ -91,18 +91,19 @@ def test_a_run_goes_on_elsewhere_from_the_step_that_is_missing() -> None:
     ("change", "leased"),
     [
         ({}, 3),
-        ({"attack": "mi_fgsm"}, None),
+        ({"attack": "mi_fgsm"}, 3),
+        ({"attack": "jsma"}, None),
         ({"stop": Stop("row")}, None),
         ({"eight_bit": True}, None),
         ({"attack": "pgd", "params": {"steps": 9, "restarts": 2}}, None),
         ({"attack": "pgd", "params": {"steps": 8, "random_start": True}}, 3),
     ],
 )
-def test_a_run_goes_on_from_the_last_exact_picture_where_its_attack_needs_no_more(
+def test_a_run_goes_on_from_the_last_step_that_came_with_all_that_its_attack_remembers(
     change: dict[str, Any], leased: int | None
 ) -> None:
     exact, later = np.full((3, 16, 16), 0.25, np.float32), steps(4, 6)
-    first = replace(steps(0, 4), latest=exact)
+    first = replace(steps(0, 4), latest=exact, memory=(np.ones(2, np.float32),))
     replicas = Replicas([first, later, Interrupted("gone")], [steps(5, 10, END)])
     recipe = replace(RECIPE, **change)
     run, _ = carried(replicas, recipe)
@@ -111,6 +112,17 @@ def test_a_run_goes_on_from_the_last_exact_picture_where_its_attack_needs_no_mor
     assert (lease and lease.step) == leased and run.status == "finished"
     if lease:
         assert np.array_equal(lease.x, exact) and np.array_equal(lease.scalars, first.scalars[3])
+        assert lease.memory == first.memory
+
+
+def test_a_run_that_would_be_computed_again_for_long_ends_with_a_sentence() -> None:
+    exact = np.full((3, 16, 16), 0.25, np.float32)
+    before, leased = steps(0, 5, pace=1), replace(steps(5, 6, pace=1), latest=exact, memory=())
+    for first, status, count in (([before], "failed", 5), ([before, leased], "finished", 10)):
+        replicas = Replicas([*first, Interrupted("gone")], [steps(5, 10, END, pace=1)])
+        run, _ = carried(replicas)
+        assert run.status == status and len(run) == count
+        assert (status == "finished") or "cannot go on elsewhere" in run.sentence()
 
 
 def test_a_run_that_comes_out_otherwise_ends_with_a_sentence() -> None:
