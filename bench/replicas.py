@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import NamedTuple
 
+from attacks.contract import Stop
 from bench.figures import Figure, figure
 from bench.site import free_port
 from bench.steps import recipe
@@ -152,7 +153,7 @@ def _figures(model: str, steps: int, turns: Sequence[Turn]) -> list[Figure]:
         ),
         figure(
             "replicas-lease",
-            f"Time that leases add to {steps} steps, PGD against the same with a rule that has none ({model})",
+            f"Time that leases add to {steps} steps, PGD against the same without ({model})",
             [turn.lease() for turn in turns],
             "%",
             "at most 20",

@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from sqlalchemy.pool import ConnectionPoolEntry
 
 import settings
 from engine.history import postgresql
+from engine.history.picture_store import PictureStore, named
 from engine.history.tables import VERSION, metadata, schema
 from engine.rooms import tables as room_tables  # noqa: F401 - they are made with the others
 from errors import HistoryDamaged, HistoryFailed
@@ -127,9 +129,14 @@ class Database:
         with self._opened() as engine:
             return engine.dialect.name
 
+    @cached_property
+    def pictures(self) -> PictureStore | None:
+        """Return the store of pictures beside it, None where they are in its rows: in SQLite's alone, whose
+        file is one machine's, and where none is named. Raises as `engine.history.picture_store.named`."""
+        return named(needed=not self._takes_pictures)
+
     @property
-    def takes_pictures(self) -> bool:
-        """Say whether pictures may be in its rows: in SQLite's alone, whose file is one machine's."""
+    def _takes_pictures(self) -> bool:
         try:
             return self._url().get_backend_name() == "sqlite"
         except ArgumentError:  # whoever opens it is told so

@@ -20,7 +20,6 @@ from engine.history import queries
 from engine.history.database import Database
 from engine.history.elsewhere import Elsewhere
 from engine.history.packing import QUICK, SMALL
-from engine.history.picture_store import named
 from engine.history.pictures import Pictures
 from engine.history.recording import Changes, Recording
 from engine.history.records import RunRecord, Upload
@@ -67,7 +66,7 @@ class History:
         self._days, self._limit = settings.history_days(), settings.history_bytes()
         self._uploads, self.database, self._clock = uploads, database or Database(), clock
         self._on_written = written
-        self._pictures = Pictures(named(needed=not self.database.takes_pictures))
+        self._pictures = Pictures(self.database.pictures)
         self._recordings: dict[str, Recording] = {}
         self._elsewhere = Elsewhere(self.stored)
         self._orders: list[Callable[[], None]] = []

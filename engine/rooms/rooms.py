@@ -13,7 +13,6 @@ import sqlalchemy as sa
 
 from engine.history import tables as history
 from engine.history.database import Database
-from engine.history.picture_store import named
 from engine.rooms import tables
 from engine.rooms.handed_in import HandedIn
 from engine.rooms.records import (
@@ -47,7 +46,7 @@ class Rooms:
     def __init__(self, database: Database, clock: Callable[[], float] = time.time) -> None:
         """Open nothing yet; raises `errors.BadSetting`."""
         self.database, self.clock = database, clock
-        self.handed_in = HandedIn(database, named(needed=not database.takes_pictures))
+        self.handed_in = HandedIn(database, database.pictures)
 
     def open(self, title: str = "", allowed: Allowed | None = None) -> Opened:
         """Open a room; raises `errors.HistoryFailed`."""
