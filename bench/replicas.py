@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 from typing import NamedTuple
 
 from attacks.contract import Stop
@@ -28,10 +29,17 @@ CLUSTER = "--cluster "
 MANY = 32
 APART = 0.02
 """Seconds between the beginnings of many runs: Ray Serve sends all that begin in the same moment one way."""
-TIMES = 3
+TIMES = 4
 REST = 3.0
 """Seconds after which Ray Serve has heard that the runs before are over, and spreads new ones evenly."""
 HEAVY = "efficientnet_lite2"
+
+
+OWN = 0.6
+"""Share of a core that a replica is held to where two have their own and leave room for who follows them."""
+CGROUP = Path("/sys/fs/cgroup/cpu")
+"""Where Linux (control groups, version 1) lets processes be held to a share of a core."""
+PERIOD = 20_000
 
 
 class Served(NamedTuple):
@@ -74,6 +82,23 @@ def served(*options: str, patience: float = 45.0) -> Iterator[Served]:
         except subprocess.TimeoutExpired:  # it asks a controller that somebody killed
             started.kill()
             started.communicate()
+
+
+def hold(share: float) -> None:
+    """Hold each replica of this machine to a share of a core; raises OSError where nobody may."""
+    for process in filter(_is_replica, Path("/proc").glob("[0-9]*")):
+        group = CGROUP / f"foolscope-{process.name}"
+        group.mkdir(exist_ok=True)
+        (group / "cpu.cfs_period_us").write_text(str(PERIOD))
+        (group / "cpu.cfs_quota_us").write_text(str(int(share * PERIOD)))
+        (group / "cgroup.procs").write_text(process.name)
+
+
+def _is_replica(process: Path) -> bool:
+    try:
+        return (process / "cmdline").read_bytes().startswith(b"ray::ServeReplica:foolscope")
+    except OSError:  # it has ended
+        return False
 
 
 def followed(engine: EngineBase, what: Recipe) -> tuple[float, float]:
@@ -163,17 +188,21 @@ def _figures(model: str, steps: int, turns: Sequence[Turn]) -> list[Figure]:
 
 
 def spreads(model: str, steps: int) -> list[Figure]:
-    """Measure two replicas against one on a network, and on one whose steps cost so much that what carries
-    them to whoever follows, on the same cores, hardly counts."""
-    return [spread("spread", model, steps), spread("spread-heavy", HEAVY, steps)]
+    """Measure two replicas against one on a network, on one whose steps cost so much that what carries them
+    to whoever follows, on the same cores, hardly counts, and where each replica has a share of a core of its
+    own, so that there is room for who carries and follows."""
+    shares = (1.0, OWN) if CGROUP.is_dir() else (1.0,)
+    rows = [spread("spread" if share == 1 else "spread-own", model, steps, share) for share in shares]
+    return [*rows, spread("spread-heavy", HEAVY, steps)]
 
 
-def spread(name: str, model: str, steps: int) -> Figure:
-    """Measure two replicas against one, with many runs at once; each replica needs a core of its own."""
-    one, two = (_rates(count, model, steps) for count in ("1", "2"))
+def spread(name: str, model: str, steps: int, share: float = 1.0) -> Figure:
+    """Measure two replicas against one, with many runs at once, each held to a ``share`` of a core."""
+    one, two = (_rates(count, model, steps, share) for count in ("1", "2"))
+    held = f", each held to {share} of a core" if share < 1 else ""
     return figure(
         name,
-        f"Steps a second of {MANY} runs: two replicas / one ({model})",
+        f"Steps a second of {MANY} runs: two replicas / one{held} ({model})",
         [after / before for before, after in zip(one, two, strict=True)],
         "",
         "at least 1.6",
@@ -184,10 +213,12 @@ def spread(name: str, model: str, steps: int) -> Figure:
     )
 
 
-def _rates(count: str, model: str, steps: int) -> list[float]:
+def _rates(count: str, model: str, steps: int, share: float) -> list[float]:
     """Return how many steps a second so many replicas take, each time that it is measured."""
     with served("--replicas", count) as (address, *_):
         there, rates = RemoteEngine(address), list[float]()
+        if share < 1:
+            hold(share)
         together(there, recipe(model, 3), MANY)
         for _ in range(TIMES):
             time.sleep(REST)
