@@ -112,7 +112,10 @@ def measurements(options: argparse.Namespace) -> dict[str, Callable[[], Sequence
         "survivors": lambda: alone(lambda e: [*survivors.survivors(e, model)]),
         "exports": lambda: exports.measured(options.photos),
         "labs": lambda: [*labs.tables(), *labs.path()],
-        "replicas": lambda: replicas.watched(model, many, repeats),
+        "replicas": lambda: [
+            *replicas.followed_there(model, many, repeats),
+            *replicas.seen(model, many, repeats),
+        ],
         "inside": lambda: alone(lambda e: inside.looked_at(e, model, many, min(repeats, 5))),
         "spread": lambda: replicas.spreads(model, min(many, 20)),
     }

@@ -8,14 +8,17 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
+from playwright.sync_api import sync_playwright
+
 from attacks.contract import Stop
+from bench import watched
 from bench.figures import Figure, figure
-from bench.site import free_port
+from bench.site import free_port, launch, serve
 from bench.steps import recipe
 from engine.base import EngineBase
 from engine.engine import Engine
@@ -139,7 +142,7 @@ class Turn(NamedTuple):
         return 100 * (with_them / without - 1)
 
 
-def watched(model: str, steps: int, repeats: int) -> Sequence[Figure]:
+def followed_there(model: str, steps: int, repeats: int) -> Sequence[Figure]:
     """Measure one run, followed through a replica and in this process in turns."""
     leased = recipe(model, steps)
     runs = leased, replace(leased, stop=Stop("row", times=10_000))  # never met, and not `resumable`
@@ -185,6 +188,48 @@ def _figures(model: str, steps: int, turns: Sequence[Turn]) -> list[Figure]:
             lambda v: v <= 20,
         ),
     ]
+
+
+def seen(model: str, steps: int, repeats: int) -> list[Figure]:
+    """Measure one run as a browser sees it, through a replica and from one process, in turns."""
+    with ExitStack() as stack:
+        replica = stack.enter_context(served("--replicas", "1")).address
+        browser = launch(stack.enter_context(sync_playwright()))
+        stack.callback(browser.close)
+        there, here = (
+            watched.Window(
+                browser, stack.enter_context(serve(environment=os.environ | {"FOOLSCOPE_ENGINE": engine}))
+            )
+            for engine in (replica, "embedded")
+        )
+        turns = [
+            [_watch(window, watched.address(model, steps)) for window in (there, here)]
+            for _ in range(repeats + 1)
+        ][1:]
+    return [
+        figure(
+            "replicas-watched",
+            f"A step watched in a browser, through Ray Serve / in one process ({model})",
+            [far.step_seconds() / near.step_seconds() for far, near in turns],
+            "",
+            "at most 1.25",
+            lambda v: v <= 1.25,
+        ),
+        figure(
+            "replicas-first-watched",
+            f"From the press to the first point through Ray Serve ({model})",
+            [far.first_point() for far, _ in turns],
+            "ms",
+            "under 500",
+            lambda v: v < 500,
+            near=[round(near.first_point()) for _, near in turns],
+        ),
+    ]
+
+
+def _watch(window: watched.Window, address: str) -> watched.Watch:
+    window.open(address)
+    return window.watch()
 
 
 def spreads(model: str, steps: int) -> list[Figure]:
