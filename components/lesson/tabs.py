@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Sequence
 from contextvars import ContextVar
 from typing import NamedTuple
@@ -24,6 +25,19 @@ class Screen(NamedTuple):
     key: str
 
 
+class Pressed(NamedTuple):
+    """The last press of the way on: ``key`` as in `Screen`, the parts before and after it, and when it
+    was."""
+
+    key: str
+    before: str
+    title: str
+    at: float
+
+
+PRESSED = "part.pressed"
+STALE = 2.0
+"""Seconds after a press in which a message may come that was on its way before."""
 _screen: ContextVar[Screen | None] = ContextVar("screen", default=None)
 
 
@@ -35,6 +49,8 @@ def lay(name: str, titles: Sequence[str]) -> Screen | None:
         key = f"part.{name}.{preferences.language()}"
         if key not in st.session_state or address.returned():
             st.session_state[key] = titles[_asked(len(titles)) - 1]
+            st.session_state.pop(PRESSED, None)
+        _stay(key)
         told, shown = st.columns([5, 14], gap="large")
         with shown, st.container(key="screen"):
             tabs = st.tabs(list(titles), key=key, on_change="rerun") if titles[1:] else [st.container()]
@@ -61,7 +77,17 @@ def onward(screen: Screen) -> bool:
 
 
 def _open(key: str, title: str) -> None:
+    st.session_state[PRESSED] = Pressed(key, st.session_state[key], title, time.monotonic())
     st.session_state[key] = title
+
+
+def _stay(key: str) -> None:
+    """Stay with the part that was just opened where the page, which had something else to tell at that
+    moment, such as the end of a run, sent along that the part before is open."""
+    pressed: Pressed | None = st.session_state.get(PRESSED)
+    stale = pressed and (pressed.key, pressed.before) == (key, st.session_state[key])
+    if pressed and stale and time.monotonic() - pressed.at < STALE:
+        st.session_state[key] = pressed.title
 
 
 def _at(screen: Screen) -> int:

@@ -11,10 +11,12 @@ from streamlit.testing.v1 import AppTest
 
 from app import lessons
 from components.i18n.text import texts
+from components.lesson import tabs
 from tests.app.lessons.test_lessons import titles
 from tests.support.browser import DESK, Playground, until
 
 TOUR = lessons.menus()["Tour"]
+PART = "part.five_pixels.en"
 SLOW = ("resistance", "just_noise")
 """Their buttons compute for a minute what ships anyway."""
 BEYOND = "(main => main.scrollHeight - main.clientHeight)(document.querySelector('[data-testid=stMain]'))"
@@ -49,7 +51,8 @@ def walk_through(here: Playground, name: str) -> None:
     page = here.page
     for at, title in enumerate(titles(name), 1):
         if at > 1:  # the way on leads through all the parts before it leads to the next chapter
-            go_on(page, title)
+            page.get_by_role("button", name=f"Next: {title}").click()
+            expect(page.get_by_role("tab", name=title)).to_have_attribute("aria-selected", "true")
             expect(page).to_have_url(re.compile(f"part={at}"))
             here.settle()
         fits(page, f"{name}, {title}")
@@ -60,15 +63,20 @@ def walk_through(here: Playground, name: str) -> None:
             fits(page, f"{name}, {title}, pressed")
 
 
-def go_on(page: Page, title: str) -> None:
-    """Press the way on; again where the press met a run that ended just then, and was lost."""
-    page.get_by_role("button", name=f"Next: {title}").click()
-    tab = page.get_by_role("tab", name=title)
-    try:
-        expect(tab).to_have_attribute("aria-selected", "true", timeout=15_000)
-    except AssertionError:
-        page.get_by_role("button", name=f"Next: {title}").click()
-        expect(tab).to_have_attribute("aria-selected", "true")
+def test_what_was_on_its_way_when_a_part_was_opened_does_not_close_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    app = AppTest.from_string(
+        "from app.lessons.tour.five_pixels import render\nrender()", default_timeout=120
+    )
+    first, second = titles("five_pixels")[:2]
+    assert not app.run().exception and app.session_state[PART] == first
+    app.button(key="part.onward").click().run()
+    app.session_state[PART] = first  # as a page says that has not heard of the press yet
+    assert app.run().session_state[PART] == second
+    monkeypatch.setattr(tabs, "STALE", 0.0)
+    app.session_state[PART] = first
+    assert app.run().session_state[PART] == first
 
 
 def test_a_link_opens_a_part_and_what_it_asks_wrongly_is_the_nearest() -> None:
@@ -78,4 +86,4 @@ def test_a_link_opens_a_part_and_what_it_asks_wrongly_is_the_nearest() -> None:
         )
         app.query_params["part"] = asked
         assert not app.run().exception
-        assert app.session_state["part.five_pixels.en"] == titles("five_pixels")[shown]
+        assert app.session_state[PART] == titles("five_pixels")[shown]
