@@ -127,9 +127,10 @@ class Steps:
         """Return the steps as bytes."""
         names = ("first", "status", "heard", "replica", "timed")
         head = {name: getattr(self, name) for name in names} | {"pictures": list(self.pictures)}
-        head["leased"] = self.memory is not None
         head["end"] = None if self.end is None else vars(self.end)
-        arrays = {"scalars": self.scalars, "log_p": self.log_p, **numbered("memory", self.memory or ())}
+        arrays = {"scalars": self.scalars, "log_p": self.log_p}
+        if self.memory is not None:
+            arrays |= numbered("memory", self.memory)
         if self.pictures:
             arrays["deltas"] = np.stack(list(self.pictures.values()))
         return pack(Message(head, arrays | ({} if self.latest is None else {"latest": self.latest})))
@@ -141,8 +142,7 @@ def steps_of(message: Message) -> Steps:
     if "error" in head:
         raise refusal(head["error"])
     pictures = dict(zip(head.pop("pictures"), arrays.get("deltas", ()), strict=True))
-    end, leased = head.pop("end"), head.pop("leased")
-    timed = tuple((int(n), bool(g), float(s)) for n, g, s in head.pop("timed"))
+    end, timed = head.pop("end"), tuple((int(n), bool(g), float(s)) for n, g, s in head.pop("timed"))
     return Steps(
         **head,
         scalars=arrays["scalars"],
@@ -151,7 +151,7 @@ def steps_of(message: Message) -> Steps:
         latest=arrays.get("latest"),
         end=None if end is None else Ending(**end),
         timed=timed,
-        memory=all_of("memory", arrays) if leased else None,
+        memory=all_of("memory", arrays),
     )
 
 

@@ -309,7 +309,7 @@ def _leased(run: Run, message: Message) -> Query | None:
     scalars[-1, [SCALARS.index("queries"), SCALARS.index("gradients")]] -= 1  # of that step, asked again
     nothing = np.zeros(newest.shape, np.float16)
     run.restore(np.zeros((step, len(run.labels)), np.float32), scalars, {0: nothing}, run.classes)
-    memory = tuple(torch.from_numpy(part) for part in all_of("memory", message.arrays))
+    memory = tuple(torch.from_numpy(part) for part in all_of("memory", message.arrays) or ())
     return Query(torch.from_numpy(newest)[None], None, memory)
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import count, takewhile
 from typing import Any
 
 import numpy as np
@@ -55,13 +54,17 @@ def unpack(data: bytes) -> Message:
 
 
 def numbered(name: str, arrays: Sequence[Array]) -> dict[str, Array]:
-    """Return several arrays under one name and their numbers, as `all_of` reads them."""
-    return {f"{name}{number}": array for number, array in enumerate(arrays)}
+    """Return several arrays under one name and their numbers, with how many there are, as `all_of` reads
+    them."""
+    return {name: np.array([len(arrays)])} | {f"{name}{number}": array for number, array in enumerate(arrays)}
 
 
-def all_of(name: str, arrays: Mapping[str, Array]) -> tuple[Array, ...]:
-    """Return the arrays of a name, in their order."""
-    return tuple(arrays[f"{name}{number}"] for number in takewhile(lambda n: f"{name}{n}" in arrays, count()))
+def all_of(name: str, arrays: Mapping[str, Array]) -> tuple[Array, ...] | None:
+    """Return the arrays of a name, in their order, None where nothing was sent under it. Raises KeyError
+    where some are missing."""
+    if name not in arrays:
+        return None
+    return tuple(arrays[f"{name}{number}"] for number in range(int(arrays[name][0])))
 
 
 def plain(error: FoolscopeError) -> Head:

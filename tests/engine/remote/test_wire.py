@@ -6,6 +6,7 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -16,7 +17,7 @@ from websockets.sync.server import ServerConnection, serve
 import errors
 from engine.remote.client import LAST, TRIES, Client, Ending, Steps, steps_of
 from engine.remote.plan import Plan
-from engine.remote.wire import Message, pack, plain, refusal, unpack
+from engine.remote.wire import Array, Message, pack, plain, refusal, unpack
 from errors import BadSetting, DownloadFailed, EngineFailed, FoolscopeError, UnknownName
 
 STEPS = Steps(
@@ -39,6 +40,16 @@ def test_steps_come_as_they_were_sent() -> None:
     assert came.timed == STEPS.timed and list(came.pictures) == [4]
     assert np.array_equal(came.scalars, STEPS.scalars) and np.array_equal(came.log_p, STEPS.log_p)
     assert came.pictures[4].dtype == np.float16 and came.latest is not None and came.latest[0, 0, 0] == 0.25
+
+
+@pytest.mark.parametrize("memory", [None, (), (np.arange(3, dtype=np.uint8), np.ones((1, 2), np.float32))])
+def test_what_an_attack_remembers_comes_as_it_was_sent_or_not_at_all(
+    memory: tuple[Array, ...] | None,
+) -> None:
+    came = steps_of(unpack(replace(STEPS, memory=memory).packed())).memory
+    assert (came is None) == (memory is None) and len(came or ()) == len(memory or ())
+    for ours, theirs in zip(came or (), memory or (), strict=True):
+        assert ours.dtype == theirs.dtype and np.array_equal(ours, theirs)
 
 
 @given(st.binary(max_size=200))
