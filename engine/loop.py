@@ -257,6 +257,8 @@ class Loop:
                     job.held = answer
                     return
                 reason = job.record()
+                if job.steps_left is StepsLeft.ONE:
+                    job.steps_left = StepsLeft.NONE  # here, since whoever sees the step may ask for another
         except BaseException as error:
             self._end(job, None, error)
             return
@@ -264,7 +266,7 @@ class Loop:
             self._go_on(job, answer)
         else:
             self._end(job, reason)
-        self._spend(job)
+        self._pause_spent(job)
 
     def _go_on(self, job: Job, answer: Evaluation) -> None:
         try:
@@ -277,10 +279,10 @@ class Loop:
             with self._changed:
                 self._scheduler.resize(job.id, job.rows)
 
-    def _spend(self, job: Job) -> None:
-        """Pause a job that was to take one step."""
+    def _pause_spent(self, job: Job) -> None:
+        """Pause a job that may take no further step."""
         with self._changed:
-            if job.steps_left is StepsLeft.ONE and job.id in self._jobs:
+            if job.steps_left is StepsLeft.NONE and job.id in self._jobs:
                 self.allow(job.id, StepsLeft.NONE, "paused")
 
     def _end(self, job: Task, reason: str | None, error: BaseException | None = None) -> None:

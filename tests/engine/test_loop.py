@@ -123,6 +123,25 @@ def test_a_hook_that_breaks_ends_its_run_with_a_sentence(engine_of, monkeypatch,
     assert run.status == "failed" and "a cog" in run.sentence() and not other.over and goes_on(engine_of)
 
 
+def test_a_press_on_step_right_after_a_step_is_one_more_step(engine_of, monkeypatch):
+    """What its readers see of a step is there before its search has its answer."""
+    presses = [2, 3]
+
+    def pressing(x):
+        while True:
+            yield Query(x, None)
+            if presses and len(run) == presses[0]:
+                engine_of.step(run)
+                presses.pop(0)
+
+    searching(monkeypatch, pressing)
+    run = engine_of.submit(ENDLESS, paused=True)
+    for count in (1, 4):
+        engine_of.step(run)
+        eventually(lambda count=count: len(run) == count and run.status == "paused")
+    assert not presses
+
+
 def test_housekeeping_that_breaks_harms_nobody(gate, monkeypatch):
     monkeypatch.setattr("engine.store.Store.all", lambda _: 1 / 0)
     now = [0.0]
