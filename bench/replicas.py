@@ -97,6 +97,13 @@ def hold(share: float) -> None:
         (group / "cgroup.procs").write_text(process.name)
 
 
+def release() -> None:
+    """Remove what `hold` made for replicas that have ended."""
+    for group in CGROUP.glob("foolscope-*"):
+        if not (group / "cgroup.procs").read_text():
+            group.rmdir()
+
+
 def _is_replica(process: Path) -> bool:
     try:
         return (process / "cmdline").read_bytes().startswith(b"ray::ServeReplica:foolscope")
@@ -269,4 +276,5 @@ def _rates(count: str, model: str, steps: int, share: float) -> list[float]:
             time.sleep(REST)
             rates.append(together(there, recipe(model, steps), MANY))
         there.close()
+    release()
     return rates

@@ -17,9 +17,10 @@ import math
 import os
 import random
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from itertools import chain
 from pathlib import Path
 from statistics import mean, median
 from tempfile import TemporaryDirectory
@@ -51,6 +52,8 @@ NETWORKS = {"lenet": ("seven", "three"), "photos": ("panda", "cat", "dog", "coff
 STEPS = (10, 20, 40)
 """Everybody runs each network with each of these numbers of steps, then all of them again, each time in an
 order of their own: who happened to draw the quick network more often would seem to be served better."""
+AT_ONCE = 30.0
+"""Seconds between two presses of Run that count as at the same time."""
 OVER = """seen => {
   const { run, status } = document.querySelector("[data-test=player]")?.dataset ?? {};
   return run && !seen.includes(run) && /finished|failed|cancelled/.test(status);
@@ -99,11 +102,12 @@ class Measured:
 
 @dataclass(frozen=True)
 class Turn:
-    """A run that somebody made: on which network, how many ``steps``, and how many seconds from the press of
-    Run to its end."""
+    """A run that somebody made: on which network, how many ``steps``, when Run was pressed, by the monotonic
+    clock, and how many seconds from then to its end."""
 
     model: str
     steps: int
+    pressed: float
     seconds: float
 
 
@@ -113,9 +117,11 @@ class Result:
     ``scores`` that were computed again. Waits in milliseconds between two rows of a run; ``fairness``: by
     network, the seconds a step, from the press of Run to the run's end, of the slowest quarter of people over
     those of the fastest, of whoever ran everything as often; None where those are few; ``fairness_of_all``:
-    whatever they ran. ``place_within_20``: share of queued runs whose place was true within 20 %, or within
-    one: so many of those that waited then began until it did; ``wait_within_20``: whose expected wait was, or
-    within half of what it is rounded to. ``went_round``: people who ran everything once at least, of whom the
+    whatever they ran; ``fairness_at_once``: the same of what people's runs took over what runs alike took
+    that others pressed for at about the same time, so that when somebody's runs fell into a rush does not
+    count. ``place_within_20``: share of queued runs whose place was true within 20 %, or within one: so many
+    of those that waited then began until it did; ``wait_within_20``: whose expected wait was, or within half
+    of what it is rounded to. ``went_round``: people who ran everything once at least, of whom the
     fairness is. ``largest_room``: people who could all have a run going at one step a second each, which is
     the steps a second of the busiest minute. ``memory_mb``: the median of every minute; ``memory_drift``: the
     last minute's over the second's."""
@@ -141,6 +147,7 @@ class Result:
     wait_ms: dict[str, dict[str, float]]
     fairness: dict[str, float | None]
     fairness_of_all: float | None
+    fairness_at_once: float | None
     went_round: int
     queued: int
     places_told: list[tuple[int, int]]
@@ -206,7 +213,7 @@ class Person(Student):
         was, by the monotonic clock."""
         second = int(time.monotonic() - self._began)
         came = self.record.steps - before
-        self.turns.append(Turn(model, came, time.monotonic() - pressed))
+        self.turns.append(Turn(model, came, pressed, time.monotonic() - pressed))
         self.measured.steps[second] = self.measured.steps.get(second, 0) + came
 
 
@@ -433,6 +440,7 @@ def result(
         wait_ms=waits,
         fairness={model: fairness(rounds(person.turns, model) for person in people) for model in NETWORKS},
         fairness_of_all=fairness(rounds(person.turns) for person in people),
+        fairness_at_once=fairness_at_once([person.turns for person in people]),
         went_round=sum(bool(rounds(person.turns)) for person in people),
         **queue_figures(measured.queued),
         steps_by_second=[measured.steps.get(second, 0) for second in range(int(seconds))],
@@ -467,9 +475,29 @@ def rounds(turns: Sequence[Turn], model: str = "") -> list[Turn]:
 def fairness(people: Iterable[Sequence[Turn]]) -> float | None:
     """Return the seconds a step of the slowest quarter of people over those of the fastest, None for fewer
     than four people; ``people``: the runs of each."""
-    paces = sorted(sum(t.seconds for t in own) / sum(t.steps for t in own) for own in people if own)
-    quarter = len(paces) // 4
-    return mean(paces[-quarter:]) / mean(paces[:quarter]) if quarter else None
+    return quarters(sum(t.seconds for t in own) / sum(t.steps for t in own) for own in people if own)
+
+
+def fairness_at_once(people: Sequence[Sequence[Turn]]) -> float | None:
+    """Return how long the runs of the slowest quarter of people took over how long those of the fastest did,
+    as shares of what runs alike took that began within `AT_ONCE` seconds (indirect standardisation); of
+    those who ran everything once at least, None for fewer than four people."""
+    alike = defaultdict[tuple[str, int], list[Turn]](list)
+    for turn in chain.from_iterable(people):
+        alike[turn.model, turn.steps].append(turn)
+
+    def usual(turn: Turn) -> float:
+        others = alike[turn.model, turn.steps]
+        return mean(other.seconds for other in others if abs(other.pressed - turn.pressed) <= AT_ONCE)
+
+    return quarters(sum(t.seconds for t in own) / sum(map(usual, own)) for own in people if rounds(own))
+
+
+def quarters(figures: Iterable[float]) -> float | None:
+    """Return the mean of the greatest quarter over that of the least, None for fewer than four figures."""
+    ordered = sorted(figures)
+    quarter = len(ordered) // 4
+    return mean(ordered[-quarter:]) / mean(ordered[:quarter]) if quarter else None
 
 
 def queue_figures(queued: Sequence[Wait]) -> dict[str, Any]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from bench import room
-from bench.room import Measured, Person, Wait
+from bench.room import NETWORKS, STEPS, Measured, Person, Turn, Wait
 from bench.students import Received, Server
 
 
@@ -66,3 +67,26 @@ def test_shares_of_what_was_told_truly() -> None:
         Wait(0, 0, waited, 1, said) for said, waited in ((8, 10), (8, 10.6), (60, 62), (60, 80), (180, 196))
     ]
     assert room.waits_true(waits) == pytest.approx(3 / 5)
+
+
+def everything(start: float, seconds: Callable[[float], float]) -> list[Turn]:
+    """Somebody's runs, one after the other from ``start`` on; ``seconds``: a step takes at a time."""
+    turns = []
+    for model in NETWORKS:
+        for steps in STEPS:
+            turns.append(Turn(model, steps, start, steps * seconds(start)))
+            start += turns[-1].seconds
+    return turns
+
+
+def test_who_came_in_a_rush_is_not_served_worse_than_who_came_later() -> None:
+    people = [everything(start, lambda now: 1.0 if now < 70 else 0.1) for start in (0, 1, 200, 201)]
+    worse, alike = room.fairness([*people]), room.fairness_at_once(people)
+    assert worse is not None and worse > 5 and alike == pytest.approx(1, abs=0.01)
+
+
+def test_who_is_served_worse_than_others_at_the_same_time_shows() -> None:
+    people = [everything(0, lambda _, n=n: 0.2 if n < 2 else 0.1) for n in range(8)]  # type: ignore[misc]
+    assert room.fairness_at_once(people) == pytest.approx(2, abs=0.01)
+    assert room.fairness_at_once(people[:3]) is None
+    assert room.fairness_at_once([turns[:5] for turns in people]) is None, "nobody ran everything"
