@@ -13,8 +13,9 @@ UNWATCHED_AFTER = 60.0
 """Seconds after which a run that nobody reads pauses; it goes on when somebody reads it again."""
 ABANDONED_AFTER = 30 * 60.0
 """Seconds after which a paused run that nobody reads is cancelled: it holds its model in memory."""
-TRIM_EVERY = 1.0
-"""Seconds between two times at which memory is given back to the system, at least; that takes some 6 ms."""
+TRIM_EVERY, TRIM_AT_LEAST_EVERY = 1.0, 60.0
+"""Seconds between two times at which memory is given back to the system: at least, after a run, and at most.
+That takes some 6 ms."""
 
 
 class Controls(Protocol):
@@ -43,11 +44,15 @@ class Housekeeping:
             if not run.over:
                 self._watch(run, self._clock() - run.read_at)
         self._store.tidy()
+        self._give_back(TRIM_AT_LEAST_EVERY)
 
     def written(self, key: str) -> None:
         """Note, in any thread, that a run is over and in the database."""
         self._store.release(key)
-        if self._clock() - self._trimmed > TRIM_EVERY:
+        self._give_back(TRIM_EVERY)
+
+    def _give_back(self, every: float) -> None:
+        if self._clock() - self._trimmed > every:
             self._trimmed = self._clock()
             trim()
 
