@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 
 import pytest
 
@@ -62,7 +63,8 @@ def test_so_many_are_active_and_the_others_wait_in_their_order(engine_of):
         (4, 3, 4),
     ]
     waits = [place.wait_seconds for place in places[2:]]
-    assert waits == sorted(waits) and waits[0] > 0
+    assert 0 < waits[0] < waits[-1], "each from a forecast of its own moment"
+    assert all(later > 0.9 * sooner for sooner, later in pairwise(waits))
     eventually(lambda: all(run.place for run in runs[2:]))
     assert runs[2].sentence() == "Waiting for the network." and not len(runs[2])
 
