@@ -8,7 +8,7 @@ ARG TORCH_INDEX=""
 ARG REQUIREMENTS=requirements.txt
 # Extras: requirements-postgresql.txt, requirements-ray.txt, requirements-s3.txt, requirements-more.txt, separated by spaces.
 ARG EXTRAS=""
-ENV PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 PIP_NO_CACHE_DIR=1 PIP_ROOT_USER_ACTION=ignore MALLOC_ARENA_MAX=2 GLIBC_TUNABLES=glibc.malloc.hugetlb=1:glibc.malloc.mmap_threshold=33554432:glibc.malloc.trim_threshold=536870912
+ENV PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 PIP_NO_CACHE_DIR=1 PIP_ROOT_USER_ACTION=ignore MALLOC_ARENA_MAX=2 GLIBC_TUNABLES=glibc.malloc.hugetlb=1:glibc.malloc.mmap_threshold=33554432:glibc.malloc.trim_threshold=134217728
 
 WORKDIR /srv/foolscope
 COPY requirements*.txt requirements.lock ./

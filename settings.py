@@ -233,7 +233,7 @@ MEMORY = {
     "MALLOC_ARENA_MAX": "2",
     "GLIBC_TUNABLES": ":".join(
         f"glibc.malloc.{name}={value}"
-        for name, value in (("hugetlb", 1), ("mmap_threshold", 32 * 2**20), ("trim_threshold", 512 * 2**20))
+        for name, value in (("hugetlb", 1), ("mmap_threshold", 32 * 2**20), ("trim_threshold", 128 * 2**20))
     ),
 }
 """How glibc holds a server's memory: in two heaps for all threads (it would give each thread one, which holds

@@ -40,7 +40,7 @@ SERVERS = ("run", "room", "serve")
 MEMORY = {
     "MALLOC_ARENA_MAX": "2",
     "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1:glibc.malloc.mmap_threshold=33554432"
-    ":glibc.malloc.trim_threshold=536870912",
+    ":glibc.malloc.trim_threshold=134217728",
 }
 """How glibc holds a server's memory, as settings.MEMORY says: this file reads nothing of the program."""
 
