@@ -310,7 +310,7 @@ def _lengths(delta: Floats) -> tuple[float, ...]:
     # In NumPy, because every torch reduction of this size wakes all threads, for more than it costs.
     sizes = np.abs(delta)
     squared = float(np.dot(delta, delta))
-    l1, l0 = float(sizes.sum()), float(np.count_nonzero(delta))
+    l1, l0 = float(sizes.sum()), float(np.count_nonzero(delta != 0))  # of booleans: five times as fast
     return float(sizes.max()), math.sqrt(squared), l1, l0, math.sqrt(squared / delta.size)
 
 
