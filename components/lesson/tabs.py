@@ -26,18 +26,18 @@ class Screen(NamedTuple):
 
 
 class Pressed(NamedTuple):
-    """The last press of the way on: ``key`` as in `Screen`, the parts before and after it, and when it
-    was."""
+    """The last press of the way on: ``key`` as in `Screen`, the parts before and after it, and when the page
+    was told of it, None before that."""
 
     key: str
     before: str
     title: str
-    at: float
+    at: float | None = None
 
 
 PRESSED = "part.pressed"
 STALE = 2.0
-"""Seconds after a press in which a message may come that was on its way before."""
+"""Seconds after the page was told of a press in which a message may come that was on its way before."""
 _screen: ContextVar[Screen | None] = ContextVar("screen", default=None)
 
 
@@ -77,7 +77,7 @@ def onward(screen: Screen) -> bool:
 
 
 def _open(key: str, title: str) -> None:
-    st.session_state[PRESSED] = Pressed(key, st.session_state[key], title, time.monotonic())
+    st.session_state[PRESSED] = Pressed(key, st.session_state[key], title)
     st.session_state[key] = title
 
 
@@ -85,9 +85,13 @@ def _stay(key: str) -> None:
     """Stay with the part that was just opened where the page, which had something else to tell at that
     moment, such as the end of a run, sent along that the part before is open."""
     pressed: Pressed | None = st.session_state.get(PRESSED)
-    stale = pressed and (pressed.key, pressed.before) == (key, st.session_state[key])
-    if pressed and stale and time.monotonic() - pressed.at < STALE:
+    if pressed is None or pressed.key != key:
+        return
+    now = time.monotonic()
+    if pressed.before == st.session_state[key] and (pressed.at is None or now - pressed.at < STALE):
         st.session_state[key] = pressed.title
+    if pressed.at is None:
+        st.session_state[PRESSED] = pressed._replace(at=now)
 
 
 def _at(screen: Screen) -> int:
