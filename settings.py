@@ -238,7 +238,7 @@ MEMORY = {
 }
 """How glibc holds a server's memory: in two heaps for all threads (it would give each thread one, which holds
 what the thread freed); in large pages, with which a step of a network takes some 7 % less; and not given back
-to the system after each step, only to be asked for again (2,000 page faults, some 8 %):
+to the system after each step, only to be asked for again (up to 2,800 page faults, some 8 %):
 `engine.housekeeping` gives it back."""
 
 

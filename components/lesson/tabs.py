@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterator, Sequence
 from contextvars import ContextVar
@@ -26,18 +27,18 @@ class Screen(NamedTuple):
 
 
 class Pressed(NamedTuple):
-    """The last press of the way on: ``key`` as in `Screen`, the parts before and after it, and when the page
-    was told of it, None before that."""
+    """The last press of the way on: ``key`` as in `Screen`, the parts before and after it, and since when the
+    page may know of it."""
 
     key: str
     before: str
     title: str
-    at: float | None = None
+    since: float = math.inf
 
 
 PRESSED = "part.pressed"
 STALE = 2.0
-"""Seconds after the page was told of a press in which a message may come that was on its way before."""
+"""Seconds since the page may know of a press in which a message may come that was on its way before."""
 _screen: ContextVar[Screen | None] = ContextVar("screen", default=None)
 
 
@@ -88,10 +89,10 @@ def _stay(key: str) -> None:
     if pressed is None or pressed.key != key:
         return
     now = time.monotonic()
-    if pressed.before == st.session_state[key] and (pressed.at is None or now - pressed.at < STALE):
+    since = min(pressed.since, now)
+    st.session_state[PRESSED] = pressed._replace(since=since)
+    if pressed.before == st.session_state[key] and now - since < STALE:
         st.session_state[key] = pressed.title
-    if pressed.at is None:
-        st.session_state[PRESSED] = pressed._replace(at=now)
 
 
 def _at(screen: Screen) -> int:

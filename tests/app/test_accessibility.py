@@ -22,7 +22,6 @@ RUN = """async (rules) => {
   const told = ({ html, failureSummary }) => `${html.slice(0, 120)} ${failureSummary}`;
   return violations.flatMap(({ id, nodes }) => nodes.map((node) => `${id}: ${told(node)}`));
 }"""
-LOOKS = 4
 GO = "path => { history.pushState({}, '', path); dispatchEvent(new PopStateEvent('popstate')); }"
 PAPER = "getComputedStyle(document.querySelector('[data-testid=stApp]')).backgroundColor"
 
@@ -32,7 +31,7 @@ class Inspector:
 
     def __init__(self, here: Playground) -> None:
         self.here, self.faults = here, dict[str, list[str]]()
-        self.patience = 12_000.0
+        self.patience = 3000.0
         here.page.evaluate((files("axe_playwright_python") / "axe.min.js").read_text(encoding="utf-8"))
         here.page.add_style_tag(content=STILL)
         self.paper = here.page.evaluate(PAPER)
@@ -59,13 +58,12 @@ class Inspector:
         return {name: faults for name, faults in self.faults.items() if faults}
 
     def _check(self, rules: object) -> list[str]:
-        """Return the faults that stay for ``patience`` milliseconds, looked at `LOOKS` times: a view that is
-        still being drawn has no words yet."""
+        """Return the faults that stay for ``patience`` milliseconds: a view that is still being drawn has no
+        words yet."""
         faults: list[str] = self.here.page.evaluate(RUN, rules)
-        for _ in range(LOOKS):
-            if faults:
-                self.here.page.wait_for_timeout(self.patience / LOOKS)
-                faults = self.here.page.evaluate(RUN, rules)
+        if faults:
+            self.here.page.wait_for_timeout(self.patience)
+            faults = self.here.page.evaluate(RUN, rules)
         return faults
 
 

@@ -61,10 +61,10 @@ def test_so_many_are_active_and_the_others_wait_in_their_order(engine_of):
         (3, 2, 4),
         (4, 3, 4),
     ]
-    with engine_of.queue._lock:  # all of one forecast
-        waits = [engine_of.queue._waits[run.id] for run in runs[2:]]
-    assert waits == sorted(waits) and 0 < waits[0] < waits[-1]
     eventually(lambda: all(run.place for run in runs[2:]))
+    with engine_of.queue._lock:  # all of one forecast
+        waits = [run.place.wait_seconds for run in runs[2:]]
+    assert waits == sorted(waits) and waits[0] > 0
     assert runs[2].sentence() == "Waiting for the network." and not len(runs[2])
 
 

@@ -59,8 +59,6 @@ COMMANDS = (
 EXPORTS = ("network.png?finished=1", "photo.png", "photo.jpg?finished=1", "added.png")
 NOT_HERE = ("animation-slide.mp4", "animation-chat.mp4")
 """Files that need a package of requirements-more.txt."""
-ONLY_OF = {TWIN: "photos", "boundary": "lenet"}
-"""Parts of “Look inside” that are asked of one network alone: it has no twin, or takes ten times as long."""
 SCRIPTS = ("repeat.py", "repeat.zip", "repeat.ipynb")
 
 
@@ -81,7 +79,7 @@ def addresses(run: Run) -> list[str]:
     if run.recipe == SCRIPTED:
         return [f"files/{name}" for name in SCRIPTS]
     files = [f"files/{name}" for name in FILES if name not in (*NOT_HERE, *SCRIPTS)]
-    inside = [f"inside/{part}" for part in PARTS if ONLY_OF.get(part, run.recipe.model) == run.recipe.model]
+    inside = [f"inside/{part}" for part in PARTS if part != TWIN or run.recipe.model == "photos"]
     pictures = [f"steps/3/{which}.png" for which in ("original", "perturbation", "adversarial")]
     return ["", "rows", *pictures, *inside, *files, *(f"export/{name}" for name in EXPORTS)]
 
