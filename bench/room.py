@@ -66,7 +66,7 @@ LONGEST_WAIT = 600_000.0
 """Milliseconds until a page's run must be over, its wait in the queue included."""
 COUNTED = ("runs", "finished", "fooled", "steps", "lost", "mixed", "doubled", "stuck", "cuts")
 """What is added up over all people."""
-LONG = ("errors", "steps_by_second", "places_told", "waits_told")
+LONG = ("errors", "steps_by_second", "places_told", "waits_told", "turns")
 """What is written and not printed."""
 QUANTILES = (0.5, 0.95, 0.99)
 
@@ -124,7 +124,8 @@ class Result:
     of what it is rounded to. ``went_round``: people who ran everything once at least, of whom the
     fairness is. ``largest_room``: people who could all have a run going at one step a second each, which is
     the steps a second of the busiest minute. ``memory_mb``: the median of every minute; ``memory_drift``: the
-    last minute's over the second's."""
+    last minute's over the second's. ``turns``: the runs of each person, of which fairness is: network, steps,
+    when Run was pressed in seconds from the beginning, seconds to its end."""
 
     people: int
     minutes: float
@@ -155,6 +156,7 @@ class Result:
     place_within_20: float | None
     wait_within_20: float | None
     steps_by_second: list[int]
+    turns: list[list[tuple[str, int, float, float]]]
     memory_mb: list[float]
     memory_drift: float | None
     refused: dict[str, int]
@@ -215,6 +217,13 @@ class Person(Student):
         came = self.record.steps - before
         self.turns.append(Turn(model, came, pressed, time.monotonic() - pressed))
         self.measured.steps[second] = self.measured.steps.get(second, 0) + came
+
+    def turns_told(self) -> list[tuple[str, int, float, float]]:
+        """Return the runs as a `Result` has them."""
+        return [
+            (turn.model, turn.steps, round(turn.pressed - self._began, 2), round(turn.seconds, 2))
+            for turn in self.turns
+        ]
 
 
 async def live(
@@ -444,6 +453,7 @@ def result(
         went_round=sum(bool(rounds(person.turns)) for person in people),
         **queue_figures(measured.queued),
         steps_by_second=[measured.steps.get(second, 0) for second in range(int(seconds))],
+        turns=[person.turns_told() for person in people],
         memory_mb=by_minute,
         memory_drift=by_minute[-1] / by_minute[1] if len(by_minute) > 2 else None,
         refused=dict(Counter(total.refused)),

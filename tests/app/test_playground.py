@@ -10,7 +10,7 @@ from hashlib import sha256
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from playwright.sync_api import ViewportSize, expect
+from playwright.sync_api import Browser, Page, ViewportSize, WebSocketRoute, expect
 
 from bench.site import Site
 from engine.images.sources import samples
@@ -148,6 +148,55 @@ def somebody_else_sees(first: Playground, second: Playground) -> None:
     second.press("step")
     until(lambda: first.count == second.count == before + 1, "a step from one browser to show in both")
     second.press("stop")
+
+
+class Held:
+    """A socket of a window whose server's messages wait while ``waits`` says so."""
+
+    def __init__(self, page: Page, address: str) -> None:
+        self.waits, self._waiting = False, list[tuple[WebSocketRoute, str | bytes]]()
+        page.route_web_socket(re.compile(address), self._route)
+
+    def _route(self, asked: WebSocketRoute) -> None:
+        asked.connect_to_server().on_message(lambda message: self._came(asked, message))
+
+    def _came(self, asked: WebSocketRoute, message: str | bytes) -> None:
+        self._waiting.append((asked, message))
+        if not self.waits:
+            self.let_go()
+
+    def let_go(self) -> None:
+        """Let through what waits, and what comes after it."""
+        self.waits = False
+        while self._waiting:
+            asked, message = self._waiting.pop(0)
+            asked.send(message)
+
+
+def test_a_run_that_ends_while_another_page_is_on_its_way_does_not_call_it_back(
+    window_maker: Browser, site: Site
+) -> None:
+    """Streamlit's page says with whatever it sends which page it is, as it was told last."""
+    with window_maker.new_context(viewport=DESK) as context:
+        window = context.new_page()
+        run, page = Held(window, "/live"), Held(window, "/_stcore/stream")
+        here = Playground(window, site).open(LONG)
+        key = here.run()
+        run.waits = True
+        here.press("stop")
+        until(lambda: here.ask(key)["status"] == "cancelled", "the run to end")
+        here.settle()
+        page.waits = True
+        window.get_by_role("link", name="Compare", exact=True).click()
+        run.let_go()
+        here.reaches("cancelled")
+        window.wait_for_timeout(300)  # what the view has to say of the end would have been sent
+        page.let_go()
+        heading = window.get_by_role("heading", name="What two changes are made of")
+        expect(heading).to_be_visible()
+        here.settle()
+        expect(heading).to_be_visible()
+        assert urlsplit(window.url).path == "/compare" and not here.complaints
 
 
 def test_the_curve_is_scrubbed_to_a_step_and_its_pictures(finished: Playground) -> None:

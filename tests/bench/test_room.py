@@ -90,3 +90,12 @@ def test_who_is_served_worse_than_others_at_the_same_time_shows() -> None:
     assert room.fairness_at_once(people) == pytest.approx(2, abs=0.01)
     assert room.fairness_at_once(people[:3]) is None
     assert room.fairness_at_once([turns[:5] for turns in people]) is None, "nobody ran everything"
+
+
+def test_the_file_has_the_runs_that_fairness_is_of(clock: SimpleNamespace) -> None:
+    person = Person(Server("http://127.0.0.1:1"), "CODE", "Ann", Measured(), 5.0)
+    for clock.now, steps, model in ((9.0, 11, "lenet"), (20.5, 31, "photos")):
+        person.record.steps += steps
+        person.note_steps(person.record.steps - steps, model, clock.now - 2.25)
+    assert person.turns_told() == [("lenet", 11, 1.75, 2.25), ("photos", 31, 13.25, 2.25)]
+    assert person.measured.steps == {4: 11, 15: 31}

@@ -1,3 +1,4 @@
+import { answered } from "./answered.js";
 import { Chart } from "./chart.js";
 import { Details } from "./details.js";
 import { element, mark } from "./element.js";
@@ -219,7 +220,8 @@ class Player {
     if (!message.end) this.seenLive = true;
     else if (this.seenLive) {
       this.seenLive = false;
-      this.trigger("ended", this.run);
+      const { run } = this;
+      answered().then(() => this.root.isConnected && run === this.run && this.trigger("ended", run));
     }
   }
 
