@@ -32,6 +32,7 @@ def test_a_network_is_added_attacked_and_removed_on_the_page(playground: Playgro
     with page.expect_response(lambda response: response.request.method == "PUT"):  # it moves the button
         page.locator("[class*=st-key-added-file] input[type=file]").set_input_files(weights(tmp_path))
     page.get_by_text("What you know of it").click()
+    playground.still()
     page.get_by_label("Side of its images in pixels").fill("64")
     page.get_by_role("button", name="Check and add").click()
     expect(page.get_by_role("heading", name="What was checked")).to_be_visible()

@@ -92,6 +92,11 @@ class Playground:
         self.page.wait_for_timeout(150)
         expect(self.page.locator("[data-testid=stApp][data-test-script-state=notRunning]")).to_be_attached()
 
+    def still(self) -> None:
+        """Wait until what was opened or folded moves no more, and with it what lies below: a button that
+        moves while it is pressed is not pressed."""
+        self.page.wait_for_function("document.getAnimations().every(one => one.playState !== 'running')")
+
     def part(self, name: str) -> Locator:
         """Return the element of the live view with this ``data-test`` name."""
         return self.player.locator(f"[data-test={name}]")
