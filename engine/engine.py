@@ -16,7 +16,7 @@ import models
 from attacks.contract import Criterion, Evaluation, Objective
 from attacks.toolkit.probes import look
 from engine.base import PATIENCE, EngineBase
-from engine.device import pick_device
+from engine.device import batch_rows, pick_device
 from engine.images.sources import Source
 from engine.jobs import Build, QueryJob, StepsLeft, build_of
 from engine.layouts import Choice
@@ -51,6 +51,7 @@ class Engine(EngineBase):
         ``model_memory``: bytes of weights that stay in memory, by default `settings.model_memory`."""
         super().__init__(clock, sources)
         self.device = device or pick_device()
+        self.costs.batch = batch_rows(self.device)
         # A CPU's cache no longer holds what the layers of 32 images pass on.
         self.at_once = 8 if self.device.type == "cpu" else 32
         self.pool = ModelPool(self.device, load, model_memory)

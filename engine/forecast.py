@@ -11,8 +11,6 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-BATCH = 32
-"""Rows of a batch at most, as `engine.scheduler.Scheduler` has them."""
 BatchSeconds = Callable[[str, float, bool], float]
 """Maps a model, rows and whether gradients are asked for to the seconds that such a batch takes."""
 
@@ -62,10 +60,16 @@ def _never(share: Share, ends: float) -> None:
     return None
 
 
-def full_round(seconds: BatchSeconds, model: str, rows: float, gradients: bool) -> float:
-    """Return the device's seconds in which all runs of ``model``, of so many ``rows`` together, ask once."""
-    parts = max(1.0, rows / BATCH)
+def full_round(seconds: BatchSeconds, batch: int, model: str, rows: float, gradients: bool) -> float:
+    """Return the device's seconds in which all runs of ``model``, of so many ``rows`` together, ask once, in
+    batches of ``batch`` rows at most."""
+    parts = max(1.0, rows / batch)
     return parts * max(seconds(model, rows / parts, gradients), 1e-6)
+
+
+def most(places: int) -> int:
+    """Return how many of so many places the runs of one model may take: all but the last quarter."""
+    return places - places // 4
 
 
 Waiting = tuple[float, int, Future]
@@ -75,13 +79,14 @@ Waiting = tuple[float, int, Future]
 @dataclass
 class _Together:
     """The runs of one model. ``asked``: queries of one that was there from the start; ``ends``: the values of
-    ``asked`` at which runs end, with their shares; ``long``: how many of these are not short; ``waiting`` and
-    ``short_waiting``: order, number and run of those that wait."""
+    ``asked`` at which runs end, with their shares; ``long`` and ``short``: how many of these there are;
+    ``waiting`` and ``short_waiting``: order, number and run of those that wait."""
 
     asked: float = 0.0
     rows: float = 0.0
     gradients: int = 0
     long: int = 0
+    short: int = 0
     ends: list[tuple[float, int, Share]] = field(default_factory=list)
     waiting: list[Waiting] = field(default_factory=list)
     short_waiting: list[Waiting] = field(default_factory=list)
@@ -92,14 +97,15 @@ class _Together:
 
 
 class Forecast:
-    """``seconds``: of a batch; ``limit``: runs active at once, ``most`` of them of one model; ``shorts``:
-    short ones beside these; ``pace``: the share of the device's time that all these get."""
+    """``seconds``: of a batch, of ``batch`` rows at most; ``limit``: runs active at once; ``shorts``: short
+    ones beside these; `most` of either of one model; ``pace``: the share of the device's time that all these
+    get."""
 
     def __init__(
-        self, seconds: BatchSeconds, limit: int, most: int, shorts: int = BATCH, pace: Pace = Pace()
+        self, seconds: BatchSeconds, batch: int, limit: int, shorts: int, pace: Pace = Pace()
     ) -> None:
-        self._seconds, self._limit, self._most, self._pace = seconds, limit, most, pace
-        self._shorts = shorts
+        self._seconds, self._batch, self._pace = seconds, batch, pace
+        self._limit, self._shorts = limit, shorts
         self._rounds: dict[tuple[str, float, bool], float] = {}
         self._models: dict[str, _Together] = {}
         self._long, self._short, self._now, self._number = 0, 0, 0.0, 0
@@ -161,6 +167,7 @@ class Forecast:
         """Note that a run more is active, or one less."""
         if share.short:
             self._short += by
+            together.short += by
         else:
             self._long += by
             together.long += by
@@ -177,15 +184,16 @@ class Forecast:
     def _free(self) -> Iterator[list[Waiting]]:
         """Yield the lines for which there is a place."""
         for together in self._models.values():
-            if together.waiting and self._long < self._limit and together.long < self._most:
+            long, short = together.long < most(self._limit), together.short < most(self._shorts)
+            if together.waiting and self._long < self._limit and long:
                 yield together.waiting
-            if together.short_waiting and self._short < self._shorts:
+            if together.short_waiting and self._short < self._shorts and short:
                 yield together.short_waiting
 
     def _round(self, model: str, together: _Together) -> float:
         key = (model, round(together.rows, 2), together.gradients > 0)
         if key not in self._rounds:
-            self._rounds[key] = full_round(self._seconds, *key)
+            self._rounds[key] = full_round(self._seconds, self._batch, *key)
         return self._rounds[key]
 
     def _advance(self, arrival: float) -> None:

@@ -64,7 +64,7 @@ class Loop:
         self._jobs: dict[str, Task] = {}
         self._new: list[Task] = []
         self._retired: list[Task] = []
-        self._scheduler = Scheduler()
+        self._scheduler = Scheduler(self._costs.batch)
         self._changed = threading.Condition()
         self._closed = False
         self._health, self._breaks_in_a_row = Health(True, 0, ""), 0
@@ -178,7 +178,8 @@ class Loop:
         self._health = Health(False, self._health.breaks + 1, f"{type(error).__name__}: {error}")
         self._breaks_in_a_row += 1
         with self._changed:
-            self._scheduler = Scheduler()  # before the jobs fail, in whose place others may begin at once
+            # Before the jobs fail, in whose place others may begin at once.
+            self._scheduler = Scheduler(self._costs.batch)
         self._fail_all(EngineFailed(BROKEN))
 
     def _rest(self) -> None:

@@ -94,11 +94,12 @@ class _Mean:
 class Costs:
     """How long batches take, by model, number of rows, and with gradients or without; learnt as they come.
 
-    ``size``: multiply-adds for one image, by model, where nothing was timed. Any thread may ask.
+    ``size``: multiply-adds for one image, by model, where nothing was timed; ``batch``: rows of a batch at
+    most. Any thread may ask.
     """
 
-    def __init__(self, size: Callable[[str], float] = multiply_adds) -> None:
-        self._size = size
+    def __init__(self, size: Callable[[str], float] = multiply_adds, batch: int = 32) -> None:
+        self._size, self.batch = size, batch
         self._means: dict[tuple[str, bool], dict[int, _Mean]] = {}
         self._lock = threading.Lock()
 

@@ -17,7 +17,7 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from statistics import fmean
 
-from engine.forecast import BATCH, Forecast, Future, Pace, Share, full_round
+from engine.forecast import Forecast, Future, Pace, Share, full_round, most
 from engine.habits import Habits, Ratio
 from engine.prices import Costs, Work
 
@@ -26,7 +26,7 @@ USED, MOST_USED = 8.0, 40.0
 LONG, MOST_LONG = 4.0, 20.0
 """Seconds by which a run of average cost is set back, and at most."""
 LATEST_OVERTAKING = MOST_USED + MOST_LONG
-SHORT, SHORTS = 0.3, BATCH
+SHORT, SHORTS = 0.3, 32
 """A run of so few seconds on the device is short, and so many of them are active beside the others."""
 MINUTES = 5 * 60.0
 """For so many seconds what a person used counts."""
@@ -87,8 +87,8 @@ class Usage:
 
 class WaitingLine:
     """Runs that wait and runs that are active, by key. ``limit``: runs active at once, short ones not
-    counted; those of one model never take the last quarter of the places, so that those of another need not
-    wait for them to end.
+    counted; those of one model never take the last quarter of the places, nor of those for short runs, so
+    that those of another need not wait for them to end.
 
     ``now``, everywhere, is in seconds from any start.
     """
@@ -131,7 +131,7 @@ class WaitingLine:
         if ticket is None:
             return
         if key in self._active:
-            self._progress(ticket, done)
+            self._progress(ticket, done, self._a_turn(ticket.work.model))
             del self._active[key]
         spent = (ticket.done - ticket.before) * self._a_query(ticket.work)
         self._usage.add(ticket.person, spent - ticket.cost, now)
@@ -145,15 +145,15 @@ class WaitingLine:
         """Let the next run begin and return its key, None where nobody waits that may begin."""
         if not self._waiting:
             return None
-        long = Counter(ticket.work.model for ticket in self._active.values() if not ticket.short)
-        full = {model for model, count in long.items() if count >= self._most}
-        may_short = len(self._active) - long.total() < SHORTS
-        may_long = long.total() < self._limit
+        active = Counter((ticket.short, ticket.work.model) for ticket in self._active.values())
+        full = {kind for kind, count in active.items() if count >= most(self._slots(kind[0]))}
+        free = {short for short in (True, False) if _count(active, short) < self._slots(short)}
         may = [
             ticket
             for key, ticket in self._waiting.items()
             if key not in self._asleep
-            and (may_short if ticket.short else may_long and ticket.work.model not in full)
+            and ticket.short in free
+            and (ticket.short, ticket.work.model) not in full
         ]
         return self.begin(min(may, key=lambda ticket: ticket.order).key) if may else None
 
@@ -171,9 +171,12 @@ class WaitingLine:
     ) -> None:
         """Take in how things stand. ``done``: queries that active runs have asked; ``still``: those active
         runs that are paused; ``asleep``: waiting runs to be passed over, as nobody watches them."""
+        shares = dict[str, float]()
         for key, count in done.items():
             if key in self._active:
-                self._progress(self._active[key], count)
+                model = self._active[key].work.model
+                shares[model] = shares.get(model) or self._a_turn(model)
+                self._progress(self._active[key], count, shares[model])
         self._habits.look(now)
         if self._crowded:
             for pace in (self._pace, self._usual):
@@ -206,10 +209,10 @@ class WaitingLine:
         still = Counter(self._active[key].short for key in self._still if key in self._active)
         active = [self._share(t) for t in self._active.values() if t.key not in self._still]
         futures = [Future(self._share(ticket), ticket.order, key=ticket.key) for ticket in waiting]
-        limit, shorts = max(self._limit - still[False], 1), max(SHORTS - still[True], 1)
+        limit, shorts = (max(self._slots(short) - still[short], 1) for short in (False, True))
         pace, usual = (min(max(one.value, 0.05), 2.0) for one in (self._pace, self._usual))
         lasting = Pace(pace, usual, RETURN)
-        forecast = Forecast(self._costs.seconds, limit, min(self._most, limit), shorts, lasting)
+        forecast = Forecast(self._costs.seconds, self._costs.batch, limit, shorts, lasting)
         guess = self._habits.guess(now)
 
         def again(share: Share, ends: float) -> Future | None:
@@ -221,9 +224,9 @@ class WaitingLine:
             ticket.begins = now + waits[ticket.key]
         return waits
 
-    @property
-    def _most(self) -> int:
-        return self._limit - self._limit // 4
+    def _slots(self, short: bool) -> int:
+        """Return how many short runs, or others, may be active at once."""
+        return SHORTS if short else self._limit
 
     def _tickets(self) -> Iterator[Ticket]:
         """Yield those that wait and those that are active."""
@@ -251,14 +254,21 @@ class WaitingLine:
     def _a_query(self, work: Work) -> float:
         return self._costs.a_query(work)
 
-    def _progress(self, ticket: Ticket, done: int) -> None:
-        """Note the queries of an active run, and how much of the device's work they are."""
-        model = ticket.work.model
+    def _progress(self, ticket: Ticket, done: int, seconds: float) -> None:
+        """Note the queries of an active run, each of which took the device so many ``seconds``."""
+        self._worked += (done - ticket.done) * seconds
+        ticket.done = done
+
+    def _a_turn(self, model: str) -> float:
+        """Return the device's seconds for a query of a run of ``model`` beside those that are active."""
         together = [other.work for other in self._active.values() if other.work.model == model]
         rows, gradients = sum(work.all_rows for work in together), any(work.gradients for work in together)
-        share = full_round(self._costs.seconds, model, rows, gradients) / len(together)
-        self._worked += (done - ticket.done) * share
-        ticket.done = done
+        return full_round(self._costs.seconds, self._costs.batch, model, rows, gradients) / len(together)
+
+
+def _count(active: Mapping[tuple[bool, str], int], short: bool) -> int:
+    """Return how many of the active runs, by whether they are short and by model, are short, or are not."""
+    return sum(count for (kind, _), count in active.items() if kind == short)
 
 
 def _learnt(known: tuple[float, int], value: float) -> tuple[float, int]:

@@ -13,7 +13,7 @@ import torch
 import engine.loop
 from attacks.contract import Criterion, Query
 from engine.base import EngineBase
-from engine.device import out_of_memory, packed, to_cpu, unpacked
+from engine.device import CPU_BATCH, out_of_memory, packed, to_cpu, unpacked
 from engine.engine import Engine
 from engine.jobs import RunJob
 from engine.recipe import Recipe
@@ -293,14 +293,14 @@ def test_the_budget_recovers_and_a_device_without_room_for_one_image_says_so(eng
     gate.hook = room_for(4, ERRORS[1], failures)
     engine_of.logits("small", images(32))
     budget = engine_of._loop._scheduler.budget("small")
-    assert budget.rows == 4 and failures == [32, 16, 8]
+    assert budget.rows == 4 and failures == [CPU_BATCH, 8]
     gate.hook = room_for(0, ERRORS[1], failures)
     with pytest.raises(OutOfMemory, match="no memory left on cpu for one image of Small"):
         engine_of.logits("small", images(2))
     gate.hook = None
     for _ in range(6 * PATIENCE):
         engine_of.logits("small", images(1))
-    assert budget.rows == 32
+    assert budget.rows == CPU_BATCH
 
 
 def test_eight_wide_runs_go_one_after_the_other(engine_of, gate):
@@ -315,7 +315,7 @@ def test_eight_wide_runs_go_one_after_the_other(engine_of, gate):
         engine_of.resume(run)
     for run in runs:
         finish(engine_of, run)
-    assert max(gate.batches) <= 32
+    assert max(gate.batches) == CPU_BATCH
 
 
 def test_one_transfer_brings_tensors_of_any_shape():
