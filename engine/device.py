@@ -11,13 +11,14 @@ import torch
 from torch import Tensor
 
 import settings
+from engine.scheduler import BATCH
 from errors import BadSetting
 
 FULL = ("out of memory", "not enough memory", "can't allocate memory", "alloc_failed")
 """What a full device says, in lower case: MPS and the CPU raise a plain RuntimeError with one of these."""
 
-BATCH, CPU_BATCH = 32, 16
-"""Rows of a batch at most, on an accelerator and on a processor."""
+CPU_BATCH = 16
+"""Rows of a batch at most on a processor."""
 
 
 def pick_device() -> torch.device:

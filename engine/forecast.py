@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import heapq
 import math
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
@@ -79,21 +80,15 @@ Waiting = tuple[float, int, Future]
 @dataclass
 class _Together:
     """The runs of one model. ``asked``: queries of one that was there from the start; ``ends``: the values of
-    ``asked`` at which runs end, with their shares; ``long`` and ``short``: how many of these there are;
-    ``waiting`` and ``short_waiting``: order, number and run of those that wait."""
+    ``asked`` at which runs end, with their shares; ``active``: how many of these there are, by whether they
+    are short; ``waiting``: likewise, those that wait, as heaps."""
 
     asked: float = 0.0
     rows: float = 0.0
     gradients: int = 0
-    long: int = 0
-    short: int = 0
     ends: list[tuple[float, int, Share]] = field(default_factory=list)
-    waiting: list[Waiting] = field(default_factory=list)
-    short_waiting: list[Waiting] = field(default_factory=list)
-
-    def line(self, short: bool) -> list[Waiting]:
-        """Return those that wait, the short ones or the others, as a heap."""
-        return self.short_waiting if short else self.waiting
+    active: Counter[bool] = field(default_factory=Counter)
+    waiting: dict[bool, list[Waiting]] = field(default_factory=lambda: {False: [], True: []})
 
 
 class Forecast:
@@ -105,10 +100,10 @@ class Forecast:
         self, seconds: BatchSeconds, batch: int, limit: int, shorts: int, pace: Pace = Pace()
     ) -> None:
         self._seconds, self._batch, self._pace = seconds, batch, pace
-        self._limit, self._shorts = limit, shorts
+        self._places = {False: limit, True: shorts}  # by whether they are for short runs
         self._rounds: dict[tuple[str, float, bool], float] = {}
         self._models: dict[str, _Together] = {}
-        self._long, self._short, self._now, self._number = 0, 0, 0.0, 0
+        self._active, self._now, self._number = Counter[bool](), 0.0, 0
         self._coming: list[tuple[float, int, Future]] = []
         self._again: Again = _never
 
@@ -145,7 +140,7 @@ class Forecast:
 
     def _wait(self, future: Future) -> None:
         self._number += 1
-        line = self._of(future.share.model).line(future.share.short)
+        line = self._of(future.share.model).waiting[future.share.short]
         heapq.heappush(line, (future.order, self._number, future))
 
     def _begin(self, share: Share) -> None:
@@ -165,12 +160,8 @@ class Forecast:
 
     def _count(self, together: _Together, share: Share, by: int) -> None:
         """Note that a run more is active, or one less."""
-        if share.short:
-            self._short += by
-            together.short += by
-        else:
-            self._long += by
-            together.long += by
+        self._active[share.short] += by
+        together.active[share.short] += by
 
     def _admitted(self) -> list[Future]:
         """Let begin who may, in their order, and return them."""
@@ -183,12 +174,11 @@ class Forecast:
 
     def _free(self) -> Iterator[list[Waiting]]:
         """Yield the lines for which there is a place."""
+        free = [(short, most(n)) for short, n in self._places.items() if self._active[short] < n]
         for together in self._models.values():
-            long, short = together.long < most(self._limit), together.short < most(self._shorts)
-            if together.waiting and self._long < self._limit and long:
-                yield together.waiting
-            if together.short_waiting and self._short < self._shorts and short:
-                yield together.short_waiting
+            for short, own in free:
+                if together.waiting[short] and together.active[short] < own:
+                    yield together.waiting[short]
 
     def _round(self, model: str, together: _Together) -> float:
         key = (model, round(together.rows, 2), together.gradients > 0)

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import models
 from engine.recipe import Recipe
+from engine.scheduler import BATCH
 
 GRADIENTS = 2.5
 """How many times as long a batch takes with gradients as without: an estimate where one was never timed."""
@@ -98,7 +99,7 @@ class Costs:
     most. Any thread may ask.
     """
 
-    def __init__(self, size: Callable[[str], float] = multiply_adds, batch: int = 32) -> None:
+    def __init__(self, size: Callable[[str], float] = multiply_adds, batch: int = BATCH) -> None:
         self._size, self.batch = size, batch
         self._means: dict[tuple[str, bool], dict[int, _Mean]] = {}
         self._lock = threading.Lock()

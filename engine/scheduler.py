@@ -13,6 +13,8 @@ from __future__ import annotations
 
 from collections import OrderedDict, deque
 
+BATCH = 32
+"""Rows of a batch at most, where the device is not better off with fewer (`engine.device.batch_rows`)."""
 PATIENCE, MOST_PATIENCE = 64, 4096
 """Batches that must go well before a budget that was halved is doubled: at first, and at most."""
 
@@ -48,7 +50,7 @@ class RowBudget:
 class Scheduler:
     """Runs that wait for an answer, grouped by model. ``budget``: rows of a batch at most, per model."""
 
-    def __init__(self, budget: int = 32) -> None:
+    def __init__(self, budget: int = BATCH) -> None:
         self._full = budget
         self._budgets: dict[str, RowBudget] = {}
         self._models: OrderedDict[str, deque[str]] = OrderedDict()

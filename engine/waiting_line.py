@@ -20,13 +20,14 @@ from statistics import fmean
 from engine.forecast import Forecast, Future, Pace, Share, full_round, most
 from engine.habits import Habits, Ratio
 from engine.prices import Costs, Work
+from engine.scheduler import BATCH
 
 USED, MOST_USED = 8.0, 40.0
 """Seconds by which a run is set back whose person has used as much as others on average, and at most."""
 LONG, MOST_LONG = 4.0, 20.0
 """Seconds by which a run of average cost is set back, and at most."""
 LATEST_OVERTAKING = MOST_USED + MOST_LONG
-SHORT, SHORTS = 0.3, 32
+SHORT, SHORTS = 0.3, BATCH
 """A run of so few seconds on the device is short, and so many of them are active beside the others."""
 MINUTES = 5 * 60.0
 """For so many seconds what a person used counts."""
